@@ -1,0 +1,1 @@
+"""Commit, branch, evidence and pull request. Takes: Verdict. Gives: Change."""

@@ -1,0 +1,1 @@
+"""Roles that act: identity, instructions, permissions. Takes: name. Gives: Role."""

@@ -1,0 +1,1 @@
+"""Durable workflows, queues and recovery. Takes: function. Gives: a run that survives its worker."""

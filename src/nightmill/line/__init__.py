@@ -1,0 +1,1 @@
+"""Run a spec durably, from its tasks to pull requests. Takes: Assignment. Gives: Change."""

@@ -1,0 +1,1 @@
+"""Budgets, and who may do what. Takes: an action. Gives: a decision."""

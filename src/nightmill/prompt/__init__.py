@@ -1,0 +1,1 @@
+"""Prompts in files, assembled from versioned parts. Takes: parts. Gives: Prompt."""
