@@ -1,0 +1,63 @@
+"""A project as nightmill.yaml describes it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from nightmill.review import Check
+from nightmill.sandbox import Limits
+
+__all__ = ["Environment", "Project", "Service"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Service:
+    """A program that tests need beside them: found and written down by `init`; started from a later version on."""
+
+    name: str
+    command: str
+    ready: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Environment:
+    """How the folders below a run's workspace are made.
+
+    Attributes:
+        install: Shell lines, run in /work/repo in order, with the network allowlist `hosts` and no other.
+        hosts: Names and presets ("pypi", "npm", "crates", "go", "debian") that the install lines may reach.
+        env: Environment of every command in the sandbox.
+        locks: Repository files that decide what `install` gives; their content is part of the environment's hash.
+    """
+
+    install: tuple[str, ...] = ()
+    hosts: tuple[str, ...] = ()
+    env: dict[str, str] = field(default_factory=dict)
+    locks: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Project:
+    """One codebase.
+
+    Attributes:
+        id: Short and stable: the folder's name and eight digits of the hash of its real path.
+        root: The owner's checkout, which is only ever read.
+        language: "python", "javascript", "go", "rust" or "other".
+        instructions: Files such as AGENTS.md whose text agents are given.
+        limits: Bounds on each command of an agent.
+        co_author: Line for the `Co-authored-by` trailer, "" for none.
+    """
+
+    id: str
+    root: Path
+    language: str
+    environment: Environment
+    checks: tuple[Check, ...]
+    services: tuple[Service, ...] = ()
+    instructions: tuple[str, ...] = ()
+    limits: Limits = Limits()
+    co_author: str = ""
+    protected: tuple[str, ...] = ()
+    """Paths or globs that no change of an agent may touch."""
