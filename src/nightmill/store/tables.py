@@ -1,0 +1,134 @@
+"""Every table of ours; the engine keeps its own elsewhere.
+
+What is queried has columns, the rest is JSON text or a blob's hash. Times are Unix seconds as floats.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Float,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+
+__all__ = ["baseline", "event", "metadata", "project", "proof", "pull_request", "run", "worker"]
+
+metadata = MetaData()
+
+big = BigInteger().with_variant(Integer, "sqlite")
+
+project = Table(
+    "project",
+    metadata,
+    Column("id", String(80), primary_key=True),
+    Column("root", Text, nullable=False),
+    Column("hub", Text, nullable=False),
+    Column("added", Float, nullable=False),
+)
+
+run = Table(
+    "run",
+    metadata,
+    Column("id", String(40), primary_key=True),
+    Column("kind", String(10), nullable=False),
+    Column("parent", String(40), nullable=False, default="", index=True),
+    Column("project", String(80), nullable=False, index=True),
+    Column("title", Text, nullable=False),
+    Column("assignment", String(64), nullable=False),  # blob: what the worker needs to know, plain JSON
+    Column("created", Float, nullable=False),
+    Column("updated", Float, nullable=False),
+    # What people want of it; only doors write these two.
+    Column("wanted", String(10), nullable=False, default="run"),  # run, pause, cancel
+    Column("wanted_by", Text, nullable=False, default=""),
+    # Projection of the ledger, written with the event that changes it.
+    Column("state", String(10), nullable=False, default="queued"),  # queued running parked paused done stopped
+    Column("phase", String(20), nullable=False, default=""),
+    Column("reason", Text, nullable=False, default=""),
+    Column("why", String(20), nullable=False, default=""),  # of a stop: limit failed refused cancelled
+    Column("model", Text, nullable=False, default=""),
+    Column("turns", Integer, nullable=False, default=0),
+    Column("tokens", big, nullable=False, default=0),
+    Column("cost", Float, nullable=False, default=0.0),
+    Column("priced", Boolean, nullable=False, default=True),
+    Column("pull_request", Integer, nullable=False, default=0),
+    Column("worker", String(80), nullable=False, default=""),
+)
+
+event = Table(
+    "event",
+    metadata,
+    Column("seq", big, primary_key=True),
+    Column("at", Float, nullable=False),
+    Column("run", String(40), nullable=False),
+    Column("name", String(40), nullable=False),
+    Column("key", String(200), nullable=True),
+    Column("body", Text, nullable=False),  # canonical JSON
+    Column("previous", String(64), nullable=False),
+    Column("hash", String(64), nullable=False),
+    UniqueConstraint("run", "key"),  # NULL keys never collide
+    Index("event_run_seq", "run", "seq"),
+)
+
+pull_request = Table(
+    "pull_request",
+    metadata,
+    Column("project", String(80), primary_key=True),
+    Column("number", Integer, primary_key=True),
+    Column("key", String(80), nullable=False, unique=True),
+    Column("run", String(40), nullable=False),
+    Column("title", Text, nullable=False),
+    Column("body", Text, nullable=False),
+    Column("branch", Text, nullable=False),
+    Column("target", Text, nullable=False),
+    Column("head", String(64), nullable=False),
+    Column("base", String(64), nullable=False),
+    Column("tree", String(64), nullable=False),
+    Column("verdict", String(64), nullable=False),
+    Column("passed", Boolean, nullable=False),
+    Column("author", Text, nullable=False),
+    Column("state", String(10), nullable=False),
+    Column("opened", Float, nullable=False),
+    Column("merged", Float, nullable=False, default=0.0),
+    Column("merged_by", Text, nullable=False, default=""),
+    Column("merge_commit", String(64), nullable=False, default=""),
+)
+
+proof = Table(  # a tree of a project that the engine proved, and the verdict that says so
+    "proof",
+    metadata,
+    Column("project", String(80), primary_key=True),
+    Column("tree", String(64), primary_key=True),
+    Column("passed", Boolean, nullable=False),
+    Column("verdict", String(64), nullable=False),
+    Column("at", Float, nullable=False),
+)
+
+baseline = Table(
+    "baseline",
+    metadata,
+    Column("project", String(80), primary_key=True),
+    Column("tree", String(64), primary_key=True),
+    Column("checks", String(64), primary_key=True),  # hash of the checks' definition
+    Column("body", Text, nullable=False),
+    Column("at", Float, nullable=False),
+)
+
+worker = Table(
+    "worker",
+    metadata,
+    Column("id", String(80), primary_key=True),
+    Column("host", Text, nullable=False),
+    Column("pid", Integer, nullable=False),
+    Column("started", Text, nullable=False),  # the process's start time as the kernel gives it
+    Column("version", String(40), nullable=False),
+    Column("beat", Float, nullable=False),  # by the database's clock
+    Column("ended", Boolean, nullable=False, default=False),
+)
