@@ -1,0 +1,106 @@
+"""Fixtures that every room's tests may use.
+
+`scripted` plays a model from a script, in a process of its own, so that a test talks real HTTP to it. The
+program is not part of this repository: it is looked for in `$NIGHTMILL_SHARED/tools`, `$NIGHTMILL_SHARED` and
+`../shared/tools`, and tests that need it are skipped where it is absent.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+PATIENCE = 30.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scripted:
+    """A running scripted model."""
+
+    url: str
+    """`http://127.0.0.1:PORT`, without `/v1`: what Anthropic clients want; OpenAI clients add `/v1`."""
+    log_file: Path
+    process: subprocess.Popen[str]
+
+    def log(self, *, at_least: int = 0) -> list[dict[str, Any]]:
+        """One dict for each request that is over, in order of ending; waits until there are *at_least* so many.
+
+        A line is written when the reply has been sent, which can be after the client has read it.
+        """
+        deadline = time.monotonic() + PATIENCE
+        while True:
+            text = self.log_file.read_text() if self.log_file.exists() else ""
+            lines = [json.loads(line) for line in text[: text.rfind("\n") + 1].splitlines()]
+            if len(lines) >= at_least:
+                return lines
+            if time.monotonic() > deadline:
+                pytest.fail(f"the scripted model logged {len(lines)} requests, not {at_least}, in {PATIENCE:g} s")
+            time.sleep(0.01)
+
+    def stop(self) -> None:
+        """End the process; a second call does nothing."""
+        if self.process.poll() is None:
+            self.process.terminate()
+            try:
+                self.process.wait(5)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
+        if self.process.stdout is not None:
+            self.process.stdout.close()
+
+
+ScriptedFactory = Callable[..., Scripted]
+
+
+def scripted_program() -> Path | None:
+    """Where the scripted model is, None if it is not on this machine."""
+    shared = os.environ.get("NIGHTMILL_SHARED")  # noqa: TID251 - the door of the tests
+    folders = [Path(shared) / "tools", Path(shared)] if shared else []
+    folders.append(ROOT.parent / "shared" / "tools")
+    return next((found for folder in folders if (found := folder / "scripted_model.py").is_file()), None)
+
+
+@pytest.fixture
+def scripted(tmp_path: Path) -> Iterator[ScriptedFactory]:
+    """Factory: `scripted(script, *arguments)` starts a scripted model on a free port and returns it.
+
+    *script* is a dict or list as its README describes, None for one fixed reply; *arguments* go to its command
+    line (`"--slow", "3"`). All are ended when the test ends, and by the kernel if pytest itself is killed.
+    """
+    program = scripted_program()
+    if program is None:
+        pytest.skip("the scripted model is not on this machine (set NIGHTMILL_SHARED)")
+    started: list[Scripted] = []
+
+    def start(script: dict[str, Any] | list[Any] | None = None, *arguments: str) -> Scripted:
+        stem = tmp_path / f"scripted-{len(started)}"
+        command = [sys.executable, str(program), "--port", "0", "--grace", "0", "--log", f"{stem}.log", *arguments]
+        if script is not None:
+            stem.with_suffix(".json").write_text(json.dumps(script))
+            command += ["--script", f"{stem}.json"]
+        if shutil.which("setpriv"):
+            command = ["setpriv", "--pdeathsig", "KILL", *command]
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        assert process.stdout is not None
+        first = process.stdout.readline()
+        url = first.removeprefix("listening ").strip()
+        model = Scripted(url=url, log_file=Path(f"{stem}.log"), process=process)
+        started.append(model)
+        assert url.startswith("http"), f"the scripted model did not start: {first!r}"
+        return model
+
+    yield start
+    for model in started:
+        model.stop()
