@@ -1,1 +1,7 @@
 """Budgets, and who may do what. Takes: an action. Gives: a decision."""
+
+from __future__ import annotations
+
+from nightmill.policy.budget import Budget, Spent, reserve
+
+__all__ = ["Budget", "Spent", "reserve"]

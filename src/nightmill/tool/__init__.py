@@ -1,1 +1,8 @@
 """What an agent can do in its sandbox. Takes: ToolCall. Gives: ToolResult."""
+
+from __future__ import annotations
+
+from nightmill.tool.base import Answer, Tool, ToolContext
+from nightmill.tool.toolset import Toolset, standard
+
+__all__ = ["Answer", "Tool", "ToolContext", "Toolset", "standard"]

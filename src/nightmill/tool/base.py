@@ -1,0 +1,106 @@
+"""The shape of every tool."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from pydantic import BaseModel, ConfigDict
+
+from nightmill.errors import ToolError
+from nightmill.sandbox import Limits, Workspace
+
+__all__ = ["Answer", "Arguments", "Finish", "Tool", "ToolContext", "cut", "inside"]
+
+ROOT = "/work/repo"
+MOST_CHARACTERS = 16_000
+"""What a model is shown of one result; the middle of a longer one is left out."""
+
+
+class Arguments(BaseModel):
+    """Arguments of a call, as the model gives them; names that a tool does not have are left out, not fatal."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToolContext:
+    """What a tool works with: the sandbox, the bounds on commands, and who watches the output."""
+
+    workspace: Workspace
+    limits: Limits
+    watch: Callable[[bytes], None] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finish:
+    """The agent says that it is done: a summary, and (criterion, what shows it) pairs."""
+
+    summary: str
+    evidence: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What a call gave. *changed*: something ran that may have changed the workspace."""
+
+    text: str
+    changed: bool = False
+    edited: tuple[str, ...] = ()
+    todo: tuple[tuple[str, str], ...] | None = None
+    finish: Finish | None = None
+
+
+class Tool(Protocol):
+    """One thing an agent can do."""
+
+    @property
+    def name(self) -> str:
+        """What the model calls it."""
+        ...
+
+    @property
+    def description(self) -> str:
+        """What the model is told of it."""
+        ...
+
+    @property
+    def arguments(self) -> type[Arguments]:
+        """What a call takes."""
+        ...
+
+    @property
+    def reads(self) -> bool:
+        """True: changes nothing, so it may run beside others of its kind."""
+        ...
+
+    def label(self, arguments: Any) -> str:
+        """What a person needs to see of the call, one line."""
+        ...
+
+    async def call(self, arguments: Any, context: ToolContext) -> Answer:
+        """Carry out the call.
+
+        Raises:
+            ToolError: If it cannot be; the message is the result that the model sees.
+        """
+        ...
+
+
+def inside(path: str) -> str:
+    """*path* as an absolute path inside the sandbox; relative ones start at the repository."""
+    if "\0" in path:
+        raise ToolError("a path cannot contain a NUL character")
+    return path if path.startswith("/") else f"{ROOT}/{path.removeprefix('./')}".rstrip("/")
+
+
+def cut(text: str, *, most: int = MOST_CHARACTERS) -> str:
+    """*text* with its middle left out if it is longer than *most* characters; whole lines where it can be."""
+    if len(text) <= most:
+        return text
+    head, tail = text[: most * 2 // 5], text[-most * 3 // 5 :]
+    head = head[: head.rfind("\n") + 1] or head
+    tail = tail[tail.find("\n") + 1 :] or tail
+    left_out = len(text) - len(head) - len(tail)
+    return f"{head}[… {left_out:,} characters left out …]\n{tail}"

@@ -1,0 +1,51 @@
+"""Running a command in the sandbox."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from pydantic import Field
+
+from nightmill.sandbox import Command
+from nightmill.tool.base import Answer, Arguments, ToolContext, cut
+
+__all__ = ["RunCommand"]
+
+LONGEST = 1800.0
+
+
+class RunCommand:
+    """Run a shell command."""
+
+    name = "run_command"
+    description = (
+        "Run a shell command (bash) at the root of the repository, in a sandbox without network. "
+        "Each call is a shell of its own: nothing but files stays from call to call. "
+        "Standard output and error come together."
+    )
+    reads = False
+
+    class Call(Arguments):
+        command: str = Field(description="What bash runs.")
+        timeout: float | None = Field(default=None, gt=0, le=LONGEST, description="Seconds after which it is stopped.")
+
+    arguments = Call
+
+    def label(self, arguments: Call) -> str:
+        return " ".join(arguments.command.split())[:200]
+
+    async def call(self, arguments: Call, context: ToolContext) -> Answer:
+        limits = replace(context.limits, seconds=arguments.timeout) if arguments.timeout else context.limits
+        command = Command(argv=("bash", "-c", arguments.command), limits=limits)
+        outcome = await context.workspace.run(command, output=context.watch)
+        ends = {
+            "": f"exit status {outcome.exit}",
+            "timeout": f"stopped after {limits.seconds:g} s: it ran too long",
+            "memory": "stopped: out of memory",
+            "output": "stopped: too much output",
+            "cancelled": "stopped by a person",
+        }
+        text = cut(outcome.text).rstrip("\n")
+        return Answer(
+            text=f"{text}\n({ends[outcome.stopped]})" if text else f"({ends[outcome.stopped]}, no output)", changed=True
+        )

@@ -1,0 +1,150 @@
+"""Reading, listing, searching and writing files of the workspace."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from nightmill.errors import ToolError
+from nightmill.sandbox import Command
+from nightmill.tool.base import Answer, Arguments, ToolContext, cut, inside
+
+__all__ = ["ListFiles", "ReadFile", "Search", "WriteFile"]
+
+MOST_BYTES = 2 << 20
+MOST_LINES = 1000
+MOST_ENTRIES = 400
+LONGEST_LINE = 2000
+
+
+class ReadFile:
+    """Read a text file with line numbers."""
+
+    name = "read_file"
+    description = (
+        "Read a text file. Lines come with their number and a tab, which are not part of the file. "
+        f"Gives at most {MOST_LINES} lines: read the rest with offset."
+    )
+    reads = True
+
+    class Call(Arguments):
+        path: str = Field(description="Path from the root of the repository.")
+        offset: int = Field(default=1, ge=1, description="First line, from 1.")
+        limit: int = Field(default=MOST_LINES, ge=1, le=MOST_LINES, description="How many lines.")
+
+    arguments = Call
+
+    def label(self, arguments: Call) -> str:
+        end = f":{arguments.offset}" if arguments.offset > 1 else ""
+        return f"{arguments.path}{end}"
+
+    async def call(self, arguments: Call, context: ToolContext) -> Answer:
+        body = await context.workspace.read(inside(arguments.path), limit=MOST_BYTES)
+        if b"\0" in body[:8192]:
+            raise ToolError(f"{arguments.path!r} is a binary file")
+        lines = body.decode("utf-8", "replace").splitlines()
+        if not lines:
+            return Answer(text="(the file is empty)")
+        chosen = lines[arguments.offset - 1 : arguments.offset - 1 + arguments.limit]
+        if not chosen:
+            raise ToolError(f"{arguments.path!r} has {len(lines)} lines; offset {arguments.offset} is behind its end")
+        numbered = [f"{number}\t{line[:LONGEST_LINE]}" for number, line in enumerate(chosen, arguments.offset)]
+        last = arguments.offset + len(chosen) - 1
+        rest = (
+            f"\n(lines {arguments.offset}–{last} of {len(lines)})" if last < len(lines) or arguments.offset > 1 else ""
+        )
+        return Answer(text=cut("\n".join(numbered), most=60_000) + rest)
+
+
+class ListFiles:
+    """List what is in a directory."""
+
+    name = "list_files"
+    description = "List files and folders below a folder of the repository; .git is left out."
+    reads = True
+
+    class Call(Arguments):
+        path: str = Field(default=".", description="Folder from the root of the repository.")
+        depth: int = Field(default=2, ge=1, le=8, description="How many levels.")
+
+    arguments = Call
+
+    def label(self, arguments: Call) -> str:
+        return arguments.path
+
+    async def call(self, arguments: Call, context: ToolContext) -> Answer:
+        top = inside("" if arguments.path in {".", "./", ""} else arguments.path)
+        entries = await context.workspace.list(top, depth=arguments.depth, limit=MOST_ENTRIES)
+        marks = {"directory": "/", "link": "@", "file": "", "other": "?"}
+        lines = [f"{entry.path.removeprefix(top).lstrip('/')}{marks[entry.kind]}" for entry in entries]
+        more = (
+            f"\n(the first {MOST_ENTRIES} entries: list a folder below for the rest)"
+            if len(entries) >= MOST_ENTRIES
+            else ""
+        )
+        return Answer(text=("\n".join(lines) or "(empty)") + more)
+
+
+class Search:
+    """Search file contents by regular expression, with ripgrep."""
+
+    name = "search"
+    description = "Search the contents of files with a regular expression (ripgrep syntax); ignored files are left out."
+    reads = True
+
+    class Call(Arguments):
+        pattern: str = Field(description="Regular expression.")
+        path: str = Field(default=".", description="File or folder to search, from the root of the repository.")
+        glob: str = Field(default="", description='Only files whose name fits, such as "*.py".')
+        context: int = Field(default=0, ge=0, le=10, description="Lines to show around each hit.")
+
+    arguments = Call
+
+    def label(self, arguments: Call) -> str:
+        return f"{arguments.pattern!r} in {arguments.path}"
+
+    async def call(self, arguments: Call, context: ToolContext) -> Answer:
+        argv = ["/opt/nightmill/bin/rg", "--line-number", "--no-heading", "--color=never", "--hidden", "--glob=!.git"]
+        argv += [
+            "--max-columns=300",
+            "--max-columns-preview",
+            "--max-count=50",
+            "--sort=path",
+            f"--context={arguments.context}",
+        ]
+        argv += [f"--glob={arguments.glob}"] if arguments.glob else []
+        outcome = await context.workspace.run(
+            Command(argv=(*argv, "--regexp", arguments.pattern, "--", arguments.path or "."), limits=context.limits)
+        )
+        if outcome.stopped:
+            raise ToolError(f"the search was stopped ({outcome.stopped}): search a smaller folder")
+        if outcome.exit == 1:
+            return Answer(text="(no hits)")
+        if outcome.exit != 0 and not outcome.output.strip():
+            raise ToolError("the search failed")
+        text = cut(outcome.text)
+        if outcome.exit != 0:
+            raise ToolError(text)
+        return Answer(text=text)
+
+
+class WriteFile:
+    """Write a whole file."""
+
+    name = "write_file"
+    description = "Create a file, or replace a whole one. To change a part of a file use edit_file."
+    reads = False
+
+    class Call(Arguments):
+        path: str = Field(description="Path from the root of the repository.")
+        content: str = Field(description="The whole content.")
+
+    arguments = Call
+
+    def label(self, arguments: Call) -> str:
+        return f"{arguments.path} ({arguments.content.count(chr(10)) + 1} lines)"
+
+    async def call(self, arguments: Call, context: ToolContext) -> Answer:
+        path = inside(arguments.path)
+        await context.workspace.write(path, arguments.content.encode("utf-8", "surrogateescape"))
+        lines = arguments.content.count("\n") + (not arguments.content.endswith("\n"))
+        return Answer(text=f"wrote {arguments.path} ({lines} lines)", changed=True, edited=(arguments.path,))

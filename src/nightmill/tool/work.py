@@ -1,0 +1,74 @@
+"""The agent's own list, and its word that it is done."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from nightmill.tool.base import Answer, Arguments, Finish, ToolContext
+
+__all__ = ["FinishWork", "UpdateTodo"]
+
+
+class Item(Arguments):
+    """One line of the list."""
+
+    text: str = Field(description="What is to be done.")
+    state: Literal["pending", "doing", "done"] = Field(default="pending")
+
+
+class UpdateTodo:
+    """Replace the agent's list."""
+
+    name = "update_todo"
+    description = "Replace your list of what is to be done. Keep it short and true; one item at a time is doing."
+    reads = False
+
+    class Call(Arguments):
+        items: list[Item] = Field(max_length=50)
+
+    arguments = Call
+
+    def label(self, arguments: Call) -> str:
+        done = sum(item.state == "done" for item in arguments.items)
+        return f"{done} of {len(arguments.items)} done"
+
+    async def call(self, arguments: Call, context: ToolContext) -> Answer:
+        del context
+        left = [item.text for item in arguments.items if item.state != "done"]
+        text = f"noted; {len(left)} left" if left else "noted; nothing left"
+        return Answer(text=text, todo=tuple((item.text, item.state) for item in arguments.items))
+
+
+class Shown(Arguments):
+    """What shows one criterion."""
+
+    criterion: str = Field(description="Id of the acceptance criterion.")
+    by: str = Field(description="The tests (path::name) or the command that show it.")
+
+
+class FinishWork:
+    """Say that the task is done."""
+
+    name = "finish"
+    description = (
+        "Say that the task is done. The checks are then run on your work by the system itself; "
+        "if they fail you get their output. "
+        "Name for each acceptance criterion the tests (path::name) or the command that show it."
+    )
+    reads = False
+
+    class Call(Arguments):
+        summary: str = Field(min_length=1, description="What was changed and why, for the reviewer: a few sentences.")
+        evidence: list[Shown] = Field(default_factory=list, description="What shows each acceptance criterion.")
+
+    arguments = Call
+
+    def label(self, arguments: Call) -> str:
+        return " ".join(arguments.summary.split())[:200]
+
+    async def call(self, arguments: Call, context: ToolContext) -> Answer:
+        del context
+        evidence = tuple((each.criterion, each.by) for each in arguments.evidence)
+        return Answer(text="noted; the checks run now", finish=Finish(summary=arguments.summary, evidence=evidence))
