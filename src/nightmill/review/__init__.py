@@ -3,5 +3,18 @@
 from __future__ import annotations
 
 from nightmill.review.nouns import Baseline, Check, CheckResult, Evidence, Failure, Verdict
+from nightmill.review.prove import Case, prove
+from nightmill.review.run import Ran, run_check
 
-__all__ = ["Baseline", "Check", "CheckResult", "Evidence", "Failure", "Verdict"]
+__all__ = [
+    "Baseline",
+    "Case",
+    "Check",
+    "CheckResult",
+    "Evidence",
+    "Failure",
+    "Ran",
+    "Verdict",
+    "prove",
+    "run_check",
+]

@@ -10,8 +10,9 @@ __all__ = ["Baseline", "Check", "CheckResult", "Evidence", "Failure", "Verdict"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Check:
-    """A command whose result is parsed. *format* says how: "pytest" adds a JUnit report of its own to the command,
-    "junit" reads *report* (a path in the repository), "exit" knows only the exit status. *seconds* is its limit.
+    """A command whose result is parsed.
+
+    *format* says how: "pytest" adds a JUnit report of its own to the command, "junit" reads *report* (a path in the repository), "exit" knows only the exit status. *seconds* is its limit.
     """
 
     name: str
@@ -68,8 +69,10 @@ class Baseline:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evidence:
-    """What shows one acceptance criterion: *state* is "shown" by named tests or a check, "claimed" by the agent
-    with a pointer that exists, or "not shown".
+    """What shows one acceptance criterion.
+
+    *state* is "shown" by named tests or checks that passed, "claimed" when the agent named something that did not
+    run as a test or check, or "not shown".
     """
 
     criterion: str

@@ -1,0 +1,140 @@
+"""Judge one tree by running the project's checks on it, in a sandbox that no agent has touched."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from nightmill.errors import SandboxError
+from nightmill.review.evidence import Results, collect
+from nightmill.review.junit import Test, tidy
+from nightmill.review.nouns import Baseline, Check, CheckResult, Failure, Verdict
+from nightmill.review.run import LIMITS, Progress, reset, run_check
+from nightmill.sandbox import Command, Limits, Workspace
+from nightmill.spec import Criterion
+
+__all__ = ["Case", "Keep", "Tell", "holds", "prove", "reasons"]
+
+SHOWN = 5
+"""Failures whose message is shown; the rest are only named."""
+
+NAMED = 20
+EXCERPT = 1_500
+
+Keep = Callable[[bytes], str]
+"""Keep a body and return its blob."""
+
+Tell = Callable[[CheckResult], None]
+"""Told of each check as it ends."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Case:
+    """What is to be judged, and against what.
+
+    *claims* are (criterion id, what shows it) in the agent's words, as in `agent.Ending.evidence`.
+    """
+
+    tree: str
+    base_tree: str
+    checks: tuple[Check, ...]
+    baseline: Baseline
+    criteria: tuple[Criterion, ...] = ()
+    claims: tuple[tuple[str, str], ...] = ()
+    limits: Limits = LIMITS
+
+
+async def prove(workspace: Workspace, case: Case, *, tell: Tell, keep: Keep, progress: Progress) -> Verdict:
+    """Run every check on `case.tree` and say whether it passed, with reasons fit for the agent and for people.
+
+    *workspace* is fresh and holds exactly the tree; that is looked at before the first check.
+
+    Raises:
+        SandboxError: If the workspace does not hold the tree, or the sandbox failed.
+    """
+    await holds(workspace, case.tree)
+    results: list[CheckResult] = []
+    tests: dict[str, Test] = {}
+    for check in case.checks:
+        if results:
+            await reset(workspace)
+        ran = await run_check(
+            workspace, check, tree=case.tree, baseline=case.baseline, progress=progress, limits=case.limits
+        )
+        result = replace(ran.result, output=keep(ran.output))
+        tell(result)
+        results.append(result)
+        tests |= ran.tests
+    why = tuple(reason for result in results for reason in reasons(result))
+    if not case.checks:
+        why = ("no check is defined in nightmill.yaml, so nothing can be proven",)
+    return Verdict(
+        tree=case.tree,
+        base_tree=case.base_tree,
+        passed=not why,
+        results=tuple(results),
+        reasons=why,
+        evidence=collect(
+            case.criteria, case.claims, found=Results(checks=case.checks, results=tuple(results), tests=tests)
+        ),
+    )
+
+
+async def holds(workspace: Workspace, tree: str) -> None:
+    """Make sure that /work/repo is exactly *tree*, nothing changed and nothing beside it.
+
+    Raises:
+        SandboxError: If it is not.
+    """
+    script = "git rev-parse 'HEAD^{tree}' && git status --porcelain --untracked-files=all"
+    outcome = await workspace.run(Command(argv=("bash", "-c", script), limits=Limits(seconds=300.0)))
+    found = outcome.text.split("\n")
+    if outcome.exit or found[0].strip() != tree or any(line.strip() for line in found[1:]):
+        said = tidy(outcome.text, limit=400)
+        raise SandboxError(
+            f"the workspace does not hold tree {tree}: {said}", hint="prepare a fresh one and prove again"
+        )
+
+
+def reasons(result: CheckResult) -> list[str]:
+    """Why *result* did not pass: a sentence each, then the failing tests' own words."""
+    if result.passed:
+        return []
+    if result.stopped:
+        return [_stopped(result)]
+    found = []
+    new = [failure for failure in result.failures if failure.kind == "new"]
+    tests = [failure for failure in new if failure.id]
+    if tests:
+        found.append(_failed(result.check, tests))
+    found += [f"check {result.check!r} fails as a whole:\n{_quote(each)}" for each in new if not each.id]
+    if result.missing:
+        lost = f"{len(result.missing)} test(s) that passed before and are now gone or skipped"
+        found.append(f"check {result.check!r} lost {lost}: {_names(result.missing)}")
+    return found
+
+
+def _stopped(result: CheckResult) -> str:
+    words = {
+        "timeout": f"did not end within its limit and was stopped after {result.seconds:.0f} s",
+        "memory": "used more memory than it may and was stopped",
+        "output": "wrote more output than it may and was stopped",
+    }
+    ending = words.get(result.stopped, f"was stopped ({result.stopped})")
+    said = [_quote(each) for each in result.failures if not each.id]
+    return "\n".join([f"check {result.check!r} {ending}", *said])
+
+
+def _failed(check: str, failures: list[Failure]) -> str:
+    names = _names([each.id for each in failures])
+    shown = "\n".join(f"{each.id}:\n{_quote(each)}" for each in failures[:SHOWN])
+    return f"check {check!r} has {len(failures)} new failure(s): {names}\n{shown}"
+
+
+def _names(ids: tuple[str, ...] | list[str]) -> str:
+    more = f" and {len(ids) - NAMED} more" if len(ids) > NAMED else ""
+    return ", ".join(ids[:NAMED]) + more
+
+
+def _quote(failure: Failure) -> str:
+    return "\n".join(f"    {line}" for line in tidy(failure.message, limit=EXCERPT).splitlines())
