@@ -1,0 +1,72 @@
+# Every target sets up what it needs. `make` lists them.
+
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test check unit bench bench-crash docs docs-serve generate lock shots
+.PHONY: check-style check-format check-types check-layers check-house
+
+bin := .venv/bin
+runtime := .venv/.nightmill-runtime
+dev := .venv/.nightmill-dev
+sources := src tests bench scripts
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: $(dev) ## Set up .venv with everything that work on nightmill needs
+
+demo: $(runtime) ## Run the main job on a real codebase, down to a pull request to look at
+	@$(bin)/nightmill demo
+
+test: $(dev) ## Set up, check the house, pass all tests
+	@$(MAKE) --no-print-directory check
+	@scripts/test
+
+check: $(dev) ## Style, types, layers and the house's own rules; under 20 s
+	@$(MAKE) --no-print-directory --output-sync=target -j 2 check-types check-style check-format check-layers check-house
+
+check-style: $(dev)
+	@$(bin)/ruff check --quiet $(sources)
+
+check-format: $(dev)
+	@$(bin)/ruff format --check --quiet $(sources) || { echo "make: run .venv/bin/ruff format" >&2; exit 1; }
+
+check-types: $(dev)
+	@$(bin)/mypy --no-error-summary
+
+check-layers: $(dev)
+	@$(bin)/lint-imports > .venv/layers.log 2>&1 || { cat .venv/layers.log; exit 1; }
+
+check-house: $(dev)
+	@$(bin)/pytest tests/house
+
+unit: $(dev) ## The quick tests, under 30 s
+	@scripts/test quick
+
+bench: $(dev) ## Measure, and write the table of the docs
+	@$(bin)/python -m bench
+
+bench-crash: $(dev) ## Kill a run at all its seeded moments and look what is left
+	@$(bin)/python -m bench.crash
+
+docs: $(dev) generate ## Build the documentation into site/, without a network
+	@scripts/docs build
+
+docs-serve: $(dev) generate ## Serve the documentation, anew with each change
+	@scripts/docs serve
+
+generate: $(dev) ## Write the reference and the drawing of the house from the code
+	@$(bin)/python -m scripts.generate
+
+lock: $(dev) ## Resolve requirements/*.txt again; UPGRADE=--upgrade takes newer versions
+	@UPGRADE="$(UPGRADE)" scripts/lock
+
+shots: $(dev) ## Take the pictures of the README and the docs with Chromium
+	@$(bin)/python -m scripts.shots
+
+# The development environment holds what a run needs, so having it is enough for both.
+$(runtime): requirements/runtime.txt requirements/uv.txt pyproject.toml scripts/bootstrap
+	@if test -e $(dev); then $(MAKE) --no-print-directory $(dev) && touch $@; else scripts/bootstrap runtime; fi
+
+$(dev): requirements/dev.txt requirements/uv.txt pyproject.toml scripts/bootstrap
+	@scripts/bootstrap dev
