@@ -117,7 +117,10 @@ class _Reader:
 
 
 def _id(case: dict[str, str]) -> str:
-    """The node id as pytest writes it, rebuilt; addresses of objects in parameters differ from run to run and are blanked."""
+    """The node id as pytest writes it, rebuilt.
+
+    Addresses of objects in parameters differ from run to run and are blanked.
+    """
     name, dotted, file = case.get("name", ""), case.get("classname", ""), case.get("file", "")
     module = file.removesuffix(".py").replace("/", ".").replace("\\", ".")
     if file and (dotted == module or dotted.startswith(f"{module}.")):

@@ -12,7 +12,8 @@ __all__ = ["Baseline", "Check", "CheckResult", "Evidence", "Failure", "Verdict"]
 class Check:
     """A command whose result is parsed.
 
-    *format* says how: "pytest" adds a JUnit report of its own to the command, "junit" reads *report* (a path in the repository), "exit" knows only the exit status. *seconds* is its limit.
+    *format* says how: "pytest" adds a JUnit report of its own to the command, "junit" reads *report* (a path in the
+    repository), "exit" knows only the exit status. *seconds* is its limit.
     """
 
     name: str

@@ -1,0 +1,113 @@
+"""Find out what a repository is made of from the names and the text of its tracked files; nothing is run."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from pathlib import Path, PurePosixPath
+
+from nightmill.estate import others, python
+from nightmill.estate.found import Detected, Finding
+from nightmill.estate.nouns import Service
+from nightmill.estate.tracked import Tracked
+from nightmill.review import Check
+
+__all__ = ["detect"]
+
+INSTRUCTIONS = (
+    "AGENTS.override.md",
+    "AGENTS.md",
+    "CLAUDE.md",
+    "GEMINI.md",
+    ".github/copilot-instructions.md",
+    ".cursorrules",
+    ".windsurfrules",
+    "CONTRIBUTING.md",
+    "CONTRIBUTING.rst",
+    ".github/CONTRIBUTING.md",
+    "docs/CONTRIBUTING.md",
+)
+COMPOSE = ("compose.yaml", "compose.yml", "docker-compose.yml", "docker-compose.yaml", "docker-compose.test.yml")
+EXAMPLES = (".env.example", ".env.sample", ".env.template", ".env.dist", ".env.test", "env.example")
+SERVICES = {
+    "postgres": "postgres",
+    "redis": "redis-server",
+    "mysql": "mysqld",
+    "mongo": "mongod",
+    "rabbitmq": "rabbitmq-server",
+}
+ALIASES = {
+    "postgresql": "postgres",
+    "postgis": "postgres",
+    "valkey": "redis",
+    "mariadb": "mysql",
+    "mongodb": "mongo",
+    "amqp": "rabbitmq",
+}
+DRIVERS = {
+    "psycopg": "postgres", "psycopg2": "postgres", "psycopg2-binary": "postgres",
+    "asyncpg": "postgres", "pg": "postgres",
+    "redis": "redis", "ioredis": "redis", "mysqlclient": "mysql", "pymysql": "mysql", "mysql2": "mysql",
+    "pymongo": "mongo", "mongoose": "mongo", "pika": "rabbitmq",
+}  # fmt: skip
+NEEDS = ("pyproject.toml", "requirements.txt", "setup.cfg", "setup.py", "package.json")
+
+image = re.compile(r"^\s*image:\s*[\"']?([\w./-]+)", re.MULTILINE)
+address = re.compile(r"^\s*(?:export\s+)?\w*(?:URL|URI|DSN|HOST)\w*\s*=\s*[\"']?(\w+?)(?:\+\w+)?://", re.MULTILINE)
+word = re.compile(r"[\"'\s](" + "|".join(sorted(DRIVERS, key=len, reverse=True)) + r")(?=[\"'\s\[<>=~!;,])")
+target = re.compile(r"^(test|tests|check)\s*:(?!=)", re.MULTILINE)
+
+
+def detect(root: Path, files: list[str]) -> Detected:
+    """What the checkout *root* with the tracked *files* is, how it is installed and how it is tested."""
+    tracked = Tracked(root, files)
+    found = next((each for look in (python.find, *others.FINDERS) if (each := look(tracked))), Detected())
+    for add in (_fallback, _services, _instructions):
+        found = add(found, tracked)
+    return found if found.checks else _unknown(found)
+
+
+def _fallback(found: Detected, tracked: Tracked) -> Detected:
+    """A Makefile's own word for testing, where nothing better is known."""
+    if found.checks:
+        return found
+    name = tracked.first("Makefile", "makefile", "GNUmakefile")
+    named = target.search(tracked.text(name)) if name else None
+    if not named:
+        return found
+    check = Check(name="tests", command=f"make {named[1]}")
+    finding = Finding(what="tests", value=check.command, because=f"target {named[1]!r} in {name}")
+    return replace(found, checks=(check,), findings=(*found.findings, finding))
+
+
+def _services(found: Detected, tracked: Tracked) -> Detected:
+    because: dict[str, str] = {}
+    for name in COMPOSE:
+        for each in image.findall(tracked.text(name)):
+            _note(because, PurePosixPath(each).name, f"an image in {name}")
+    for name in EXAMPLES:
+        for each in address.findall(tracked.text(name)):
+            _note(because, each, f"an address in {name}")
+    for name in NEEDS:
+        for each in word.findall(tracked.text(name)):
+            _note(because, DRIVERS[each], f"the driver {each} in {name}")
+    services = tuple(Service(name=name, command=SERVICES[name]) for name in because)
+    findings = [Finding(what="service", value=name, because=why) for name, why in because.items()]
+    return replace(found, services=services, findings=(*found.findings, *findings))
+
+
+def _note(because: dict[str, str], name: str, why: str) -> None:
+    name = ALIASES.get(name.lower(), name.lower())
+    if name in SERVICES:
+        because.setdefault(name, why)
+
+
+def _instructions(found: Detected, tracked: Tracked) -> Detected:
+    names = tuple(name for name in INSTRUCTIONS if tracked.text(name).strip())
+    findings = [Finding(what="instructions", value=name, because="it is tracked") for name in names]
+    return replace(found, instructions=names, findings=(*found.findings, *findings))
+
+
+def _unknown(found: Detected) -> Detected:
+    advice = "write under `checks` how the tests are run: without one nothing can be proven, and no change passes"
+    return replace(found, advice=(*found.advice, advice))
