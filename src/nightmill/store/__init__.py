@@ -1,1 +1,10 @@
 """Tables, blobs and the ledger, on SQLite or PostgreSQL. Takes: facts. Gives: rows."""
+
+from nightmill.store.blobs import Blobs
+from nightmill.store.chain import Broken
+from nightmill.store.database import Database
+from nightmill.store.ledger import Entry, Ledger
+from nightmill.store.runs import Run, Runs, Wanted, Wish
+from nightmill.store.workers import Worker, Workers
+
+__all__ = ["Blobs", "Broken", "Database", "Entry", "Ledger", "Run", "Runs", "Wanted", "Wish", "Worker", "Workers"]

@@ -13,14 +13,24 @@ from sqlalchemy import event as hooks
 from nightmill.errors import EngineError
 from nightmill.store.tables import metadata
 
-__all__ = ["Database"]
+__all__ = ["HEAD", "Database"]
+
+HEAD = "0001"
+"""Revision of `tables.py`; the newest script in `migrations/versions` has the same."""
+
+SCHEMA = "nightmill"
+"""Where our tables live on PostgreSQL; the engine's own are in `dbos`."""
+
+LOCK = 0x6E696768746D
+"""Key of the PostgreSQL advisory lock that whoever changes the schema holds."""
+
+version = sa.table("alembic_version", sa.column("version_num", sa.String))
 
 
 class Database:
-    """Our tables. `read` and `write` give a connection in a transaction; a SQLite write holds the lock from its start.
+    """Our tables. `read` and `write` give a connection in a transaction.
 
-    Raises:
-        EngineError: If the database cannot be opened or its schema is newer than this version.
+    A SQLite write holds the lock from its start: nothing that it has read can change before it commits.
     """
 
     def __init__(self, engine: sa.Engine) -> None:
@@ -29,13 +39,57 @@ class Database:
 
     @classmethod
     def open(cls, url: str) -> Self:
-        """Open *url* (`sqlite:///path` or `postgresql://…`) and make sure that our tables are there."""
+        """Open *url* (`sqlite:///path` or `postgresql://…`) and bring its tables to this version.
+
+        Doors open the store at each start, so a current one costs a single select.
+
+        Raises:
+            EngineError: If the database cannot be opened or its schema is newer than this version.
+        """
+        database = cls(_engine(url))
         try:
-            database = cls(_engine(url))
-            metadata.create_all(database.engine)
-        except sa.exc.SQLAlchemyError as error:
-            raise EngineError(f"the store cannot be opened: {error.__cause__ or error}", hint="see `nightmill doctor`") from error
+            if database.revision() != HEAD:
+                database.migrate()
+        except (sa.exc.SQLAlchemyError, OSError) as error:
+            database.close()
+            raise EngineError(
+                f"the store cannot be opened: {error.__cause__ or error}", hint="see `nightmill doctor`"
+            ) from error
+        except EngineError:
+            database.close()
+            raise
         return database
+
+    def revision(self) -> str:
+        """The schema's revision; "": there are no tables yet."""
+        with self.engine.connect() as connection:
+            return _revision(connection)
+
+    def migrate(self) -> None:
+        """Bring the tables to `HEAD`; processes that do so at once wait for each other.
+
+        Raises:
+            EngineError: If the schema is newer than this version.
+        """
+        with self.write() as connection:
+            if self.dialect == "postgresql":
+                connection.execute(sa.select(sa.func.pg_advisory_xact_lock(LOCK)))
+                connection.execute(sa.schema.CreateSchema(SCHEMA, if_not_exists=True))
+            found = _revision(connection)
+            if not found:
+                metadata.create_all(connection)
+                connection.exec_driver_sql(
+                    "CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL PRIMARY KEY)"
+                )
+                connection.execute(sa.insert(version).values(version_num=HEAD))
+            elif found > HEAD:
+                raise EngineError(
+                    f"the store's schema {found} is newer than this version's {HEAD}", hint="upgrade nightmill"
+                )
+            elif found < HEAD:
+                from nightmill.store.migrations import upgrade  # noqa: PLC0415 - alembic is heavy and seldom needed
+
+                upgrade(connection)
 
     @contextmanager
     def read(self) -> Iterator[sa.Connection]:
@@ -49,35 +103,50 @@ class Database:
         with self.engine.connect() as connection:
             if self.dialect == "sqlite":
                 connection.exec_driver_sql("BEGIN IMMEDIATE")
-            with connection.begin() if self.dialect != "sqlite" else _sqlite_transaction(connection):
+            try:
                 yield connection
+            except BaseException:
+                connection.rollback()
+                raise
+            connection.commit()
 
     def close(self) -> None:
         """Close the pool."""
         self.engine.dispose()
 
 
-@contextmanager
-def _sqlite_transaction(connection: sa.Connection) -> Iterator[None]:
+def _revision(connection: sa.Connection) -> str:
+    # A missing table fails the statement, which on PostgreSQL would end the transaction: so it is looked up there.
+    if connection.dialect.name == "postgresql":
+        if connection.execute(sa.select(sa.func.to_regclass(f"{SCHEMA}.alembic_version"))).scalar() is None:
+            return ""
+        return str(connection.execute(sa.select(version.c.version_num)).scalar() or "")
     try:
-        yield
-    except BaseException:
-        connection.rollback()
-        raise
-    connection.commit()
+        return str(connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar() or "")
+    except sa.exc.OperationalError as error:
+        if "no such table" not in str(error):
+            raise
+        return ""
 
 
 def _engine(url: str) -> sa.Engine:
     if url.startswith("sqlite:///"):
-        Path(url.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
+        try:
+            Path(url.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise EngineError(f"the store's folder cannot be made: {error}", hint="see `nightmill doctor`") from error
         engine = sa.create_engine(url, connect_args={"check_same_thread": False, "timeout": 30})
         hooks.listen(engine, "connect", _prepare_sqlite)
         return engine
+    if not url.startswith("postgresql://"):
+        raise EngineError(f"the store {url.split(':', 1)[0]!r} is not known", hint="use sqlite:///… or postgresql://…")
     driver = url.replace("postgresql://", "postgresql+psycopg://", 1)
-    return sa.create_engine(driver, pool_size=8, max_overflow=8, pool_pre_ping=True)
+    options = {"options": f"-c search_path={SCHEMA}"}
+    return sa.create_engine(driver, pool_size=8, max_overflow=8, pool_pre_ping=True, connect_args=options)
 
 
 def _prepare_sqlite(connection: Any, _record: object) -> None:
     connection.isolation_level = None  # transactions begin where we say
-    for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "busy_timeout=30000", "foreign_keys=ON"):
+    # The busy timeout comes first: changing the journal mode needs a lock too.
+    for pragma in ("busy_timeout=30000", "journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON"):
         connection.execute(f"PRAGMA {pragma}")

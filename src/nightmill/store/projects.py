@@ -1,0 +1,71 @@
+"""The projects that were set up, and how their checks ended before any change."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import sqlalchemy as sa
+
+from nightmill.errors import SettingsError
+from nightmill.store import tables
+from nightmill.store.database import Database
+
+__all__ = ["Known", "baseline", "get", "keep", "keep_baseline", "known"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Known:
+    """A project: the owner's checkout *root*, and the bare repository *hub* beside which its changes live."""
+
+    id: str
+    root: Path
+    hub: Path
+    added: float
+
+
+def keep(database: Database, project: Known) -> None:
+    """Enter *project*, or note its new folders."""
+    row = {"id": project.id, "root": str(project.root), "hub": str(project.hub)}
+    table = tables.project
+    with database.write() as connection:
+        if not connection.execute(table.update().where(table.c.id == project.id).values(row)).rowcount:
+            connection.execute(sa.insert(table).values(**row, added=project.added))
+
+
+def known(database: Database) -> list[Known]:
+    """All projects, oldest first."""
+    with database.read() as connection:
+        rows = connection.execute(
+            sa.select(tables.project).order_by(tables.project.c.added, tables.project.c.id)
+        ).mappings()
+        return [Known(id=row["id"], root=Path(row["root"]), hub=Path(row["hub"]), added=row["added"]) for row in rows]
+
+
+def get(database: Database, name: str) -> Known:
+    """The project with the id *name*.
+
+    Raises:
+        SettingsError: If there is none.
+    """
+    for project in known(database):
+        if project.id == name:
+            return project
+    raise SettingsError(f"there is no project {name!r}", hint="run `nightmill init` in its folder")
+
+
+def keep_baseline(database: Database, *, project: str, tree: str, checks: str, body: str, at: float) -> None:
+    """Keep the plain JSON text *body* as the baseline of *tree* under *checks*, the hash of the checks' definition."""
+    table = tables.baseline
+    same = (table.c.project == project, table.c.tree == tree, table.c.checks == checks)
+    with database.write() as connection:
+        if not connection.execute(table.update().where(*same).values(body=body, at=at)).rowcount:
+            connection.execute(sa.insert(table).values(project=project, tree=tree, checks=checks, body=body, at=at))
+
+
+def baseline(database: Database, *, project: str, tree: str, checks: str) -> str | None:
+    """What `keep_baseline` kept, None if nothing was."""
+    table = tables.baseline
+    same = (table.c.project == project, table.c.tree == tree, table.c.checks == checks)
+    with database.read() as connection:
+        return connection.execute(sa.select(table.c.body).where(*same)).scalar_one_or_none()
