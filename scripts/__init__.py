@@ -1,0 +1,1 @@
+"""The tools of the house; none is installed with nightmill."""
