@@ -1,0 +1,106 @@
+"""From the name of a model to the model."""
+
+from __future__ import annotations
+
+import asyncio
+import random as randomness
+import time
+from collections.abc import Awaitable, Callable, Mapping
+
+import httpx2
+
+from nightmill.errors import SettingsError
+from nightmill.model import Model
+from nightmill.model.anthropic import Anthropic
+from nightmill.model.chat import Chat
+from nightmill.model.dialect import Dialect
+from nightmill.model.responses import Responses
+from nightmill.model.transport import Endpoint, HttpModel, Key, Surroundings
+from nightmill.settings import Settings
+
+__all__ = ["PROVIDERS", "client", "connect"]
+
+PROVIDERS = ("anthropic", "openai", "openai-responses")
+"""The names that stand before the colon."""
+
+OWN = {"anthropic": "https://api.anthropic.com", "openai": "https://api.openai.com/v1"}
+MOST_STREAMS = 1200
+
+
+def client(settings: Settings, *, proxy: str = "") -> httpx2.AsyncClient:
+    """The connections of one process, for all of its models; whoever makes it closes it.
+
+    Nothing is read from the environment: a `.netrc` would add credentials, and proxies are for a door to name. The
+    time limit of a read is the silence that a stream may keep; a reply as a whole may take an hour.
+    """
+    return httpx2.AsyncClient(
+        trust_env=False,
+        proxy=proxy or None,
+        timeout=httpx2.Timeout(connect=5.0, read=settings.idle_read, write=30.0, pool=60.0),
+        limits=httpx2.Limits(max_connections=MOST_STREAMS, max_keepalive_connections=100, keepalive_expiry=30.0),
+    )
+
+
+def connect(  # noqa: PLR0913 - three of them are the world, named apart so that a test holds just one
+    name: str,
+    *,
+    keys: Mapping[str, str],
+    settings: Settings,
+    client: httpx2.AsyncClient,
+    base_url: str = "",
+    sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
+    random: Callable[[], float] = randomness.random,
+    clock: Callable[[], float] = time.monotonic,
+) -> Model:
+    """The model *name* (`provider:model`), at *base_url* if given, with the key that *keys* holds for its provider.
+
+    Both OpenAI providers share the key "openai". A base URL without a path gets OpenAI's `/v1`.
+
+    Raises:
+        SettingsError: If the name, the key or the address cannot be right.
+    """
+    provider, colon, model = name.partition(":")
+    if provider not in PROVIDERS or not colon or not model:
+        known = ", ".join(f"{each}:MODEL" for each in PROVIDERS)
+        raise SettingsError(f"no model can be had by the name {name!r}", hint=f"names look like {known}")
+    account = provider.removesuffix("-responses")
+    dialect: Dialect
+    if provider == "anthropic":
+        dialect = Anthropic()
+    else:
+        dialect = Responses() if provider == "openai-responses" else Chat(compatible=bool(base_url))
+    endpoint = Endpoint(
+        name=name,
+        provider=account,
+        model=model,
+        dialect=dialect,
+        url=_address(base_url or OWN[account], account=account, path=dialect.path),
+        base_url=base_url,
+        key=_key(keys.get(account, ""), account=account, needed=not base_url),
+    )
+    surroundings = Surroundings(client=client, sleep=sleep, random=random, clock=clock)
+    return HttpModel(endpoint=endpoint, settings=settings, surroundings=surroundings)
+
+
+def _key(text: str, *, account: str, needed: bool) -> Key:
+    text = text.strip()
+    if needed and not text:
+        raise SettingsError(f"there is no API key for {account!r}", hint=f"set {account.upper()}_API_KEY")
+    if not (text.isascii() and text.isprintable()) or " " in text:
+        raise SettingsError(f"the API key for {account!r} holds characters that no key has", hint="copy it again")
+    return Key(text)
+
+
+def _address(base_url: str, *, account: str, path: str) -> httpx2.URL:
+    try:
+        url = httpx2.URL(base_url)
+    except httpx2.InvalidURL as error:
+        raise SettingsError(f"the base URL {base_url!r} cannot be read: {error}", hint="see `base_url`") from error
+    if url.scheme not in {"http", "https"} or not url.host:
+        raise SettingsError(f"the base URL {base_url!r} is not one of http or https", hint="see `base_url`")
+    stem = url.path.rstrip("/")
+    if account == "anthropic":
+        stem = stem.removesuffix("/v1")
+    elif not stem:
+        stem = "/v1"
+    return url.copy_with(path=stem + path)
