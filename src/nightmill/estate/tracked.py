@@ -59,7 +59,8 @@ class Tracked:
 
 
 def _plain(name: str) -> bool:
-    return bool(name) and not name.startswith("/") and not {"", ".", ".."} & set(name.split("/")) and "\0" not in name
+    """A name that can be read and shown; with control characters or broken bytes it is no file that matters here."""
+    return name.isprintable() and not {"", ".", ".."} & set(name.split("/"))
 
 
 def _read(root: Path, name: str) -> bytes:

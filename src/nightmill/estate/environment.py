@@ -1,0 +1,229 @@
+"""The base of a project: one read-only layer that holds its checkout and everything its tests need.
+
+It is built once per environment (install lines, hosts, variables, content of the lock files, platform), in a sandbox
+like any other, and shared by every run. The commit that it was built from is not part of the hash: `prepare` moves a
+run's own checkout to the commit that the run wants.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import hashlib
+import json
+import os
+import platform
+import secrets
+import shutil
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import uv
+
+from nightmill.errors import RepoError
+from nightmill.estate import install
+from nightmill.estate.nouns import Project
+from nightmill.estate.registry import Reach, resolve
+from nightmill.repo import Hub
+from nightmill.sandbox import Place, Sandboxes
+
+__all__ = ["BUNDLE", "Base", "Freeze", "Site", "base", "digest", "parcel", "place", "remove", "variables"]
+
+VERSION = 1
+"""Part of every hash: raise it when what a base holds changes with this code."""
+
+BUNDLE = "/run/nightmill/base.bundle"
+REF = "refs/heads/nightmill"
+PAUSE = 0.2
+
+Freeze = Callable[[Path, Path], None]
+"""Turn the upper of the closed sandbox in a directory into the layer *target*."""
+
+Progress = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Site:
+    """What this machine gives: where bases are kept and how sandboxes are made.
+
+    *variables* are the operator's environment, for the tools that say where packages come from; they go no further.
+    """
+
+    home: Path
+    sandboxes: Sandboxes
+    freeze: Freeze
+    variables: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Base:
+    """Layers for `Place`, lowest first; their checkout stands at *commit*."""
+
+    layers: tuple[Path, ...]
+    hash: str
+    commit: str
+
+
+async def base(project: Project, *, hub: Hub, commit: str, site: Site, progress: Progress) -> Base:
+    """The base of *project* as *commit* needs it, built if there is none yet.
+
+    Two processes that want the same one do not build it twice; a build that fails or dies leaves nothing.
+
+    Raises:
+        SettingsError: If an install line fails; the message holds the end of its output.
+    """
+    key = await asyncio.to_thread(digest, project, hub=hub, commit=commit)
+    folder = site.home / "projects" / project.id / "bases"
+    folder.mkdir(parents=True, exist_ok=True)
+    if found := _built(folder, key):
+        return found
+    async with _alone(folder / f"{key}.lock", progress):
+        if found := _built(folder, key):
+            return found
+        for stale in folder.glob(f".{key}-*"):
+            await asyncio.to_thread(remove, stale)
+        work = folder / f".{key}-{secrets.token_hex(4)}"
+        try:
+            await _build(project, hub=hub, commit=commit, site=site, work=work, progress=progress)
+            (work / "done").rename(folder / key)
+        finally:
+            await asyncio.to_thread(remove, work)
+    return Base(layers=(folder / key / "layer",), hash=key, commit=commit)
+
+
+def digest(project: Project, *, hub: Hub, commit: str) -> str:
+    """The hash of everything that decides what the install lines give."""
+    wanted = project.environment
+    parts = {
+        "version": VERSION,
+        "install": wanted.install,
+        "hosts": wanted.hosts,
+        "env": wanted.env,
+        "locks": {name: _content(hub, commit, name) for name in wanted.locks},
+        "platform": [platform.machine(), *platform.libc_ver(), Path("/usr/bin/python3").resolve().name],
+    }
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32]
+
+
+def variables(project: Project) -> dict[str, str]:
+    """Variables of every command in a sandbox of *project*: what its language needs, and what the project sets."""
+    ours = {"PATH": "/work/env/bin:/opt/nightmill/bin:/usr/bin:/bin"}
+    if project.language == "python":
+        # Byte code would make every snapshot larger and can outlive the source that it came from.
+        ours |= {"VIRTUAL_ENV": "/work/env", "PYTHONDONTWRITEBYTECODE": "1"}
+    return ours | project.environment.env
+
+
+def place(project: Project, found: Base, *, directory: Path, files: Mapping[str, Path] | None = None) -> Place:
+    """Where a run of *project* works: its own folder over the base, without any network."""
+    return Place(
+        directory=directory,
+        layers=found.layers,
+        tools={"uv": Path(uv.find_uv_bin())},
+        files=files or {},
+        env=variables(project),
+    )
+
+
+def parcel(hub: Hub, found: Base, *, commit: str, target: Path) -> bool:
+    """Write to *target* the bundle that `install.prepare` needs on *found*; False: none is needed."""
+    if commit == found.commit:
+        return False
+    known = hub.resolve(found.commit)
+    if known and hub.contains(commit=known, ancestor=commit):
+        return False
+    hub.bundle(target, tips={REF: commit}, exclude=[known] if known else [])
+    return True
+
+
+async def _build(project: Project, *, hub: Hub, commit: str, site: Site, work: Path, progress: Progress) -> None:
+    for name in ("run", "empty", "done"):
+        (work / name).mkdir(parents=True)
+    bundle = work / "base.bundle"
+    await asyncio.to_thread(hub.bundle, bundle, tips={REF: commit})
+    reach = await _reach(project, site, progress)
+    workspace = await site.sandboxes.open(
+        Place(
+            directory=work / "run",
+            layers=(work / "empty",),
+            hosts=reach.hosts,
+            tools={"uv": Path(uv.find_uv_bin())},
+            files={BUNDLE: bundle},
+            env=variables(project),
+        )
+    )
+    try:
+        progress("checking out")
+        await install.check_out(workspace, bundle=BUNDLE, commit=commit)
+        await install.install(
+            workspace, project.environment.install, env=install.SETTINGS | reach.env, progress=progress
+        )
+        await install.settle(workspace)
+    finally:
+        await workspace.close()
+    await asyncio.to_thread(site.freeze, work / "run", work / "done" / "layer")
+    record = {
+        "version": VERSION,
+        "project": project.id,
+        "commit": commit,
+        "install": list(project.environment.install),
+        "hosts": list(reach.hosts),
+        "locks": {name: _content(hub, commit, name) for name in project.environment.locks},
+    }
+    (work / "done" / "record.json").write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+
+
+async def _reach(project: Project, site: Site, progress: Progress) -> Reach:
+    if not project.environment.install or not project.environment.hosts:
+        return Reach(hosts=())
+    reach = await resolve(project.environment.hosts, environment=site.variables)
+    progress(f"installing may reach {', '.join(reach.hosts)}")
+    return reach
+
+
+def _built(folder: Path, key: str) -> Base | None:
+    try:
+        record = json.loads((folder / key / "record.json").read_text(encoding="utf-8"))
+        return Base(layers=(folder / key / "layer",), hash=key, commit=record["commit"])
+    except (OSError, ValueError, KeyError):
+        return None
+
+
+def _content(hub: Hub, commit: str, name: str) -> str | None:
+    try:
+        return hashlib.sha256(hub.show(commit, name)).hexdigest()
+    except RepoError:
+        return None
+
+
+@asynccontextmanager
+async def _alone(path: Path, progress: Progress) -> AsyncIterator[None]:
+    """Hold the lock file *path*. Asked for again and again, because a thread that waits cannot be cancelled."""
+    lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    told = False
+    try:
+        while True:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if not told:
+                    progress("another process builds this environment: waiting for it")
+                told = True
+                await asyncio.sleep(PAUSE)
+        yield
+    finally:
+        os.close(lock)
+
+
+def remove(path: Path) -> None:
+    """Delete a folder that a sandbox wrote, which may hold directories without any permission; follow no link."""
+    for top, folders, _ in os.walk(path):
+        for name in folders:
+            each = Path(top, name)
+            if not each.is_symlink():
+                with suppress(OSError):
+                    each.chmod(0o700)
+    shutil.rmtree(path, ignore_errors=True)
