@@ -20,7 +20,7 @@ __all__ = [
 ]
 
 Output = Callable[[bytes], None]
-"""Called with each piece of a command's output as it arrives."""
+"""Called with pieces of a command's output as they arrive; of a flood that comes faster than it is taken, with some."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,7 +54,7 @@ class Outcome:
         exit: Exit status; negative: the signal that ended it.
         output: Standard output and error as they came, at most `Limits.output` bytes, the middle cut out.
         dropped: How many bytes were cut out of the middle of *output*, at the offset `cut`.
-        stopped: The limit that ended the command, if one did.
+        stopped: The limit that ended the command, if one did; "output" is one that wrote more than `Limits.file_size`.
     """
 
     exit: int
@@ -62,7 +62,7 @@ class Outcome:
     seconds: float
     dropped: int = 0
     cut: int = 0
-    stopped: Literal["", "timeout", "memory", "output", "cancelled"] = ""
+    stopped: Literal["", "timeout", "memory", "processes", "output", "cancelled"] = ""
 
     @property
     def text(self) -> str:

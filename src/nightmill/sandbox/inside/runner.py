@@ -1,0 +1,265 @@
+"""The first process inside a sandbox: starts commands, reads and writes files, ends when the host goes away.
+
+Frames in both directions are two 32-bit lengths, a header and a body. Headers from the host, which is trusted,
+are marshal; headers to the host are flat JSON, because the host trusts nothing that comes from here.
+"""
+
+from __future__ import annotations
+
+import _signal as signal
+import errno
+import marshal
+import os
+import select
+import struct
+import time
+from _json import encode_basestring_ascii as quote
+from typing import Any, Callable, Dict, Optional, Set
+
+from nightmill.sandbox.inside.files import OPERATIONS
+from nightmill.sandbox.inside.job import WATCH, Job
+from nightmill.sandbox.inside.keeper import below, close_all_but, excess, keep, kill, prctl, processes, strays
+from nightmill.sandbox.inside.relay import listen, relay
+
+__all__ = ["Runner", "start"]
+
+CHUNK, BACKLOG, GIVE_UP = 1 << 18, 1 << 20, 3000
+HOME = "/work/home"
+
+
+class Runner:
+    """The loop: frames from the host, output and ends of commands, clocks."""
+
+    def __init__(self, control: int) -> None:
+        self.control, self.incoming, self.outgoing = control, bytearray(), bytearray()
+        self.jobs: Dict[int, Job] = {}
+        self.handlers: Dict[int, Callable[[], Any]] = {}
+        self.children: Set[int] = set()
+        self.relay, self.listener = 0, None
+        self.poll = select.epoll()
+        self.watch(control, self.receive)
+
+    def watch(self, fd: int, handler: Callable[[], Any]) -> None:
+        """Call *handler* whenever *fd* has something to read or has ended."""
+        os.set_blocking(fd, False)
+        self.handlers[fd] = handler
+        self.poll.register(fd, select.EPOLLIN)
+
+    def forget(self, fd: int) -> int:
+        """Stop watching *fd* and close it. Gives -1, to keep instead: the number will be another's soon."""
+        if self.handlers.pop(fd, None):
+            self.poll.unregister(fd)
+            os.close(fd)
+        return -1
+
+    def serve(self) -> None:
+        """Run until the host closes its end; PID 1 ending ends everything inside."""
+        self.send({"ready": 1})
+        while True:
+            for fd, _ in self.poll.poll(self.patience()):
+                handler = self.handlers.get(fd)
+                if handler:
+                    handler()
+            self.reap()
+            for job in list(self.jobs.values()):
+                self.look_after(job)
+            if self.outgoing:
+                self.flush()
+
+    def patience(self) -> Optional[float]:
+        """Seconds until a clock needs attention, None if there is none to watch."""
+        if not self.jobs:
+            return 0.05 if self.children - {self.relay} else None
+        if any(job.ending for job in self.jobs.values()):
+            return 0.002
+        return max(0.0, min(min(job.deadline, job.watch) for job in self.jobs.values()) - time.monotonic())
+
+    def send(self, header: Dict[str, Any], body: bytes = b"") -> None:
+        """Queue a frame for the host and write what the socket takes."""
+        parts = [quote(name) + ":" + (quote(v) if isinstance(v, str) else repr(v)) for name, v in header.items()]
+        plain = ("{" + ",".join(parts) + "}").encode()
+        self.outgoing += struct.pack(">II", len(plain), len(body)) + plain + body
+        self.flush()
+
+    def flush(self) -> None:
+        """Write what the socket takes now; ask to be woken when it takes more."""
+        wanted = select.EPOLLIN
+        try:
+            while self.outgoing:
+                del self.outgoing[: os.write(self.control, self.outgoing[:CHUNK])]
+        except BlockingIOError:
+            wanted |= select.EPOLLOUT
+        self.poll.modify(self.control, wanted)
+
+    def receive(self) -> None:
+        """Read what the host sent and obey every whole frame."""
+        try:
+            piece = os.read(self.control, CHUNK)
+        except BlockingIOError:
+            return
+        if not piece:
+            os._exit(0)
+        self.incoming += piece
+        while len(self.incoming) >= 8:  # noqa: PLR2004 - two lengths
+            length, extra = struct.unpack_from(">II", self.incoming)
+            end = 8 + length + extra
+            if len(self.incoming) < end:
+                return
+            header, body = marshal.loads(bytes(self.incoming[8 : 8 + length])), bytes(self.incoming[8 + length : end])  # noqa: S302 - from the host
+            del self.incoming[:end]
+            self.obey(header, body)
+
+    def obey(self, header: Dict[str, Any], body: bytes) -> None:
+        """Do what one frame asks; what fails is told with its errno."""
+        try:
+            if header["op"] == "run":
+                self.run(header, body)
+            elif header["op"] == "cancel":
+                if header["id"] in self.jobs:
+                    self.jobs[header["id"]].stop("cancelled")
+            elif header["op"] == "network":
+                self.forward()
+            else:
+                told, content = OPERATIONS[header["op"]](header, body)
+                self.send(dict(told, id=header["id"]), content)
+        except (OSError, ValueError) as error:
+            name = errno.errorcode.get(getattr(error, "errno", None) or errno.EINVAL, "EIO")
+            self.send({"id": header["id"], "error": name, "text": getattr(error, "strerror", None) or str(error)})
+
+    def run(self, spec: Dict[str, Any], body: bytes) -> None:
+        """Fork a keeper, which forks the command."""
+        source = os.open("/dev/null", os.O_RDONLY) if not body else os.memfd_create("stdin")
+        view = memoryview(body)
+        while view:
+            view = view[os.write(source, view) :]
+        if body:
+            os.lseek(source, 0, 0)
+        out, sink = os.pipe()
+        status, report = os.pipe()
+        pid = os.fork()
+        if pid == 0:
+            try:
+                keep(spec, source, sink, report)
+            finally:
+                os._exit(70)
+        for fd in (source, sink, report):
+            os.close(fd)
+        self.children.add(pid)
+        job = self.jobs[spec["id"]] = Job(spec, pid, out, status)
+        self.watch(out, lambda: self.drain(job))
+        self.watch(status, lambda: self.hear(job))
+
+    def drain(self, job: Job) -> bool:
+        """Take one piece of output; False if there is none now."""
+        try:
+            piece = os.read(job.out, CHUNK)
+        except BlockingIOError:
+            return False
+        if not piece:
+            job.out = self.forget(job.out)
+            return False
+        job.take(piece)
+        if job.spec["live"] and len(self.outgoing) < BACKLOG:
+            self.send({"id": job.spec["id"], "live": 1}, piece)
+        if job.total > job.spec["file_size"]:
+            job.stop("output")
+        return True
+
+    def hear(self, job: Job) -> None:
+        """The keeper tells the command's end; if it ends itself without that, it was killed."""
+        try:
+            told = os.read(job.status, 8)
+        except BlockingIOError:
+            return
+        if told:
+            job.exit, job.clean = struct.unpack("ii", told)
+        else:
+            job.status = self.forget(job.status)
+            job.stop("" if job.exit is not None else "lost")
+
+    def look_after(self, job: Job) -> None:
+        """Enforce the clocks of one command; finish it once nothing of it is left."""
+        now = time.monotonic()
+        if now >= job.deadline:
+            job.stop("timeout")
+        elif now >= job.watch and not job.ending:
+            job.watch = now + WATCH
+            job.stop(excess(job.spec, job.keeper))
+        if not job.ending or (not job.clean and self.sweep(job)):
+            return
+        for _ in range(64):  # what still holds the pipe from elsewhere must not keep the answer back
+            if job.out < 0 or not self.drain(job):
+                break
+        self.forget(job.out)
+        self.forget(job.status)
+        del self.jobs[job.spec["id"]]
+        job.stopped = "" if job.stopped == "lost" else job.stopped
+        self.send(*job.result())
+
+    def sweep(self, job: Job) -> bool:
+        """Kill what a command left behind; whether anything was left. Stopping first defeats a fork bomb."""
+        job.sweeps += 1
+        if job.sweeps > GIVE_UP:
+            os._exit(75)  # something cannot be killed: the kernel ends the namespace
+        if job.sweeps % 50 == 0:
+            kill(job.keeper, signal.SIGKILL)  # stopped by a command; what it kept comes to us
+        found = self.remains(job)
+        if job.sweeps > 1:
+            seen: Set[int] = set()
+            while found - seen:
+                for pid in found - seen:
+                    kill(pid, signal.SIGSTOP)
+                seen |= found
+                found = self.remains(job)
+        for pid in found:
+            kill(pid, signal.SIGKILL)
+        return bool(found) or job.keeper in self.children
+
+    def remains(self, job: Job) -> Set[int]:
+        """What lives of one command, and what belongs to none."""
+        known = processes()
+        return strays(known, self.children) | (below(known, job.keeper) if job.keeper in self.children else set())
+
+    def reap(self) -> None:
+        """Collect what ended. There is no process here whose status anyone else waits for."""
+        try:
+            while True:
+                pid, _ = os.waitpid(-1, os.WNOHANG)
+                if not pid:
+                    break
+                self.children.discard(pid)
+        except ChildProcessError:
+            self.children.clear()
+
+    def forward(self) -> None:
+        """Offer the host's proxy on a local port, from a process of its own; again if a command killed it."""
+        self.listener = self.listener or listen()
+        alive, held = os.pipe()
+        self.relay = os.fork()
+        if self.relay == 0:
+            try:
+                close_all_but(self.listener.fileno(), held)
+                relay(self.listener)
+            finally:
+                os._exit(70)
+        os.close(held)
+        self.children.add(self.relay)
+        self.watch(alive, lambda: self.restart(alive))
+
+    def restart(self, alive: int) -> None:
+        """The relay has ended."""
+        self.forget(alive)
+        self.forward()
+
+
+def start(control: int) -> None:
+    """Become the runner on the inherited socket *control*."""
+    prctl(4, 0)  # PR_SET_DUMPABLE: no command opens our memory or takes our descriptors
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the only signal that Python would let reach PID 1
+    os.set_inheritable(control, False)
+    os.umask(0o022)
+    try:
+        os.makedirs(HOME, exist_ok=True)
+    except OSError:
+        pass  # the agent put something else there; that is its own affair
+    Runner(control).serve()

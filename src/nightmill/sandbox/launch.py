@@ -1,0 +1,149 @@
+"""Start bubblewrap and know for certain when everything it started is gone."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import socket
+import subprocess
+from pathlib import Path
+
+from nightmill.errors import SandboxError
+from nightmill.sandbox import Place
+from nightmill.sandbox.profile import Descriptors, arguments
+from nightmill.sandbox.program import interpreter, program
+from nightmill.sandbox.seccomp import compile_filter
+
+__all__ = ["Processes", "launch"]
+
+
+class Processes:
+    """bubblewrap and PID 1 of its namespace, by descriptors: a process id may be another's by now."""
+
+    def __init__(self, process: subprocess.Popen[bytes], told: int, errors: int) -> None:
+        self.process, self.told, self.errors = process, told, errors
+        self.init, self.init_pid = -1, 0
+
+    def find(self) -> None:
+        """Take hold of PID 1; call it once the runner has answered."""
+        found = json.loads(os.read(self.told, 65536))
+        self.init_pid = int(found["child-pid"])
+        self.init = os.pidfd_open(self.init_pid)
+        os.close(self.told)
+        self.told = -1
+
+    def said(self) -> str:
+        """The last of what bubblewrap and the runner wrote on their standard error."""
+        size = os.fstat(self.errors).st_size
+        return os.pread(self.errors, 2000, max(0, size - 2000)).decode("utf-8", "replace").strip()
+
+    async def end(self) -> None:
+        """Kill everything and wait until the kernel has. bubblewrap's own end proves nothing: PID 1's does."""
+        if self.init >= 0:
+            with contextlib.suppress(ProcessLookupError):
+                signal.pidfd_send_signal(self.init, signal.SIGKILL)
+            await _readable(self.init)
+        if self.process.poll() is None:
+            watched = os.pidfd_open(self.process.pid)
+            if self.init < 0:  # its child dies with it; there is no PID 1 of ours yet that could have begun anything
+                self.process.kill()
+            await _readable(watched)
+            os.close(watched)
+        self.process.wait()
+        for fd in (self.init, self.told, self.errors):
+            if fd >= 0:
+                os.close(fd)
+        self.init = self.told = self.errors = -1
+
+
+def launch(place: Place, *, bwrap: Path, tmp: int) -> tuple[Processes, socket.socket]:
+    """Start bubblewrap for *place*; gives its processes and the socket to its runner.
+
+    Call it from the thread that the event loop runs in: `--die-with-parent` means the thread.
+
+    Raises:
+        SandboxError: If the program cannot be started.
+    """
+    with contextlib.ExitStack() as stack:
+        mine, theirs = socket.socketpair()
+        stack.callback(theirs.close)
+        told, telling = os.pipe()
+        stack.callback(os.close, telling)
+        etc = {path: _memory(body, stack) for path, body in _etc().items()}
+        given = Descriptors(
+            runner=_memory(program(), stack), seccomp=_memory(compile_filter(), stack), etc=etc, told=telling
+        )
+        python = interpreter()
+        words = arguments(place, tmp=tmp, python=python, given=given)
+        listed = _memory(b"\0".join(os.fsencode(word) for word in words) + b"\0", stack)
+        errors = os.memfd_create("errors")
+        passed = (listed, given.runner, given.seccomp, *etc.values(), telling, theirs.fileno())
+        command = [
+            "bwrap",
+            "--args",
+            str(listed),
+            "--",
+            python.path,
+            "-I",
+            "-S",
+            "/run/nightmill/runner.pyc",
+            str(theirs.fileno()),
+        ]
+        try:
+            process = subprocess.Popen(  # noqa: S603 - the words are ours; env={}: PID 1's environment can be read inside
+                command,
+                executable=bwrap,
+                env={},
+                stdin=subprocess.DEVNULL,
+                stdout=errors,
+                stderr=errors,
+                pass_fds=passed,
+            )
+        except OSError as error:
+            mine.close()
+            os.close(told)
+            os.close(errors)
+            raise SandboxError(
+                f"bubblewrap cannot be started: {error}", hint="`nightmill doctor` says what is missing"
+            ) from error
+        return Processes(process, told, errors), mine
+
+
+def _etc() -> dict[str, bytes]:
+    user, group = os.getuid(), os.getgid()
+    return {
+        "/etc/passwd": b"agent:x:%d:%d::/work/home:/bin/bash\nnobody:x:65534:65534::/:/bin/false\n" % (user, group),
+        "/etc/group": b"agent:x:%d:\nnogroup:x:65534:\n" % group,
+        "/etc/hosts": b"127.0.0.1 localhost sandbox\n::1 localhost\n",
+        "/etc/nsswitch.conf": b"passwd: files\ngroup: files\nhosts: files\n",
+    }
+
+
+def _memory(body: bytes, stack: contextlib.ExitStack) -> int:
+    """A descriptor that bubblewrap reads *body* from; new for each start, because it reads from the offset."""
+    fd = os.memfd_create("nightmill")
+    stack.callback(os.close, fd)
+    view = memoryview(body)
+    while view:
+        view = view[os.write(fd, view) :]
+    os.lseek(fd, 0, os.SEEK_SET)
+    return fd
+
+
+async def _readable(fd: int) -> None:
+    loop = asyncio.get_running_loop()
+    ended = loop.create_future()
+
+    def tell() -> None:
+        loop.remove_reader(fd)
+        if not ended.done():
+            ended.set_result(None)
+
+    loop.add_reader(fd, tell)
+    try:
+        await ended
+    finally:
+        loop.remove_reader(fd)

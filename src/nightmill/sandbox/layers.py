@@ -1,0 +1,64 @@
+"""Read-only layers: a run's upper becomes one by a rename, once nothing writes to it any more."""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+
+from nightmill.errors import SandboxError
+
+__all__ = ["freeze", "remove"]
+
+
+def freeze(directory: Path, target: Path) -> None:
+    """Make the upper of the closed sandbox in *directory* the layer *target*; never write to it again.
+
+    A rename, so both must be on one file system. A crash leaves either the upper or the whole layer.
+
+    Raises:
+        SandboxError: If there is no upper, or *target* cannot be made of it.
+    """
+    upper = directory / "upper"
+    try:
+        os.sync()
+        target.parent.mkdir(parents=True, exist_ok=True)
+        upper.rename(target)
+        for folder in {target.parent, directory}:
+            fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+            os.fsync(fd)
+            os.close(fd)
+    except OSError as error:
+        raise SandboxError(f"{str(upper)!r} cannot become the layer {str(target)!r}: {error.strerror}") from error
+
+
+def remove(path: Path) -> None:
+    """Delete *path* and all below, if it is there: also folders of mode 000, which agents and overlayfs make."""
+    try:
+        status = path.lstat()
+    except FileNotFoundError:
+        return
+    if not stat.S_ISDIR(status.st_mode):
+        path.unlink()
+        return
+    _empty(str(path))
+    path.rmdir()
+
+
+def _empty(folder: str) -> None:
+    """Delete what is in *folder*, deepest first, without recursion: an agent may nest deeper than Python."""
+    todo: list[tuple[str, bool]] = [(folder, False)]
+    while todo:
+        path, done = todo.pop()
+        if done:
+            os.rmdir(path)
+            continue
+        os.chmod(path, 0o700)  # noqa: PTH101 - strings here: pathlib doubles the time
+        if path != folder:
+            todo.append((path, True))
+        with os.scandir(path) as entries:
+            for entry in entries:
+                if entry.is_dir(follow_symlinks=False):
+                    todo.append((entry.path, False))
+                else:
+                    os.unlink(entry.path)  # noqa: PTH108

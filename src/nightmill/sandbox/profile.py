@@ -1,0 +1,193 @@
+"""What a sandbox looks like inside, as the argument list of bubblewrap and the environment of commands.
+
+Every flag was learned by its absence; docs/concepts/sandbox.md tells the story. The order matters: the overlay is
+the last mount, because a mount destination below anything that an agent can write would let a symbolic link left
+by an earlier run direct bubblewrap onto the host (CVE-2026-87766).
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from nightmill.errors import SandboxError
+from nightmill.sandbox import Place
+from nightmill.sandbox.program import Interpreter
+
+__all__ = ["Descriptors", "arguments", "check", "environment"]
+
+UNSHARE = """
+--unshare-user --unshare-ipc --unshare-pid --unshare-net --unshare-uts --unshare-cgroup-try
+--die-with-parent --new-session --as-pid-1 --hostname sandbox --cap-drop ALL --clearenv
+""".split()
+
+KERNEL = "--proc /proc --dev /dev --size 16777216 --tmpfs /run --dir /run/nightmill --size 536870912 --tmpfs /dev/shm".split()
+
+MERGED = ("bin", "sbin", "lib", "lib32", "lib64", "libx32")
+
+ETC = (
+    # nothing here may hold a secret that the user nightmill runs as can read: so no /etc/ssl, which has private/
+    "/etc/alternatives",
+    "/etc/ca-certificates",
+    "/etc/fonts",
+    "/etc/ld.so.cache",
+    "/etc/ld.so.conf",
+    "/etc/ld.so.conf.d",
+    "/etc/mime.types",
+    "/etc/pki/ca-trust",
+    "/etc/pki/tls/certs",
+    "/etc/protocols",
+    "/etc/services",
+    "/etc/ssl/cert.pem",
+    "/etc/ssl/certs",
+    "/etc/ssl/openssl.cnf",
+)
+
+BUNDLES = (
+    "/etc/ssl/certs/ca-certificates.crt",
+    "/etc/pki/tls/certs/ca-bundle.crt",
+    "/etc/ssl/cert.pem",
+    "/etc/ssl/ca-bundle.pem",
+)
+
+OPEN_FOR_FILES = ("etc", "mnt", "opt", "srv")
+"""Folders inside in which `Place.files` may show something: made anew for each start, never writable inside."""
+
+OPTION_PAGE = 3500
+"""mount(2) takes one page of options; bubblewrap puts every layer's path into it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Descriptors:
+    """Open files that bubblewrap reads: the runner's code, the filter, small files; and where it tells the pid."""
+
+    runner: int
+    seccomp: int
+    etc: dict[str, int]
+    told: int
+
+
+def environment(place: Place) -> dict[str, str]:
+    """Environment of every command: nothing of the host's own is in it."""
+    found = {
+        "HOME": "/work/home",
+        "PATH": "/work/env/bin:/opt/nightmill/bin:/usr/local/bin:/usr/bin:/bin",
+        "LANG": "C.UTF-8",
+        "USER": "agent",
+        "LOGNAME": "agent",
+        "SHELL": "/bin/bash",
+        "TERM": "dumb",
+    }
+    bundle = next((path for path in BUNDLES if Path(path).is_file()), "")
+    if bundle:
+        names = (
+            "SSL_CERT_FILE",
+            "PIP_CERT",
+            "REQUESTS_CA_BUNDLE",
+            "CURL_CA_BUNDLE",
+            "NODE_EXTRA_CA_CERTS",
+            "GIT_SSL_CAINFO",
+        )
+        found |= dict.fromkeys(names, bundle) | {"UV_SYSTEM_CERTS": "1"}
+    if place.hosts:
+        names = ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY", "all_proxy", "ALL_PROXY")
+        local = "localhost,127.0.0.1,::1"
+        found |= dict.fromkeys(names, "http://127.0.0.1:3128")
+        found |= {"no_proxy": local, "NO_PROXY": local, "NODE_USE_ENV_PROXY": "1"}
+    return found | dict(place.env)
+
+
+def arguments(place: Place, *, tmp: int, python: Interpreter, given: Descriptors) -> list[str]:
+    """Everything between `bwrap` and `--`."""
+    words = [*UNSHARE, "--ro-bind", "/usr", "/usr"]
+    for name in MERGED:
+        path = f"/{name}"
+        if os.path.islink(path):  # noqa: PTH114 - a string is what is wanted
+            words += ["--symlink", os.readlink(path), path]  # noqa: PTH115
+        elif os.path.isdir(path):  # noqa: PTH112
+            words += ["--ro-bind", path, path]
+    words += ["--dir", "/etc", *(word for path in ETC for word in ("--ro-bind-try", path, path))]
+    words += [
+        *KERNEL,
+        "--perms",
+        "1777",
+        "--size",
+        str(tmp),
+        "--tmpfs",
+        "/tmp",
+        "--dir",
+        "/var",
+        "--symlink",
+        "../tmp",
+        "/var/tmp",
+    ]
+    for path, fd in given.etc.items():
+        words += ["--perms", "0644", "--ro-bind-data", str(fd), path]
+    words += ["--perms", "0644", "--ro-bind-data", str(given.runner), "/run/nightmill/runner.pyc"]
+    if python.prefix:
+        words += ["--ro-bind", python.prefix, python.prefix]
+    for path, source in place.files.items():
+        words += ["--ro-bind", str(source.resolve()), path]
+    words += ["--dir", "/opt/nightmill/bin"]
+    for name, source in place.tools.items():
+        words += ["--ro-bind", str(source.resolve()), f"/opt/nightmill/bin/{name}"]
+    if place.hosts:
+        words += ["--ro-bind", str(place.directory / "net" / "egress.sock"), "/run/nightmill/egress.sock"]
+    return words + _overlay(place) + _last(given)
+
+
+def _overlay(place: Place) -> list[str]:
+    layers = place.layers or (place.directory / "empty",)
+    words = [word for layer in layers for word in ("--overlay-src", str(layer))]
+    return [*words, "--overlay", str(place.directory / "upper"), str(place.directory / "work"), "/work"]
+
+
+def _last(given: Descriptors) -> list[str]:
+    # without these /, /run, /dev and /dev/shm's parent would be memory that any command can fill
+    words = ["--remount-ro", "/run", "--remount-ro", "/dev", "--remount-ro", "/"]
+    return [
+        *words,
+        "--info-fd",
+        str(given.told),
+        "--seccomp",
+        str(given.seccomp),
+        "--disable-userns",
+        "--chdir",
+        "/work",
+    ]
+
+
+def check(place: Place) -> None:
+    """Refuse a place that cannot be built, or that would show more than it says.
+
+    Raises:
+        SandboxError: Which part, and why.
+    """
+    if not place.directory.is_absolute() or not place.directory.is_dir():
+        raise SandboxError(f"the run's folder {str(place.directory)!r} is not an absolute path of a folder")
+    for layer in place.layers:
+        if not layer.is_absolute() or not layer.is_dir():
+            raise SandboxError(
+                f"layer {str(layer)!r} is not an absolute path of a folder", hint="the base must be built again"
+            )
+    if sum(len(str(layer)) + len("/oldroot:") for layer in place.layers) + 2 * len(str(place.directory)) > OPTION_PAGE:
+        raise SandboxError(
+            f"{len(place.layers)} layers have paths too long for one mount",
+            hint="flatten them or use a shorter home folder",
+        )
+    for path, source in place.files.items():
+        _check_file(path)
+        if not source.exists():
+            raise SandboxError(f"file {str(source)!r} to be shown as {path!r} does not exist")
+    for name, source in place.tools.items():
+        if "/" in name or name in {"", ".", ".."} or not source.is_file():
+            raise SandboxError(f"tool {name!r} cannot be shown: {str(source)!r} is not a file or the name is none")
+
+
+def _check_file(path: str) -> None:
+    parts = PurePosixPath(path).parts
+    taken = path in ETC or any(path.startswith(f"{each}/") for each in ETC)
+    if str(PurePosixPath(path)) != path or ".." in parts or len(parts) < 3 or parts[1] not in OPEN_FOR_FILES or taken:  # noqa: PLR2004
+        allowed = ", ".join(f"/{name}" for name in OPEN_FOR_FILES)
+        raise SandboxError(f"{path!r} is not a place for a file", hint=f"use a plain absolute path below {allowed}")
