@@ -1,1 +1,7 @@
 """Durable workflows, queues and recovery. Takes: function. Gives: a run that survives its worker."""
+
+from nightmill.durable.engine import Bounds, Engine, State, Stranded, Workflow
+from nightmill.durable.plain import LIMIT
+from nightmill.durable.recovery import Recovery
+
+__all__ = ["LIMIT", "Bounds", "Engine", "Recovery", "State", "Stranded", "Workflow"]

@@ -52,9 +52,9 @@ class Entry:
 class Ledger:
     """Append-only and hash-chained over all runs and all processes.
 
-    `emit` puts the event in memory and returns; one thread writes what has gathered in one transaction. So events of the
-    last moments die with the process: what must not be lost is flushed before the next checkpoint, and a recovered run
-    tells it again.
+    `emit` puts the event in memory and returns; one thread writes what has gathered in one transaction. So events of
+    the last moments die with the process: what must not be lost is flushed before the next checkpoint, and a recovered
+    run tells it again.
     """
 
     def __init__(self, database: Database, clock: Callable[[], float], *, bound: int = 50_000) -> None:
