@@ -50,10 +50,10 @@ bench-crash: $(dev) ## Kill a run at all its seeded moments and look what is lef
 	@$(bin)/python -m bench.crash
 
 docs: $(dev) generate ## Build the documentation into site/, without a network
-	@scripts/docs build
+	@$(bin)/zensical build --strict --clean
 
 docs-serve: $(dev) generate ## Serve the documentation, anew with each change
-	@scripts/docs serve
+	@$(bin)/zensical serve
 
 generate: $(dev) ## Write the reference and the drawing of the house from the code
 	@$(bin)/python -m scripts.generate

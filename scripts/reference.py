@@ -10,6 +10,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+import typer
+
 from nightmill import errors, event
 from nightmill.settings import PREFIX, Settings
 
@@ -28,10 +30,10 @@ def pages() -> dict[str, str]:
 
 def commands() -> dict[str, Any]:
     """Every command of the terminal door by its whole name ("nightmill pr show")."""
-    import typer  # noqa: PLC0415 - the other pages do without
-
-    root = typer.main.get_command(import_module("nightmill.cli.app").app)
-    return dict(_walk("nightmill", root))
+    door = import_module("nightmill.cli.app")
+    if not door.app.registered_commands:
+        door._register()  # noqa: SLF001 - the door puts it off, so that `--version` starts fast
+    return dict(_walk("nightmill", typer.main.get_command(door.app)))
 
 
 def _walk(name: str, command: Any) -> Iterator[tuple[str, Any]]:

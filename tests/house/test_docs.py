@@ -1,6 +1,8 @@
 """What can be set, asked, told or raised is documented, and what is generated is what is committed."""
 
 import re
+import subprocess
+import sys
 from dataclasses import fields
 from importlib.util import find_spec
 from pathlib import Path
@@ -86,3 +88,16 @@ def test_the_numbers_of_decisions_are_used_once() -> None:
     numbers = [each.name[:4] for each in DOCS.glob("decisions/0*.md")]
 
     assert len(set(numbers)) == len(numbers)
+
+
+def test_the_documentation_builds_without_a_warning_or_a_foreign_script(tmp_path: Path) -> None:
+    for name in ("zensical.toml", "docs"):
+        (tmp_path / name).symlink_to(ROOT / name)
+    zensical = Path(sys.executable).parent / "zensical"
+
+    built = subprocess.run([zensical, "build", "--strict"], cwd=tmp_path, capture_output=True, text=True, check=False)
+
+    assert built.returncode == 0, built.stdout + built.stderr
+    pages = [each.read_text(encoding="utf-8") for each in (tmp_path / "site").rglob("*.html")]
+    assert pages
+    assert not [each for page in pages for each in re.findall(r'<(?:script|link|img)[^>]+"https?://[^"]+', page)]
