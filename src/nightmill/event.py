@@ -147,6 +147,7 @@ class PhaseStarted(Event):
 
     phase: str
     round: int = 0
+    key = property(lambda self: f"phase/{self.phase}/{self.round}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

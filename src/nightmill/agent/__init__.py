@@ -2,7 +2,20 @@
 
 from __future__ import annotations
 
-from nightmill.agent.loop import act, apply, ask, send_back
+from nightmill.agent.loop import Told, act, apply, ask, fingerprint, send_back, size
 from nightmill.agent.nouns import AgentState, Brief, Ending, Todo, TurnRecord
 
-__all__ = ["AgentState", "Brief", "Ending", "Todo", "TurnRecord", "act", "apply", "ask", "send_back"]
+__all__ = [
+    "AgentState",
+    "Brief",
+    "Ending",
+    "Todo",
+    "Told",
+    "TurnRecord",
+    "act",
+    "apply",
+    "ask",
+    "fingerprint",
+    "send_back",
+    "size",
+]

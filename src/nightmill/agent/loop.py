@@ -16,10 +16,11 @@ from nightmill.agent import guard
 from nightmill.agent.nouns import AgentState, Brief, Ending, Todo, TurnRecord
 from nightmill.errors import ToolError
 from nightmill.model import Message, ModelReply, ModelRequest, Text, ToolCall, ToolResult
+from nightmill.model.message import Part
 from nightmill.tool import Answer, ToolContext, Toolset
 from nightmill.tool.toolset import Prepared
 
-__all__ = ["Told", "act", "apply", "ask", "send_back"]
+__all__ = ["Told", "act", "apply", "ask", "fingerprint", "send_back", "size"]
 
 REMEMBERED = 24
 """Calls that the loop guards look back on."""
@@ -107,6 +108,9 @@ def apply(state: AgentState, record: TurnRecord) -> AgentState:
         usage=state.usage + reply.usage,
         cost=state.cost + (reply.cost or 0.0),
         priced=state.priced and reply.cost is not None,
+        seconds=state.seconds + sum(value for name, value in (record.seconds or {}).items() if name != "first"),
+        context=reply.usage.input + reply.usage.output,
+        digest=_chain(state.digest, record.messages),
         idle=0 if reply.calls and reply.stop != "length" else state.idle + 1,
         signatures=(*state.signatures, *_signatures(reply.calls, results))[-REMEMBERED:],
         ending=record.ending,
@@ -115,13 +119,37 @@ def apply(state: AgentState, record: TurnRecord) -> AgentState:
 
 def send_back(state: AgentState, text: str) -> AgentState:
     """*state* with *text* from the system as the newest word, and the agent at work again."""
+    word = Text(text=text)
     *before, last = state.messages
     if last.role == "user":
-        last = replace(last, parts=(*last.parts, Text(text=text)))
-        return replace(state, messages=(*before, last), ending=None, idle=0)
-    return replace(
-        state, messages=(*state.messages, Message(role="user", parts=(Text(text=text),))), ending=None, idle=0
-    )
+        messages = (*before, replace(last, parts=(*last.parts, word)))
+    else:
+        messages = (*state.messages, Message(role="user", parts=(word,)))
+    digest = _chain(state.digest, messages[-1:])
+    return replace(state, messages=messages, digest=digest, ending=None, idle=0)
+
+
+def fingerprint(brief: Brief, state: AgentState, tools: Toolset) -> str:
+    """A digest of the request that `ask` would build, without building it: it costs the same at every turn."""
+    fixed = repr((brief, tools.schemas)).encode("utf-8", "surrogatepass")
+    return sha256(fixed + state.digest.encode()).hexdigest()
+
+
+def size(brief: Brief, state: AgentState, tools: Toolset) -> int:
+    """An upper estimate of the next request in tokens; what the provider counted last time is taken as it is."""
+    if state.context:
+        latest = state.messages[-1]
+        return state.context + (sum(_length(part) for part in latest.parts) // 3 if latest.role == "user" else 0)
+    texts = sum(map(len, brief.system)) + len(brief.anchor) + len(repr(tools.schemas))
+    return texts // 3
+
+
+def _length(part: Part) -> int:
+    return len(part.arguments) if isinstance(part, ToolCall) else len(part.text)
+
+
+def _chain(digest: str, messages: Sequence[Message]) -> str:
+    return sha256(digest.encode() + repr(messages).encode("utf-8", "surrogatepass")).hexdigest()
 
 
 async def _run_calls(
@@ -154,7 +182,7 @@ def _prepare(call: ToolCall, tools: Toolset) -> Prepared | ToolError:
         return error
 
 
-async def _run_call(  # noqa: PLR0913 - one call and what it happens in
+async def _run_call(
     call: ToolCall, prepared: Prepared | ToolError, turn: int, tools: Toolset, context: ToolContext, told: Told
 ) -> Done:
     label = "" if isinstance(prepared, ToolError) else prepared.label

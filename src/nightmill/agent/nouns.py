@@ -92,6 +92,12 @@ class AgentState:
     cost: float = 0.0
     priced: bool = True
     """Whether every reply had a known price, so that *cost* is the whole cost."""
+    seconds: float = 0.0
+    """At work: waiting for the model and running tools."""
+    context: int = 0
+    """Tokens of the latest request and its reply together."""
+    digest: str = ""
+    """Chained over all messages: equal digests are equal conversations."""
     idle: int = 0
     """Turns in a row without a tool call."""
     signatures: tuple[str, ...] = ()

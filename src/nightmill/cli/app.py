@@ -1,0 +1,60 @@
+"""The commands. Nothing heavy is imported before a command needs it."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from nightmill.errors import LimitReached, NightmillError, SpecError
+
+__all__ = ["app", "main"]
+
+DONE, FAILED, REFUSED, PARKED, LIMIT = 0, 1, 2, 3, 4
+"""Exit codes: done, failed, refused, parked for a person, stopped by a limit."""
+
+app = typer.Typer(
+    name="nightmill",
+    help="Specs in, reviewed pull requests out.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def main() -> None:
+    """Run the command line."""
+    _register()
+    try:
+        app(standalone_mode=False)
+    except NightmillError as error:
+        from nightmill.cli.screen import fail
+
+        fail(error)
+        sys.exit(REFUSED if isinstance(error, SpecError) else LIMIT if isinstance(error, LimitReached) else FAILED)
+    except typer.Exit as exit_:
+        sys.exit(exit_.exit_code)
+    except (typer.Abort, KeyboardInterrupt):
+        sys.exit(130)
+    except BrokenPipeError:
+        sys.stderr.close()
+        sys.exit(FAILED)
+
+
+@app.callback(invoke_without_command=True)
+def _start(version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False) -> None:
+    if version:
+        from nightmill import __version__
+
+        typer.echo(f"nightmill {__version__}")
+        raise typer.Exit
+
+
+def _register() -> None:
+    from nightmill.cli import demo, machine, project, pulls, runs, work
+
+    for module in (project, work, runs, pulls, machine, demo):
+        module.register(app)

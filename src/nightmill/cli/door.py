@@ -1,0 +1,113 @@
+"""What every command starts with: settings, and the store when it is needed. Only here is the environment read."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import time
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from nightmill.errors import SettingsError
+from nightmill.settings import Settings, load
+
+if TYPE_CHECKING:
+    from nightmill.estate.nouns import Project
+    from nightmill.store.blobs import Blobs
+    from nightmill.store.database import Database
+    from nightmill.store.ledger import Ledger
+    from nightmill.store.runs import Runs
+
+__all__ = ["Door", "keys", "open_door", "person"]
+
+KEYS = {"anthropic": "ANTHROPIC_API_KEY", "openai": "OPENAI_API_KEY"}
+
+
+@dataclass(frozen=True)
+class Door:
+    """Settings and the store, each part opened when it is first used."""
+
+    settings: Settings
+
+    @cached_property
+    def database(self) -> Database:
+        """Our tables."""
+        from nightmill.store.database import Database
+
+        self.settings.home.mkdir(parents=True, exist_ok=True, mode=0o700)
+        return Database.open(self.settings.store or f"sqlite:///{self.settings.home / 'nightmill.db'}")
+
+    @cached_property
+    def ledger(self) -> Ledger:
+        """What happened."""
+        from nightmill.store.ledger import Ledger
+
+        return Ledger(self.database, time.time)
+
+    @cached_property
+    def runs(self) -> Runs:
+        """The runs."""
+        from nightmill.store.runs import Runs
+
+        return Runs(self.database, time.time)
+
+    @cached_property
+    def blobs(self) -> Blobs:
+        """Large bodies."""
+        from nightmill.store.blobs import Blobs
+
+        return Blobs(self.settings.home / "blobs")
+
+    def project(self, root: Path) -> Project:
+        """The project whose nightmill.yaml stands in *root* or above it."""
+        from nightmill.estate.file import load as load_project
+
+        top = Path(os.path.realpath(root))
+        found = next((folder for folder in (top, *top.parents) if (folder / "nightmill.yaml").is_file()), None)
+        if found is None:
+            raise SettingsError(f"there is no nightmill.yaml in {str(top)!r} or above it", hint="nightmill init")
+        return load_project(found)
+
+
+def open_door(**flags: Any) -> Door:
+    """The settings in force: file, then environment, then *flags*.
+
+    Raises:
+        SettingsError: If the file or a value is wrong.
+    """
+    environment = dict(os.environ)
+    config = Path(environment.get("XDG_CONFIG_HOME") or Path.home() / ".config") / "nightmill" / "settings.yaml"
+    settings = load(file=_file(Path(environment.get("NIGHTMILL_SETTINGS") or config)), environment=environment, flags=flags)
+    if settings.home == Path():
+        data = Path(environment.get("XDG_DATA_HOME") or Path.home() / ".local" / "share")
+        settings = replace(settings, home=data / "nightmill")
+    return Door(replace(settings, home=Path(os.path.abspath(settings.home))))
+
+
+def keys() -> dict[str, str]:
+    """Providers' keys, by provider."""
+    return {provider: value for provider, name in KEYS.items() if (value := os.environ.get(name))}
+
+
+def person() -> str:
+    """Who is at this terminal, for the record."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return f"uid {os.getuid()}"
+
+
+def _file(path: Path) -> dict[str, Any]:
+    try:
+        read = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        raise SettingsError(f"the settings file {str(path)!r} cannot be read: {error}") from error
+    if read is not None and not isinstance(read, dict):
+        raise SettingsError(f"the settings file {str(path)!r} must hold `name: value` lines")
+    return read or {}

@@ -1,0 +1,96 @@
+"""An event as one line of text, the same in `run`, `log` and `show`; every line reads without colour."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from nightmill import event as e
+from nightmill.report.words import duration, money, tokens
+
+__all__ = ["Line", "line"]
+
+
+class Line(NamedTuple):
+    """*mark* is one character, *style* a Rich style, *fold* says that a live view may drop the line later."""
+
+    mark: str
+    text: str
+    style: str = ""
+    fold: bool = False
+
+
+def line(told: e.Event) -> Line | None:
+    """How *told* reads; None: nothing to say in one line."""
+    made = LINES.get(type(told))
+    return made(told) if made else None
+
+
+def _tool(told: e.ToolFinished) -> Line:
+    return Line("·" if told.ok else "✗", f"{told.tool} {told.label} ({duration(told.seconds)})", "" if told.ok else "yellow", fold=True)
+
+
+def _turn(told: e.TurnFinished) -> Line:
+    used = told.usage
+    cached = f", {100 * used['cache_read'] // used['input']} % cached" if used.get("cache_read") and used.get("input") else ""
+    size = f"{tokens(used.get('input', 0))} in{cached}, {tokens(used.get('output', 0))} out"
+    return Line("▪", f"turn {told.turn} · {told.role} · {size} · {money(told.cost)} · {duration(told.seconds)}", "dim", fold=True)
+
+
+def _check(told: e.CheckFinished) -> Line:
+    counts = told.result.get("counts") or {}
+    tests = ", ".join(f"{number} {name}" for name, number in counts.items() if number)
+    stopped = told.result.get("stopped")
+    detail = f" ({tests})" if tests else f" ({stopped})" if stopped else ""
+    return Line("✓" if told.passed else "✗", f"check {told.check} on {told.tree[:10]}{detail}", "green" if told.passed else "red")
+
+
+def _verdict(told: e.VerdictGiven) -> Line:
+    if told.passed:
+        return Line("✓", f"proven: tree {told.tree[:10]}", "green")
+    reasons = "; ".join(told.verdict.get("reasons", ())) or "no reason given"
+    return Line("✗", f"not proven: {' '.join(reasons.split())[:300]}", "red")
+
+
+def _stopped(told: e.RunStopped) -> Line:
+    kept = f"; the work is on branch {told.branch}" if told.branch else ""
+    return Line("■", f"stopped ({told.why}): {told.reason}{kept}", "red")
+
+
+def _plan(told: e.PlanMade) -> Line:
+    titles = "; ".join(f"{task['id']} {task['title']}" for task in told.tasks)
+    return Line("◇", f"plan: {len(told.tasks)} {'task' if len(told.tasks) == 1 else 'tasks'}: {titles}")
+
+
+def _parked(told: e.RunParked) -> Line:
+    what = "waits for a person" if told.needs == "person" else "waits, then tries again"
+    return Line("◌", f"parked, {what}: {told.reason}", "yellow")
+
+
+LINES: dict[type[e.Event], Callable[[Any], Line]] = {
+    e.RunQueued: lambda told: Line("○", f"queued: {told.title}"),
+    e.RunStarted: lambda told: Line("●", "started", "blue"),
+    e.RunRecovered: lambda told: Line("↻", f"taken up again by {told.worker}", "yellow"),
+    e.RunParked: _parked,
+    e.RunPaused: lambda told: Line("◌", f"paused by {told.by}", "yellow"),
+    e.RunResumed: lambda told: Line("●", f"goes on ({told.by})", "blue"),
+    e.RunDone: lambda told: Line("✓", f"done: pull request {told.change}" if told.change else "done", "green"),
+    e.RunStopped: _stopped,
+    e.PhaseStarted: lambda told: Line("▶", f"{told.phase}" + (f" (round {told.round + 1})" if told.round else ""), "bold"),
+    e.PlanMade: _plan,
+    e.TaskQueued: lambda told: Line("○", f"task {told.task} is run {told.child}"),
+    e.WorkspacePrepared: lambda told: Line("·", f"workspace at {told.commit[:10]} ({duration(told.seconds)})"),
+    e.WorkspaceRestored: lambda told: Line("↻", f"workspace restored to {told.snapshot[:10]} ({duration(told.seconds)})", fold=True),
+    e.ModelRetried: lambda told: Line("↻", f"{told.reason}; asked again in {duration(told.wait)}", "yellow"),
+    e.ToolFinished: _tool,
+    e.TurnFinished: _turn,
+    e.AgentNudged: lambda told: Line("!", f"nudged ({told.guard.replace('_', ' ')})", "yellow"),
+    e.AgentFinished: lambda told: Line("·", f"agent: {' '.join(told.summary.split())}"),
+    e.SentBack: lambda told: Line("↩", f"sent back ({told.count} of {told.limit}): {' '.join(told.reason.split())[:200]}", "yellow"),
+    e.CheckFinished: _check,
+    e.VerdictGiven: _verdict,
+    e.WorkPreserved: lambda told: Line("·", f"work kept on branch {told.branch}"),
+    e.CommitMade: lambda told: Line("·", f"commit {told.commit[:10]} by {told.author} on {told.branch}"),
+    e.PullRequestOpened: lambda told: Line("✓", f"pull request {told.number}: {told.branch} → {told.target}", "green"),
+    e.PullRequestMerged: lambda told: Line("✓", f"pull request {told.number} merged by {told.by}", "green"),
+}

@@ -1,0 +1,73 @@
+"""How commands print: data on standard output, talk on standard error, errors with their hint."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from nightmill.errors import NightmillError
+
+__all__ = ["fail", "out", "print_json", "say", "table", "when"]
+
+CONTROL = {number: f"\\x{number:02x}" for number in (*range(9), *range(11, 32), 127, *range(128, 160))}
+
+
+def out() -> Console:
+    """Standard output; plain when it is not a terminal."""
+    from rich.console import Console
+
+    return Console(highlight=False, soft_wrap=not sys.stdout.isatty())
+
+
+def say(text: str, *, style: str = "") -> None:
+    """Talk to the person, beside the data."""
+    from rich.console import Console
+
+    Console(stderr=True, highlight=False).print(safe(text), style=style or None, markup=False, soft_wrap=True)
+
+
+def fail(error: NightmillError) -> None:
+    """Say what went wrong, which thing, what to do."""
+    say(f"error: {error.message}", style="red")
+    if error.hint:
+        say(f"hint: {error.hint}")
+
+
+def safe(text: str) -> str:
+    """*text* without control characters: what a model or a repository wrote must not move the cursor."""
+    return text.translate(CONTROL)
+
+
+def print_json(value: Any) -> None:
+    """*value* for programs."""
+    sys.stdout.write(json.dumps(value, ensure_ascii=False, indent=2, default=str) + "\n")
+
+
+def table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """A table that gives way in its last column; tab-separated when piped."""
+    lines = [[safe(str(cell)) for cell in row] for row in rows]
+    if not sys.stdout.isatty():
+        for row in lines:
+            sys.stdout.write("\t".join(row) + "\n")
+        return
+    from rich.table import Table
+    from rich.text import Text
+
+    grid = Table(box=None, pad_edge=False, header_style="bold")
+    for at, heading in enumerate(headings):
+        grid.add_column(heading, no_wrap=True, overflow="ellipsis", ratio=1 if at == len(headings) - 1 else None)
+    for row in lines:
+        grid.add_row(*(Text(cell) for cell in row))
+    out().print(grid)
+
+
+def when(moment: float) -> str:
+    """A time of day here, with the date if it is not today's."""
+    then = datetime.fromtimestamp(moment).astimezone()
+    return then.strftime("%H:%M:%S" if then.date() == datetime.now().astimezone().date() else "%Y-%m-%d %H:%M")

@@ -1,0 +1,135 @@
+"""The worker as a process: made here, because only a door reads the environment."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import secrets
+import signal
+import subprocess
+import sys
+import time
+from contextlib import AsyncExitStack
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from nightmill.cli.door import Door
+    from nightmill.line.machines import Machines
+
+__all__ = ["ensure", "is_alive", "serve"]
+
+STALE = 20.0
+"""Seconds without a heartbeat after which a worker of another machine counts as dead."""
+
+IDLE = 60.0
+"""Seconds after which a worker that `run` started ends when there is nothing to do."""
+
+
+def is_alive(door: Door) -> bool:
+    """Whether any worker of this store is alive."""
+    from nightmill.durable import process
+    from nightmill.store.workers import Workers
+
+    here = process.host()
+    return any(
+        each.host != here or process.is_alive(each.pid, each.started)
+        for each in Workers(door.database).alive(stale_seconds=STALE)
+    )
+
+
+def ensure(door: Door) -> None:
+    """Start a worker beside this process if none is alive; it outlives the terminal and ends when it is idle."""
+    if is_alive(door):
+        return
+    log = door.settings.home / "worker.log"
+    with log.open("ab") as out:
+        subprocess.Popen(
+            [sys.executable, "-m", "nightmill.cli", "worker", "--until-idle", str(IDLE)],
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=out,
+            cwd="/",
+            start_new_session=True,
+            env={**os.environ, "NIGHTMILL_HOME": str(door.settings.home)},
+        )
+
+
+def serve(door: Door, *, until_idle: float | None) -> None:
+    """Be a worker until told to stop."""
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    asyncio.run(_serve(door, until_idle))
+
+
+async def _serve(door: Door, until_idle: float | None) -> None:
+    from nightmill.durable import Engine, Recovery
+    from nightmill.line.worker import Worker
+    from nightmill.model.connect import client
+    from nightmill.store.workers import Workers
+
+    main = asyncio.current_task()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        loop.add_signal_handler(number, main.cancel if main else lambda: None)
+    name = f"{os.uname().nodename}-{os.getpid()}-{secrets.token_hex(2)}"
+    async with AsyncExitStack() as stack:
+        http = await stack.enter_async_context(client(door.settings))
+        worker = Worker(machines(door, name=name, http=http))
+        url = door.settings.store or f"sqlite:///{door.settings.home / 'engine.db'}"
+        stack.callback(door.ledger.close)
+        engine = await Engine.launch(
+            url, executor_id=name, workflows=worker.workflows, concurrency=door.settings.workers
+        )
+        recovery = Recovery(engine, Workers(door.database), stale_seconds=STALE)
+        stack.push_async_callback(recovery.leave)
+        stack.push_async_callback(engine.close)
+        await recovery.join(version="1")
+        try:
+            await worker.serve(engine, until_idle=until_idle)
+        except asyncio.CancelledError:
+            logging.getLogger(__name__).warning("worker %s stops; what it had goes on with the next", name)
+
+
+def machines(door: Door, *, name: str, http: object) -> Machines:
+    """What the line works with."""
+    from nightmill.cli.door import keys
+    from nightmill.estate.environment import Site
+    from nightmill.forge.local import LocalForge
+    from nightmill.line.machines import Machines
+    from nightmill.repo import Hub
+    from nightmill.sandbox.bubblewrap import BubblewrapSandboxes
+    from nightmill.sandbox.layers import freeze
+
+    home = door.settings.home
+    sandboxes = BubblewrapSandboxes()
+    return Machines(
+        settings=door.settings,
+        database=door.database,
+        ledger=door.ledger,
+        blobs=door.blobs,
+        runs=door.runs,
+        forge=LocalForge(door.database, lambda project: Hub(home / "projects" / project / "hub.git"), time.time),
+        sandboxes=sandboxes,
+        site=Site(home=home, sandboxes=sandboxes, freeze=freeze, variables=dict(os.environ)),
+        client=http,  # type: ignore[arg-type]  # httpx2 is imported by the model room alone
+        keys=keys(),
+        tools=tools(),
+        clock=time.monotonic,
+        now=time.time,
+        worker=name,
+    )
+
+
+def tools() -> dict[str, Path]:
+    """Programs from our own dependencies that every sandbox shows."""
+    import shutil
+    from pathlib import Path
+
+    import uv
+
+    beside = Path(sys.executable).parent
+    rg = shutil.which("rg", path=str(beside)) or shutil.which("rg")
+    found = {"uv": Path(uv.find_uv_bin())}
+    return found | ({"rg": Path(rg)} if rg else {})

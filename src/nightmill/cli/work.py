@@ -1,0 +1,99 @@
+"""Starting work: run, worker."""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from nightmill.cli.door import Door
+    from nightmill.store.runs import Run
+
+__all__ = ["follow", "register"]
+
+Model = Annotated[str | None, typer.Option(help="`provider:name`: anthropic:…, openai:…, openai-responses:….")]
+Url = Annotated[str | None, typer.Option("--base-url", help="Endpoint instead of the provider's own.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command()(run)
+    app.command()(worker)
+
+
+def run(
+    spec: Annotated[Path, typer.Argument(help="A spec: a Markdown file, or a spec-kit, OpenSpec or Kiro folder.")],
+    model: Model = None,
+    base_url: Url = None,
+    project: Annotated[Path, typer.Option(help="The repository.")] = Path(),
+    base: Annotated[str, typer.Option(help="Branch to start from and to open the pull request against.")] = "",
+    detach: Annotated[bool, typer.Option("--detach", "-d", help="Do not wait for the end.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print the ledger as JSON lines.")] = False,
+) -> None:
+    """Work on a spec until there is a pull request."""
+    from nightmill.cli import serve
+    from nightmill.cli.door import open_door, person
+
+    door = open_door(model=model, base_url=base_url)
+    from nightmill.line import submit
+
+    asked = submit.submit(
+        submit.Ask(spec=spec, root=project, base=base, by=person(), now=time.time),
+        settings=door.settings,
+        database=door.database,
+        blobs=door.blobs,
+        runs=door.runs,
+        project=door.project(project),
+    )
+    serve.ensure(door)
+    if detach:
+        sys.stdout.write(f"{asked.id}\n")
+        return
+    raise typer.Exit(follow(door, asked, json=json))
+
+
+def worker(
+    until_idle: Annotated[float | None, typer.Option(help="End after so many seconds without work.")] = None,
+) -> None:
+    """Work on runs until it is told to stop (Ctrl-C); what it has in hand goes on with the next worker."""
+    from nightmill.cli import serve
+    from nightmill.cli.door import open_door
+
+    serve.serve(open_door(), until_idle=until_idle)
+
+
+def follow(door: Door, asked: Run, *, json: bool = False) -> int:
+    """Show *asked* until it ends or a person must act, and return the exit code."""
+    from nightmill.cli import live, pulls
+    from nightmill.cli.follow import entries
+    from nightmill.cli.runs import print_entry
+    from nightmill.cli.screen import out, say
+
+    try:
+        if json:
+            for entry in entries(door, asked, wait=True):
+                if entry is not None:
+                    print_entry(entry, json=True)
+        else:
+            live.watch(entries(door, asked, wait=True), console=out())
+    except KeyboardInterrupt:
+        say(f"\n{asked.id} goes on without this terminal.")
+        say(f"watch it: nightmill log --follow {asked.id}   stop it: nightmill cancel {asked.id}")
+        return 0
+    ended = door.runs.get(asked.id)
+    if not json:
+        pulls.announce(door, ended)
+    return exit_code(ended)
+
+
+def exit_code(run: Run) -> int:
+    """0 done, 1 failed or cancelled, 2 refused, 3 parked, 4 stopped by a limit."""
+    if run.state == "done":
+        return 0
+    if run.state in {"parked", "paused"}:
+        return 3
+    return {"refused": 2, "limit": 4}.get(run.why, 1)

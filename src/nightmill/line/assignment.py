@@ -1,0 +1,63 @@
+"""What a run was asked to do, as the worker finds it: one immutable blob, named in the run's row."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from pydantic import TypeAdapter
+
+from nightmill.estate.nouns import Project
+from nightmill.plan import Task
+from nightmill.policy import Budget
+from nightmill.spec import Spec
+
+__all__ = ["Assignment", "read", "write"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Assignment:
+    """Everything that decides what a run does, fixed when it was asked for.
+
+    Attributes:
+        kind: "spec" (plans, then starts a run per task) or "task".
+        model: `provider:name`; *base_url* replaces the provider's endpoint.
+        base_branch: Where a pull request goes; *base_commit* is what the work starts from.
+        target: Branch that the pull request asks to be merged into, the base branch or the task's before it.
+        by: Who asked, as "Name <mail>".
+        plan: "auto" or "single", see the setting of that name.
+    """
+
+    kind: str
+    project: Project
+    spec: Spec
+    model: str
+    base_url: str
+    base_branch: str
+    base_commit: str
+    target: str
+    budget: Budget
+    max_tokens: int
+    thinking: int
+    send_back: int
+    by: str
+    plan: str = "auto"
+    task: Task | None = None
+    parent: str = ""
+
+
+@cache
+def _adapter() -> TypeAdapter[Assignment]:
+    return TypeAdapter(Assignment)
+
+
+def write(assignment: Assignment) -> bytes:
+    """*assignment* as JSON."""
+    return _adapter().dump_json(assignment)
+
+
+def read(body: bytes) -> Assignment:
+    """The assignment in *body*."""
+    found: Any = _adapter().validate_json(body)
+    return found  # type: ignore[no-any-return]  # the adapter gives what it was made for

@@ -1,0 +1,101 @@
+"""What an agent is given, put together once per run and kept, so that a new version changes no run in flight."""
+
+from __future__ import annotations
+
+from functools import cache
+from hashlib import sha256
+from typing import TYPE_CHECKING
+
+from pydantic import TypeAdapter
+
+from nightmill.agent import Brief
+from nightmill.crew import load
+from nightmill.errors import RepoError
+from nightmill.prompt import render
+
+if TYPE_CHECKING:
+    from nightmill.crew import Role
+    from nightmill.line.assignment import Assignment
+    from nightmill.repo import Hub
+    from nightmill.spec import Criterion
+
+__all__ = ["criteria", "developer", "facts", "instructions", "read_brief", "write_brief"]
+
+MOST_INSTRUCTIONS = 32_768
+"""Bytes of instruction files that an agent is given (the bound that the AGENTS.md readers of others use)."""
+
+
+def developer(assignment: Assignment, *, run: str, hub: Hub) -> Brief:
+    """The developer's brief for the task of *assignment*."""
+    task = assignment.task
+    if task is None:
+        raise AssertionError("a task run has a task")
+    role = _role("developer")
+    prompt = render(
+        "developer/task",
+        title=task.title,
+        instruction=task.instruction,
+        criteria="\n".join(f"- {each.id}: {each.text}" for each in criteria(assignment)) or "- as the spec says",
+        spec=assignment.spec.text,
+        facts=facts(assignment),
+        instructions=instructions(assignment, hub),
+    )
+    return Brief(
+        role=role.name,
+        model=assignment.model.partition(":")[2],
+        system=(role.instructions,),
+        anchor=prompt.text,
+        prompts={prompt.name: prompt.digest, f"crew/{role.name}": sha256(role.instructions.encode()).hexdigest()},
+        conversation=f"nightmill-{run}",
+        max_tokens=assignment.max_tokens,
+        thinking=assignment.thinking,
+    )
+
+
+def criteria(assignment: Assignment) -> tuple[Criterion, ...]:
+    """The criteria that the assignment's task must show; all of them where it is the whole spec."""
+    wanted = assignment.task.criteria if assignment.task else ()
+    return tuple(each for each in assignment.spec.criteria if not wanted or each.id in wanted)
+
+
+def facts(assignment: Assignment) -> str:
+    """What an agent needs to know of the project, in a sentence or two."""
+    checks = "; ".join(f"`{check.command}`" for check in assignment.project.checks)
+    tests = f" Its checks: {checks}." if checks else ""
+    return f"It is a {assignment.project.language} project; everything it needs is installed.{tests}"
+
+
+def instructions(assignment: Assignment, hub: Hub) -> str:
+    """The project's instruction files at the base commit, each under its name, cut at a bound that is said."""
+    parts, left = [], MOST_INSTRUCTIONS
+    for path in assignment.project.instructions:
+        try:
+            text = hub.show(assignment.base_commit, path, limit=MOST_INSTRUCTIONS).decode("utf-8", "replace").strip()
+        except RepoError:
+            continue
+        if not text or left <= 0:
+            continue
+        shown = text[:left]
+        left -= len(shown)
+        cut = "\n(cut here: the file goes on)" if len(shown) < len(text) else ""
+        parts.append(f"### {path}\n\n{shown}{cut}\n")
+    return "\nIts own instructions:\n\n" + "\n".join(parts) if parts else ""
+
+
+@cache
+def _adapter() -> TypeAdapter[Brief]:
+    return TypeAdapter(Brief)
+
+
+def write_brief(brief: Brief) -> bytes:
+    """*brief* as JSON."""
+    return _adapter().dump_json(brief)
+
+
+def read_brief(body: bytes) -> Brief:
+    """The brief in *body*."""
+    return _adapter().validate_json(body)
+
+
+def _role(name: str) -> Role:
+    return load()[name]

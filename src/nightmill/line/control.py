@@ -1,0 +1,55 @@
+"""What people want of a run that is live in this process."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from nightmill.errors import NightmillError
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine
+
+__all__ = ["Cancelled", "Control"]
+
+T = TypeVar("T")
+
+
+class Cancelled(NightmillError):  # noqa: N818 - a wish, not a fault
+    """A person cancelled the run."""
+
+
+class Control:
+    """The latest wish: "run", "pause" or "cancel", and whose it is. The worker sets it, the run looks at it."""
+
+    def __init__(self) -> None:
+        self.wanted = "run"
+        self.by = ""
+        self._cancelled = asyncio.Event()
+
+    def want(self, wanted: str, by: str) -> None:
+        """Take note of a wish; a cancelled run stays cancelled."""
+        if self.wanted == "cancel":
+            return
+        self.wanted, self.by = wanted, by
+        if wanted == "cancel":
+            self._cancelled.set()
+
+    async def unless_cancelled(self, work: Coroutine[Any, Any, T]) -> T:
+        """Await *work*, and end it at once when the run is cancelled.
+
+        Raises:
+            Cancelled: If the run was cancelled before *work* ended.
+        """
+        task = asyncio.ensure_future(work)
+        bell = asyncio.ensure_future(self._cancelled.wait())
+        try:
+            await asyncio.wait({task, bell}, return_when=asyncio.FIRST_COMPLETED)
+            if task.done():
+                return task.result()
+            raise Cancelled("the run was cancelled", hint="start it again with `nightmill run`")
+        finally:
+            bell.cancel()
+            if not task.done():
+                task.cancel()
+                await asyncio.wait({task})

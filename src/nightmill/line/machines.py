@@ -1,0 +1,68 @@
+"""What the line works with, made once by the worker and handed to every run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from nightmill.estate.environment import BUNDLE, place
+from nightmill.model import Model
+from nightmill.model.connect import connect
+from nightmill.repo.hub import Hub
+
+if TYPE_CHECKING:
+    import httpx2
+
+    from nightmill.estate.environment import Base, Site
+    from nightmill.estate.nouns import Project
+    from nightmill.forge.local import LocalForge
+    from nightmill.sandbox import Place, Sandboxes
+    from nightmill.settings import Settings
+    from nightmill.store.blobs import Blobs
+    from nightmill.store.database import Database
+    from nightmill.store.ledger import Ledger
+    from nightmill.store.runs import Runs
+
+__all__ = ["Machines"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Machines:
+    """The outside world of one worker."""
+
+    settings: Settings
+    database: Database
+    ledger: Ledger
+    blobs: Blobs
+    runs: Runs
+    forge: LocalForge
+    sandboxes: Sandboxes
+    client: httpx2.AsyncClient
+    site: Site
+    keys: Mapping[str, str]
+    tools: Mapping[str, Path]
+    """Host programs that every sandbox shows: uv, rg."""
+    clock: Callable[[], float]
+    """Seconds that only grow, for durations."""
+    now: Callable[[], float]
+    """Unix seconds."""
+    worker: str
+
+    def model(self, name: str, base_url: str) -> Model:
+        """The model *name* at *base_url*."""
+        return connect(name, keys=self.keys, base_url=base_url, settings=self.settings, client=self.client)
+
+    def hub(self, project: str) -> Hub:
+        """The forge's repository of *project*."""
+        return Hub(self.settings.home / "projects" / project / "hub.git")
+
+    def place(self, project: Project, base: Base, *, directory: Path, bundle: Path | None = None) -> Place:
+        """Where a sandbox over *base* works: in *directory*, with *bundle* shown to `prepare`."""
+        found = place(project, base, directory=directory, files={BUNDLE: bundle} if bundle else {})
+        return replace(found, tools={**found.tools, **self.tools})
+
+    def folder(self, run: str) -> Path:
+        """Where the sandbox of *run* lives."""
+        return self.settings.home / "runs" / run

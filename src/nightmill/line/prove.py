@@ -1,0 +1,185 @@
+"""From an agent's word to a verdict: take the tree out of its sandbox, and judge it in a fresh one.
+
+What leaves the sandbox is a bundle that git checks object by object. The host never runs git in a folder that an agent
+could write, and the checks never run in one either: a new sandbox over the base is moved to exactly the tree.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, replace
+from fnmatch import fnmatch
+from typing import TYPE_CHECKING, Any
+
+from pydantic import TypeAdapter
+
+from nightmill import event, review
+from nightmill.errors import NightmillError, RepoError, SandboxError, ToolError
+from nightmill.estate import baseline as baselines
+from nightmill.estate.environment import BUNDLE, parcel, remove
+from nightmill.estate.install import prepare
+from nightmill.repo import suspicious
+from nightmill.review.prove import Case, prove
+from nightmill.sandbox import Command, Limits
+from nightmill.store import projects
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from nightmill.estate.environment import Base, Site
+    from nightmill.line.assignment import Assignment
+    from nightmill.line.machines import Machines
+    from nightmill.repo import Hub
+    from nightmill.review import Baseline, CheckResult, Verdict
+    from nightmill.sandbox import Workspace
+    from nightmill.spec import Criterion
+
+__all__ = ["Proving", "export"]
+
+LIMIT = 256 << 20
+"""Largest bundle that is taken out of a sandbox, in bytes."""
+
+TAKE_OUT = """
+set -e
+export GIT_CONFIG_NOSYSTEM=1 GIT_CONFIG_GLOBAL=/dev/null
+rm -f .git/index.lock
+git -c core.fsmonitor=false -c core.hooksPath=/dev/null add --all
+tree=$(git write-tree)
+commit=$(GIT_AUTHOR_DATE='0 +0000' GIT_COMMITTER_DATE='0 +0000' git -c user.name=agent -c user.email=agent@invalid \\
+  commit-tree "$tree" -p "$1" -m 'work in progress')
+git update-ref refs/nightmill/out "$commit"
+git bundle create --quiet /tmp/out.bundle refs/nightmill/out "^$1"
+"""
+
+baselines_as_json = TypeAdapter(review.Baseline)
+
+
+async def export(workspace: Workspace, *, hub: Hub, folder: Path, base: str, ref: str) -> str:
+    """Take what /work/repo holds out of the sandbox as the commit *ref* of *hub*, on top of the commit *base*.
+
+    Raises:
+        RepoError: If git refuses it, in the sandbox or on the way in; the message says what it said.
+    """
+    outcome = await workspace.run(
+        Command(argv=("bash", "-c", TAKE_OUT, "out", base), limits=Limits(seconds=300.0, file_size=LIMIT))
+    )
+    if outcome.exit or outcome.stopped:
+        said = outcome.stopped or outcome.text.strip()[-1500:]
+        raise RepoError(f"git cannot take the work out of the sandbox: {said}", hint="the agent may have damaged .git")
+    try:
+        body = await workspace.read("/tmp/out.bundle", limit=LIMIT)  # noqa: S108 - a path inside the sandbox
+    except ToolError as error:
+        raise RepoError(error.message) from error
+    bundle = folder / "out.bundle"
+    try:
+        bundle.write_bytes(body)
+        return await asyncio.to_thread(hub.receive, bundle, ref, limit=LIMIT)
+    except OSError as error:
+        raise SandboxError(f"the work cannot be written: {error}", hint="free disk space, then resume") from error
+    finally:
+        bundle.unlink(missing_ok=True)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Proving:
+    """How trees of one project are proven over one base."""
+
+    run: str
+    machines: Machines
+    assignment: Assignment
+    base: Base
+    site: Site
+
+    async def verdict(self, commit: str, *, number: int, criteria: tuple[Criterion, ...], claims: tuple[tuple[str, str], ...]) -> Verdict:
+        """Judge the tree of *commit*, which is in the hub, in a fresh sandbox. *number* counts the rounds of the run."""
+        hub = self.machines.hub(self.assignment.project.id)
+        tree = await asyncio.to_thread(hub.tree, commit)
+        base_tree = await asyncio.to_thread(hub.tree, self.assignment.base_commit)
+        if tree == base_tree:
+            nothing = "nothing was changed: the tree is the one that the work started from"
+            return review.Verdict(tree=tree, base_tree=base_tree, passed=False, results=(), reasons=(nothing,))
+        baseline = await self.baseline(hub, base_tree)
+        case = Case(
+            tree=tree,
+            base_tree=base_tree,
+            checks=self.assignment.project.checks,
+            baseline=baseline,
+            criteria=criteria,
+            claims=claims,
+        )
+        verdict = await self._judge(hub, commit, case, number)
+        return _with(verdict, await asyncio.to_thread(self._protected, hub, commit))
+
+    async def baseline(self, hub: Hub, base_tree: str) -> Baseline:
+        """How the checks end on the base, measured now if nobody has."""
+        project, database = self.assignment.project, self.machines.database
+        checks = baselines.definition(project.checks, self.base.hash)
+        kept = await asyncio.to_thread(projects.baseline, database, project=project.id, tree=base_tree, checks=checks)
+        if kept is not None:
+            return baselines_as_json.validate_json(kept)
+        made = await baselines.make(
+            project, self.base, hub=hub, commit=self.assignment.base_commit, site=self.site, progress=_silent
+        )
+        body = baselines_as_json.dump_json(made).decode()
+        now = self.machines.now()
+        projects.keep_baseline(database, project=project.id, tree=base_tree, checks=checks, body=body, at=now)
+        return made
+
+    async def _judge(self, hub: Hub, commit: str, case: Case, number: int) -> Verdict:
+        folder = self.machines.folder(self.run) / "proof"
+        await asyncio.to_thread(remove, folder)
+        folder.mkdir(parents=True)
+        bundle = folder / "commit.bundle"
+        needed = await asyncio.to_thread(parcel, hub, self.base, commit=commit, target=bundle)
+        where = self.machines.place(self.assignment.project, self.base, directory=folder / "run", bundle=bundle if needed else None)
+        where.directory.mkdir()
+        workspace = await self.machines.sandboxes.open(where)
+        try:
+            await prepare(workspace, bundle=BUNDLE if needed else "", commit=commit)
+            return await prove(
+                workspace, case, tell=lambda result: self._tell(result, number), keep=self.machines.blobs.put, progress=_silent
+            )
+        finally:
+            await workspace.close()
+            await asyncio.to_thread(remove, folder)
+
+    def _tell(self, result: CheckResult, number: int) -> None:
+        self.machines.ledger.emit(
+            event.CheckFinished(
+                run=self.run,
+                round=number,
+                check=result.check,
+                tree=result.tree,
+                passed=result.passed,
+                result=plain(result),
+                output=result.output,
+            )
+        )
+
+    def _protected(self, hub: Hub, commit: str) -> list[str]:
+        patterns = self.assignment.project.protected
+        changed = [change.path for change in hub.changes(self.assignment.base_commit, commit)]
+        hits = sorted({path for path in changed for pattern in patterns if fnmatch(path, pattern) or path.startswith(f"{pattern}/")})
+        return [f"protected paths were changed: {', '.join(hits[:20])}"] if hits else []
+
+
+def plain(value: Any) -> dict[str, Any]:
+    """A dataclass as plain JSON data: lists, no tuples."""
+    found: dict[str, Any] = TypeAdapter(type(value)).dump_python(value, mode="json")
+    return found
+
+
+def notes(hub: Hub, base: str, head: str) -> list[str]:
+    """What in the change deserves a second look by a person."""
+    try:
+        return [f"`{finding.path}`: {finding.what}" for finding in suspicious(hub, base, head)]
+    except NightmillError as error:
+        return [error.message]
+
+
+def _with(verdict: Verdict, reasons: list[str]) -> Verdict:
+    return replace(verdict, passed=False, reasons=(*verdict.reasons, *reasons)) if reasons else verdict
+
+
+def _silent(_text: str) -> None:
+    """The ledger tells what matters; a check's own progress is for `init`."""

@@ -1,0 +1,112 @@
+"""What a run needs of the durable engine, and how it waits: for a provider, for a person."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any, Protocol
+
+from nightmill import event
+from nightmill.errors import ModelUnavailable, NightmillError, SandboxError, from_plain
+from nightmill.line.stop import Stopped
+
+if TYPE_CHECKING:
+    from nightmill.line.control import Control
+    from nightmill.line.machines import Machines
+
+__all__ = ["Body", "Steps", "Waiting"]
+
+Body = Callable[[], Awaitable[dict[str, Any]]]
+LONGEST_PARK = 3600.0
+FOREVER = 365 * 86400.0
+
+
+class Steps(Protocol):
+    """A durable run's own view of the engine."""
+
+    async def step(self, name: str, body: Body) -> dict[str, Any]:
+        """Run *body* once and remember its result; after a crash the result is there without running it again."""
+        ...
+
+    async def receive(self, topic: str, seconds: float) -> Any | None:
+        """The next message on *topic*, or None after *seconds*; both are remembered."""
+        ...
+
+
+class Waiting:
+    """Steps that may have to wait: nothing is spent and no sandbox is held meanwhile."""
+
+    def __init__(self, *, run: str, machines: Machines, steps: Steps, control: Control, rest: Callable[[], Awaitable[None]]) -> None:
+        self._run = run
+        self._machines = machines
+        self.steps = steps
+        self._control = control
+        self._rest = rest
+
+    async def attempt(self, name: str, body: Body) -> dict[str, Any]:
+        """Run the step *name* until it gives a result that is not a reason to wait.
+
+        Raises:
+            Stopped: If it failed for good, or a person cancelled the run.
+        """
+        parked = 0
+        while True:
+            result = await self.steps.step(name, lambda: self._plain(body))
+            if "wanted" in result:
+                await self.obey(result["wanted"], result.get("by", ""))
+            elif "error" in result:
+                await self._bear(from_plain(result["error"]), parked)
+                parked += 1
+            else:
+                return result
+
+    async def obey(self, wanted: str, by: str) -> None:
+        """Wait while *wanted* is "pause".
+
+        Raises:
+            Stopped: If it is "cancel".
+        """
+        if wanted == "pause":
+            await self.steps.step("pause", lambda: self._tell(event.RunPaused(run=self._run, by=by)))
+            wanted, by = await self._resumed()
+        if wanted == "cancel":
+            raise Stopped("cancelled", f"cancelled by {by or 'a person'}")
+
+    async def _plain(self, body: Body) -> dict[str, Any]:
+        try:
+            return await body()
+        except NightmillError as error:
+            return {"error": error.to_plain()}
+
+    async def _bear(self, error: NightmillError, parked: int) -> None:
+        """Wait for what *error* says must change, or stop."""
+        if isinstance(error, ModelUnavailable):
+            wait = max(error.retry_after or 0.0, self._machines.settings.park_seconds * 2**parked)
+            await self._park(error, needs="time", wait=min(wait, LONGEST_PARK))
+        elif isinstance(error, SandboxError):
+            await self._park(error, needs="person", wait=FOREVER)
+        else:
+            raise Stopped.of(error)
+
+    async def _park(self, error: NightmillError, *, needs: str, wait: float) -> None:
+        reason = f"{error.message} ({error.hint})" if error.hint else error.message
+        until = self._machines.now() + wait if needs == "time" else 0.0
+        parked = event.RunParked(run=self._run, reason=reason, needs=needs, until=until)
+        await self.steps.step("park", lambda: self._tell(parked))
+        wanted, by = await self._resumed(wait)
+        if wanted == "cancel":
+            raise Stopped("cancelled", f"cancelled by {by or 'a person'}")
+
+    async def _resumed(self, wait: float = FOREVER) -> tuple[str, str]:
+        """Wait for "run" or "cancel", or until *wait* seconds have gone by."""
+        await self._rest()
+        wanted, by = "", ""
+        while wanted not in {"run", "cancel"}:
+            message = await self.steps.receive("control", wait)
+            wanted, by = (message["wanted"], message["by"]) if message else ("run", "clock")
+        if wanted == "run":
+            await self.steps.step("resume", lambda: self._tell(event.RunResumed(run=self._run, by=by)))
+        return wanted, by
+
+    async def _tell(self, told: event.Event) -> dict[str, Any]:
+        self._machines.ledger.emit(told)
+        return {}

@@ -1,0 +1,134 @@
+"""Asking for a run: everything that can refuse it is tried before anything is made."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from nightmill import spec as specs
+from nightmill.errors import RepoError, SettingsError, SpecError
+from nightmill.event import RunQueued
+from nightmill.line.assignment import Assignment, write
+from nightmill.policy import Budget
+from nightmill.repo.checkout import inspect
+from nightmill.repo.hub import Hub
+from nightmill.store import projects
+
+if TYPE_CHECKING:
+    from nightmill.estate.nouns import Project
+    from nightmill.settings import Settings
+    from nightmill.spec import Assessment, Spec
+    from nightmill.store.blobs import Blobs
+    from nightmill.store.database import Database
+    from nightmill.store.runs import Run, Runs
+
+__all__ = ["Ask", "budget", "identifier", "refusal", "submit"]
+
+ALPHABET = "abcdefghjkmnpqrstuvwxyz23456789"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ask:
+    """What a person asks for: the spec at *spec*, in the repository at *root*, from the branch *base* ("": the current)."""
+
+    spec: Path
+    root: Path
+    base: str
+    by: str
+    now: Callable[[], float]
+
+
+def submit(
+    ask: Ask, *, settings: Settings, database: Database, blobs: Blobs, runs: Runs, project: Project
+) -> Run:
+    """Put a run for *ask* in the queue and return it.
+
+    Raises:
+        SpecError: If the spec is refused; the message gives each reason with its line.
+        SettingsError: If no model is named.
+        RepoError: If work cannot start from the repository as it is.
+    """
+    spec = specs.read(ask.spec)
+    if (no := refusal(spec, specs.assess(spec, threshold=settings.spec_threshold))) is not None:
+        raise no
+    if not settings.model:
+        raise SettingsError("no model is named", hint="--model anthropic:NAME, openai:NAME or openai-responses:NAME")
+    branch, commit = _base(ask, settings, project)
+    hub = settings.home / "projects" / project.id / "hub.git"
+    projects.keep(database, projects.Known(id=project.id, root=project.root, hub=hub, added=ask.now()))
+    assignment = Assignment(
+        kind="spec",
+        project=project,
+        spec=spec,
+        model=settings.model,
+        base_url=settings.base_url,
+        base_branch=branch,
+        base_commit=commit,
+        target=branch,
+        budget=budget(settings),
+        max_tokens=settings.max_tokens,
+        thinking=settings.thinking,
+        send_back=settings.send_back,
+        by=ask.by,
+        plan=settings.plan,
+    )
+    asked = RunQueued(
+        run=identifier(),
+        kind="spec",
+        title=spec.title,
+        project=project.id,
+        spec=spec.digest,
+        model=settings.model,
+        base_branch=branch,
+        base_commit=commit,
+    )
+    return runs.create(asked, assignment=blobs.put(write(assignment)))
+
+
+def identifier() -> str:
+    """A new run's id: short enough to say, no letters that look alike."""
+    return "r" + "".join(secrets.choice(ALPHABET) for _ in range(7))
+
+
+def budget(settings: Settings) -> Budget:
+    """The bounds of one run."""
+    return Budget(
+        turns=settings.budget_turns,
+        tokens=settings.budget_tokens,
+        money=settings.budget_money,
+        seconds=settings.budget_seconds,
+        context=settings.context_tokens,
+    )
+
+
+def refusal(spec: Spec, assessment: Assessment) -> SpecError | None:
+    """Why *spec* is refused, a line per reason; None: it is accepted."""
+    if assessment.accepted:
+        return None
+    score = f"score {assessment.score} of 100, accepted from {assessment.threshold}"
+    lines = [f"Refused: {spec.title or spec.source} ({score})"]
+    for flaw in sorted(assessment.flaws, key=lambda flaw: (not flaw.gate, flaw.line)):
+        where = f" (line {flaw.line})" if flaw.line else ""
+        lines.append(f"  {'✗' if flaw.gate else '·'} {flaw.message}{where if where not in flaw.message else ''} {flaw.advice}")
+    return SpecError("\n".join(lines), hint="correct it and try `nightmill spec check` again; no run was started, no token spent")
+
+
+def _base(ask: Ask, settings: Settings, project: Project) -> tuple[str, str]:
+    """The branch and the commit that work starts from, both in the hub."""
+    checkout = inspect(project.root)
+    if checkout.dirty:
+        named = ", ".join(repr(path) for path in checkout.dirty[:5])
+        more = f" and {len(checkout.dirty) - 5} more" if len(checkout.dirty) > 5 else ""  # noqa: PLR2004 - as many as are named
+        raise RepoError(
+            f"the checkout has changes that are in no commit: {named}{more}",
+            hint="commit or stash them: a run starts from a commit",
+        )
+    branch = ask.base or checkout.branch
+    if not branch:
+        raise RepoError("the checkout is on no branch (detached head)", hint="switch to a branch, or name one with --base")
+    hub = Hub(settings.home / "projects" / project.id / "hub.git")
+    hub.create(branch=branch)
+    return branch, hub.advance(branch, hub.take(project.root, branch))

@@ -1,0 +1,311 @@
+"""One task as one durable run: prepare → turns → proof → change.
+
+Between its steps this does nothing whose outcome could differ when it is run again: whatever looks at the world is
+inside a step, and what a step gives is plain data.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pydantic import TypeAdapter
+
+from nightmill import agent, event
+from nightmill.agent import AgentState
+from nightmill.change.land import Landing, land
+from nightmill.errors import NightmillError, RepoError
+from nightmill.estate import environment
+from nightmill.estate.environment import BUNDLE, Base, parcel
+from nightmill.estate.install import prepare
+from nightmill.line import brief as briefs
+from nightmill.line.journal import Journal
+from nightmill.line.prove import Proving, export, plain
+from nightmill.line.steps import Waiting
+from nightmill.line.stop import Stopped
+from nightmill.line.work import Work, read_record
+from nightmill.line.workplace import Workplace
+from nightmill.prompt import render
+from nightmill.review import Verdict
+from nightmill.tool import standard
+
+if TYPE_CHECKING:
+    from nightmill.line.assignment import Assignment
+    from nightmill.line.control import Control
+    from nightmill.line.machines import Machines
+    from nightmill.line.steps import Steps
+
+__all__ = ["TaskRun"]
+
+verdicts = TypeAdapter(Verdict)
+
+
+class TaskRun:
+    """A task, live in this process. `go` is the durable part."""
+
+    def __init__(self, *, run: str, assignment: Assignment, machines: Machines, steps: Steps, control: Control) -> None:
+        self.run = run
+        self.assignment = assignment
+        self.machines = machines
+        self.control = control
+        self.waiting = Waiting(run=run, machines=machines, steps=steps, control=control, rest=self._rest)
+        self.hub = machines.hub(assignment.project.id)
+        self.folder = machines.folder(run)
+        self.incoming = f"refs/nightmill/incoming/{run}"
+        self.snapshot = ""
+        self.prepared: dict[str, Any] = {}
+        self.work: Work | None = None
+        self.workplace: Workplace | None = None
+
+    async def go(self) -> dict[str, Any]:
+        """Work until the task is a pull request, or stop with a reason: `{"change", "commit"}` or `{"why", "reason"}`."""
+        try:
+            return await self._deliver()
+        except Stopped as stopped:
+            return await self._stop(stopped)
+        except NightmillError as error:
+            return await self._stop(Stopped.of(error))
+        finally:
+            await self._rest()
+
+    async def _deliver(self) -> dict[str, Any]:
+        self.prepared = await self.waiting.attempt("prepare", self._prepare)
+        self.snapshot = self.prepared["snapshot"]
+        self._tell(
+            event.WorkspacePrepared(
+                run=self.run,
+                environment=self.prepared["environment"],
+                commit=self.assignment.base_commit,
+                snapshot=self.snapshot,
+                seconds=self.prepared["seconds"],
+            )
+        )
+        self.work = self._start_work()
+        number = 0
+        while True:
+            await self._turns(number)
+            judged = await self.waiting.attempt("prove", lambda: self._prove(number))
+            verdict = verdicts.validate_json(self.machines.blobs.get(judged["verdict"]))
+            self._tell(
+                event.VerdictGiven(
+                    run=self.run, round=number, tree=verdict.tree, passed=verdict.passed, verdict=plain(verdict)
+                )
+            )
+            if verdict.passed:
+                return await self._land(judged)
+            number += 1
+            self._send_back(verdict, number)
+
+    # Turns
+
+    async def _turns(self, number: int) -> None:
+        """Take turns until the agent's work ends."""
+        work = self._live()
+        self._tell(event.PhaseStarted(run=self.run, phase="work", round=number))
+        while work.state.ending is None:
+            result = await self.waiting.attempt("turn", lambda: work.turn(self.snapshot))
+            record = read_record(self.machines.blobs.get(result["record"]))
+            self.snapshot = result["snapshot"]
+            work.state = agent.apply(work.state, record)
+            self._tell_turn(record, result)
+        ending = work.state.ending
+        if ending.kind == "finished":
+            self._tell(event.AgentFinished(run=self.run, turn=work.state.turn, summary=ending.text))
+            return
+        raise Stopped("limit" if ending.kind == "limit" else "failed", f"the agent is {ending.kind}: {ending.text}")
+
+    def _tell_turn(self, record: agent.TurnRecord, result: dict[str, Any]) -> None:
+        reply = record.reply
+        self._tell(
+            event.TurnFinished(
+                run=self.run,
+                turn=record.turn,
+                role=self._live().brief.role,
+                model=self.assignment.model,
+                record=result["record"],
+                snapshot=result["snapshot"],
+                usage=plain(reply.usage),
+                cost=reply.cost,
+                calls=len(reply.calls),
+                seconds=sum(value for name, value in (record.seconds or {}).items() if name != "first"),
+            )
+        )
+
+    def _send_back(self, verdict: Verdict, number: int) -> None:
+        limit = self.assignment.send_back
+        reasons = "\n\n".join(verdict.reasons)
+        if number > limit:
+            raise Stopped("failed", f"the work did not pass its checks after {limit} corrections: {verdict.reasons[0]}")
+        self._tell(event.SentBack(run=self.run, count=number, limit=limit, reason=reasons))
+        text = render("developer/sent_back", count=str(number), limit=str(limit), reasons=reasons).text
+        work = self._live()
+        work.state = agent.send_back(work.state, text)
+
+    # Steps
+
+    async def _prepare(self) -> dict[str, Any]:
+        """Base, brief, and a first snapshot of the checkout at the base commit."""
+        started = self.machines.clock()
+        self._tell(event.PhaseStarted(run=self.run, phase="prepare"))
+        assignment, commit = self.assignment, self.assignment.base_commit
+        base = await environment.base(
+            assignment.project, hub=self.hub, commit=commit, site=self.machines.site, progress=lambda _: None
+        )
+        brief = await asyncio.to_thread(briefs.developer, assignment, run=self.run, hub=self.hub)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        bundle = self.folder / "base.bundle"
+        needed = await asyncio.to_thread(parcel, self.hub, base, commit=commit, target=bundle)
+        self.workplace = self._workplace(base, bundle if needed else None)
+        workspace = await self.workplace.stand_at("")
+        self.workplace.touched()
+        await prepare(workspace, bundle=BUNDLE if needed else "", commit=commit)
+        return {
+            "environment": base.hash,
+            "base_commit": base.commit,
+            "layers": [str(layer) for layer in base.layers],
+            "bundle": needed,
+            "brief": self.machines.blobs.put(briefs.write_brief(brief)),
+            "snapshot": await self.workplace.keep(),
+            "seconds": self.machines.clock() - started,
+        }
+
+    async def _prove(self, number: int) -> dict[str, Any]:
+        self._tell(event.PhaseStarted(run=self.run, phase="prove", round=number))
+        ending = self._live().state.ending
+        if self.control.wanted == "cancel":
+            return {"wanted": "cancel", "by": self.control.by}
+        proving = Proving(
+            run=self.run, machines=self.machines, assignment=self.assignment, base=self._base(), site=self.machines.site
+        )
+        try:
+            commit = await self.control.unless_cancelled(self._export())
+        except RepoError as error:
+            tree = await asyncio.to_thread(self.hub.tree, self.assignment.base_commit)
+            verdict = Verdict(tree=tree, base_tree=tree, passed=False, results=(), reasons=(f"{error.message} ({error.hint})",))
+            return {"verdict": self.machines.blobs.put(verdicts.dump_json(verdict)), "commit": ""}
+        verdict = await self.control.unless_cancelled(
+            proving.verdict(
+                commit,
+                number=number,
+                criteria=briefs.criteria(self.assignment),
+                claims=ending.evidence if ending else (),
+            )
+        )
+        return {"verdict": self.machines.blobs.put(verdicts.dump_json(verdict)), "commit": commit}
+
+    async def _export(self) -> str:
+        """The work as it is at the newest snapshot, as a commit in the hub."""
+        workplace = self._place()
+        workspace = await workplace.stand_at(self.snapshot)
+        workplace.touched()
+        return await export(
+            workspace, hub=self.hub, folder=self.folder, base=self.assignment.base_commit, ref=self.incoming
+        )
+
+    async def _land(self, judged: dict[str, Any]) -> dict[str, Any]:
+        landed = await self.waiting.attempt("land", lambda: self._landed(judged))
+        author = landed["author"]
+        self._tell(
+            event.CommitMade(
+                run=self.run, commit=landed["commit"], tree=landed["tree"], branch=landed["branch"], author=author
+            )
+        )
+        self._tell(
+            event.PullRequestOpened(
+                run=self.run,
+                number=landed["number"],
+                branch=landed["branch"],
+                target=self.assignment.target,
+                title=landed["title"],
+            )
+        )
+        self._tell(event.RunDone(run=self.run, change=landed["number"]))
+        await self.machines.ledger.flush()
+        return {"change": landed["number"], "commit": landed["commit"], "branch": landed["branch"]}
+
+    async def _landed(self, judged: dict[str, Any]) -> dict[str, Any]:
+        """The signed commit, its branch and the pull request: all by key, so that doing it again changes nothing."""
+        self._tell(event.PhaseStarted(run=self.run, phase="change"))
+        work = self._live()
+        landing = Landing.of(self, judged, work)
+        return await asyncio.to_thread(land, landing)
+
+    async def _stop(self, stopped: Stopped) -> dict[str, Any]:
+        """Keep the work on a branch before anything is torn down, then end."""
+        branch = ""
+        if self.snapshot and self.snapshot != self.prepared.get("snapshot"):
+            kept = await self.waiting.steps.step("preserve", self._preserve)
+            branch = kept["branch"]
+            if branch:
+                self._tell(event.WorkPreserved(run=self.run, branch=branch, commit=kept["commit"]))
+        self._tell(
+            event.RunStopped(
+                run=self.run, why=stopped.why, reason=stopped.reason, hint=stopped.hint, branch=branch
+            )
+        )
+        await self.machines.ledger.flush()
+        return {"why": stopped.why, "reason": stopped.reason, "branch": branch}
+
+    async def _preserve(self) -> dict[str, Any]:
+        branch = f"nightmill/wip/{self.run}"
+        try:
+            commit = await self._export()
+            await asyncio.to_thread(_point, self.hub, branch, commit)
+        except NightmillError:
+            return {"branch": "", "commit": ""}
+        return {"branch": branch, "commit": commit}
+
+    # What is live
+
+    def _start_work(self) -> Work:
+        """The agent's side of the run, from what `_prepare` found, in this process or in one before it."""
+        if self.workplace is None:
+            bundle = self.folder / "base.bundle" if self.prepared["bundle"] else None
+            self.workplace = self._workplace(self._base(), bundle)
+        assignment = self.assignment
+        return Work(
+            run=self.run,
+            machines=self.machines,
+            assignment=assignment,
+            brief=briefs.read_brief(self.machines.blobs.get(self.prepared["brief"])),
+            tools=standard(),
+            model=self.machines.model(assignment.model, assignment.base_url),
+            workplace=self.workplace,
+            journal=Journal(self.folder / "replies"),
+            control=self.control,
+        )
+
+    def _base(self) -> Base:
+        layers = tuple(Path(layer) for layer in self.prepared["layers"])
+        return Base(layers=layers, hash=self.prepared["environment"], commit=self.prepared["base_commit"])
+
+    def _workplace(self, base: Base, bundle: Path | None) -> Workplace:
+        directory = self.folder / "sandbox"
+        directory.mkdir(parents=True, exist_ok=True)
+        where = self.machines.place(self.assignment.project, base, directory=directory, bundle=bundle)
+        return Workplace(
+            run=self.run,
+            place=where,
+            sandboxes=self.machines.sandboxes,
+            emit=self.machines.ledger.emit,
+            clock=self.machines.clock,
+        )
+
+    def _live(self) -> Work:
+        if self.work is None:
+            raise AssertionError("the work begins after the workspace is prepared")
+        return self.work
+
+    def _place(self) -> Workplace:
+        return self._live().workplace
+
+    async def _rest(self) -> None:
+        """Hold nothing while the run waits."""
+        if self.work is not None:
+            await self.work.forget()
+        if self.workplace is not None:
+            await self.workplace.leave()
+
+    def _tell(self, told: event.Event) -> None:
+        self.machines.ledger.emit(told)

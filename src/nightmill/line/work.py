@@ -1,0 +1,184 @@
+"""The turns of one agent: each is one checkpoint, the next model call starts while the last snapshot is written.
+
+The order is fixed: reply kept in the journal → tools run → next call starts → snapshot complete → checkpoint that
+names it → next command. A turn that has to run again starts from the snapshot before it, with the reply that was
+already paid for.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from pydantic import TypeAdapter
+
+from nightmill import agent, event
+from nightmill.agent import AgentState, TurnRecord
+from nightmill.errors import LimitReached, ModelRefused, ModelUnavailable, SandboxError
+from nightmill.line.control import Cancelled
+from nightmill.model.price import price
+from nightmill.policy import Spent, reserve
+from nightmill.tool import ToolContext
+
+if TYPE_CHECKING:
+    from nightmill.agent import Brief
+    from nightmill.line.assignment import Assignment
+    from nightmill.line.control import Control
+    from nightmill.line.journal import Journal
+    from nightmill.line.machines import Machines
+    from nightmill.line.workplace import Workplace
+    from nightmill.model import Model, ModelReply
+    from nightmill.tool import Toolset
+
+__all__ = ["Work", "read_record"]
+
+
+@cache
+def _records() -> TypeAdapter[TurnRecord]:
+    return TypeAdapter(TurnRecord)
+
+
+def read_record(body: bytes) -> TurnRecord:
+    """The turn in *body*."""
+    return _records().validate_json(body)
+
+
+@dataclass(slots=True, kw_only=True)
+class Work:
+    """One agent at work on one task, live in this process. *state* is set by the run before each turn."""
+
+    run: str
+    machines: Machines
+    assignment: Assignment
+    brief: Brief
+    tools: Toolset
+    model: Model
+    workplace: Workplace
+    journal: Journal
+    control: Control
+    state: AgentState = AgentState()
+    _ahead: tuple[str, asyncio.Task[ModelReply]] | None = None
+
+    async def turn(self, snapshot: str) -> dict[str, Any]:
+        """Take one turn from *snapshot*: `{"record", "snapshot"}`, or what kept it from happening.
+
+        `{"wanted"}`: a person wants something else. `{"error"}`: a plain error, of the class that says who must act.
+        """
+        if self.control.wanted != "run":
+            await self.forget()
+            return {"wanted": self.control.wanted, "by": self.control.by}
+        try:
+            return await self.control.unless_cancelled(self._turn(snapshot))
+        except Cancelled:
+            await self.forget()
+            return {"wanted": "cancel", "by": self.control.by}
+        except (LimitReached, ModelRefused, ModelUnavailable, SandboxError) as error:
+            await self.forget()
+            return {"error": error.to_plain()}
+
+    async def forget(self) -> None:
+        """Drop the call that was started early."""
+        ahead, self._ahead = self._ahead, None
+        if ahead is not None:
+            ahead[1].cancel()
+            await asyncio.wait({ahead[1]})
+
+    async def _turn(self, snapshot: str) -> dict[str, Any]:
+        reply = await self._reply()
+        record = await self._act(reply, snapshot)
+        after = agent.apply(self.state, record)
+        if record.ending is None and self.control.wanted == "run":
+            self._start_ahead(after)
+        body = _records().dump_json(record)
+        kept = await self.workplace.keep() if record.changed else snapshot
+        return {"record": self.machines.blobs.put(body), "snapshot": kept}
+
+    async def _act(self, reply: ModelReply, snapshot: str) -> TurnRecord:
+        """Carry out *reply*; a sandbox that fails is built again once, from the snapshot before."""
+        for last in (False, True):
+            try:
+                workspace = await self.workplace.stand_at(snapshot)
+                self.workplace.touched()
+                record = await agent.act(
+                    self.state,
+                    reply,
+                    tools=self.tools,
+                    context=ToolContext(workspace=workspace, limits=self.assignment.project.limits),
+                    told=agent.Told(run=self.run, emit=self.machines.ledger.emit, clock=self.machines.clock),
+                )
+            except SandboxError:
+                await self.workplace.leave()
+                if last:
+                    raise
+            else:
+                if not record.changed:
+                    self.workplace.untouched()
+                return record
+        raise AssertionError("the loop returns or raises")
+
+    # The model call
+
+    async def _reply(self) -> ModelReply:
+        key = agent.fingerprint(self.brief, self.state, self.tools)
+        if (paid := self.journal.find(key)) is not None:
+            return paid
+        ahead, self._ahead = self._ahead, None
+        if ahead is not None and ahead[0] == key:
+            return await ahead[1]
+        if ahead is not None:
+            ahead[1].cancel()
+        return await self._ask(self.state, key)
+
+    def _start_ahead(self, state: AgentState) -> None:
+        key = agent.fingerprint(self.brief, state, self.tools)
+        if self.journal.find(key) is None:
+            task = asyncio.ensure_future(self._ask(state, key))
+            task.add_done_callback(_retrieved)
+            self._ahead = (key, task)
+
+    async def _ask(self, state: AgentState, key: str) -> ModelReply:
+        turn = state.turn + 1
+        max_tokens = self._reserve(state)
+        emit, run = self.machines.ledger.emit, self.run
+        request = agent.ask(self.brief, state, self.tools, max_tokens=max_tokens)
+        emit(event.TurnStarted(run=run, turn=turn, role=self.brief.role, model=self.assignment.model, request=key))
+
+        def notice(reason: str, wait: float, attempt: int) -> None:
+            emit(event.ModelRetried(run=run, turn=turn, reason=reason, wait=wait, attempt=attempt))
+
+        reply = await self.model.reply(request, notice=notice)
+        self.journal.keep(key, reply)
+        emit(
+            event.ReplyReceived(
+                run=run,
+                turn=turn,
+                first_seconds=reply.first_seconds,
+                seconds=reply.seconds,
+                output_tokens=reply.usage.output,
+            )
+        )
+        return reply
+
+    def _reserve(self, state: AgentState) -> int:
+        spent = Spent(
+            turns=state.turn,
+            tokens=state.usage.input + state.usage.output,
+            money=state.cost,
+            seconds=state.seconds,
+        )
+        name = self.assignment.model
+        return reserve(
+            self.assignment.budget,
+            spent,
+            input_tokens=agent.size(self.brief, state, self.tools),
+            max_tokens=self.assignment.max_tokens,
+            price=lambda given, made: price(name, input_tokens=given, output_tokens=made),
+        )
+
+
+def _retrieved(task: asyncio.Task[ModelReply]) -> None:
+    """Take a failure out of a task that nobody may await any more."""
+    if not task.cancelled():
+        task.exception()

@@ -1,0 +1,115 @@
+"""The worker: one process that takes runs up, works on them side by side, and takes over those of dead workers."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from typing import TYPE_CHECKING, Any
+
+from nightmill import event
+from nightmill.errors import EngineError, NightmillError
+from nightmill.line.assignment import read
+from nightmill.line.control import Control
+from nightmill.line.task import TaskRun
+from nightmill.line.whole import SpecRun
+
+if TYPE_CHECKING:
+    from nightmill.durable import Engine
+    from nightmill.line.machines import Machines
+    from nightmill.store.runs import Wish
+
+__all__ = ["Worker"]
+
+LOOK = 0.1
+"""Seconds between looks for queued runs and for what people want."""
+
+log = logging.getLogger(__name__)
+
+
+class Worker:
+    """Runs of one store, in this process. Give `workflows` to the engine, then the engine to `serve`."""
+
+    def __init__(self, machines: Machines) -> None:
+        self.machines = machines
+        self.controls: dict[str, Control] = {}
+        self._wishes: dict[str, Wish] = {}
+        self._engine: Engine | None = None
+        self._started: set[str] = set()
+
+    @property
+    def workflows(self) -> dict[str, Any]:
+        """What this worker can run, by the engine's names."""
+        return {"spec": self._spec, "task": self._task}
+
+    async def serve(self, engine: Engine, *, until_idle: float | None) -> None:
+        """Work until cancelled, or until nothing was to be done for *until_idle* seconds."""
+        self._engine = engine
+        idle_since = self.machines.clock()
+        while True:
+            await self._start_queued(engine)
+            await self._pass_wishes_on(engine)
+            if self.controls:
+                idle_since = self.machines.clock()
+            elif until_idle is not None and self.machines.clock() - idle_since > until_idle:
+                return
+            await asyncio.sleep(LOOK)
+
+    async def _spec(self, run: str) -> dict[str, Any]:
+        return await self._live(run, SpecRun)
+
+    async def _task(self, run: str) -> dict[str, Any]:
+        return await self._live(run, TaskRun)
+
+    async def _live(self, run: str, kind: type[SpecRun | TaskRun]) -> dict[str, Any]:
+        """Run or go on with *run*; whatever goes wrong, it ends with a reason that people see."""
+        row = self.machines.runs.get(run)
+        told = event.RunStarted if row.state == "queued" else event.RunRecovered
+        self.machines.ledger.emit(told(run=run, worker=self.machines.worker))
+        control = self.controls[run] = Control()
+        control.want(row.wanted, row.wanted_by)
+        try:
+            assignment = read(self.machines.blobs.get(row.assignment))
+            live = kind(run=run, assignment=assignment, machines=self.machines, steps=self._engine_now(), control=control)
+            return await live.go()
+        except Exception as error:
+            log.exception("run %s failed", run)
+            reason = error.message if isinstance(error, NightmillError) else f"{type(error).__name__}: {error}"
+            hint = "a fault of nightmill: its worker's log says where"
+            self.machines.ledger.emit(event.RunStopped(run=run, why="failed", reason=reason, hint=hint))
+            return {"why": "failed", "reason": reason}
+        finally:
+            self.controls.pop(run, None)
+            self._wishes.pop(run, None)
+
+    def _engine_now(self) -> Engine:
+        if self._engine is None:
+            raise EngineError("the worker has no engine yet")
+        return self._engine
+
+    async def _start_queued(self, engine: Engine) -> None:
+        """Hand runs that wait to the engine; each only once, however many workers look."""
+        for row in self.machines.runs.list(states=("queued",)):
+            if row.id in self._started or row.parent:
+                continue
+            if row.wanted == "cancel":
+                self.machines.ledger.emit(
+                    event.RunStopped(run=row.id, why="cancelled", reason=f"cancelled by {row.wanted_by} before it began")
+                )
+            elif row.wanted == "run":
+                await engine.start(row.id, row.kind, row.id)
+            else:
+                continue
+            self._started.add(row.id)
+
+    async def _pass_wishes_on(self, engine: Engine) -> None:
+        """Tell live runs what people want of them: at once in this process, and as a message to those that wait."""
+        for run, wish in self.machines.runs.wanted(list(self.controls)).items():
+            known = self._wishes.get(run)
+            self._wishes[run] = wish
+            if known is None or known == wish or run not in self.controls:
+                continue
+            self.controls[run].want(wish.wanted, wish.by)
+            body = {"wanted": wish.wanted, "by": wish.by}
+            with contextlib.suppress(EngineError):
+                await engine.send(run, "control", body, key=f"wish-{wish.count}")
