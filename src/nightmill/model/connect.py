@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random as randomness
+import re
 import time
 from collections.abc import Awaitable, Callable, Mapping
 
@@ -92,12 +93,13 @@ def _key(text: str, *, account: str, needed: bool) -> Key:
 
 
 def _address(base_url: str, *, account: str, path: str) -> httpx2.URL:
+    shown = re.sub(r"//[^/@]*@", "//…@", base_url)
     try:
         url = httpx2.URL(base_url)
     except httpx2.InvalidURL as error:
-        raise SettingsError(f"the base URL {base_url!r} cannot be read: {error}", hint="see `base_url`") from error
+        raise SettingsError(f"the base URL {shown!r} cannot be read", hint="see `base_url`") from error
     if url.scheme not in {"http", "https"} or not url.host:
-        raise SettingsError(f"the base URL {base_url!r} is not one of http or https", hint="see `base_url`")
+        raise SettingsError(f"the base URL {shown!r} is not one of http or https", hint="see `base_url`")
     stem = url.path.rstrip("/")
     if account == "anthropic":
         stem = stem.removesuffix("/v1")

@@ -135,23 +135,9 @@ class HttpModel:
         return max(own, (retry_after or 0.0) * (1 + jitter / 10))
 
     async def _attempt(self, request: ModelRequest, body: bytes, progress: Progress) -> ModelReply:
-        dialect = self._endpoint.dialect
-        stream = _Stream(reading=dialect.reading(), progress=progress, clock=self._world.clock)
-        # Compressed events come in lumps.
-        headers = {"content-type": "application/json", "accept": "text/event-stream", "accept-encoding": "identity"}
-        headers |= dialect.headers(self._endpoint.key.reveal())
+        stream = _Stream(reading=self._endpoint.dialect.reading(), progress=progress, clock=self._world.clock)
         try:
-            async with self._world.client.stream(
-                "POST", self._endpoint.url, content=body, headers=headers, follow_redirects=False
-            ) as response:
-                await _refuse_all_but_events(response)
-                await stream.read(response)
-            if not stream.reading.complete:
-                raise ModelUnavailable("the stream ended before the reply did")
-            reply = stream.reply()
-        except httpx2.HTTPError as error:
-            if not stream.reading.complete:
-                raise self._told(ModelUnavailable(f"{type(error).__name__}: {error}")) from None
+            await self._receive(stream, body)
             reply = stream.reply()
         except ModelError as error:
             raise self._told(error) from None
@@ -162,6 +148,23 @@ class HttpModel:
             model=reply.model or request.model,
             cost=self._cost(reply, request),
         )
+
+    async def _receive(self, stream: _Stream, body: bytes) -> None:
+        """Fill *stream* with one answer; a connection lost after the reply was complete does no harm."""
+        # Compressed events come in lumps.
+        headers = {"content-type": "application/json", "accept": "text/event-stream", "accept-encoding": "identity"}
+        headers |= self._endpoint.dialect.headers(self._endpoint.key.reveal())
+        try:
+            async with self._world.client.stream(
+                "POST", self._endpoint.url, content=body, headers=headers, follow_redirects=False
+            ) as response:
+                await _refuse_all_but_events(response)
+                await stream.read(response)
+        except httpx2.HTTPError as error:
+            if not stream.reading.complete:
+                raise ModelUnavailable(f"{type(error).__name__}: {error}") from error
+        if not stream.reading.complete:
+            raise ModelUnavailable("the stream ended before the reply did")
 
     def _told(self, error: ModelError) -> ModelError:
         """*error* with who it was, and without what must not be told."""
