@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-__all__ = ["Assessment", "Criterion", "Flaw", "Requirement", "Spec", "SpecTask"]
+__all__ = ["Assessment", "Criterion", "Flaw", "Requirement", "Spec", "SpecFile", "SpecTask"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -17,6 +17,7 @@ class Criterion:
     line: int
     requirements: tuple[str, ...] = ()
     """Ids of the requirements that it shows."""
+    file: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,11 +27,16 @@ class Requirement:
     id: str
     text: str
     line: int
+    file: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SpecTask:
-    """A task that the spec itself gives (tasks.md)."""
+    """A task that the spec itself gives (tasks.md).
+
+    *requirements* are the ids it names: of requirements, stories or criteria. *depends* is None where the author
+    names nothing: then it comes after the tasks above it. *group* is the heading or task that it stands under.
+    """
 
     id: str
     text: str
@@ -38,8 +44,19 @@ class SpecTask:
     done: bool = False
     parallel: bool = False
     requirements: tuple[str, ...] = ()
-    depends: tuple[str, ...] = ()
+    depends: tuple[str, ...] | None = None
     paths: tuple[str, ...] = ()
+    group: str = ""
+    file: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpecFile:
+    """One file of a spec; its text begins at *line* of `Spec.text`. Every other line number counts in its own file."""
+
+    name: str
+    line: int
+    markdown: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +66,7 @@ class Spec:
     Attributes:
         format: Where it was read from: "markdown", "spec-kit", "openspec" or "kiro".
         source: The file or folder, as the author named it.
+        files: The files that were read, in the order of *text*.
         digest: SHA-256 of all the text that was read; part of every run.
         text: The whole text, parts of a folder joined under headings with their names.
         goal: What to build and why, in a paragraph or a few.
@@ -74,6 +92,7 @@ class Spec:
     ui: tuple[str, ...] = ()
     skills: tuple[str, ...] = ()
     tasks: tuple[SpecTask, ...] = ()
+    files: tuple[SpecFile, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,6 +108,14 @@ class Flaw:
     advice: str
     line: int = 0
     gate: bool = False
+    file: str = ""
+    """Set where a spec has more than one file."""
+
+    @property
+    def sentence(self) -> str:
+        """What is wrong, where, and what to write instead, as it is shown to people."""
+        place = f"{self.file} line {self.line}" if self.file else f"line {self.line}"
+        return f"{self.message} ({place}). {self.advice}" if self.line else f"{self.message}. {self.advice}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
