@@ -1,0 +1,252 @@
+"""Pull requests beside a bare repository on this machine; a merge needs a proof of exactly its tree."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from email.utils import parseaddr
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+
+from nightmill.errors import EngineError, RepoError
+from nightmill.forge import PullRequest
+from nightmill.forge.ports import Hub
+from nightmill.store.database import Database
+from nightmill.store.tables import proof, pull_request
+
+__all__ = ["LocalForge"]
+
+ATTEMPTS = 100
+NAMED = 10
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Person:
+    name: str
+    email: str
+    key: Path | None = None
+
+
+class LocalForge:
+    """A `Forge` on our tables and the hubs. All methods block: call them from a thread.
+
+    What the repository says goes before what the row says: a merge whose row was not written (the worker died
+    between the two) is read back from the branch by the next `get` or `merge`.
+    """
+
+    def __init__(self, database: Database, hubs: Callable[[str], Hub], *, clock: Callable[[], float]) -> None:
+        self.database = database
+        self.hubs = hubs
+        self.clock = clock
+
+    def open(self, request: PullRequest) -> PullRequest:
+        """Open *request*, or return the one that was opened with its key before.
+
+        Its verdict is kept as a proof of its tree, unless that tree has one.
+
+        Raises:
+            EngineError: If its head does not have its tree.
+        """
+        if self.hubs(request.project).tree(request.head) != request.tree:
+            raise EngineError(f"the pull request of {request.key!r} speaks for a tree that its head does not have")
+        for _ in range(ATTEMPTS):
+            try:
+                with self.database.write() as connection:
+                    found = connection.execute(
+                        sa.select(pull_request).where(pull_request.c.key == request.key)
+                    ).one_or_none()
+                    return _request(found) if found else _insert(connection, request, self.clock())
+            except sa.exc.IntegrityError:
+                continue  # another process took the number, or opened the same request
+        raise EngineError(
+            f"no number is to be had for a pull request of {request.project!r}", hint="see `nightmill doctor`"
+        )
+
+    def get(self, *, project: str, number: int) -> PullRequest:
+        """The pull request *number*.
+
+        Raises:
+            RepoError: If there is none.
+        """
+        return self._read_back(self._row(project, number))
+
+    def all(self, *, project: str = "") -> list[PullRequest]:
+        """All pull requests, newest first, as their rows say."""
+        chosen = sa.select(pull_request).order_by(pull_request.c.opened.desc(), pull_request.c.number.desc())
+        with self.database.read() as connection:
+            rows = connection.execute(chosen.where(pull_request.c.project == project) if project else chosen)
+            return [_request(row) for row in rows]
+
+    def merged_tree(self, *, project: str, number: int) -> str:
+        """The tree that merging it now would give; prove it, if the target has moved, before `merge`.
+
+        Raises:
+            RepoError: If it conflicts, or is not open.
+        """
+        request = self.get(project=project, number=number)
+        _must_be_open(request)
+        return self._merged_tree(request)
+
+    def merge(self, *, project: str, number: int, by: str) -> PullRequest:
+        """Merge it in the name of the person *by* ("Name <address>") if the tree that this gives is proven.
+
+        Raises:
+            RepoError: If it conflicts, was merged or closed, its branch moved, its author is the one who
+                merges, or nothing proves the merged tree.
+        """
+        person, hub = _person(by), self.hubs(project)
+        with hub.locked():
+            before = self._row(project, number)
+            request = self.get(project=project, number=number)
+            if before.state == "open" and request.state == "merged":
+                return request  # this very merge, read back
+            _must_be_open(request)
+            _must_be_another(request, person)
+            tip = hub.resolve(f"refs/heads/{request.target}")
+            tree = self._merged_tree(request)
+            if not self.proven(project=project, tree=tree):
+                raise _unproven(request, tree)
+            when = int(self.clock())
+            message = f"Merge pull request {number}: {request.title}\n\nNightmill-Run: {request.run}\n"
+            commit = hub.commit(tree, parents=[str(tip), request.head], message=message, author=person, when=when)
+            hub.branch(request.target, commit, expected_old=str(tip))
+            return self._close(request, state="merged", merged=float(when), merged_by=by, merge_commit=commit)
+
+    def close(self, *, project: str, number: int) -> PullRequest:
+        """Close it without merging; its branch stays.
+
+        Raises:
+            RepoError: If it was merged.
+        """
+        with self.hubs(project).locked():
+            request = self.get(project=project, number=number)
+            if request.state == "closed":
+                return request
+            _must_be_open(request)
+            return self._close(request, state="closed")
+
+    def prove(self, *, project: str, tree: str, passed: bool, verdict: str, at: float) -> None:
+        """Record that the engine judged *tree*; a later judgement replaces an earlier one of the same tree."""
+        key = (proof.c.project == project) & (proof.c.tree == tree)
+        values = {"passed": passed, "verdict": verdict, "at": at}
+        for _ in range(ATTEMPTS):
+            try:
+                with self.database.write() as connection:
+                    if not connection.execute(proof.update().where(key).values(**values)).rowcount:
+                        connection.execute(proof.insert().values(project=project, tree=tree, **values))
+            except sa.exc.IntegrityError:
+                continue  # another process was first: ours is then the later one
+            return
+
+    def proven(self, *, project: str, tree: str) -> bool:
+        """Whether the latest judgement of exactly *tree* is that it passed."""
+        chosen = sa.select(proof.c.passed).where(proof.c.project == project, proof.c.tree == tree)
+        with self.database.read() as connection:
+            return bool(connection.execute(chosen).scalar())
+
+    def _row(self, project: str, number: int) -> PullRequest:
+        chosen = sa.select(pull_request).where(pull_request.c.project == project, pull_request.c.number == number)
+        with self.database.read() as connection:
+            row = connection.execute(chosen).one_or_none()
+        if row is None:
+            raise RepoError(f"{project!r} has no pull request {number}", hint="`nightmill prs` lists them")
+        return _request(row)
+
+    def _read_back(self, request: PullRequest) -> PullRequest:
+        if request.state != "open":
+            return request
+        hub = self.hubs(request.project)
+        tip = hub.resolve(f"refs/heads/{request.target}")
+        if tip is None or not hub.contains(commit=tip, ancestor=request.head):
+            return request
+        past = hub.log(tip, limit=10_000, without=request.base, first_parent=True)
+        merge = next((commit for commit in past if request.head in commit.parents[1:]), None)
+        if merge is None:  # somebody moved the target forwards to it, outside this forge
+            return self._close(request, state="merged", merged=self.clock(), merge_commit=request.head)
+        by = f"{merge.author} <{merge.email}>"
+        return self._close(request, state="merged", merged=float(merge.when), merged_by=by, merge_commit=merge.sha)
+
+    def _merged_tree(self, request: PullRequest) -> str:
+        hub = self.hubs(request.project)
+        if hub.resolve(f"refs/heads/{request.branch}") != request.head:
+            raise RepoError(
+                f"the branch {request.branch!r} is not at {request.head[:12]}, which was proven",
+                hint=f"git -C … branch -f {request.branch} {request.head}, or open a new pull request",
+            )
+        if hub.resolve(f"refs/heads/{request.target}") is None:
+            raise RepoError(f"the target branch {request.target!r} is gone from the hub", hint="close the pull request")
+        tree, conflicts = hub.merged_tree(f"refs/heads/{request.target}", request.head)
+        if conflicts:
+            named = ", ".join(ascii(path) for path in conflicts[:NAMED]) + (" and more" if conflicts[NAMED:] else "")
+            raise RepoError(
+                f"pull request {request.number} conflicts with {request.target!r} in {named}",
+                hint="run its spec again: it starts from the target as it is now",
+            )
+        return tree
+
+    def _close(self, request: PullRequest, **values: Any) -> PullRequest:
+        key = (pull_request.c.project == request.project) & (pull_request.c.number == request.number)
+        with self.database.write() as connection:
+            connection.execute(pull_request.update().where(key, pull_request.c.state == "open").values(**values))
+        return self._row(request.project, request.number)
+
+
+def _request(row: sa.Row[Any]) -> PullRequest:
+    return PullRequest(**row._mapping)  # noqa: SLF001 - SQLAlchemy's public name for it
+
+
+def _insert(connection: sa.Connection, request: PullRequest, at: float) -> PullRequest:
+    highest = sa.select(sa.func.coalesce(sa.func.max(pull_request.c.number), 0))
+    number = connection.execute(highest.where(pull_request.c.project == request.project)).scalar_one() + 1
+    values = {name: _storable(value) for name, value in asdict(request).items()}
+    values |= {"number": number, "state": "open", "opened": at}
+    connection.execute(pull_request.insert().values(**values))
+    key = (proof.c.project == request.project) & (proof.c.tree == request.tree)
+    if not connection.execute(sa.select(proof.c.tree).where(key)).one_or_none():
+        judged = {"passed": request.passed, "verdict": request.verdict, "at": at}
+        connection.execute(proof.insert().values(project=request.project, tree=request.tree, **judged))
+    return PullRequest(**values)
+
+
+def _storable(value: Any) -> Any:
+    """Text that every database takes: PostgreSQL refuses NUL, neither takes half a character."""
+    return value.encode("utf-8", "replace").decode().replace("\0", "") if isinstance(value, str) else value
+
+
+def _person(by: str) -> _Person:
+    name, email = parseaddr(by)
+    if not name or "@" not in email:
+        raise RepoError(
+            f"{by!r} does not say who merges",
+            hint="git config --global user.name and user.email, or --by 'Name <address>'",
+        )
+    return _Person(name=name, email=email)
+
+
+def _must_be_open(request: PullRequest) -> None:
+    if request.state == "merged":
+        raise RepoError(f"pull request {request.number} was already merged as {request.merge_commit[:12]}")
+    if request.state == "closed":
+        raise RepoError(f"pull request {request.number} is closed", hint="run its spec again to get a new one")
+
+
+def _must_be_another(request: PullRequest, person: _Person) -> None:
+    if parseaddr(request.author)[1].casefold() == person.email.casefold():
+        raise RepoError(
+            f"{person.email} made pull request {request.number}, so it is not the one who may merge it",
+            hint="somebody else must merge it",
+        )
+
+
+def _unproven(request: PullRequest, tree: str) -> RepoError:
+    number, target = request.number, request.target
+    if tree == request.tree:
+        return RepoError(
+            f"pull request {number} did not pass its checks", hint=f"`nightmill pr show {number}` says which"
+        )
+    return RepoError(
+        f"{target!r} has moved on, and nothing proves the tree {tree[:12]} that merging pull request {number} gives",
+        hint="the checks have to pass on that tree first",
+    )
