@@ -65,7 +65,7 @@ class Ledger:
         self._turn = threading.Condition()
         self._told = 0
         self._kept = 0
-        self._tries = 0
+        self._failures = 0
         self._flushing = 0
         self._lost: list[str] = []
         self._failure = ""
@@ -133,11 +133,11 @@ class Ledger:
     def flush_sync(self) -> None:
         """As `flush`, for callers without a loop."""
         with self._turn:
-            goal, tries = self._told, self._tries
+            goal, failures = self._told, self._failures
             self._flushing += 1
             self._turn.notify_all()
-            # The attempt that runs now may be older than this call: only one that began later counts.
-            self._turn.wait_for(lambda: self._kept >= goal or self._tries > tries + 1, timeout=WAIT)
+            # The attempt that runs now may be older than this call: only the one after it counts.
+            self._turn.wait_for(lambda: self._kept >= goal or self._failures > failures + 1, timeout=WAIT)
             self._flushing -= 1
             lost, self._lost = self._lost, []
             if lost:
@@ -196,7 +196,7 @@ class Ledger:
             stored, failure = self._store(batch)
             wait = min(5.0, wait * 2 or 0.2) if failure else 0.0
             with self._turn:
-                self._tries += 1
+                self._failures += bool(failure)
                 self._failure = failure
                 self._kept += stored
                 for _ in range(stored):

@@ -9,6 +9,9 @@ import sqlalchemy as sa
 from alembic.config import Config
 from alembic.runtime.environment import EnvironmentContext
 from alembic.script import ScriptDirectory
+from alembic.util import CommandError
+
+from nightmill.errors import EngineError
 
 __all__ = ["script", "upgrade"]
 
@@ -19,7 +22,11 @@ def script() -> ScriptDirectory:
 
 
 def upgrade(connection: sa.Connection, *, to: str = "head") -> None:
-    """Run what is missing up to *to*, in the transaction that *connection* is in."""
+    """Run what is missing up to *to*, in the transaction that *connection* is in.
+
+    Raises:
+        EngineError: If no script leads from what is there to *to*.
+    """
     scripts = script()
 
     def missing(found: Any, _context: Any) -> Any:
@@ -28,4 +35,7 @@ def upgrade(connection: sa.Connection, *, to: str = "head") -> None:
     with EnvironmentContext(Config(), scripts, fn=missing, destination_rev=to) as environment:
         # The caller's transaction holds the lock, so a script may not commit it.
         environment.configure(connection=connection, transactional_ddl=True)
-        environment.run_migrations()
+        try:
+            environment.run_migrations()
+        except CommandError as error:
+            raise EngineError(f"the store cannot be upgraded: {error}", hint="restore it from a backup") from error
