@@ -61,8 +61,8 @@ generate: $(dev) ## Write the reference and the drawing of the house from the co
 lock: $(dev) ## Resolve requirements/*.txt again; UPGRADE=--upgrade takes newer versions
 	@UPGRADE="$(UPGRADE)" scripts/lock
 
-shots: $(dev) ## Take the pictures of the README and the docs with Chromium
-	@$(bin)/python -m scripts.shots
+shots: $(dev) ## Take the pictures of the README with Chromium: PAGE=report.html
+	@$(bin)/python -m scripts.shots "$(PAGE)"
 
 # The development environment holds what a run needs, so having it is enough for both.
 $(runtime): requirements/runtime.txt requirements/uv.txt pyproject.toml scripts/bootstrap

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from nightmill import errors
+from nightmill import errors, spec
 from nightmill.event import EVENTS
 from nightmill.settings import Settings
 from scripts import generate, reference
@@ -88,6 +88,17 @@ def test_the_numbers_of_decisions_are_used_once() -> None:
     numbers = [each.name[:4] for each in DOCS.glob("decisions/0*.md")]
 
     assert len(set(numbers)) == len(numbers)
+
+
+def test_the_guide_to_specs_shows_one_that_is_accepted(tmp_path: Path) -> None:
+    guide = (DOCS / "guides/spec.md").read_text(encoding="utf-8")
+    example = re.search(r"```markdown\n(.+?)\n```", guide, re.DOTALL)
+    assert example
+    (tmp_path / "SPEC.md").write_text(example[1], encoding="utf-8")
+
+    judged = spec.assess(spec.read(tmp_path / "SPEC.md"), threshold=Settings().spec_threshold)
+
+    assert judged.accepted, judged.flaws
 
 
 def test_the_documentation_builds_without_a_warning_or_a_foreign_script(tmp_path: Path) -> None:
