@@ -9,7 +9,7 @@ import secrets
 from collections.abc import Callable
 from dataclasses import asdict
 
-from nightmill.estate.environment import BUNDLE, Base, Site, parcel, place, remove
+from nightmill.estate.environment import BUNDLE, Base, Site, parcel, place
 from nightmill.estate.install import prepare
 from nightmill.estate.nouns import Project
 from nightmill.repo import Hub
@@ -17,6 +17,7 @@ from nightmill.review import Baseline, Check
 from nightmill.review.prove import holds
 from nightmill.review.run import LIMITS, once, reset
 from nightmill.sandbox import Limits, Workspace
+from nightmill.sandbox.layers import remove
 
 __all__ = ["REPEATS", "definition", "make", "measure"]
 

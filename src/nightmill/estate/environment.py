@@ -14,9 +14,8 @@ import json
 import os
 import platform
 import secrets
-import shutil
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -28,8 +27,9 @@ from nightmill.estate.nouns import Project
 from nightmill.estate.registry import Reach, resolve
 from nightmill.repo import Hub
 from nightmill.sandbox import Place, Sandboxes
+from nightmill.sandbox.layers import freeze, remove
 
-__all__ = ["BUNDLE", "Base", "Freeze", "Site", "base", "digest", "parcel", "place", "remove", "variables"]
+__all__ = ["BUNDLE", "Base", "Freeze", "Site", "base", "digest", "parcel", "place", "variables"]
 
 VERSION = 1
 """Part of every hash: raise it when what a base holds changes with this code."""
@@ -53,8 +53,8 @@ class Site:
 
     home: Path
     sandboxes: Sandboxes
-    freeze: Freeze
     variables: Mapping[str, str] = field(default_factory=dict)
+    freeze: Freeze = freeze
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -216,14 +216,3 @@ async def _alone(path: Path, progress: Progress) -> AsyncIterator[None]:
         yield
     finally:
         os.close(lock)
-
-
-def remove(path: Path) -> None:
-    """Delete a folder that a sandbox wrote, which may hold directories without any permission; follow no link."""
-    for top, folders, _ in os.walk(path):
-        for name in folders:
-            each = Path(top, name)
-            if not each.is_symlink():
-                with suppress(OSError):
-                    each.chmod(0o700)
-    shutil.rmtree(path, ignore_errors=True)

@@ -19,11 +19,11 @@ SETTINGS = {
     "UV_PYTHON_DOWNLOADS": "never",
     "UV_LINK_MODE": "copy",
     "UV_NO_PROGRESS": "1",
-    "UV_SYSTEM_CERTS": "1",
+    "UV_COMPILE_BYTECODE": "1",
     "PYTHONDONTWRITEBYTECODE": "1",
     "GIT_TERMINAL_PROMPT": "0",
 }
-"""Of the install lines only: the host's own Python, nothing downloaded but packages, the host's certificates."""
+"""Of the install lines only: the host's own Python, nothing downloaded but packages."""
 
 INIT = """
 set -e

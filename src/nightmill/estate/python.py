@@ -34,6 +34,8 @@ PLUGINS = {
 
 UV = "uv pip install --no-cache"
 SMALL = 40
+SELF = len(("-e", "."))
+"""Words that install the project alone."""
 
 requirement = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]*(?:\[[\w ,.-]*\])?\s*(?:[<>=!~(@;].*)?$")
 test_file = re.compile(r"(?:^|/)(?:test_[^/]*|[^/]*_test)\.py$")
@@ -138,8 +140,9 @@ def _install(reading: _Reading, *, extra: list[str]) -> None:
     if "uv.lock" in reading.tracked:
         _from_uv_lock(reading, extra)
         return
-    words = [*_package(reading), *_groups(reading), *_requirement_files(reading), *_tool_tables(reading)]
-    if not any(_is_test_source(word) for word in words):
+    words = [*_package(reading), *_groups(reading), *_tool_tables(reading)]
+    words += _requirement_files(reading, told=len(words) > SELF or any("[" in word for word in words))
+    if len(words) <= SELF:
         words += _tox(reading)
     words += [word for word in extra if word not in words]
     if words:
@@ -191,19 +194,24 @@ def _groups(reading: _Reading) -> list[str]:
     return [word for name in groups for word in ("--group", name)]
 
 
-def _requirement_files(reading: _Reading) -> list[str]:
-    """Files of requirements for tests; the plain one too, unless the package brings its own dependencies."""
+def _requirement_files(reading: _Reading, *, told: bool) -> list[str]:
+    """Files of requirements for tests, unless the project *told* of them elsewhere; hashed ones are installed apart.
+
+    The plain file counts too where no package brings its own dependencies.
+    """
     files = [name for name in reading.tracked.names if _is_requirements(name)]
     stems = {name: re.sub(r"requirements?|[/_.\-]|txt$", " ", name).split() for name in files}
     tests = [name for name in files if set(stems[name]) & set(TEST_NAMES)]
     tests = tests or [name for name in files if set(stems[name]) & set(GROUPS)]
     packaged = bool(_table(reading.project, "project").get("dependencies")) or "setup.py" in reading.tracked
     plain = [name for name in ("requirements.txt",) if name in files and not packaged]
-    chosen = [*plain, *tests]
+    chosen = [*plain, *([] if told else tests)]
     reading.locks += chosen
     for name in chosen:
         reading.say("dependencies", name, "it is tracked")
-    return [word for name in chosen for word in ("-r", name)]
+    hashed = [name for name in chosen if "--hash=" in reading.tracked.text(name)]
+    reading.install += [f"{UV} -r {shlex.quote(name)}" for name in hashed]
+    return [word for name in chosen if name not in hashed for word in ("-r", name)]
 
 
 def _is_requirements(name: str) -> bool:
@@ -300,7 +308,3 @@ def _bound(version: str) -> str:
     if version.startswith("~") and not version.startswith("~="):
         return f"~={version[1:].strip()}" if "." in version else f">={version[1:].strip()}"
     return version if version[0] in "<>=!~" else f"=={version}"
-
-
-def _is_test_source(word: str) -> bool:
-    return word.startswith(("--group", ".[")) or "test" in word.lower() or "dev" in word.lower()

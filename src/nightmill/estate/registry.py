@@ -10,6 +10,7 @@ import asyncio
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
 import uv
@@ -21,7 +22,14 @@ __all__ = ["Reach", "resolve"]
 PROBE = "pip"
 """A package that every index has: where its files lie says which hosts files come from."""
 
+AUTHORITIES = Path("/etc/ssl/certs/ca-certificates.crt")
+PYTHON = "/usr/bin/python3"
 SECONDS = 60.0
+
+PIP_COMPILE = (
+    *("pip", "compile", "-", "--quiet", "--no-deps", "--no-cache", "--no-header"),
+    *("--python", PYTHON, "--no-python-downloads"),
+)
 
 url = re.compile(r"https?://[^\s\"'<>]+")
 host_name = re.compile(r"(?:\*\.)?[a-z0-9](?:[a-z0-9.-]{0,252}[a-z0-9])?", re.IGNORECASE)
@@ -44,7 +52,7 @@ async def resolve(hosts: tuple[str, ...], *, environment: Mapping[str, str]) -> 
         SettingsError: If a name is no host, or a preset's tool is absent or does not say.
     """
     found: list[str] = []
-    env: dict[str, str] = {}
+    env = _trust()
     for name in hosts:
         if name in PRESETS:
             reach = await PRESETS[name](environment)
@@ -61,7 +69,7 @@ async def resolve(hosts: tuple[str, ...], *, environment: Mapping[str, str]) -> 
 
 
 async def _pypi(environment: Mapping[str, str]) -> Reach:
-    ask = (uv.find_uv_bin(), "pip", "compile", "-", "--quiet", "--no-deps", "--no-cache", "--no-header")
+    ask = (uv.find_uv_bin(), *PIP_COMPILE)
     index, files = await asyncio.gather(
         _ask((*ask, "--emit-index-url"), environment, stdin=PROBE),
         _ask((*ask, "--format", "pylock.toml"), environment, stdin=PROBE),
@@ -107,7 +115,7 @@ async def _ask(argv: tuple[str, ...], environment: Mapping[str, str], *, stdin: 
         process = await asyncio.create_subprocess_exec(
             *argv,
             cwd="/",
-            env=dict(environment),
+            env=_trust() | dict(environment),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
@@ -130,6 +138,11 @@ async def _ask(argv: tuple[str, ...], environment: Mapping[str, str], *, stdin: 
         said = err.decode("utf-8", "replace").strip()[-500:]
         raise SettingsError(f"{argv[0]!r} cannot say where packages come from: {said}", hint="is the network up?")
     return out.decode("utf-8", "replace")
+
+
+def _trust() -> dict[str, str]:
+    """Settings that make tools trust what this machine trusts, a company's own authority included."""
+    return {"UV_SYSTEM_CERTS": "1", "NODE_EXTRA_CA_CERTS": str(AUTHORITIES)} if AUTHORITIES.exists() else {}
 
 
 def _hosts(urls: list[str]) -> tuple[str, ...]:

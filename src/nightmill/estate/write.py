@@ -62,7 +62,7 @@ def _values(found: Detected) -> dict[str, Any]:
         "env": found.env,
         "locks": list(found.locks),
         "checks": [
-            {"name": check.name, "run": check.command, "format": check.format, "seconds": check.seconds}
+            {"name": check.name, "run": check.command, "format": check.format, "seconds": int(check.seconds)}
             for check in found.checks
         ],
         "services": [{"name": service.name, "run": service.command} for service in found.services],

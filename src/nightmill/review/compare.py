@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping
 
-from nightmill.review.junit import Test
+from nightmill.review.junit import Told
 from nightmill.review.nouns import Baseline, Failure
 
 __all__ = ["WHOLE", "count", "failed", "known_before", "missing", "sort"]
@@ -14,12 +14,12 @@ WHOLE = ""
 """The id under which a check as a whole fails."""
 
 
-def failed(tests: Mapping[str, Test]) -> dict[str, str]:
+def failed(tests: Mapping[str, Told]) -> dict[str, str]:
     """The messages of the tests that failed or broke, by id."""
     return {test.id: test.message for test in tests.values() if test.outcome in {"failed", "error"}}
 
 
-def count(tests: Iterable[Test]) -> dict[str, int]:
+def count(tests: Iterable[Told]) -> dict[str, int]:
     """Tests by outcome, all four named."""
     found = Counter(test.outcome for test in tests)
     return {"passed": found["passed"], "failed": found["failed"], "error": found["error"], "skipped": found["skipped"]}
@@ -35,7 +35,7 @@ def sort(messages: Mapping[str, str], *, check: str, baseline: Baseline | None) 
     )
 
 
-def missing(tests: Mapping[str, Test], *, check: str, baseline: Baseline | None) -> tuple[str, ...]:
+def missing(tests: Mapping[str, Told], *, check: str, baseline: Baseline | None) -> tuple[str, ...]:
     """Tests that passed before and are gone or skipped now: nothing says any more that what they show still holds."""
     if baseline is None:
         return ()

@@ -17,7 +17,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from nightmill.review.junit import Test
+from nightmill.review.junit import Told
 from nightmill.review.nouns import Check, CheckResult, Evidence
 from nightmill.spec import Criterion
 
@@ -35,7 +35,7 @@ class Results:
 
     checks: tuple[Check, ...]
     results: tuple[CheckResult, ...]
-    tests: Mapping[str, Test]
+    tests: Mapping[str, Told]
 
 
 def collect(
@@ -91,7 +91,7 @@ def _evidence(criterion: Criterion, state: str, by: tuple[str, ...], note: str) 
     )
 
 
-def _named_tests(words: str, tests: Mapping[str, Test]) -> list[str]:
+def _named_tests(words: str, tests: Mapping[str, Told]) -> list[str]:
     """Whole lines and comma-separated parts first: an id's parameters may hold spaces; then every word."""
     parts = [part.strip(" \t`'\"-*•") for part in re.split(r"[\n,;]", words)]
     candidates = dict.fromkeys([*parts, *(word.rstrip(".") for word in pointer.findall(words))])

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 from xml.parsers import expat
 
-__all__ = ["REPORT_BYTES", "Outcome", "Test", "parse", "tidy"]
+__all__ = ["REPORT_BYTES", "Outcome", "Told", "parse", "tidy"]
 
 REPORT_BYTES = 64 << 20
 MOST_TESTS = 200_000
@@ -28,15 +28,18 @@ control = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]|[\x00-\x08\x0b-\x1f\x7f]")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Test:
-    """One test of a report. *id* is "path::Class::name" where the report names the file, else "dotted.class::name"."""
+class Told:
+    """One test, as a report tells it.
+
+    *id* is "path::Class::name" where the report names the file, else "dotted.class::name".
+    """
 
     id: str
     outcome: Outcome
     message: str = ""
 
 
-def parse(body: bytes) -> dict[str, Test]:
+def parse(body: bytes) -> dict[str, Told]:
     """The tests of a report by id; one that is told twice counts with its worse outcome.
 
     Raises:
@@ -62,7 +65,7 @@ def tidy(text: str, *, limit: int = MESSAGE) -> str:
 class _Reader:
     """Collects test cases while expat walks the file."""
 
-    tests: dict[str, Test] = field(default_factory=dict)
+    tests: dict[str, Told] = field(default_factory=dict)
     depth: int = 0
     rooted: bool = False
     case: dict[str, str] | None = None
@@ -105,10 +108,10 @@ class _Reader:
         if tag in TAGS:
             self.inside = False
         elif tag == "testcase" and self.case is not None:
-            self._keep(Test(id=_id(self.case), outcome=self.outcome, message=tidy("".join(self.said))))
+            self._keep(Told(id=_id(self.case), outcome=self.outcome, message=tidy("".join(self.said))))
             self.case = None
 
-    def _keep(self, test: Test) -> None:
+    def _keep(self, test: Told) -> None:
         before = self.tests.get(test.id)
         if before is None and len(self.tests) >= MOST_TESTS:
             raise ValueError(f"the report names more than {MOST_TESTS:,} tests")

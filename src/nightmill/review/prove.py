@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from nightmill.errors import SandboxError
 from nightmill.review.evidence import Results, collect
-from nightmill.review.junit import Test, tidy
+from nightmill.review.junit import Told, tidy
 from nightmill.review.nouns import Baseline, Check, CheckResult, Failure, Verdict
 from nightmill.review.run import LIMITS, Progress, reset, run_check
 from nightmill.sandbox import Command, Limits, Workspace
@@ -54,7 +54,7 @@ async def prove(workspace: Workspace, case: Case, *, tell: Tell, keep: Keep, pro
     """
     await holds(workspace, case.tree)
     results: list[CheckResult] = []
-    tests: dict[str, Test] = {}
+    tests: dict[str, Told] = {}
     for check in case.checks:
         if results:
             await reset(workspace)

@@ -37,7 +37,7 @@ class Ran:
 
     result: CheckResult
     output: bytes
-    tests: dict[str, junit.Test] = field(default_factory=dict)
+    tests: dict[str, junit.Told] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,7 +45,7 @@ class _Once:
     """One execution: *messages* are its failures by id, `compare.WHOLE` being the check itself."""
 
     outcome: Outcome
-    tests: dict[str, junit.Test]
+    tests: dict[str, junit.Told]
     messages: dict[str, str]
 
 
@@ -160,7 +160,7 @@ def _command(check: Check, report: str, limits: Limits) -> Command:
     return Command(argv=("bash", "-c", script), limits=replace(limits, seconds=check.seconds))
 
 
-async def _read(workspace: Workspace, report: str, outcome: Outcome) -> tuple[dict[str, junit.Test], str]:
+async def _read(workspace: Workspace, report: str, outcome: Outcome) -> tuple[dict[str, junit.Told], str]:
     try:
         body = await workspace.read(report, limit=junit.REPORT_BYTES)
         return junit.parse(body), ""
