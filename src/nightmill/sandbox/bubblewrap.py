@@ -6,15 +6,20 @@ import asyncio
 import contextlib
 import fcntl
 import os
-from collections.abc import Callable
+import secrets
+import time
+from collections.abc import Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from nightmill.errors import SandboxError, ToolError
 from nightmill.sandbox import Command, Entry, Outcome, Output, Place, Workspace
 from nightmill.sandbox.channel import Answer, Channel
+from nightmill.sandbox.freeze import fine_times, frozen, mapped
 from nightmill.sandbox.launch import Processes, launch
 from nightmill.sandbox.layers import remove
+from nightmill.sandbox.packs import Packs, restore
 from nightmill.sandbox.profile import check, environment
 from nightmill.sandbox.program import program
 
@@ -22,6 +27,11 @@ __all__ = ["BubblewrapSandbox", "BubblewrapSandboxes"]
 
 STARTING, GRACE, CANCELLING = 60.0, 60.0, 10.0
 """Seconds on the host's own clock: for a sandbox to answer, for an answer beyond its command's time, for a kill."""
+
+COARSE = 0.011
+"""Seconds between two ticks of a kernel whose file times are not finer than that."""
+
+Answered = TypeVar("Answered")
 
 FILE_MOST = 64 << 20
 LIST_MOST = 16 << 20
@@ -35,6 +45,7 @@ class BubblewrapSandboxes:
     def __init__(self, *, bwrap: Path | None = None, tmp: int = 512 << 20) -> None:
         """*bwrap* is the program (None: the one from PyPI), *tmp* the size of /tmp in bytes."""
         self.bwrap, self.tmp = bwrap, tmp
+        self.threads = ThreadPoolExecutor(max_workers=4, thread_name_prefix="snapshot")
 
     async def open(self, place: Place) -> Workspace:
         """Build a sandbox from *place* and wait until it answers.
@@ -44,9 +55,9 @@ class BubblewrapSandboxes:
         """
         check(place)
         lock = _lock(place.directory)
-        sandbox = BubblewrapSandbox(place, lock)
+        sandbox = BubblewrapSandbox(place, lock, self.threads)
         try:
-            await asyncio.to_thread(_prepare, place)
+            await asyncio.get_running_loop().run_in_executor(self.threads, _prepare, place)
             await sandbox.start(bwrap=self.bwrap or _bundled(), tmp=self.tmp)
         except BaseException:
             await sandbox.close()
@@ -57,9 +68,12 @@ class BubblewrapSandboxes:
 class BubblewrapSandbox:
     """One sandbox: a runner inside, and the socket to it."""
 
-    def __init__(self, place: Place, lock: int) -> None:
-        self.place, self.lock = place, lock
+    def __init__(self, place: Place, lock: int, threads: ThreadPoolExecutor) -> None:
+        self.place, self.lock, self.threads = place, lock, threads
         self.environment = environment(place)
+        self.packs = Packs(place.directory)
+        self.packing, self.gate = asyncio.Lock(), asyncio.Lock()
+        self.tasks: set[asyncio.Task[Any]] = set()
         self.processes: Processes | None = None
         self.channel: Channel | None = None
         self.closing: asyncio.Task[None] | None = None
@@ -77,6 +91,7 @@ class BubblewrapSandbox:
             raise SandboxError(
                 f"the sandbox did not start: {said}", hint="`nightmill doctor` says what to change"
             ) from error
+        await self._in_thread(self.packs.start, self.place.snapshot)
 
     async def run(self, command: Command, *, output: Output | None = None) -> Outcome:
         """Run *command* and wait for it; cancelling the task kills it. Several may run at once.
@@ -86,7 +101,8 @@ class BubblewrapSandbox:
         """
         channel = self._channel()
         header = _request(command, self.environment) | {"live": output is not None}
-        number, answer = channel.send(header, command.stdin, most=command.limits.output, live=output)
+        async with self.gate:  # nothing new starts while all is held still
+            number, answer = channel.send(header, command.stdin, most=command.limits.output, live=output)
         try:
             done = await asyncio.wait_for(asyncio.shield(answer), command.limits.seconds + GRACE)
         except asyncio.CancelledError:
@@ -117,7 +133,8 @@ class BubblewrapSandbox:
         """
         if len(body) > FILE_MOST:
             raise ToolError(f"cannot write {path!r}: {len(body):,} bytes are more than {FILE_MOST:,}")
-        await self._file({"op": "write", "path": path}, body)
+        async with self.gate:
+            await self._file({"op": "write", "path": path}, body)
 
     async def list(self, path: str, *, depth: int, limit: int) -> list[Entry]:
         """Entries below *path*, sorted, at most *limit*; `.git` is not entered.
@@ -135,7 +152,8 @@ class BubblewrapSandbox:
         Raises:
             SandboxError: If it could not be written whole.
         """
-        raise SandboxError("snapshots are not built yet")
+        task = self._task(self._snapshot())
+        return await asyncio.shield(task)  # whoever asked may give up; what is frozen must be thawed
 
     async def close(self) -> None:
         """End every process inside and wait until the kernel has; snapshots stay. Safe to repeat."""
@@ -143,7 +161,44 @@ class BubblewrapSandbox:
             self.closing = asyncio.create_task(self._close())
         await asyncio.shield(self.closing)
 
+    async def _snapshot(self) -> str:
+        async with self.packing:
+            async with self.gate:
+                await asyncio.wait_for(
+                    self._channel().ask({"op": "still"}), GRACE
+                )  # all that was asked before has begun
+                found = await self._in_thread(self._take, secrets.token_hex(8))
+            if self.packs.long:
+                self._task(self._consolidate())
+            return found
+
+    def _take(self, name: str) -> str:
+        if self.processes is None or self.processes.ended:
+            raise SandboxError("the sandbox ended")
+        with frozen(self.processes.init_pid) as pids:
+            began = time.monotonic()
+            found = self.packs.take(name=name, hot=mapped(pids))
+            if not fine_times(self.place.directory):  # later writes must get a later time than those before
+                time.sleep(max(0.0, began + COARSE - time.monotonic()))
+        return found
+
+    async def _consolidate(self) -> None:
+        async with self.packing:
+            with contextlib.suppress(SandboxError):  # the chain is only longer than it need be
+                await self._in_thread(lambda: self.packs.consolidate(name=secrets.token_hex(8)))
+
+    def _task(self, work: Coroutine[Any, Any, Answered]) -> asyncio.Task[Answered]:
+        task = asyncio.create_task(work)
+        self.tasks.add(task)
+        task.add_done_callback(self.tasks.discard)
+        return task
+
+    async def _in_thread(self, work: Callable[..., Answered], *given: Any) -> Answered:
+        return await asyncio.get_running_loop().run_in_executor(self.threads, work, *given)
+
     async def _close(self) -> None:
+        if self.tasks:
+            await asyncio.wait(self.tasks)
         if self.processes:
             await self.processes.end()
         if self.channel:
@@ -196,12 +251,22 @@ def _lock(directory: Path) -> int:
 
 
 def _prepare(place: Place) -> None:
-    """Make an empty upper; what an earlier sandbox left there is in its snapshots or was never kept."""
+    """Make the upper; what an earlier sandbox left there is in its snapshots or was never kept."""
     program()
-    for name in ("upper", "work"):
-        remove(place.directory / name)
-        (place.directory / name).mkdir(mode=0o755)
-    (place.directory / "empty").mkdir(mode=0o755, exist_ok=True)
+    directory = place.directory
+    directory.chmod(0o700)  # an agent's setuid file is a file of this user on the host: no one else may reach it
+    for beside in directory.glob("packs/*.tmp"):
+        beside.unlink()
+    if place.snapshot:
+        restore(directory, place.snapshot)
+    else:
+        remove(directory / "upper")
+        (directory / "upper").mkdir(mode=0o755)
+        if place.layers:  # the root of a mount shows the upper's own mode
+            (directory / "upper").chmod(place.layers[-1].stat().st_mode & 0o7777)
+    remove(directory / "work")
+    (directory / "work").mkdir(mode=0o755)
+    (directory / "empty").mkdir(mode=0o755, exist_ok=True)
 
 
 def _request(command: Command, base: dict[str, str]) -> dict[str, Any]:

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import json
 import os
+import select
 import signal
 import socket
 import subprocess
@@ -34,6 +35,11 @@ class Processes:
         self.init = os.pidfd_open(self.init_pid)
         os.close(self.told)
         self.told = -1
+
+    @property
+    def ended(self) -> bool:
+        """Whether PID 1 is gone."""
+        return self.init < 0 or bool(select.select([self.init], [], [], 0)[0])
 
     def said(self) -> str:
         """The last of what bubblewrap and the runner wrote on their standard error."""

@@ -101,4 +101,14 @@ def check_regular(mode: int) -> None:
         raise OSError(errno.EINVAL, "it is not a regular file")
 
 
-OPERATIONS: Dict[str, Callable[[Dict[str, Any], bytes], Answer]] = {"read": read, "write": write, "list": entries}
+def still(_: Dict[str, Any], __: bytes) -> Answer:
+    """Answer, once everything that was asked before has begun."""
+    return {}, b""
+
+
+OPERATIONS: Dict[str, Callable[[Dict[str, Any], bytes], Answer]] = {
+    "read": read,
+    "write": write,
+    "list": entries,
+    "still": still,
+}

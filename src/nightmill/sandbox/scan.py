@@ -1,0 +1,153 @@
+"""What a raw upper holds, compared with what it held before, and written down as one pack.
+
+Nothing here follows a symbolic link or opens what is not a regular file: all of it was made by an agent.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import stat
+import struct
+import zlib
+from collections.abc import Iterator
+from typing import Any, BinaryIO, NamedTuple
+
+from nightmill.errors import SandboxError
+
+__all__ = ["MAGIC", "TRAILER", "Facts", "Seen", "finish", "record", "scan"]
+
+MAGIC = b"NMSNAP02"
+TRAILER = struct.Struct("<QQI8s")
+"""At the end of a pack: where the index begins, its length, its checksum, the magic."""
+
+INLINE = 1 << 16
+"""Files up to this size are read at once; larger ones by the extents that hold data."""
+
+PIECE = 1 << 20
+
+SKIPPED = frozenset({"user.overlay.origin", "user.overlay.impure"})
+"""File handles into the layers below: wrong as soon as the file is another one, that is after a restore."""
+
+KEPT = ("user.", "system.posix_acl_")
+
+Facts = tuple[int, int, int, int, int, int]
+"""Mode, inode, size, ctime, mtime, links."""
+
+
+class Seen(NamedTuple):
+    """An upper as a scan found it: path → facts, folder → names. The root is the empty path."""
+
+    facts: dict[str, Facts]
+    names: dict[str, list[str]]
+
+
+def scan(top: str, old: Seen) -> Seen:
+    """Look at everything in *top*. A folder with the ctime from before has the names from before: no listing."""
+    new: dict[str, Facts] = {"": _facts(top)}
+    listed: dict[str, list[str]] = {}
+    todo = [""]
+    while todo:
+        folder = todo.pop()
+        same = old.facts.get(folder) == new[folder]
+        listed[folder] = old.names[folder] if same else os.listdir(f"{top}/{folder}")
+        for name in listed[folder]:
+            path = f"{folder}/{name}" if folder else name
+            new[path] = entry = _facts(f"{top}/{path}")
+            if stat.S_ISDIR(entry[0]):
+                todo.append(path)
+    return Seen(new, listed)
+
+
+def record(*, top: str, target: str, old: Seen, hot: set[str], chain: list[str]) -> Seen | None:
+    """Write to the new file *target* how *top* differs from *old*, with the *chain* below it; None: it does not.
+
+    *hot* are files whose time stamps cannot be trusted, because they are mapped.
+
+    Raises:
+        OSError: If something cannot be read or written.
+        SandboxError: If a file is not what the scan saw.
+    """
+    new = scan(top, old)
+    inodes = {new.facts[path][1] for path in hot if path in new.facts}
+    changed = [path for path, facts in new.facts.items() if old.facts.get(path) != facts or facts[1] in inodes]
+    gone = [path for path in old.facts if path not in new.facts]
+    if not changed and not gone:
+        return None
+    with open(target, "xb", PIECE) as out:  # noqa: PTH123 - strings throughout: paths by the thousand
+        entries = list(_entries(top, changed, new, out))
+        finish(out, {"chain": chain, "gone": gone, "set": entries})
+    return new
+
+
+def finish(out: BinaryIO, index: dict[str, Any]) -> None:
+    """Write the index and the trailer, and have all of it on the disk."""
+    at = out.tell()
+    plain = json.dumps(index, separators=(",", ":")).encode()
+    out.write(plain + TRAILER.pack(at, len(plain), zlib.crc32(plain), MAGIC))
+    out.flush()
+    os.fdatasync(out.fileno())
+
+
+def _entries(top: str, changed: list[str], new: Seen, out: BinaryIO) -> Iterator[dict[str, Any]]:
+    links: dict[int, str] = {}
+    for path in changed:
+        mode, inode, size, _, mtime, count = new.facts[path]
+        entry: dict[str, Any] = {"path": path, "mode": mode, "mtime": mtime}
+        if stat.S_ISLNK(mode):
+            entry["target"] = os.readlink(f"{top}/{path}")  # noqa: PTH115
+        elif stat.S_ISDIR(mode):
+            entry["xattr"] = _attributes(f"{top}/{path}")
+        elif stat.S_ISREG(mode) and inode in links:
+            entry["link"] = links[inode]
+        elif stat.S_ISREG(mode):
+            if count > 1:
+                links[inode] = path
+            entry |= _content(f"{top}/{path}", size, out)
+        yield entry
+
+
+def _content(path: str, size: int, out: BinaryIO) -> dict[str, Any]:
+    fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY)
+    try:
+        spans, check = [], 0
+        for start, end in [(0, size)] if 0 < size <= INLINE else _extents(fd, size):
+            spans.append([start, out.tell(), end - start])
+            while start < end:
+                piece = os.pread(fd, min(PIECE, end - start), start)
+                if not piece:
+                    raise SandboxError("a file changed while it was being kept")
+                check = zlib.crc32(piece, check)
+                out.write(piece)
+                start += len(piece)  # noqa: PLW2901 - the rest of this extent
+        return {"size": size, "spans": spans, "check": check, "xattr": _attributes(fd)}
+    finally:
+        os.close(fd)
+
+
+def _extents(fd: int, size: int) -> Iterator[tuple[int, int]]:
+    """Where data is: a sparse file stays sparse."""
+    at = 0
+    while at < size:
+        try:
+            start = os.lseek(fd, at, os.SEEK_DATA)
+        except OSError as error:
+            if error.errno == errno.ENXIO:
+                return
+            raise
+        at = min(os.lseek(fd, start, os.SEEK_HOLE), size)
+        yield start, at
+
+
+def _attributes(file: str | int) -> dict[str, str]:
+    return {
+        name: os.getxattr(file, name).hex()
+        for name in os.listxattr(file)
+        if name.startswith(KEPT) and name not in SKIPPED
+    }
+
+
+def _facts(path: str) -> Facts:
+    found = os.lstat(path)
+    return (found.st_mode, found.st_ino, found.st_size, found.st_ctime_ns, found.st_mtime_ns, found.st_nlink)
