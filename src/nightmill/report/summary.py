@@ -1,0 +1,251 @@
+"""A run in a few values, for the terminal and for the top of its page."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, TypeVar
+
+from pydantic import TypeAdapter, ValidationError
+
+from nightmill import event as e
+from nightmill.model import Usage
+from nightmill.report.nouns import Entry
+from nightmill.report.timeline import Timeline
+from nightmill.report.weave import timeline
+from nightmill.report.words import Face, face
+from nightmill.review import CheckResult, Verdict
+
+__all__ = ["Summary", "read", "summary"]
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Summary:
+    """Where a run is and what it took.
+
+    Attributes:
+        state: queued, running, parked, paused, done or stopped; *why* a stop, *needs* of a parked run.
+        headline: The state in one sentence, with the reason.
+        reasons: Why it does not go on, or why its work is not proven.
+        roles: Who took turns, in order of appearance.
+        calls: Tool calls.
+        cost: US dollars; None if no reply had a known price, and *priced* False if any had none.
+        seconds: By what they went to: model, tools, checks, workspace, waiting, other.
+        checks: Of the last round, on the tree of *verdict* if there is one.
+        sent_back: Reasons, one per time.
+    """
+
+    run: str
+    state: str
+    headline: str
+    kind: str = ""
+    title: str = ""
+    project: str = ""
+    model: str = ""
+    parent: str = ""
+    base_branch: str = ""
+    why: str = ""
+    needs: str = ""
+    hint: str = ""
+    reasons: tuple[str, ...] = ()
+    phase: str = ""
+    round: int = 0
+    roles: tuple[str, ...] = ()
+    turns: int = 0
+    calls: int = 0
+    usage: Usage = Usage()
+    cost: float | None = None
+    priced: bool = True
+    seconds: dict[str, float]
+    started: float
+    ended: float
+    checks: tuple[CheckResult, ...] = ()
+    verdict: Verdict | None = None
+    sent_back: tuple[str, ...] = ()
+    retries: int = 0
+    recoveries: int = 0
+    nudges: int = 0
+    branch: str = ""
+    pull_request: e.PullRequestOpened | None = None
+    merged: e.PullRequestMerged | None = None
+    tasks: int = 0
+
+    @property
+    def face(self) -> Face:
+        """How the state looks."""
+        return face(self.state, why=self.why, needs=self.needs)
+
+    @property
+    def tokens(self) -> int:
+        """In and out."""
+        return self.usage.input + self.usage.output
+
+    @property
+    def cached(self) -> float:
+        """The share of the input that was read from the provider's cache, 0 to 1."""
+        return self.usage.cache_read / self.usage.input if self.usage.input else 0.0
+
+    @property
+    def total_seconds(self) -> float:
+        """From being asked for to the end, or to now."""
+        return self.ended - self.started
+
+
+def summary(events: Sequence[Entry], *, now: float, woven: Timeline | None = None) -> Summary:
+    """What *events* of one run come to. *woven* is their timeline, if it is already there.
+
+    Raises:
+        ValueError: If there are no events.
+    """
+    if not events:
+        raise ValueError("a run without events has no summary")
+    woven = woven or timeline(events, now=now)
+    told = [entry.event for entry in sorted(events, key=lambda entry: entry.seq)]
+    state = _state(told)
+    verdict = _verdict(told)
+    last_round = max((event.round for event in told if isinstance(event, e.CheckFinished)), default=0)
+    phase = _last(told, e.PhaseStarted)
+    return Summary(
+        run=told[0].run,
+        verdict=verdict,
+        checks=tuple(
+            result
+            for event in told
+            if isinstance(event, e.CheckFinished) and event.round == last_round
+            if (result := read(CheckResult, event.result)) is not None
+        ),
+        phase=phase.phase if phase else "",
+        round=phase.round if phase else 0,
+        headline=_headline(state, told),
+        reasons=state["reasons"] or (verdict.reasons if verdict and not verdict.passed else ()),
+        **{name: state[name] for name in ("state", "why", "needs", "hint")},
+        **_asked(told),
+        **_turns(told),
+        **_change(told),
+        sent_back=tuple(event.reason for event in told if isinstance(event, e.SentBack)),
+        retries=_count(told, e.ModelRetried),
+        recoveries=_count(told, e.RunRecovered),
+        nudges=_count(told, e.AgentNudged),
+        seconds=woven.work,
+        started=woven.start,
+        ended=woven.end,
+    )
+
+
+def read(kind: type[T], plain: Any) -> T | None:
+    """*plain* as a value of *kind*; None if it is not one, which an older or a foreign ledger may hold."""
+    try:
+        value: T = _adapter(kind).validate_python(plain)
+    except ValidationError:
+        return None
+    return value
+
+
+@cache
+def _adapter(kind: Callable[..., Any]) -> TypeAdapter[Any]:
+    return TypeAdapter(kind)
+
+
+def _state(told: Sequence[e.Event]) -> dict[str, Any]:
+    """The state after the last event that changes it; doors write the same in the run's row."""
+    state: dict[str, Any] = {"state": "queued", "why": "", "needs": "", "hint": "", "reasons": (), "until": 0.0}
+    for event in told:
+        blank = {**state, "why": "", "needs": "", "hint": "", "reasons": (), "until": 0.0}
+        match event:
+            case e.RunDone():
+                return {**blank, "state": "done"}
+            case e.RunStopped():
+                reasons = (event.reason,) if event.reason else ()
+                return {**blank, "state": "stopped", "why": event.why, "hint": event.hint, "reasons": reasons}
+            case e.RunParked():
+                state = {**blank, "state": "parked", "needs": event.needs, "reasons": (event.reason,)}
+                state["until"] = event.until
+            case e.RunPaused():
+                state = {**blank, "state": "paused", "reasons": (f"{event.by} paused it",)}
+            case e.RunRecovered() if state["state"] in {"parked", "paused"}:
+                pass
+            case e.RunQueued():
+                pass
+            case _:
+                state = {**blank, "state": "running"}
+    return state
+
+
+def _headline(state: dict[str, Any], told: Sequence[e.Event]) -> str:
+    opened, merged = _last(told, e.PullRequestOpened), _last(told, e.PullRequestMerged)
+    if merged:
+        return f"Merged by {merged.by} as pull request {merged.number}."
+    if state["state"] == "done":
+        return f"Pull request {opened.number} waits for a person to merge it." if opened else "Done."
+    reason = " ".join(state["reasons"]).rstrip(".")
+    if state["state"] == "running":
+        return _busy(told)
+    if state["state"] == "parked" and state["needs"] == "time":
+        return f"Parked, and goes on by itself: {reason}."
+    words = {"queued": "Waits for a worker", "parked": "Waits for you", "paused": "Paused", "stopped": "Stopped"}
+    return f"{words[state['state']]}: {reason}." if reason else f"{words[state['state']]}."
+
+
+def _busy(told: Sequence[e.Event]) -> str:
+    turn, phase, tool = _last(told, e.TurnStarted), _last(told, e.PhaseStarted), None
+    for event in told:
+        if isinstance(event, e.ToolStarted):
+            tool = event
+        elif isinstance(event, e.ToolFinished | e.TurnFinished | e.PhaseStarted):
+            tool = None
+    if phase is None:
+        return "At work."
+    where = f"At work, phase {phase.phase}"
+    if phase.phase != "work" or turn is None:
+        return f"{where}."
+    return f"{where}, turn {turn.turn}: {tool.tool} {tool.label}".rstrip() if tool else f"{where}, turn {turn.turn}."
+
+
+def _asked(told: Sequence[e.Event]) -> dict[str, Any]:
+    queued = _last(told, e.RunQueued)
+    if queued is None:
+        return {}
+    names = ("kind", "title", "project", "model", "parent", "base_branch")
+    plan = _last(told, e.PlanMade)
+    return {**{name: getattr(queued, name) for name in names}, "tasks": len(plan.tasks) if plan else 0}
+
+
+def _turns(told: Sequence[e.Event]) -> dict[str, Any]:
+    finished = [event for event in told if isinstance(event, e.TurnFinished)]
+    costs = [event.cost for event in finished if event.cost is not None]
+    usage = sum((read(Usage, event.usage) or Usage() for event in finished), Usage())
+    return {
+        "roles": tuple(dict.fromkeys(event.role for event in told if isinstance(event, e.TurnStarted))),
+        "turns": len(finished),
+        "calls": sum(event.calls for event in finished),
+        "usage": usage,
+        "cost": sum(costs) if costs else None,
+        "priced": len(costs) == len(finished),
+    }
+
+
+def _change(told: Sequence[e.Event]) -> dict[str, Any]:
+    opened, stopped = _last(told, e.PullRequestOpened), _last(told, e.RunStopped)
+    kept, commit = _last(told, e.WorkPreserved), _last(told, e.CommitMade)
+    branches = (opened, stopped, commit, kept)
+    return {
+        "pull_request": opened,
+        "merged": _last(told, e.PullRequestMerged),
+        "branch": next((event.branch for event in branches if event and event.branch), ""),
+    }
+
+
+def _verdict(told: Sequence[e.Event]) -> Verdict | None:
+    given = _last(told, e.VerdictGiven)
+    return read(Verdict, given.verdict) if given else None
+
+
+def _last(told: Sequence[e.Event], kind: type[T]) -> T | None:
+    return next((event for event in reversed(told) if isinstance(event, kind)), None)
+
+
+def _count(told: Sequence[e.Event], kind: type[e.Event]) -> int:
+    return sum(isinstance(event, kind) for event in told)

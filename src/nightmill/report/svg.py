@@ -1,0 +1,234 @@
+"""The timeline as inline SVG: places in percent, sizes in pixels, so that it fits any width without a script."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+
+from markupsafe import Markup, escape
+
+from nightmill.report.nouns import turn_id
+from nightmill.report.scale import Scale
+from nightmill.report.text import one_line, plain
+from nightmill.report.timeline import ENGINE, Gap, Lane, Mark, Phase, Segment, Timeline
+from nightmill.report.words import duration
+
+__all__ = ["element", "picture"]
+
+PHASE, LABEL, ROW, FOOT, AXIS, READOUT = 22, 20, 15, 12, 22, 40
+"""Heights in pixels."""
+WORDS = {"ask": "first byte", "stream": "stream", "tool": "tools", "failed": "failed", "backoff": "wait"}
+
+
+def element(name: str, /, *children: str | Markup, **attributes: str | float) -> Markup:
+    """An SVG element. Text is escaped and without effect; `class_` and `stroke_width` lose and change their `_`."""
+    written = "".join(
+        Markup(' {}="{}"').format(
+            key.rstrip("_").replace("_", "-"), plain(f"{value:g}" if isinstance(value, float) else str(value))
+        )
+        for key, value in attributes.items()
+    )
+    inside = Markup("").join(child if isinstance(child, Markup) else escape(plain(child)) for child in children)
+    return Markup("<{0}{1}>{2}</{0}>").format(name, Markup(written), inside)  # noqa: S704 - each part was escaped
+
+
+def picture(timeline: Timeline, *, anchor: str) -> Markup:
+    """The drawing. Turns and checks link to the parts of the page whose ids begin with *anchor*."""
+    return _Picture(timeline, anchor).draw()
+
+
+class _Picture:
+    def __init__(self, timeline: Timeline, anchor: str) -> None:
+        self.timeline, self.anchor, self.scale = timeline, anchor, Scale(timeline)
+        self.order = {lane.name: index for index, lane in enumerate(timeline.lanes)}
+        self.tops: dict[str, int] = {}
+        top = PHASE + 6
+        for lane in timeline.lanes:
+            self.tops[lane.name] = top
+            top += self.height(lane)
+        self.bottom = top
+
+    def height(self, lane: Lane) -> int:
+        rows = 1 if lane.name == ENGINE else 1 + lane.rows
+        return LABEL + rows * ROW + FOOT
+
+    def draw(self) -> Markup:
+        timeline = self.timeline
+        parts = [self.defs(), *self.grid()]
+        parts += [self.phase(phase) for phase in timeline.phases]
+        parts += [self.gap(gap) for gap in timeline.gaps]
+        for lane in timeline.lanes:
+            parts += self.lane(lane)
+        parts += [self.mark(mark) for mark in timeline.marks]
+        hint = element(
+            "text", "Hover, or tab through, to see what a turn did; enter opens it.", x=0, y=self.bottom + AXIS + 17
+        )
+        parts.append(element("g", hint, class_="hint"))
+        turns = sum(len({each.turn for each in lane.segments}) for lane in timeline.lanes)
+        return element(
+            "svg",
+            element("title", f"Timeline of {duration(timeline.end - timeline.start)}"),
+            *parts,
+            class_="timeline long" if turns > 45 else "timeline",  # noqa: PLR2004 - narrower turns cannot be hit
+            width="100%",
+            height=self.bottom + AXIS + READOUT,
+            role="group",
+        )
+
+    def defs(self) -> Markup:
+        hatch = [
+            element(
+                "pattern",
+                element("path", d="M0 0V6", class_=f"hatch {kind}"),
+                id=f"{self.anchor}{kind}",
+                width=6,
+                height=6,
+                patternUnits="userSpaceOnUse",
+                patternTransform="rotate(45)",
+            )
+            for kind in ("wait", "person", "fail")
+        ]
+        return element("defs", *hatch)
+
+    def grid(self) -> list[Markup]:
+        parts = []
+        for tick in self.scale.ticks():
+            kind = " minor" if tick.minor else ""
+            anchor = "start" if tick.place < 3 else "end" if tick.place > 97 else "middle"  # noqa: PLR2004 - at the edge
+            parts.append(self.line(tick.place, PHASE + 4, self.bottom + 4, f"grid{kind}"))
+            label = element(
+                "text",
+                tick.label,
+                x=f"{tick.place}%",
+                y=self.bottom + AXIS - 4,
+                text_anchor=anchor,
+                class_=f"tick{kind}",
+            )
+            parts.append(label)
+        return parts
+
+    def line(self, place: float, top: float, bottom: float, kind: str) -> Markup:
+        return element("line", x1=f"{place}%", x2=f"{place}%", y1=top, y2=bottom, class_=kind)
+
+    def box(self, start: float, end: float, top: float, height: float, **more: str) -> Markup:
+        left, right = self.scale.place(start), self.scale.place(end)
+        width = max(round(right - left, 3), 0.05)
+        return element("rect", x=f"{min(left, 99.9)}%", y=top, width=f"{width}%", height=height, **more)
+
+    def clipped(self, start: float, end: float, *, top: float, height: float, text: str, kind: str) -> Markup:
+        """Text that ends where its box does."""
+        left, right = self.scale.place(start), self.scale.place(end)
+        word = element("text", text, x=5, y=height - 6, class_=kind)
+        return element("svg", word, x=f"{left}%", y=top, width=f"{round(right - left, 3)}%", height=height)
+
+    def phase(self, phase: Phase) -> Markup:
+        name = f"{phase.name} {phase.round + 1}" if phase.round else phase.name
+        title = f"phase {name}: {duration(phase.end - phase.start)}{', under way' if phase.open else ''}"
+        kind = "phase now" if phase.open and self.timeline.open else "phase"
+        box = self.box(phase.start, phase.end, 0, PHASE, class_=kind)
+        word = self.clipped(phase.start, phase.end, top=0, height=PHASE, text=name, kind="name")
+        return element("g", element("title", title), box, word)
+
+    def gap(self, gap: Gap) -> Markup:
+        kind = "person" if gap.needs == "person" else "fail" if gap.kind in {"lost", "silent"} else "wait"
+        words = {"lost": "no worker", "silent": "no news"}
+        title = f"{words.get(gap.kind, gap.kind)} for {duration(gap.seconds)}: {gap.label}"
+        top, height = PHASE + 4, self.bottom - PHASE
+        box = self.box(gap.start, gap.end, top, height, class_=f"gap {kind}", fill=f"url(#{self.anchor}{kind})")
+        edge = self.line(self.scale.place(gap.start), top, top + height, f"edge {kind}")
+        parts = [element("title", title), box, edge]
+        if self.scale.short(gap.start, gap.end):
+            middle = (self.scale.place(gap.start) + self.scale.place(gap.end)) / 2
+            parts.append(
+                element(
+                    "text",
+                    duration(gap.seconds),
+                    x=f"{middle:.3f}%",
+                    y=self.bottom + AXIS - 4,
+                    text_anchor="middle",
+                    class_="tick gap",
+                )
+            )
+        return element("g", *parts, class_="wait")
+
+    def lane(self, lane: Lane) -> list[Markup]:
+        top = self.tops[lane.name]
+        parts = [element("text", lane.name, x=0, y=top + 14, class_="lane")]
+        parts.append(element("line", x1="0", x2="100%", y1=top + 0.5, y2=top + 0.5, class_="rule"))
+        turns: dict[int, list[Segment]] = defaultdict(list)
+        for segment in lane.segments:
+            turns[segment.turn].append(segment)
+        for number, segments in turns.items():
+            parts += [self.turn(number, segments, lane)] if number else [self.engine(each, top) for each in segments]
+        foot = top + self.height(lane) - FOOT
+        parts += [self.notch(mark, foot) for mark in lane.marks]
+        return parts
+
+    def turn(self, number: int, segments: Sequence[Segment], lane: Lane) -> Markup:
+        start, end = min(each.start for each in segments), max(each.end for each in segments)
+        top, height = self.tops[lane.name], self.height(lane)
+        spent: dict[str, float] = defaultdict(float)
+        for each in segments:
+            spent[WORDS.get(each.kind, each.kind)] += each.seconds
+        told = ", ".join(f"{what} {duration(seconds)}" for what, seconds in spent.items())
+        tools = "; ".join(dict.fromkeys(one_line(each.label, most=60) for each in segments if each.kind == "tool"))
+        lines = (f"Turn {number} · {duration(end - start)} · {told}", one_line(tools, most=160) or "no tool")
+        parts = [self.box(start, end, top + LABEL - 3, height - LABEL + 3, class_="hit")]
+        parts += [self.segment(each, top) for each in segments]
+        if self.scale.place(end) - self.scale.place(start) >= 0.8:  # noqa: PLR2004 - two digits fit from here on
+            narrow = self.scale.place(end) - self.scale.place(start) < 4.5  # noqa: PLR2004
+            kind = "number minor" if narrow else "number"
+            parts.append(element("text", str(number), x=f"{self.scale.place(start)}%", y=top + 14, dx=1, class_=kind))
+        parts += [
+            element("text", line, x=0, y=self.bottom + AXIS + 17 + 17 * index, class_="readout")
+            for index, line in enumerate(lines)
+        ]
+        label = f"{lines[0]}: {lines[1]}"
+        return element(
+            "a", *parts, href=f"#{turn_id(self.anchor, self.order[lane.name], number)}", class_="turn", aria_label=label
+        )
+
+    def segment(self, each: Segment, top: int) -> Markup:
+        row = 1 + each.row if each.kind == "tool" else 0
+        marks = {"lost": each.lost, "bad": not each.ok, "now": each.open}
+        kind = " ".join([each.kind, *(name for name, holds in marks.items() if holds)])
+        more = {"fill": f"url(#{self.anchor}{'fail' if each.kind == 'failed' or each.lost else 'wait'})"}
+        hatched = each.lost or each.kind in {"failed", "backoff"}
+        state = "lost with its worker, done again; " if each.lost else "failed; " if not each.ok else ""
+        box = self.box(
+            each.start, each.end, top + LABEL + row * ROW, ROW - 3, class_=f"s {kind}", **(more if hatched else {})
+        )
+        title = element("title", f"{one_line(each.label, most=120)}: {state}{duration(each.seconds)}")
+        return element("g", title, box)
+
+    def engine(self, each: Segment, top: int) -> Markup:
+        drawn = self.segment(each, top)
+        if each.kind != "check":
+            return drawn
+        label = f"{each.label}, {duration(each.seconds)}"
+        readout = element("text", label, x=0, y=self.bottom + AXIS + 17, class_="readout")
+        hit = self.box(each.start, each.end, top + LABEL - 3, ROW + 6, class_="hit")
+        return element("a", hit, drawn, readout, href=f"#{self.anchor}checks", class_="turn", aria_label=label)
+
+    def notch(self, mark: Mark, top: int) -> Markup:
+        shapes = {
+            "snapshot": "M0 8V2",
+            "nudge": "M-3 2H3L0 8Z",
+            "said_done": "M-4 4L-1 7L4 1",
+            "commit": "M0 1L4 5L0 9L-4 5Z",
+            "preserved": "M0 1L4 5L0 9L-4 5Z",
+            "change": "M0 1L4 5L0 9L-4 5Z",
+        }
+        path = element("path", d=shapes.get(mark.kind, "M0 8V2"), class_=f"mark {mark.kind}")
+        return self.at(mark, path, top)
+
+    def mark(self, mark: Mark) -> Markup:
+        top = PHASE + 4
+        line = element("line", x1=0, x2=0, y1=0, y2=self.bottom - top + 4, class_=f"across {mark.kind}")
+        shape = element("path", d="M0 -5L5 0L0 5L-5 0Z", class_=f"mark {mark.kind}")
+        return self.at(mark, Markup("").join((line, shape)), top)
+
+    def at(self, mark: Mark, drawn: Markup, top: int) -> Markup:
+        """*drawn* around the mark's place: an inner svg is what can stand at a percentage."""
+        inner = element("svg", drawn, x=f"{self.scale.place(mark.at)}%", y=top, overflow="visible", width=1, height=1)
+        return element("g", element("title", f"{mark.label} (at {duration(mark.at - self.timeline.start)})"), inner)

@@ -1,0 +1,231 @@
+"""The turns of a run, each from its record and from what the ledger told while it ran."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from typing import NamedTuple
+
+from pydantic import TypeAdapter, ValidationError
+
+from nightmill import event as e
+from nightmill.agent.nouns import TurnRecord
+from nightmill.errors import NightmillError
+from nightmill.model import Text, Thinking, ToolCall, ToolResult, Usage
+from nightmill.report.calls import CallView, sizes, view
+from nightmill.report.charts import Spent
+from nightmill.report.nouns import Blob, turn_id
+from nightmill.report.summary import read
+from nightmill.report.text import Shown, fair, one_line, shown
+
+__all__ = ["TurnView", "Turns", "turns"]
+
+MOST_OF_ONE = 24_000
+"""Characters that are shown of one text, if there is room for it."""
+
+
+OF_A_TURN = (e.TurnStarted, e.TurnFinished, e.ModelRetried, e.AgentNudged, e.ToolStarted, e.ToolFinished)
+
+
+class Said(NamedTuple):
+    """A part of a reply: *thinking*, *text* or a *call*."""
+
+    kind: str
+    text: Shown | None = None
+    call: CallView | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TurnView:
+    """One turn, ready for the page.
+
+    Attributes:
+        id: Its place on the page.
+        headline: What it did, one line.
+        spoken: The agent's first words, one line.
+        faults: What is to be seen without opening it: failed calls, retries, nudges, lost attempts.
+        unread: Why its record could not be shown, if it could not.
+        seconds: By part, as the record has them.
+    """
+
+    id: str
+    number: int
+    role: str
+    headline: str
+    spoken: str = ""
+    said: tuple[Said, ...] = ()
+    usage: Usage = Usage()
+    cost: float | None = None
+    seconds: float = 0.0
+    model_seconds: float | None = None
+    snapshot: str = ""
+    retries: tuple[e.ModelRetried, ...] = ()
+    nudges: tuple[e.AgentNudged, ...] = ()
+    attempts: int = 1
+    faults: tuple[str, ...] = ()
+    stop: str = ""
+    unread: str = ""
+    open: bool = False
+
+
+class Turns(NamedTuple):
+    """All turns, what each took, and which turns wrote which path (ids and numbers)."""
+
+    views: tuple[TurnView, ...]
+    spent: tuple[Spent, ...]
+    edited: dict[str, tuple[tuple[str, int], ...]]
+
+
+@dataclass(slots=True)
+class _Heard:
+    """What the ledger told of one turn."""
+
+    role: str
+    number: int
+    started: int = 0
+    finished: e.TurnFinished | None = None
+    retries: list[e.ModelRetried] = field(default_factory=list)
+    nudges: list[e.AgentNudged] = field(default_factory=list)
+    tools: dict[str, e.ToolFinished] = field(default_factory=dict)
+    begun: list[e.ToolStarted] = field(default_factory=list)
+    record: TurnRecord | None = None
+    unread: str = ""
+
+
+def turns(told: Sequence[e.Event], *, blob: Blob, anchor: str, lanes: Sequence[str], room: int) -> Turns:
+    """The turns that *told* speaks of, in order; all their texts together in at most about *room* characters."""
+    heard = _listen(told)
+    for each in heard:
+        _open(each, blob)
+    lengths = [size for each in heard if each.record for size in _sizes(each.record)]
+    cap = fair(lengths, room, most=MOST_OF_ONE)
+    views, spent = [], []
+    edited: dict[str, dict[str, int]] = defaultdict(dict)
+    for each in heard:
+        lane = lanes.index(each.role) if each.role in lanes else len(lanes)
+        made = _view(each, turn_id(anchor, lane, each.number), cap)
+        views.append(made)
+        if each.finished:
+            spent.append(Spent(lane, each.number, made.usage, made.cost))
+        for path in each.record.edited if each.record else ():
+            edited[path][made.id] = made.number
+    return Turns(tuple(views), tuple(spent), {path: tuple(ids.items()) for path, ids in edited.items()})
+
+
+def _listen(told: Iterable[e.Event]) -> list[_Heard]:
+    heard: dict[tuple[str, int], _Heard] = {}
+    role = "developer"
+    for event in told:
+        if isinstance(event, OF_A_TURN):
+            role = event.role if isinstance(event, e.TurnStarted | e.TurnFinished) else role
+            _hear(heard.setdefault((role, event.turn), _Heard(role, event.turn)), event)
+    return list(heard.values())
+
+
+def _hear(turn: _Heard, event: e.Event) -> None:
+    match event:
+        case e.TurnStarted():
+            turn.started += 1
+            turn.begun.clear()
+        case e.TurnFinished():
+            turn.finished = event
+        case e.ModelRetried():
+            turn.retries.append(event)
+        case e.AgentNudged():
+            turn.nudges.append(event)
+        case e.ToolStarted():
+            turn.begun.append(event)
+        case e.ToolFinished():
+            turn.tools[event.call] = event
+        case _:
+            pass
+
+
+def _open(heard: _Heard, blob: Blob) -> None:
+    if heard.finished is None:
+        return
+    try:
+        heard.record = _adapter().validate_json(blob(heard.finished.record))
+    except (NightmillError, KeyError, OSError) as error:
+        heard.unread = f"its record {heard.finished.record[:16]} is not in the store: {error}"
+    except ValidationError as error:
+        heard.unread = f"its record {heard.finished.record[:16]} cannot be read: {error.error_count()} faults"
+
+
+@cache
+def _adapter() -> TypeAdapter[TurnRecord]:
+    return TypeAdapter(TurnRecord)
+
+
+def _sizes(record: TurnRecord) -> list[int]:
+    results = [part for message in record.messages for part in message.parts if isinstance(part, ToolResult)]
+    return sizes([*record.reply.parts, *results])
+
+
+def _view(heard: _Heard, place: str, cap: int) -> TurnView:
+    finished, record = heard.finished, heard.record
+    said = _said(heard, cap) if record else ()
+    labels = [f"{each.tool} {one_line(each.label, most=80)}".strip() for each in heard.tools.values()]
+    busy = [
+        f"{each.tool} {one_line(each.label, most=80)}".strip() for each in heard.begun if each.call not in heard.tools
+    ]
+    spoken = one_line(record.reply.text, most=200) if record else ""
+    return TurnView(
+        id=place,
+        number=heard.number,
+        role=heard.role,
+        headline=", ".join(labels + busy)
+        or spoken
+        or ("the model is asked" if finished is None else "no tool was called"),
+        spoken=spoken if labels or busy else "",
+        said=said,
+        usage=(finished and read(Usage, finished.usage)) or Usage(),
+        cost=finished.cost if finished else None,
+        seconds=finished.seconds if finished else 0.0,
+        model_seconds=record.reply.seconds if record else None,
+        snapshot=finished.snapshot if finished else "",
+        retries=tuple(heard.retries),
+        nudges=tuple(heard.nudges),
+        attempts=max(heard.started, 1),
+        faults=_faults(heard, said),
+        stop=record.reply.stop if record and record.reply.stop not in {"tools", "end"} else "",
+        unread=heard.unread,
+        open=finished is None,
+    )
+
+
+def _said(heard: _Heard, cap: int) -> tuple[Said, ...]:
+    record = heard.record
+    assert record is not None  # noqa: S101 - for the type checker; the caller looked
+    results = {part.call: part for message in record.messages for part in message.parts if isinstance(part, ToolResult)}
+    said: list[Said] = []
+    for part in record.reply.parts:
+        match part:
+            case Thinking() if part.text.strip():
+                said.append(Said("thinking", shown(part.text, cap)))
+            case Text() if part.text.strip():
+                said.append(Said("text", shown(part.text, cap)))
+            case ToolCall():
+                told = heard.tools.get(part.id)
+                call = view(part, results.get(part.id), seconds=told.seconds if told else None, room=cap)
+                said.append(Said("call", call=call))
+            case _:
+                pass
+    return tuple(said)
+
+
+def _faults(heard: _Heard, said: Sequence[Said]) -> tuple[str, ...]:
+    wrong = sum(each.call is not None and each.call.error for each in said)
+    ended = [each.call.ended for each in said if each.call and each.call.ended and not each.call.ok]
+    faults = [*ended]
+    if wrong:
+        faults.append("wrong call" if wrong == 1 else f"{wrong} wrong calls")
+    if heard.retries:
+        faults.append("retried" if len(heard.retries) == 1 else f"retried {len(heard.retries)} times")
+    if heard.nudges:
+        faults.append("nudged")
+    if heard.started > 1:
+        faults.append("began twice" if heard.started == 2 else f"began {heard.started} times")  # noqa: PLR2004 - twice
+    return tuple(faults)
