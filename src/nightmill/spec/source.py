@@ -30,6 +30,7 @@ KIRO = ("requirements.md", "design.md", "tasks.md")
 MOST_LINES = 20_000
 MOST_FILES = 100
 DEEPEST = 3
+CONTROLS = dict.fromkeys((*range(9), *range(11, 32), *range(127, 160)), " ")
 INVISIBLE = "\ufeff\u200b\u200c\u200d\u2060"
 
 KINDS = {
@@ -217,6 +218,7 @@ def _text(path: Path, body: bytes) -> str:
             f"the spec file {shown} is not UTF-8 (byte {error.start}, line {line})", hint="save it as UTF-8"
         ) from error
     text = text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
+    text = text.translate(CONTROLS)  # what a terminal would obey when the text is shown
     if not text.strip().strip(INVISIBLE).strip():
         raise SpecError(f"the spec file {shown} holds only white space", hint="write what to build and how to see it")
     if (lines := text.count("\n") + 1) > MOST_LINES:
