@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import os
 import resource
 import subprocess
 import sys
@@ -41,7 +42,8 @@ def main() -> None:
     parser.add_argument("--json", type=Path)
     parser.add_argument("--streams", type=int, default=100)
     options = parser.parse_args()
-    program = Path(__file__).resolve().parent.parent.parent / "shared" / "tools" / "scripted_model.py"
+    beside = Path(__file__).resolve().parent.parent.parent / "shared"
+    program = Path(os.environ.get("NIGHTMILL_SHARED", beside)) / "tools" / "scripted_model.py"
     if not program.is_file():
         sys.exit(f"bench.stream needs the scripted model at {program}")
     with tempfile.TemporaryDirectory() as folder:
@@ -65,7 +67,7 @@ async def measure(url: str, streams: int) -> list[dict[str, Any]]:
     async with client(SETTINGS) as http:
         for provider, name in MODELS.items():
             model = connect(f"{provider}:{name}", keys={}, base_url=url, settings=SETTINGS, client=http)
-            rows.append({"dialect": provider, "ours_ms": await cpu_ms(ours(model), streams)})
+            rows.append({"dialect": provider, "ours_ms": await cpu_ms(ours(model), streams, rounds=3)})
     rows[-1]["rss_mb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     for row in rows:
         raw, whole = sdk(row["dialect"], url)
@@ -75,12 +77,12 @@ async def measure(url: str, streams: int) -> list[dict[str, Any]]:
     return rows
 
 
-async def cpu_ms(ask: Ask, streams: int) -> float:
-    """CPU milliseconds per reply, best of three rounds after a warm-up."""
+async def cpu_ms(ask: Ask, streams: int, *, rounds: int = 1) -> float:
+    """CPU milliseconds per reply, best of so many *rounds* after a warm-up."""
     await ask()
     await ask()
     best = float("inf")
-    for _ in range(3):
+    for _ in range(rounds):
         start = time.process_time()
         calls = await asyncio.gather(*(ask() for _ in range(streams)))
         best = min(best, (time.process_time() - start) / streams * 1000)

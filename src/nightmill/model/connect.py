@@ -68,8 +68,10 @@ def connect(  # noqa: PLR0913 - three of them are the world, named apart so that
     dialect: Dialect
     if provider == "anthropic":
         dialect = Anthropic()
+    elif provider == "openai":
+        dialect = Chat(compatible=bool(base_url))
     else:
-        dialect = Responses() if provider == "openai-responses" else Chat(compatible=bool(base_url))
+        dialect = Responses()
     endpoint = Endpoint(
         name=name,
         provider=account,
