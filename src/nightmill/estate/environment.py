@@ -34,7 +34,8 @@ __all__ = ["BUNDLE", "Base", "Freeze", "Site", "base", "digest", "parcel", "plac
 VERSION = 1
 """Part of every hash: raise it when what a base holds changes with this code."""
 
-BUNDLE = "/run/nightmill/base.bundle"
+BUNDLE = "/mnt/nightmill/base.bundle"
+"""Where a bundle is shown inside: a folder in which nothing inside can have made a link."""
 REF = "refs/heads/nightmill"
 PAUSE = 0.2
 

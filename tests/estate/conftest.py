@@ -1,0 +1,64 @@
+"""Repositories with real history, a hub, and a site whose sandboxes are real."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from nightmill.estate import Site
+from nightmill.repo import Hub
+from nightmill.sandbox.bubblewrap import BubblewrapSandboxes
+
+Write = Callable[..., str]
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """The owner's checkout."""
+    root = tmp_path / "Own Project"
+    root.mkdir()
+    return root
+
+
+@pytest.fixture
+def commit(root: Path) -> Write:
+    """`commit({name: text})` writes the files into the checkout, commits them and returns the commit."""
+
+    def git(*args: str) -> str:
+        identity = ("-c", "user.name=o", "-c", "user.email=o@o", "-c", "init.defaultBranch=main")
+        return subprocess.run(
+            ["git", *identity, *args], cwd=root, check=True, capture_output=True, text=True
+        ).stdout.strip()
+
+    def write(files: dict[str, str]) -> str:
+        git("init", "-q")
+        for name, text in files.items():
+            path = root / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text)
+        git("add", "-A")
+        git("commit", "-q", "-m", "x")
+        return git("rev-parse", "HEAD")
+
+    return write
+
+
+@pytest.fixture
+def hub(tmp_path: Path, root: Path) -> Hub:
+    """The hub; take commits in with `hub.take(root, "HEAD")`."""
+    hub = Hub(tmp_path / "hub.git")
+    hub.create()
+    return hub
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Site:
+    """This machine."""
+    home = tmp_path / "home"
+    home.mkdir()
+    variables = dict(os.environ)  # noqa: TID251 - the door of the tests
+    return Site(home=home, sandboxes=BubblewrapSandboxes(), variables=variables)

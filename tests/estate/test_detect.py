@@ -1,0 +1,140 @@
+"""What is found in a repository, with its reason; hostile repositories do no harm."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from nightmill.estate import Detected, detect
+from nightmill.estate.file import parse
+from nightmill.estate.write import render
+
+PROJECT = '[build-system]\nrequires=["hatchling"]\n[project]\nname="x"\ndependencies=["attrs"]\n'
+
+
+def look(root: Path, files: dict[str, str]) -> Detected:
+    for name, text in files.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(text)
+    found = detect(root, list(files))
+    parse(render(found).encode(), root=root)
+    return found
+
+
+UV = "uv pip install --no-cache"
+
+
+@pytest.mark.parametrize(
+    ("files", "install"),
+    [
+        (
+            {"pyproject.toml": PROJECT + '[project.optional-dependencies]\ntest=["x"]\ndocs=["y"]'},
+            f"{UV} -e '.[test]' pytest",
+        ),
+        ({"pyproject.toml": PROJECT + '[dependency-groups]\ntest=["x"]\ndev=["y"]'}, f"{UV} -e . --group test pytest"),
+        (
+            {"pyproject.toml": PROJECT + "[dependency-groups]\ndev=['y']", "uv.lock": ""},
+            "uv sync --frozen --no-cache --group dev",
+        ),
+        ({"pyproject.toml": PROJECT, "requirements-dev.txt": "pytest"}, f"{UV} -e . -r requirements-dev.txt pytest"),
+        ({"requirements.txt": "flask", "app.py": ""}, f"{UV} -r requirements.txt pytest"),
+        ({"setup.py": "setup(extras_require={'testing': ['a'], 'docs': []})"}, f"{UV} -e '.[testing]' pytest"),
+        (
+            {"setup.py": "", "tox.ini": "[testenv]\ndeps =\n  pytest-mock>=3\n  -r x\n  {a}"},
+            f"{UV} -e . 'pytest-mock>=3' pytest",
+        ),
+        (
+            {
+                "pyproject.toml": '[build-system]\nrequires=[]\n[tool.poetry.group.dev.dependencies]\npytest="^8.1"\nx={git="u"}'
+            },
+            f"{UV} -e . 'pytest>=8.1,<9' pytest",
+        ),
+        (
+            {"pyproject.toml": PROJECT + '[tool.pytest.ini_options]\naddopts="--cov=x -n auto"'},
+            f"{UV} -e . pytest pytest-cov pytest-xdist",
+        ),
+    ],
+    ids=["extra", "group", "lock", "file", "plain", "setup", "tox", "poetry", "plugins"],
+)
+def test_python_is_installed_with_what_its_tests_need(tmp_path: Path, files: dict[str, str], install: str) -> None:
+    found = look(tmp_path, {**files, "tests/test_x.py": "def test_x(): pass"})
+    assert found.language == "python"
+    assert found.install[0] == "uv venv /work/env"
+    assert install in found.install
+    assert found.hosts == ("pypi",)
+    assert [check.command for check in found.checks] == ["python -m pytest"]
+    assert found.findings[0].because
+
+
+def test_requirements_with_hashes_are_installed_apart(tmp_path: Path) -> None:
+    found = look(tmp_path, {"setup.py": "", "requirements-test.txt": "a==1 --hash=sha256:00", "test_a.py": ""})
+    assert found.install[1:] == (f"{UV} -r requirements-test.txt", f"{UV} -e . pytest")
+
+
+def test_version_from_tags_comes_from_the_source_archive(tmp_path: Path) -> None:
+    built = '[build-system]\nrequires=["setuptools-scm"]\n'
+    found = look(tmp_path, {"pyproject.toml": built, "PKG-INFO": "Name: x\nVersion: 1.2.3\n", "test_a.py": ""})
+    assert found.env["SETUPTOOLS_SCM_PRETEND_VERSION"] == "1.2.3"
+
+
+@pytest.mark.parametrize(
+    ("files", "language", "command"),
+    [
+        ({"package.json": '{"scripts": {"test": "jest"}}', "pnpm-lock.yaml": ""}, "javascript", "corepack pnpm test"),
+        ({"package.json": '{"scripts": {"test": "echo \\"Error: no test specified\\""}}'}, "javascript", None),
+        ({"go.mod": "module x"}, "go", "go test ./..."),
+        ({"Cargo.toml": "", "package.json": "{}"}, "rust", "cargo test --offline"),
+        ({"main.c": "", "Makefile": "all:\n\ncheck: all\n\tx"}, "other", "make check"),
+        ({"main.c": ""}, "other", None),
+        ({"manage.py": "", "a/tests.py": ""}, "python", "python manage.py test"),
+    ],
+)
+def test_other_languages_are_told_apart(
+    tmp_path: Path, files: dict[str, str], language: str, command: str | None
+) -> None:
+    found = look(tmp_path, files)
+    assert found.language == language
+    assert [check.command for check in found.checks] == ([command] if command else [])
+    assert bool(found.checks) or found.advice
+
+
+def test_services_and_instructions_are_found_with_their_reason(tmp_path: Path) -> None:
+    files = {
+        "compose.yaml": "services:\n  db:\n    image: 'postgis/postgis:16'\n",
+        ".env.example": "CACHE_URL=redis://localhost:6379/0\nDATABASE_URL=mysql+pymysql://u:p@h/d\n",
+        "pyproject.toml": '[project]\nname="x"\ndependencies = ["pymongo>=4", "redistribute"]\n',
+        "AGENTS.md": "be kind",
+        "CLAUDE.md": " ",
+    }
+    found = look(tmp_path, files)
+    assert [service.name for service in found.services] == ["postgres", "redis", "mysql", "mongo"]
+    assert found.instructions == ("AGENTS.md",)
+    assert "an image in compose.yaml" in {finding.because for finding in found.findings}
+
+
+def test_hostile_repository_is_looked_at_without_harm(tmp_path: Path) -> None:
+    secret = tmp_path / "secret"
+    secret.write_text("[project]\nname='leak'\n")
+    root = tmp_path / "root"
+    (root / "real").mkdir(parents=True)
+    (root / "pyproject.toml").symlink_to(secret)
+    (root / "linked").symlink_to(tmp_path)
+    os.mkfifo(root / "package.json")
+    (root / "go.mod").mkdir()
+    (root / "setup.cfg").write_bytes(b"\xff\xfe[[[\0")
+    (root / "tox.ini").write_text("[testenv\n%(x)s")
+    (root / "AGENTS.md").write_text("x" * (2 << 20))
+    (root / "Makefile").write_text("test:\n")
+    names = ["pyproject.toml", "package.json", "go.mod", "setup.cfg", "tox.ini", "AGENTS.md", "Makefile", "gone.py"]
+    names += ["linked/secret", "../secret", "/etc/passwd", "a\nb.py", "\udcff.py", "x/" * 500 + "test_x.py"]
+    found = detect(root, names)
+    assert found.instructions == ()
+    assert "leak" not in str(found)
+    parse(render(found).encode(), root=root)
+
+
+def test_package_json_nested_beyond_reason_is_no_crash(tmp_path: Path) -> None:
+    assert look(tmp_path, {"package.json": "[" * 100_000}).language == "javascript"
+    assert look(tmp_path, {"pyproject.toml": "a=" + "[" * 5_000}).language == "python"
