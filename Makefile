@@ -23,7 +23,7 @@ test: $(dev) ## Set up, check the house, pass all tests
 	@scripts/test
 
 check: $(dev) ## Style, types, layers and the house's own rules; under 20 s
-	@$(MAKE) --no-print-directory --output-sync=target -j 2 check-types check-style check-format check-layers check-house
+	@$(MAKE) --no-print-directory --keep-going --output-sync=target -j 2 check-types check-style check-format check-layers check-house
 
 check-style: $(dev)
 	@$(bin)/ruff check --quiet $(sources)

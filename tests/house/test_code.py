@@ -3,8 +3,10 @@
 import ast
 import re
 import subprocess
+import sys
 import tomllib
 from collections.abc import Iterator
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
@@ -189,3 +191,20 @@ def test_the_locks_agree_with_each_other_and_with_the_version() -> None:
 
     assert pins["uv"] <= pins["runtime"] <= pins["dev"]
     assert f'__version__ = "{project["version"]}"' in code
+
+
+def test_what_the_code_imports_is_declared() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    extras = [name for names in project["optional-dependencies"].values() for name in names]
+    declared = {re.split(r"[^\w-]", name)[0].lower() for name in [*project["dependencies"], *extras]}
+    owners = packages_distributions()
+    imported = {
+        name.split(".")[0]
+        for path in MODULES
+        for node in ast.walk(tree(path))
+        if isinstance(node, ast.Import | ast.ImportFrom)
+        for name in ([node.module or ""] if isinstance(node, ast.ImportFrom) else [each.name for each in node.names])
+    }
+    foreign = imported - set(sys.stdlib_module_names) - {"nightmill", ""}
+
+    assert not {name for name in foreign if not {owner.lower() for owner in owners.get(name, [])} & declared}
