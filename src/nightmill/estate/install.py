@@ -15,7 +15,7 @@ GIT_LIMITS = Limits(seconds=600.0, memory=4 << 30, file_size=8 << 30, output=8 <
 TAIL = 3_000
 
 SETTINGS = {
-    "UV_PYTHON": "/usr/bin/python3",
+    "UV_PYTHON_PREFERENCE": "only-system",
     "UV_PYTHON_DOWNLOADS": "never",
     "UV_LINK_MODE": "copy",
     "UV_NO_PROGRESS": "1",
