@@ -22,6 +22,8 @@ __all__ = ["Answer", "Channel"]
 
 HEADER_MOST = 1 << 16
 LIVE_MOST = 1 << 18
+LEAST, MOST = -255, 1 << 60
+"""Of whole numbers in answers: exit statuses, sizes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,7 +36,7 @@ class Answer:
     def number(self, name: str) -> int:
         """The whole number *name*, never negative nor absurd."""
         value = self.header.get(name)
-        if isinstance(value, bool) or not isinstance(value, int) or not -255 <= value < 1 << 60:
+        if isinstance(value, bool) or not isinstance(value, int) or not LEAST <= value < MOST:
             raise SandboxError(f"the sandbox answered with {name} = {value!r}")
         return value
 
@@ -148,9 +150,9 @@ class Channel:
         if self.why:
             return
         self.why = why
-        waiting = [pending.answer for pending in self.pending.values()]
+        waiting: list[asyncio.Future[Any]] = [self.ready, *(pending.answer for pending in self.pending.values())]
         self.pending.clear()
-        for answer in [self.ready, *waiting]:
+        for answer in waiting:
             if not answer.done():
                 answer.set_exception(SandboxError(why))
                 answer.exception()  # seen: nobody may be waiting

@@ -63,7 +63,15 @@ def probe(home: Path, *, bwrap: Path | None = None) -> list[Probe]:
     if not found[-1].ok:
         return found
     program_path = bwrap or bundled()
-    return [*found, _namespaces(program_path), _overlay(program_path, home), _filter(), _python(), _space(home), _times(home)]
+    return [
+        *found,
+        _namespaces(program_path),
+        _overlay(program_path, home),
+        _filter(),
+        _python(),
+        _space(home),
+        _times(home),
+    ]
 
 
 async def self_test(home: Path, *, bwrap: Path | None = None) -> Probe:
@@ -177,5 +185,3 @@ def _text(path: str) -> str:
         return Path(path).read_text("ascii").strip()
     except OSError:
         return ""
-
-

@@ -83,7 +83,7 @@ def _freeze(init: int, ours: list[int]) -> set[int]:
 
 def _await_still(pid: int, deadline: float) -> None:
     with contextlib.suppress(OSError):
-        for thread in os.listdir(f"/proc/{pid}/task"):
+        for thread in os.listdir(f"/proc/{pid}/task"):  # noqa: PTH208 - many times per snapshot
             while _state(f"/proc/{pid}/task/{thread}") not in STILL:
                 if time.monotonic() > deadline:
                     raise SandboxError("a process in the sandbox cannot be stopped for a snapshot")
@@ -96,7 +96,7 @@ def _tree(pid: int) -> list[int]:
         top = todo.pop()
         found.append(top)
         with contextlib.suppress(OSError):
-            for thread in os.listdir(f"/proc/{top}/task"):
+            for thread in os.listdir(f"/proc/{top}/task"):  # noqa: PTH208
                 with open(f"/proc/{top}/task/{thread}/children", "rb") as file:  # noqa: PTH123
                     todo += [int(child) for child in file.read().split()]
     return found

@@ -11,8 +11,8 @@ import json
 import os
 import stat
 import zlib
-from contextlib import ExitStack, contextmanager
 from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
@@ -27,6 +27,9 @@ LONG = 16
 """Packs in a chain from which it is written anew as one: a restore opens as many files."""
 
 INDEX_MOST = 1 << 30
+
+WHOLE = ("path", "mode", "mtime", "target", "xattr")
+"""Parts of an entry that are the same wherever its data is."""
 
 NOTHING = Seen({}, {})
 
@@ -161,10 +164,10 @@ def _loaded(folder: Path, chain: list[str]) -> Iterator[dict[str, Body]]:
 
 def _check(final: dict[str, Body]) -> None:
     """No path climbs, and each one's folder is a folder of this snapshot: nothing is written through a link."""
-    for path in final:
+    for path, body in final.items():
         folder, _, name = path.rpartition("/")
         plain = not path or (name not in {"", ".", ".."} and "\0" not in path)
-        above = final.get(folder) if path else final[path]
+        above = final.get(folder) if path else body
         if not plain or above is None or not stat.S_ISDIR(above.entry["mode"]):
             raise SandboxError(f"a snapshot holds the path {path!r}, which has no folder there")
 
@@ -196,7 +199,7 @@ def _copied(final: dict[str, Body], out: BinaryIO) -> Iterator[dict[str, Any]]:
     first: dict[tuple[int, str], str] = {}
     for path in sorted(final):
         fd, group, data, entry = final[path]
-        plain = {key: entry[key] for key in ("path", "mode", "mtime", "target", "xattr") if key in entry}
+        plain: dict[str, Any] = {key: entry[key] for key in entry if key in WHOLE}
         if stat.S_ISREG(entry["mode"]):
             if (fd, group) in first:
                 plain["link"] = first[fd, group]
@@ -221,7 +224,7 @@ def _build(final: dict[str, Body], upper: str) -> None:
             os.mkdir(path, 0o700)  # noqa: PTH102 - strings: paths by the thousand
             folders.append((path, entry))
         elif stat.S_ISREG(mode) and (fd, group) in first:
-            os.link(first[fd, group], path)  # noqa: PTH200
+            os.link(first[fd, group], path)
         elif stat.S_ISREG(mode):
             first[fd, group] = path
             _fill(path, fd, data, entry)
@@ -250,7 +253,7 @@ def _make_special(path: str, entry: dict[str, Any]) -> None:
 
 def _fill(path: str, fd: int, data: dict[str, Any], entry: dict[str, Any]) -> None:
     check = 0
-    with open(path, "xb", opener=lambda name, flags: os.open(name, flags | os.O_NOFOLLOW, 0o600)) as out:  # noqa: PTH123
+    with open(path, "xb", opener=lambda name, flags: os.open(name, flags | os.O_NOFOLLOW, 0o600)) as out:
         for start, at, length in data["spans"]:
             out.seek(start)
             check = _transfer(fd, at, length, out, check)

@@ -18,11 +18,13 @@ from nightmill.sandbox.program import Interpreter
 __all__ = ["Descriptors", "arguments", "check", "environment"]
 
 UNSHARE = """
---unshare-user --unshare-ipc --unshare-pid --unshare-net --unshare-uts --unshare-cgroup-try
---die-with-parent --new-session --as-pid-1 --hostname sandbox --cap-drop ALL --clearenv
-""".split()
+    --unshare-user --unshare-ipc --unshare-pid --unshare-net --unshare-uts --unshare-cgroup-try
+    --die-with-parent --new-session --as-pid-1 --hostname sandbox --cap-drop ALL --clearenv
+""".split()  # noqa: SIM905 - flags and their values side by side
 
-KERNEL = "--proc /proc --dev /dev --size 16777216 --tmpfs /run --dir /run/nightmill --size 536870912 --tmpfs /dev/shm".split()
+KERNEL = """
+    --proc /proc --dev /dev --size 16777216 --tmpfs /run --dir /run/nightmill --size 536870912 --tmpfs /dev/shm
+""".split()  # noqa: SIM905
 
 MERGED = ("bin", "sbin", "lib", "lib32", "lib64", "libx32")
 
@@ -100,31 +102,12 @@ def environment(place: Place) -> dict[str, str]:
 
 def arguments(place: Place, *, tmp: int, python: Interpreter, given: Descriptors) -> list[str]:
     """Everything between `bwrap` and `--`."""
-    words = [*UNSHARE, "--ro-bind", "/usr", "/usr"]
-    for name in MERGED:
-        path = f"/{name}"
-        if os.path.islink(path):  # noqa: PTH114 - a string is what is wanted
-            words += ["--symlink", os.readlink(path), path]  # noqa: PTH115
-        elif os.path.isdir(path):  # noqa: PTH112
-            words += ["--ro-bind", path, path]
-    words += ["--dir", "/etc", *(word for path in ETC for word in ("--ro-bind-try", path, path))]
-    words += [
-        *KERNEL,
-        "--perms",
-        "1777",
-        "--size",
-        str(tmp),
-        "--tmpfs",
-        "/tmp",
-        "--dir",
-        "/var",
-        "--symlink",
-        "../tmp",
-        "/var/tmp",
-    ]
+    words = [*UNSHARE, *_system()]
     for path, fd in given.etc.items():
         words += ["--perms", "0644", "--ro-bind-data", str(fd), path]
     words += ["--perms", "0644", "--ro-bind-data", str(given.runner), "/run/nightmill/runner.pyc"]
+    words += ["--perms", "1777", "--size", str(tmp), "--tmpfs", "/tmp"]  # noqa: S108 - the sandbox's own
+    words += ["--dir", "/var", "--symlink", "../tmp", "/var/tmp"]  # noqa: S108
     if python.prefix:
         words += ["--ro-bind", python.prefix, python.prefix]
     for path, source in place.files.items():
@@ -135,6 +118,18 @@ def arguments(place: Place, *, tmp: int, python: Interpreter, given: Descriptors
     if place.hosts:
         words += ["--ro-bind", str(place.directory / "net" / "egress.sock"), "/run/nightmill/egress.sock"]
     return words + _overlay(place) + _last(given)
+
+
+def _system() -> list[str]:
+    """The host's programs and the parts of /etc that they need."""
+    words = ["--ro-bind", "/usr", "/usr"]
+    for name in MERGED:
+        path = f"/{name}"
+        if os.path.islink(path):  # noqa: PTH114 - a string is what is wanted
+            words += ["--symlink", os.readlink(path), path]  # noqa: PTH115
+        elif os.path.isdir(path):  # noqa: PTH112
+            words += ["--ro-bind", path, path]
+    return [*words, "--dir", "/etc", *(word for path in ETC for word in ("--ro-bind-try", path, path)), *KERNEL]
 
 
 def _overlay(place: Place) -> list[str]:
@@ -166,26 +161,29 @@ def check(place: Place) -> None:
     """
     if not place.directory.is_absolute() or not place.directory.is_dir():
         raise SandboxError(f"the run's folder {str(place.directory)!r} is not an absolute path of a folder")
-    for layer in place.layers:
-        if not layer.is_absolute() or not layer.is_dir():
-            raise SandboxError(
-                f"layer {str(layer)!r} is not an absolute path of a folder", hint="the base must be built again"
-            )
-    if sum(len(str(layer)) + len("/oldroot:") for layer in place.layers) + 2 * len(str(place.directory)) > OPTION_PAGE:
-        raise SandboxError(
-            f"{len(place.layers)} layers have paths too long for one mount",
-            hint="flatten them or use a shorter home folder",
-        )
+    _check_layers(place)
     for path, source in place.files.items():
-        _check_file(path)
-        if not source.exists():
-            raise SandboxError(f"file {str(source)!r} to be shown as {path!r} does not exist")
+        _check_file(path, source)
     for name, source in place.tools.items():
         if "/" in name or name in {"", ".", ".."} or not source.is_file():
             raise SandboxError(f"tool {name!r} cannot be shown: {str(source)!r} is not a file or the name is none")
 
 
-def _check_file(path: str) -> None:
+def _check_layers(place: Place) -> None:
+    for layer in place.layers:
+        if not layer.is_absolute() or not layer.is_dir():
+            raise SandboxError(
+                f"layer {str(layer)!r} is not an absolute path of a folder", hint="the base must be built again"
+            )
+    size = sum(len(str(layer)) + len("/oldroot:") for layer in place.layers) + 2 * len(str(place.directory))
+    if size > OPTION_PAGE:
+        hint = "flatten them or use a shorter home folder"
+        raise SandboxError(f"{len(place.layers)} layers have paths too long for one mount", hint=hint)
+
+
+def _check_file(path: str, source: Path) -> None:
+    if not source.exists():
+        raise SandboxError(f"file {str(source)!r} to be shown as {path!r} does not exist")
     parts = PurePosixPath(path).parts
     taken = path in ETC or any(path.startswith(f"{each}/") for each in ETC)
     if str(PurePosixPath(path)) != path or ".." in parts or len(parts) < 3 or parts[1] not in OPEN_FOR_FILES or taken:  # noqa: PLR2004

@@ -108,7 +108,9 @@ def _split(url: str) -> tuple[str, str, str]:
 def allowed(host: str, hosts: tuple[str, ...]) -> bool:
     """Whether *host* is one of *hosts*; "*.host" means names below it, not itself."""
     names = [each.lower().rstrip(".") for each in hosts]
-    return any(host == each or (each.startswith("*.") and host.endswith(each[1:]) and host != each[1:]) for each in names)
+    return any(
+        host == each or (each.startswith("*.") and host.endswith(each[1:]) and host != each[1:]) for each in names
+    )
 
 
 async def addresses(target: Target, network: Network) -> list[str]:
@@ -128,7 +130,9 @@ def reachable(text: str, *, private: bool) -> bool:
     except ValueError:
         return False
     barred = FORBIDDEN if private else FORBIDDEN + PRIVATE
-    return not any(each in network for each in _meanings(address) for network in barred if each.version == network.version)
+    return not any(
+        each in network for each in _meanings(address) for network in barred if each.version == network.version
+    )
 
 
 def _meanings(address: Address) -> list[Address]:

@@ -51,7 +51,7 @@ def scan(top: str, old: Seen) -> Seen:
     while todo:
         folder = todo.pop()
         same = old.facts.get(folder) == new[folder]
-        listed[folder] = old.names[folder] if same else os.listdir(f"{top}/{folder}")
+        listed[folder] = old.names[folder] if same else os.listdir(f"{top}/{folder}")  # noqa: PTH208 - strings throughout
         for name in listed[folder]:
             path = f"{folder}/{name}" if folder else name
             new[path] = entry = _facts(f"{top}/{path}")

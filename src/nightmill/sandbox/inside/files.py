@@ -45,7 +45,7 @@ def write(asked: Dict[str, Any], body: bytes) -> Answer:
         mode = stat.S_IMODE(status.st_mode)
     except FileNotFoundError:
         os.makedirs(os.path.dirname(path), exist_ok=True)
-    beside = os.path.join(os.path.dirname(path), ".%s.tmp" % os.urandom(8).hex())  # noqa: UP031
+    beside = os.path.join(os.path.dirname(path), ".%s.tmp" % os.urandom(8).hex())
     fd = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
     try:
         view = memoryview(body)

@@ -7,7 +7,7 @@ subreaper above it, which is the keeper. So a command is the tree below its keep
 from __future__ import annotations
 
 import _ctypes
-import _signal as signal
+import _signal as signal  # type: ignore[import-not-found]  # signal.py without its enums
 import contextlib
 import os
 import resource
@@ -26,8 +26,8 @@ LIMITS = (("NPROC", "processes"), ("FSIZE", "file_size"), ("DATA", "memory"))
 
 
 def prctl(option: int, value: int) -> None:
-    """Call prctl(2); the address of the function is all that is needed of ctypes."""
-    _ctypes.call_function(_ctypes.dlsym(_ctypes.dlopen(None, 0), "prctl"), (option, value, 0, 0, 0))  # type: ignore[attr-defined]
+    """Set a property of this process; the address of the function is all that is needed of ctypes."""
+    _ctypes.call_function(_ctypes.dlsym(_ctypes.dlopen(None, 0), "prctl"), (option, value, 0, 0, 0))  # type: ignore[arg-type]  # None: what is loaded already
 
 
 def keep(spec: Spec, source: int, sink: int, report: int) -> NoReturn:
@@ -95,7 +95,7 @@ def become(spec: Spec, source: int, sink: int) -> NoReturn:
 
 def complain(what: str, error: Exception) -> None:
     """Say on the command's own output why it could not start."""
-    text = "%s: %s\n" % (what, getattr(error, "strerror", None) or error)  # noqa: UP031 - 3.8, and no surrogate may fail
+    text = "%s: %s\n" % (what, getattr(error, "strerror", None) or error)
     os.write(2, text.encode("utf-8", "replace"))
 
 
@@ -118,7 +118,7 @@ def processes() -> Known:
     for name in os.listdir("/proc"):
         if name.isdigit():
             try:
-                with open("/proc/" + name + "/stat", "rb") as file:  # noqa: PTH123 - pathlib costs 10 ms here
+                with open("/proc/" + name + "/stat", "rb") as file:
                     fields = file.read().rpartition(b")")[2].split()
             except OSError:
                 continue
@@ -159,6 +159,6 @@ def excess(spec: Spec, keeper: int) -> str:
         return ""
     total = 0
     for pid in tree:  # shared pages were counted once per process: ask for the exact, slower figure
-        with contextlib.suppress(OSError), open("/proc/%d/smaps_rollup" % pid, "rb") as file:  # noqa: PTH123, UP031
+        with contextlib.suppress(OSError), open("/proc/%d/smaps_rollup" % pid, "rb") as file:
             total += sum(int(line.split()[1]) << 10 for line in file if line.startswith(b"Pss:"))
     return "memory" if total > spec["memory"] else ""

@@ -6,13 +6,13 @@ import _socket
 import _thread
 import contextlib
 import time
-from typing import Any, NoReturn
+from typing import Any, NoReturn, Set
 
 __all__ = ["listen", "relay"]
 
 PORT, SOCKET, CONNECTIONS = 3128, "/run/nightmill/egress.sock", 64
 
-busy = set()
+busy: Set[int] = set()
 """Descriptors of the connections that are being carried."""
 
 

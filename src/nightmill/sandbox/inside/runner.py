@@ -6,7 +6,7 @@ are marshal; headers to the host are flat JSON, because the host trusts nothing 
 
 from __future__ import annotations
 
-import _signal as signal
+import _signal as signal  # type: ignore[import-not-found]  # signal.py without its enums
 import errno
 import marshal
 import os
@@ -35,7 +35,8 @@ class Runner:
         self.jobs: Dict[int, Job] = {}
         self.handlers: Dict[int, Callable[[], Any]] = {}
         self.children: Set[int] = set()
-        self.relay, self.listener = 0, None
+        self.relay = 0
+        self.listener: Any = None
         self.poll = select.epoll()
         self.watch(control, self.receive)
 
@@ -72,7 +73,8 @@ class Runner:
             return 0.05 if self.children - {self.relay} else None
         if any(job.ending for job in self.jobs.values()):
             return 0.002
-        return max(0.0, min(min(job.deadline, job.watch) for job in self.jobs.values()) - time.monotonic())
+        first: float = min(min(job.deadline, job.watch) for job in self.jobs.values())
+        return max(0.0, first - time.monotonic())
 
     def send(self, header: Dict[str, Any], body: bytes = b"") -> None:
         """Queue a frame for the host and write what the socket takes."""
