@@ -169,8 +169,12 @@ def text(raw: bytes) -> str:
 
 def shown(path: str) -> str:
     """*path* as one printable line, for people and for stores that take only valid text."""
-    plain = path.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
-    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in plain)
+    return "".join(char if char.isprintable() else _escaped(char) for char in path)
+
+
+def _escaped(char: str) -> str:
+    raw = "\udc80" <= char <= "\udcff"
+    return f"\\x{ord(char) - 0xDC00:02x}" if raw else char.encode("unicode_escape").decode()
 
 
 def _bytes(part: str) -> bytes:

@@ -15,7 +15,7 @@ from nightmill.repo.lock import holding
 
 __all__ = ["Change", "Commit", "Diff", "File", "History", "safe"]
 
-NAME = re.compile(r"[A-Za-z0-9_%][^\x00-\x20\x7f~^:?*\[\\]*")
+NAME = re.compile(r"[A-Za-z0-9_%][^\x00-\x20\x7f~^:?*\[\\\ud800-\udc7f\udd00-\udfff]*")
 LOG = "%H%x00%T%x00%P%x00%an%x00%ae%x00%ct%x00%B"
 LOG_FIELDS = 7
 ID = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
