@@ -73,8 +73,8 @@ def test_what_people_want_is_kept_with_who_wants_it(runs: Runs, database: Databa
     runs.want("two", "cancel", by="bob")
 
     assert runs.wanted(["one", "two", "none"]) == {
-        "one": Wish(wanted="pause", by="ada"),
-        "two": Wish(wanted="cancel", by="bob"),
+        "one": Wish(wanted="pause", by="ada", count=1),
+        "two": Wish(wanted="cancel", by="bob", count=1),
     }
     assert runs.wanted([]) == {}
     assert [run.id for run in runs.queued()] == ["three"]

@@ -32,6 +32,7 @@ VERSION = "1"
 """Fixed: the engine recovers only runs of its own version, and its default changes with every edit of a workflow."""
 
 RECEIVE_POLL = 0.5
+IDLE_TRANSACTION = 10.0
 RESULT_POLL = 0.1
 
 states: dict[str, State] = {
@@ -255,7 +256,6 @@ class Engine:
 
         Each of its parts is waited for at most *seconds*.
         """
-        logging.getLogger("dbos").setLevel(logging.ERROR)  # it warns of each task that we cancel
         for queue in self._queues.values():
             await self.off_loop(partial(queue.stop, seconds=seconds))
         await self.drop(seconds=seconds)
@@ -321,7 +321,8 @@ class Forward(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Log *record* as ours."""
-        if self._log.isEnabledFor(record.levelno):
+        # It warns of each task that we cancel, which is what we meant.
+        if self._log.isEnabledFor(record.levelno) and not str(record.msg).startswith("Asyncio task cancelled"):
             self._log.handle(record)
 
 
@@ -334,11 +335,16 @@ def _config(url: str, *, executor_id: str, threads: int) -> DBOSConfig:
         "max_executor_threads": threads,
         "notification_listener_polling_interval_sec": RECEIVE_POLL,
         "log_level": "WARNING",
+        # A worker that freezes in a transaction keeps its locks, and with them the run from whoever adopts it.
+        "sys_db_idle_transaction_timeout_sec": IDLE_TRANSACTION,
         "serializer": cast("Serializer", PlainSerializer()),
     }
+    # Its warnings quote the statement that failed: without what was in it.
+    options: dict[str, Any] = {"hide_parameters": True}
     if url.startswith("sqlite:///"):
         # The pool makes its own connections, and `synchronous` is a property of each.
-        config["db_engine_kwargs"] = {"connect_args": {"factory": RelaxedConnection}}
+        options["connect_args"] = {"factory": RelaxedConnection}
+    config["db_engine_kwargs"] = options
     return config
 
 

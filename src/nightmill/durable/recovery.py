@@ -42,7 +42,7 @@ class Recovery:
         self.host = host or process.host()
         self.log: logging.Logger = engine.log
         self.dropped: Callable[[], Awaitable[None]] | None = None
-        self._keeping: asyncio.Task[None] | None = None
+        self._keeping: list[asyncio.Task[None]] = []
 
     async def join(self, *, version: str) -> Self:
         """Enter this process as a worker, adopt what dead ones left, and keep doing so until `leave`.
@@ -53,14 +53,16 @@ class Recovery:
         pid = os.getpid()
         await self.engine.off_loop(self._register, pid, version)
         await self.sweep()
-        self._keeping = asyncio.create_task(self._keep(), name="recovery")
+        # Apart: a sweep that waits for a lock must not silence the heart.
+        self._keeping = [asyncio.create_task(self._keep(work)) for work in (self.beat, self.sweep)]
         return self
 
     async def leave(self) -> None:
         """Stop beating and let others have what is left, at once. Close the engine first."""
-        if self._keeping is not None:
-            self._keeping.cancel()
-            await asyncio.wait([self._keeping])
+        for task in self._keeping:
+            task.cancel()
+        if self._keeping:
+            await asyncio.wait(self._keeping)
         await asyncio.to_thread(self.workers.leave, self.engine.id)
 
     async def beat(self) -> None:
@@ -91,15 +93,14 @@ class Recovery:
             await self.engine.off_loop(self.workers.end, worker.id)
         return runs
 
-    async def _keep(self) -> None:
+    async def _keep(self, work: Callable[[], Awaitable[object]]) -> None:
         while True:
             await asyncio.sleep(self.beat_seconds)
             try:
-                await self.beat()
-                await self.sweep()
+                await work()
             except (SQLAlchemyError, EngineError) as failure:
                 # A database that is away comes back; until then this worker is silent, and may be taken for dead.
-                self.log.warning("no heartbeat: %s", failure)
+                self.log.warning("neither heartbeat nor sweep: %s", failure)
 
     def _dead(self) -> list[Worker]:
         found = self.workers.dead(host=self.host, is_process_alive=process.is_alive, stale_seconds=self.stale_seconds)

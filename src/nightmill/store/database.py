@@ -135,14 +135,16 @@ def _engine(url: str) -> sa.Engine:
             Path(url.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise EngineError(f"the store's folder cannot be made: {error}", hint="see `nightmill doctor`") from error
-        engine = sa.create_engine(url, connect_args={"check_same_thread": False, "timeout": 30})
+        engine = sa.create_engine(url, hide_parameters=True, connect_args={"check_same_thread": False, "timeout": 30})
         hooks.listen(engine, "connect", _prepare_sqlite)
         return engine
     if not url.startswith("postgresql://"):
         raise EngineError(f"the store {url.split(':', 1)[0]!r} is not known", hint="use sqlite:///… or postgresql://…")
     driver = url.replace("postgresql://", "postgresql+psycopg://", 1)
-    options = {"options": f"-c search_path={SCHEMA}"}
-    return sa.create_engine(driver, pool_size=8, max_overflow=8, pool_pre_ping=True, connect_args=options)
+    # As for the engine: whoever freezes in a transaction must not hold up all others.
+    options = {"options": f"-c search_path={SCHEMA} -c idle_in_transaction_session_timeout=10000"}
+    pool: dict[str, Any] = {"pool_size": 8, "max_overflow": 8, "pool_pre_ping": True}
+    return sa.create_engine(driver, hide_parameters=True, connect_args=options, **pool)
 
 
 def _prepare_sqlite(connection: Any, _record: object) -> None:

@@ -23,10 +23,11 @@ over = ("done", "stopped")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wish:
-    """What people want of a run, and who said so last; "": nobody yet."""
+    """What people want of a run, who said so last ("": nobody yet), and how often anybody did."""
 
     wanted: Wanted
     by: str
+    count: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +54,7 @@ class Run:
     updated: float
     wanted: Wanted = "run"
     wanted_by: str = ""
+    wishes: int = 0
     state: str = "queued"
     phase: str = ""
     reason: str = ""
@@ -163,7 +165,9 @@ class Runs:
             sa.or_(run.c.wanted != "cancel", sa.literal(wanted) == "cancel"),
         )
         with self.database.write() as connection:
-            changed = connection.execute(run.update().where(*may).values(wanted=wanted, wanted_by=storable(by)))
+            changed = connection.execute(
+                run.update().where(*may).values(wanted=wanted, wanted_by=storable(by), wishes=run.c.wishes + 1)
+            )
             if not changed.rowcount:
                 state = "was cancelled" if not found.over else f"is {found.state}"
                 raise SettingsError(f"run {found.id} {state}: {wanted!r} changes nothing", hint="start a new run")
@@ -174,6 +178,8 @@ class Runs:
         if not ids:
             return {}
         run = tables.run
-        query = sa.select(run.c.id, run.c.wanted, run.c.wanted_by).where(run.c.id.in_(ids))
+        query = sa.select(run.c.id, run.c.wanted, run.c.wanted_by, run.c.wishes).where(run.c.id.in_(ids))
         with self.database.read() as connection:
-            return {row.id: Wish(wanted=row.wanted, by=row.wanted_by) for row in connection.execute(query)}
+            return {
+                row.id: Wish(wanted=row.wanted, by=row.wanted_by, count=row.wishes) for row in connection.execute(query)
+            }

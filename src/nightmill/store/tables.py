@@ -45,9 +45,10 @@ run = Table(
     Column("assignment", String(64), nullable=False),  # blob: what the worker needs to know, plain JSON
     Column("created", Float, nullable=False),
     Column("updated", Float, nullable=False),
-    # What people want of it; only doors write these two.
+    # What people want of it, and how often they said so; only doors write these three.
     Column("wanted", String(10), nullable=False, default="run"),  # run, pause, cancel
     Column("wanted_by", Text, nullable=False, default=""),
+    Column("wishes", Integer, nullable=False, default=0),
     # Projection of the ledger, written with the event that changes it.
     Column("state", String(10), nullable=False, default="queued"),  # queued running parked paused done stopped
     Column("phase", String(20), nullable=False, default=""),

@@ -48,6 +48,7 @@ def _runs() -> None:
         sa.Column("updated", sa.Float, nullable=False),
         sa.Column("wanted", sa.String(10), nullable=False),
         sa.Column("wanted_by", sa.Text, nullable=False),
+        sa.Column("wishes", sa.Integer, nullable=False),
         sa.Column("state", sa.String(10), nullable=False),
         sa.Column("phase", sa.String(20), nullable=False),
         sa.Column("reason", sa.Text, nullable=False),
