@@ -29,16 +29,12 @@ def main() -> None:
     """Run the command line."""
     _register()
     try:
-        app(standalone_mode=False)
+        app()
     except NightmillError as error:
         from nightmill.cli.screen import fail
 
         fail(error)
         sys.exit(REFUSED if isinstance(error, SpecError) else LIMIT if isinstance(error, LimitReached) else FAILED)
-    except typer.Exit as exit_:
-        sys.exit(exit_.exit_code)
-    except (typer.Abort, KeyboardInterrupt):
-        sys.exit(130)
     except BrokenPipeError:
         sys.stderr.close()
         sys.exit(FAILED)

@@ -62,6 +62,12 @@ class Door:
 
         return Blobs(self.settings.home / "blobs")
 
+    def alive(self) -> bool:
+        """Whether any worker of this store is alive."""
+        from nightmill.cli.serve import is_alive
+
+        return is_alive(self)
+
     def project(self, root: Path) -> Project:
         """The project whose nightmill.yaml stands in *root* or above it."""
         from nightmill.estate.file import load as load_project
@@ -81,7 +87,9 @@ def open_door(**flags: Any) -> Door:
     """
     environment = dict(os.environ)
     config = Path(environment.get("XDG_CONFIG_HOME") or Path.home() / ".config") / "nightmill" / "settings.yaml"
-    settings = load(file=_file(Path(environment.get("NIGHTMILL_SETTINGS") or config)), environment=environment, flags=flags)
+    settings = load(
+        file=_file(Path(environment.get("NIGHTMILL_SETTINGS") or config)), environment=environment, flags=flags
+    )
     if settings.home == Path():
         data = Path(environment.get("XDG_DATA_HOME") or Path.home() / ".local" / "share")
         settings = replace(settings, home=data / "nightmill")
@@ -94,11 +102,12 @@ def keys() -> dict[str, str]:
 
 
 def person() -> str:
-    """Who is at this terminal, for the record."""
+    """Who is at this terminal, as "Name <address>", for the record and for merges."""
     try:
-        return getpass.getuser()
+        user = getpass.getuser()
     except (KeyError, OSError):
-        return f"uid {os.getuid()}"
+        user = f"uid-{os.getuid()}"
+    return f"{user} <{user}@{os.uname().nodename}>"
 
 
 def _file(path: Path) -> dict[str, Any]:

@@ -27,14 +27,28 @@ def line(told: e.Event) -> Line | None:
 
 
 def _tool(told: e.ToolFinished) -> Line:
-    return Line("·" if told.ok else "✗", f"{told.tool} {told.label} ({duration(told.seconds)})", "" if told.ok else "yellow", fold=True)
+    return Line(
+        "·" if told.ok else "✗",
+        f"{told.tool} {told.label} ({duration(told.seconds)})",
+        "" if told.ok else "yellow",
+        fold=True,
+    )
 
 
 def _turn(told: e.TurnFinished) -> Line:
     used = told.usage
-    cached = f", {100 * used['cache_read'] // used['input']} % cached" if used.get("cache_read") and used.get("input") else ""
+    cached = (
+        f", {100 * used['cache_read'] // used['input']} % cached"
+        if used.get("cache_read") and used.get("input")
+        else ""
+    )
     size = f"{tokens(used.get('input', 0))} in{cached}, {tokens(used.get('output', 0))} out"
-    return Line("▪", f"turn {told.turn} · {told.role} · {size} · {money(told.cost)} · {duration(told.seconds)}", "dim", fold=True)
+    return Line(
+        "▪",
+        f"turn {told.turn} · {told.role} · {size} · {money(told.cost)} · {duration(told.seconds)}",
+        "dim",
+        fold=True,
+    )
 
 
 def _check(told: e.CheckFinished) -> Line:
@@ -42,7 +56,11 @@ def _check(told: e.CheckFinished) -> Line:
     tests = ", ".join(f"{number} {name}" for name, number in counts.items() if number)
     stopped = told.result.get("stopped")
     detail = f" ({tests})" if tests else f" ({stopped})" if stopped else ""
-    return Line("✓" if told.passed else "✗", f"check {told.check} on {told.tree[:10]}{detail}", "green" if told.passed else "red")
+    return Line(
+        "✓" if told.passed else "✗",
+        f"check {told.check} on {told.tree[:10]}{detail}",
+        "green" if told.passed else "red",
+    )
 
 
 def _verdict(told: e.VerdictGiven) -> Line:
@@ -76,17 +94,23 @@ LINES: dict[type[e.Event], Callable[[Any], Line]] = {
     e.RunResumed: lambda told: Line("●", f"goes on ({told.by})", "blue"),
     e.RunDone: lambda told: Line("✓", f"done: pull request {told.change}" if told.change else "done", "green"),
     e.RunStopped: _stopped,
-    e.PhaseStarted: lambda told: Line("▶", f"{told.phase}" + (f" (round {told.round + 1})" if told.round else ""), "bold"),
+    e.PhaseStarted: lambda told: Line(
+        "▶", f"{told.phase}" + (f" (round {told.round + 1})" if told.round else ""), "bold"
+    ),
     e.PlanMade: _plan,
     e.TaskQueued: lambda told: Line("○", f"task {told.task} is run {told.child}"),
     e.WorkspacePrepared: lambda told: Line("·", f"workspace at {told.commit[:10]} ({duration(told.seconds)})"),
-    e.WorkspaceRestored: lambda told: Line("↻", f"workspace restored to {told.snapshot[:10]} ({duration(told.seconds)})", fold=True),
+    e.WorkspaceRestored: lambda told: Line(
+        "↻", f"workspace restored to {told.snapshot[:10]} ({duration(told.seconds)})", fold=True
+    ),
     e.ModelRetried: lambda told: Line("↻", f"{told.reason}; asked again in {duration(told.wait)}", "yellow"),
     e.ToolFinished: _tool,
     e.TurnFinished: _turn,
     e.AgentNudged: lambda told: Line("!", f"nudged ({told.guard.replace('_', ' ')})", "yellow"),
     e.AgentFinished: lambda told: Line("·", f"agent: {' '.join(told.summary.split())}"),
-    e.SentBack: lambda told: Line("↩", f"sent back ({told.count} of {told.limit}): {' '.join(told.reason.split())[:200]}", "yellow"),
+    e.SentBack: lambda told: Line(
+        "↩", f"sent back ({told.count} of {told.limit}): {' '.join(told.reason.split())[:200]}", "yellow"
+    ),
     e.CheckFinished: _check,
     e.VerdictGiven: _verdict,
     e.WorkPreserved: lambda told: Line("·", f"work kept on branch {told.branch}"),

@@ -76,8 +76,13 @@ def show(
         page.write(door, found, html)
         say(f"wrote {html}")
     elif json:
-        events = [{"seq": entry.seq, "at": entry.at, "name": entry.name, "key": entry.key} for entry in door.ledger.read(run=found.id)]
-        print_json({**asdict(found), "events": events, "tasks": [asdict(child) for child in door.runs.list(parent=found.id)]})
+        events = [
+            {"seq": entry.seq, "at": entry.at, "name": entry.name, "key": entry.key}
+            for entry in door.ledger.read(run=found.id)
+        ]
+        print_json(
+            {**asdict(found), "events": events, "tasks": [asdict(child) for child in door.runs.list(parent=found.id)]}
+        )
     else:
         page.show(door, found)
 
@@ -139,7 +144,14 @@ def print_entry(entry: Entry, *, json: bool) -> None:
     from nightmill.cli.screen import safe, when
 
     if json:
-        plain = {"seq": entry.seq, "at": entry.at, "run": entry.run, "name": entry.name, "body": loads(entry.body), "hash": entry.hash}
+        plain = {
+            "seq": entry.seq,
+            "at": entry.at,
+            "run": entry.run,
+            "name": entry.name,
+            "body": loads(entry.body),
+            "hash": entry.hash,
+        }
         sys.stdout.write(dumps(plain, ensure_ascii=False) + "\n")
     elif (said := line(entry.event())) is not None:
         sys.stdout.write(f"{when(entry.at)}  {said.mark} {safe(said.text)}\n")

@@ -64,7 +64,7 @@ def serve(door: Door, *, until_idle: float | None) -> None:
 
 
 async def _serve(door: Door, until_idle: float | None) -> None:
-    from nightmill.durable import Engine, Recovery
+    from nightmill.durable import Bounds, Engine, Recovery
     from nightmill.line.worker import Worker
     from nightmill.model.connect import client
     from nightmill.store.workers import Workers
@@ -80,7 +80,7 @@ async def _serve(door: Door, until_idle: float | None) -> None:
         url = door.settings.store or f"sqlite:///{door.settings.home / 'engine.db'}"
         stack.callback(door.ledger.close)
         engine = await Engine.launch(
-            url, executor_id=name, workflows=worker.workflows, concurrency=door.settings.workers
+            url, executor_id=name, workflows=worker.workflows, bounds=Bounds(concurrency=door.settings.workers)
         )
         recovery = Recovery(engine, Workers(door.database), stale_seconds=STALE)
         stack.push_async_callback(recovery.leave)
@@ -110,7 +110,7 @@ def machines(door: Door, *, name: str, http: object) -> Machines:
         ledger=door.ledger,
         blobs=door.blobs,
         runs=door.runs,
-        forge=LocalForge(door.database, lambda project: Hub(home / "projects" / project / "hub.git"), time.time),
+        forge=LocalForge(door.database, lambda project: Hub(home / "projects" / project / "hub.git"), clock=time.time),
         sandboxes=sandboxes,
         site=Site(home=home, sandboxes=sandboxes, freeze=freeze, variables=dict(os.environ)),
         client=http,  # type: ignore[arg-type]  # httpx2 is imported by the model room alone

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import json
+from collections import Counter
 from functools import cache
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
 from pydantic import TypeAdapter
 
+from nightmill import plan
 from nightmill.agent import Brief
 from nightmill.crew import load
 from nightmill.errors import RepoError
+from nightmill.model import Message, ModelRequest, Text
 from nightmill.prompt import render
+from nightmill.repo import shown
 
 if TYPE_CHECKING:
     from nightmill.crew import Role
@@ -19,8 +24,9 @@ if TYPE_CHECKING:
     from nightmill.repo import Hub
     from nightmill.spec import Criterion
 
-__all__ = ["criteria", "developer", "facts", "instructions", "read_brief", "write_brief"]
+__all__ = ["architect", "criteria", "developer", "facts", "instructions", "read_brief", "write_brief"]
 
+MOST_PATHS = 400
 MOST_INSTRUCTIONS = 32_768
 """Bytes of instruction files that an agent is given (the bound that the AGENTS.md readers of others use)."""
 
@@ -50,6 +56,37 @@ def developer(assignment: Assignment, *, run: str, hub: Hub) -> Brief:
         max_tokens=assignment.max_tokens,
         thinking=assignment.thinking,
     )
+
+
+def architect(assignment: Assignment, *, run: str, hub: Hub) -> ModelRequest:
+    """The request for a plan of the assignment's spec."""
+    role = _role("architect")
+    prompt = render(
+        "architect/plan",
+        spec=assignment.spec.text,
+        criteria="\n".join(f"- {each.id}: {each.text}" for each in assignment.spec.criteria),
+        facts=facts(assignment),
+        files=_tree(hub, assignment.base_commit),
+        instructions=instructions(assignment, hub),
+        schema=json.dumps(plan.schema(), separators=(",", ":")),
+    )
+    return ModelRequest(
+        model=assignment.model.partition(":")[2],
+        system=(role.instructions,),
+        messages=(Message(role="user", parts=(Text(text=prompt.text),)),),
+        max_tokens=assignment.max_tokens,
+        thinking=assignment.thinking,
+        conversation=f"nightmill-{run}",
+    )
+
+
+def _tree(hub: Hub, commit: str) -> str:
+    """The repository's files; of a large one the folders with how many files each holds."""
+    paths = [shown(file.path) for file in hub.files(commit)]
+    if len(paths) <= MOST_PATHS:
+        return "\n".join(paths)
+    folders = Counter("/".join(path.split("/")[:3][:-1]) or "." for path in paths)
+    return "\n".join(f"{folder}/ ({count} files)" for folder, count in folders.most_common(MOST_PATHS))
 
 
 def criteria(assignment: Assignment) -> tuple[Criterion, ...]:

@@ -16,11 +16,12 @@ from pydantic import TypeAdapter
 from nightmill import event, review
 from nightmill.errors import NightmillError, RepoError, SandboxError, ToolError
 from nightmill.estate import baseline as baselines
-from nightmill.estate.environment import BUNDLE, parcel, remove
+from nightmill.estate.environment import BUNDLE, parcel
 from nightmill.estate.install import prepare
 from nightmill.repo import suspicious
 from nightmill.review.prove import Case, prove
 from nightmill.sandbox import Command, Limits
+from nightmill.sandbox.layers import remove
 from nightmill.store import projects
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ export GIT_CONFIG_NOSYSTEM=1 GIT_CONFIG_GLOBAL=/dev/null
 rm -f .git/index.lock
 git -c core.fsmonitor=false -c core.hooksPath=/dev/null add --all
 tree=$(git write-tree)
-commit=$(GIT_AUTHOR_DATE='0 +0000' GIT_COMMITTER_DATE='0 +0000' git -c user.name=agent -c user.email=agent@invalid \\
+commit=$(GIT_AUTHOR_DATE='1000000000 +0000' GIT_COMMITTER_DATE='1000000000 +0000' git -c user.name=agent -c user.email=agent@invalid \\
   commit-tree "$tree" -p "$1" -m 'work in progress')
 git update-ref refs/nightmill/out "$commit"
 git bundle create --quiet /tmp/out.bundle refs/nightmill/out "^$1"
@@ -90,7 +91,9 @@ class Proving:
     base: Base
     site: Site
 
-    async def verdict(self, commit: str, *, number: int, criteria: tuple[Criterion, ...], claims: tuple[tuple[str, str], ...]) -> Verdict:
+    async def verdict(
+        self, commit: str, *, number: int, criteria: tuple[Criterion, ...], claims: tuple[tuple[str, str], ...]
+    ) -> Verdict:
         """Judge the tree of *commit*, which is in the hub, in a fresh sandbox. *number* counts the rounds of the run."""
         hub = self.machines.hub(self.assignment.project.id)
         tree = await asyncio.to_thread(hub.tree, commit)
@@ -131,13 +134,19 @@ class Proving:
         folder.mkdir(parents=True)
         bundle = folder / "commit.bundle"
         needed = await asyncio.to_thread(parcel, hub, self.base, commit=commit, target=bundle)
-        where = self.machines.place(self.assignment.project, self.base, directory=folder / "run", bundle=bundle if needed else None)
+        where = self.machines.place(
+            self.assignment.project, self.base, directory=folder / "run", bundle=bundle if needed else None
+        )
         where.directory.mkdir()
         workspace = await self.machines.sandboxes.open(where)
         try:
             await prepare(workspace, bundle=BUNDLE if needed else "", commit=commit)
             return await prove(
-                workspace, case, tell=lambda result: self._tell(result, number), keep=self.machines.blobs.put, progress=_silent
+                workspace,
+                case,
+                tell=lambda result: self._tell(result, number),
+                keep=self.machines.blobs.put,
+                progress=_silent,
             )
         finally:
             await workspace.close()
@@ -159,7 +168,14 @@ class Proving:
     def _protected(self, hub: Hub, commit: str) -> list[str]:
         patterns = self.assignment.project.protected
         changed = [change.path for change in hub.changes(self.assignment.base_commit, commit)]
-        hits = sorted({path for path in changed for pattern in patterns if fnmatch(path, pattern) or path.startswith(f"{pattern}/")})
+        hits = sorted(
+            {
+                path
+                for path in changed
+                for pattern in patterns
+                if fnmatch(path, pattern) or path.startswith(f"{pattern}/")
+            }
+        )
         return [f"protected paths were changed: {', '.join(hits[:20])}"] if hits else []
 
 

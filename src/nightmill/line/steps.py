@@ -35,7 +35,9 @@ class Steps(Protocol):
 class Waiting:
     """Steps that may have to wait: nothing is spent and no sandbox is held meanwhile."""
 
-    def __init__(self, *, run: str, machines: Machines, steps: Steps, control: Control, rest: Callable[[], Awaitable[None]]) -> None:
+    def __init__(
+        self, *, run: str, machines: Machines, steps: Steps, control: Control, rest: Callable[[], Awaitable[None]]
+    ) -> None:
         self._run = run
         self._machines = machines
         self.steps = steps

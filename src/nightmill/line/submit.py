@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from nightmill.store.database import Database
     from nightmill.store.runs import Run, Runs
 
-__all__ = ["Ask", "budget", "identifier", "refusal", "submit"]
+__all__ = ["Ask", "budget", "hub_of", "identifier", "refusal", "submit"]
 
 ALPHABET = "abcdefghjkmnpqrstuvwxyz23456789"
 
@@ -41,9 +41,7 @@ class Ask:
     now: Callable[[], float]
 
 
-def submit(
-    ask: Ask, *, settings: Settings, database: Database, blobs: Blobs, runs: Runs, project: Project
-) -> Run:
+def submit(ask: Ask, *, settings: Settings, database: Database, blobs: Blobs, runs: Runs, project: Project) -> Run:
     """Put a run for *ask* in the queue and return it.
 
     Raises:
@@ -57,8 +55,8 @@ def submit(
     if not settings.model:
         raise SettingsError("no model is named", hint="--model anthropic:NAME, openai:NAME or openai-responses:NAME")
     branch, commit = _base(ask, settings, project)
-    hub = settings.home / "projects" / project.id / "hub.git"
-    projects.keep(database, projects.Known(id=project.id, root=project.root, hub=hub, added=ask.now()))
+    hub = hub_of(settings, project.id)
+    projects.keep(database, projects.Known(id=project.id, root=project.root, hub=hub.path, added=ask.now()))
     assignment = Assignment(
         kind="spec",
         project=project,
@@ -104,6 +102,11 @@ def budget(settings: Settings) -> Budget:
     )
 
 
+def hub_of(settings: Settings, project: str) -> Hub:
+    """The repository of *project* on the local forge."""
+    return Hub(settings.home / "projects" / project / "hub.git")
+
+
 def refusal(spec: Spec, assessment: Assessment) -> SpecError | None:
     """Why *spec* is refused, a line per reason; None: it is accepted."""
     if assessment.accepted:
@@ -111,9 +114,11 @@ def refusal(spec: Spec, assessment: Assessment) -> SpecError | None:
     score = f"score {assessment.score} of 100, accepted from {assessment.threshold}"
     lines = [f"Refused: {spec.title or spec.source} ({score})"]
     for flaw in sorted(assessment.flaws, key=lambda flaw: (not flaw.gate, flaw.line)):
-        where = f" (line {flaw.line})" if flaw.line else ""
-        lines.append(f"  {'✗' if flaw.gate else '·'} {flaw.message}{where if where not in flaw.message else ''} {flaw.advice}")
-    return SpecError("\n".join(lines), hint="correct it and try `nightmill spec check` again; no run was started, no token spent")
+        where = f"line {flaw.line}: " if flaw.line else ""
+        lines.append(f"  {'✗' if flaw.gate else '·'} {where}{flaw.message}. {flaw.advice}")
+    return SpecError(
+        "\n".join(lines), hint="correct it and try `nightmill spec check` again; no run was started, no token spent"
+    )
 
 
 def _base(ask: Ask, settings: Settings, project: Project) -> tuple[str, str]:
@@ -128,7 +133,9 @@ def _base(ask: Ask, settings: Settings, project: Project) -> tuple[str, str]:
         )
     branch = ask.base or checkout.branch
     if not branch:
-        raise RepoError("the checkout is on no branch (detached head)", hint="switch to a branch, or name one with --base")
-    hub = Hub(settings.home / "projects" / project.id / "hub.git")
-    hub.create(branch=branch)
+        raise RepoError(
+            "the checkout is on no branch (detached head)", hint="switch to a branch, or name one with --base"
+        )
+    hub = hub_of(settings, project.id)
+    hub.create(branch=branch, format=checkout.format)
     return branch, hub.advance(branch, hub.take(project.root, branch))

@@ -7,6 +7,7 @@ inside a step, and what a step gives is plain data.
 from __future__ import annotations
 
 import asyncio
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,8 @@ from pydantic import TypeAdapter
 
 from nightmill import agent, event
 from nightmill.agent import AgentState
-from nightmill.change.land import Landing, land
+from nightmill.change import Landed, Landing, land
+from nightmill.crew import identity
 from nightmill.errors import NightmillError, RepoError
 from nightmill.estate import environment
 from nightmill.estate.environment import BUNDLE, Base, parcel
@@ -27,6 +29,7 @@ from nightmill.line.stop import Stopped
 from nightmill.line.work import Work, read_record
 from nightmill.line.workplace import Workplace
 from nightmill.prompt import render
+from nightmill.repo import suspicious
 from nightmill.review import Verdict
 from nightmill.tool import standard
 
@@ -182,8 +185,10 @@ class TaskRun:
             commit = await self.control.unless_cancelled(self._export())
         except RepoError as error:
             tree = await asyncio.to_thread(self.hub.tree, self.assignment.base_commit)
-            verdict = Verdict(tree=tree, base_tree=tree, passed=False, results=(), reasons=(f"{error.message} ({error.hint})",))
-            return {"verdict": self.machines.blobs.put(verdicts.dump_json(verdict)), "commit": ""}
+            verdict = Verdict(
+                tree=tree, base_tree=tree, passed=False, results=(), reasons=(f"{error.message} ({error.hint})",)
+            )
+            return self._judged(verdict, "")
         verdict = await self.control.unless_cancelled(
             proving.verdict(
                 commit,
@@ -192,7 +197,11 @@ class TaskRun:
                 claims=ending.evidence if ending else (),
             )
         )
-        return {"verdict": self.machines.blobs.put(verdicts.dump_json(verdict)), "commit": commit}
+        return self._judged(verdict, commit)
+
+    def _judged(self, verdict: Verdict, commit: str) -> dict[str, Any]:
+        proof = self.machines.blobs.put(verdicts.dump_json(verdict))
+        return {"verdict": proof, "commit": commit, "when": int(self.machines.now())}
 
     async def _export(self) -> str:
         """The work as it is at the newest snapshot, as a commit in the hub."""
@@ -227,9 +236,40 @@ class TaskRun:
     async def _landed(self, judged: dict[str, Any]) -> dict[str, Any]:
         """The signed commit, its branch and the pull request: all by key, so that doing it again changes nothing."""
         self._tell(event.PhaseStarted(run=self.run, phase="change"))
-        work = self._live()
-        landing = Landing.of(self, judged, work)
-        return await asyncio.to_thread(land, landing)
+        landed = await asyncio.to_thread(self._land_now, judged)
+        return asdict(landed)
+
+    def _land_now(self, judged: dict[str, Any]) -> Landed:
+        assignment, state, settings = self.assignment, self._live().state, self.machines.settings
+        author = identity(self._live().brief.role, home=settings.home, domain=settings.identity_domain)
+        verdict = verdicts.validate_json(self.machines.blobs.get(judged["verdict"]))
+        if assignment.task is None or state.ending is None:
+            raise AssertionError("what lands is a task that the agent finished")
+        landing = Landing(
+            run=self.run,
+            project=assignment.project.id,
+            task=assignment.task,
+            spec=assignment.spec.title,
+            digest=assignment.spec.digest,
+            base=assignment.base_commit,
+            target=assignment.target,
+            incoming=judged["commit"],
+            verdict=verdict,
+            proof=judged["verdict"],
+            summary=state.ending.text,
+            when=judged["when"],
+            model=assignment.model,
+            turns=state.turn,
+            tokens=state.usage.input + state.usage.output,
+            cost=state.cost if state.priced else None,
+            findings=tuple(suspicious(self.hub, assignment.base_commit, judged["commit"])),
+            co_author=assignment.project.co_author,
+        )
+        forge = self.machines.forge
+        forge.prove(
+            project=landing.project, tree=verdict.tree, passed=True, verdict=landing.proof, at=float(landing.when)
+        )
+        return land(landing, hub=self.hub, forge=forge, author=author)
 
     async def _stop(self, stopped: Stopped) -> dict[str, Any]:
         """Keep the work on a branch before anything is torn down, then end."""
@@ -240,9 +280,7 @@ class TaskRun:
             if branch:
                 self._tell(event.WorkPreserved(run=self.run, branch=branch, commit=kept["commit"]))
         self._tell(
-            event.RunStopped(
-                run=self.run, why=stopped.why, reason=stopped.reason, hint=stopped.hint, branch=branch
-            )
+            event.RunStopped(run=self.run, why=stopped.why, reason=stopped.reason, hint=stopped.hint, branch=branch)
         )
         await self.machines.ledger.flush()
         return {"why": stopped.why, "reason": stopped.reason, "branch": branch}
@@ -251,7 +289,8 @@ class TaskRun:
         branch = f"nightmill/wip/{self.run}"
         try:
             commit = await self._export()
-            await asyncio.to_thread(_point, self.hub, branch, commit)
+            old = await asyncio.to_thread(self.hub.resolve, f"refs/heads/{branch}")
+            await asyncio.to_thread(self.hub.branch, branch, commit, expected_old=old or "")
         except NightmillError:
             return {"branch": "", "commit": ""}
         return {"branch": branch, "commit": commit}

@@ -18,7 +18,8 @@ from nightmill import agent, event
 from nightmill.agent import AgentState, TurnRecord
 from nightmill.errors import LimitReached, ModelRefused, ModelUnavailable, SandboxError
 from nightmill.line.control import Cancelled
-from nightmill.model.price import price
+from nightmill.model import Usage
+from nightmill.model.price import cost
 from nightmill.policy import Spent, reserve
 from nightmill.tool import ToolContext
 
@@ -168,13 +169,18 @@ class Work:
             money=state.cost,
             seconds=state.seconds,
         )
-        name = self.assignment.model
+        provider = self.assignment.model.partition(":")[0].removesuffix("-responses")
+
+        def price(given: int, made: int) -> float | None:
+            usage = Usage(input=given, output=made)
+            return cost(usage, model=self.brief.model, provider=provider, base_url=self.assignment.base_url)
+
         return reserve(
             self.assignment.budget,
             spent,
             input_tokens=agent.size(self.brief, state, self.tools),
             max_tokens=self.assignment.max_tokens,
-            price=lambda given, made: price(name, input_tokens=given, output_tokens=made),
+            price=price,
         )
 
 

@@ -70,7 +70,9 @@ class Worker:
         control.want(row.wanted, row.wanted_by)
         try:
             assignment = read(self.machines.blobs.get(row.assignment))
-            live = kind(run=run, assignment=assignment, machines=self.machines, steps=self._engine_now(), control=control)
+            live = kind(
+                run=run, assignment=assignment, machines=self.machines, steps=self._engine_now(), control=control
+            )
             return await live.go()
         except Exception as error:
             log.exception("run %s failed", run)
@@ -94,7 +96,9 @@ class Worker:
                 continue
             if row.wanted == "cancel":
                 self.machines.ledger.emit(
-                    event.RunStopped(run=row.id, why="cancelled", reason=f"cancelled by {row.wanted_by} before it began")
+                    event.RunStopped(
+                        run=row.id, why="cancelled", reason=f"cancelled by {row.wanted_by} before it began"
+                    )
                 )
             elif row.wanted == "run":
                 await engine.start(row.id, row.kind, row.id)

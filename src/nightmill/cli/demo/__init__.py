@@ -1,0 +1,105 @@
+"""The demo: a real package with a real defect, a spec that describes it, and a pull request at the end."""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from nightmill.cli.door import Door
+
+__all__ = ["register"]
+
+HERE = Path(__file__).parent
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command()(demo)
+
+
+def demo(
+    folder: Annotated[Path, typer.Option(help="Where everything of the demo is kept.")] = Path(".demo"),
+    live: Annotated[bool, typer.Option("--live", help="Ask a real provider instead of the recording.")] = False,
+    model: Annotated[str | None, typer.Option(help="With --live: `provider:name`.")] = None,
+    base_url: Annotated[str | None, typer.Option("--base-url", help="With --live: another endpoint.")] = None,
+) -> None:
+    """Fix a real defect of a real package, from a spec to a pull request, with recorded or live replies of a model."""
+    from nightmill.cli.demo import package, playback
+    from nightmill.cli.door import open_door
+    from nightmill.cli.screen import say
+    from nightmill.errors import SettingsError
+
+    if not live:
+        recording = playback.load()
+        with playback.Playback(recording) as server:
+            say(
+                f"The model's replies are a recording of {recording.model}, made on {recording.date}; all else happens now."
+            )
+            say(
+                "With a key in the environment, `nightmill demo --live --model provider:name` asks a provider instead.\n"
+            )
+            door = open_door(home=folder / "home", model=f"anthropic:{recording.model}", base_url=server.url)
+            raise typer.Exit(_run(door, package.checkout(folder), folder))
+    door = open_door(home=folder / "home", model=model, base_url=base_url)
+    if not door.settings.model:
+        raise SettingsError("no model is named", hint="nightmill demo --live --model anthropic:NAME")
+    raise typer.Exit(_run(door, package.checkout(folder), folder))
+
+
+def _run(door: Door, root: Path, folder: Path) -> int:
+    """Take the repository in, show a refusal, then run the spec and leave the page."""
+    from nightmill.cli import page, serve, work
+    from nightmill.cli.door import person
+    from nightmill.cli.project import initialise, print_baseline
+    from nightmill.cli.screen import say
+
+    print_baseline(initialise(door, root))
+    say(
+        "\nFirst a spec that is too vague. It is refused before anything is created or any token spent:\n", style="bold"
+    )
+    _submit_vague(door, root)
+    say("\nNow one that says what a user sees and what must hold:\n", style="bold")
+    sys.stdout.write(
+        "".join(f"    {line}\n" for line in (HERE / "spec.md").read_text(encoding="utf-8").splitlines()[:14])
+    )
+    say("    …\n")
+    asked = _submit(door, root, HERE / "spec.md")
+    serve.ensure(door)
+    code = work.follow(door, asked)
+    report = folder / "report.html"
+    page.write(door, door.runs.get(asked.id), report)
+    say(f"\nthe whole run as one page: {report}    asked by {person()}")
+    say(f"go on by hand: export NIGHTMILL_HOME={door.settings.home}; cd {root}; nightmill prs")
+    return code
+
+
+def _submit_vague(door: Door, root: Path) -> None:
+    from nightmill.cli.screen import fail, say
+    from nightmill.errors import SpecError
+
+    try:
+        _submit(door, root, HERE / "vague.md")
+    except SpecError as error:
+        fail(error)
+    else:
+        say("the vague spec was accepted, which it should not be")
+
+
+def _submit(door: Door, root: Path, spec: Path):  # type: ignore[no-untyped-def]  # noqa: ANN202 - Run, imported when needed
+    from nightmill.cli.door import person
+    from nightmill.line import submit
+
+    ask = submit.Ask(spec=spec, root=root, base="", by=person(), now=time.time)
+    return submit.submit(
+        ask,
+        settings=door.settings,
+        database=door.database,
+        blobs=door.blobs,
+        runs=door.runs,
+        project=door.project(root),
+    )

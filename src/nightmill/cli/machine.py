@@ -1,0 +1,55 @@
+"""The machine and the settings: doctor, settings."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import fields
+from typing import Annotated
+
+import typer
+
+__all__ = ["register"]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command()(settings)
+    app.command()(doctor)
+
+
+def settings(json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
+    """Print every setting with its value in force."""
+    from nightmill.cli.door import open_door
+    from nightmill.cli.screen import print_json, table
+    from nightmill.settings import Settings
+
+    door = open_door()
+    values = {field.name: getattr(door.settings, field.name) for field in fields(Settings)}
+    if json:
+        print_json(values)
+        return
+    docs = {field.name: field.metadata["doc"] for field in fields(Settings)}
+    table(("setting", "value", "what it is"), [(name, str(value), docs[name]) for name, value in values.items()])
+
+
+def doctor(json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
+    """Look whether this machine can do the work; exit status 1 if something must be changed first."""
+    import asyncio
+
+    from nightmill.cli.door import open_door
+    from nightmill.cli.screen import print_json
+    from nightmill.sandbox import doctor as probes
+
+    door = open_door()
+    door.settings.home.mkdir(parents=True, exist_ok=True, mode=0o700)
+    found = probes.probe(door.settings.home)
+    if all(each.ok for each in found):
+        found.append(asyncio.run(probes.self_test(door.settings.home)))
+    if json:
+        print_json([{"name": each.name, "ok": each.ok, "detail": each.detail, "fix": each.fix} for each in found])
+    else:
+        for each in found:
+            sys.stdout.write(f"{'✓' if each.ok else '✗'} {each.name}: {each.detail}\n")
+            if not each.ok and each.fix:
+                sys.stdout.write("".join(f"    {line}\n" for line in f"fix: {each.fix}".splitlines()))
+    raise typer.Exit(0 if all(each.ok for each in found) else 1)

@@ -1,0 +1,90 @@
+"""A run on the screen, and as one HTML page: both from its ledger."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from nightmill.cli.door import Door
+    from nightmill.report.nouns import Told
+    from nightmill.store.runs import Run
+
+__all__ = ["show", "write"]
+
+
+def show(door: Door, run: Run) -> None:
+    """Print where *run* is: state, what it took, checks, evidence, what to do next."""
+    from nightmill.cli.screen import safe
+    from nightmill.report.summary import summary
+    from nightmill.report.words import duration, money, tokens
+
+    seen = summary(told(door, run), now=time.time())
+    lines = [f"{seen.face.word}: {seen.title}", f"{run.id} · {run.kind} · {run.project} · {seen.model}", ""]
+    lines.append(seen.headline)
+    cached = f", {100 * seen.cached:.0f} % of the input cached" if seen.cached else ""
+    cost = money(seen.cost) + ("" if seen.priced else " and more of unknown price")
+    lines.append(f"{seen.turns} turns · {tokens(seen.tokens)} tokens{cached} · {cost} · {duration(seen.total_seconds)}")
+    lines += [f"✗ {reason}" for reason in seen.reasons if not run.state == "done"]
+    lines += [f"{'✓' if check.passed else '✗'} check {check.check} on {check.tree[:10]}" for check in seen.checks]
+    if seen.verdict is not None:
+        marks = {"shown": "✓", "claimed": "?", "not shown": "✗"}
+        lines += [
+            f"{marks[each.state]} {each.criterion}: {each.text}  [{', '.join(each.by) or each.state}]"
+            for each in seen.verdict.evidence
+        ]
+    for child in reversed(door.runs.list(parent=run.id)):
+        number = f" · pull request {child.pull_request}" if child.pull_request else ""
+        lines.append(f"{child.id}  {child.state}{number}  {child.title}")
+    if seen.hint:
+        lines.append(f"hint: {seen.hint}")
+    sys.stdout.write("\n".join(safe(line) for line in lines) + "\n")
+
+
+def write(door: Door, run: Run, file: Path) -> None:
+    """Write the page of *run* to *file*, whole or not at all.
+
+    Raises:
+        SettingsError: If it cannot be written.
+    """
+    from nightmill.errors import SettingsError
+    from nightmill.report.nouns import Child
+    from nightmill.report.page import page
+
+    children = [
+        Child(run=child.id, events=told(door, child), **_change(door, child))
+        for child in reversed(door.runs.list(parent=run.id))
+    ]
+    text = page(told(door, run), blob=door.blobs.get, children=children, now=time.time(), **_change(door, run))
+    unfinished = file.with_name(f".{file.name}.tmp")
+    try:
+        unfinished.write_text(text, encoding="utf-8", errors="backslashreplace")
+        unfinished.replace(file)
+    except OSError as error:
+        unfinished.unlink(missing_ok=True)
+        raise SettingsError(f"{str(file)!r} cannot be written: {error.strerror}", hint="name another file") from error
+
+
+def told(door: Door, run: Run) -> list[Told]:
+    """The events of *run* as the report reads them."""
+    from nightmill.event import from_plain
+    from nightmill.report.nouns import Told
+
+    return [
+        Told(entry.seq, entry.at, from_plain(name=entry.name, run=entry.run, body=json.loads(entry.body)), entry.hash)
+        for entry in door.ledger.read(run=run.id)
+    ]
+
+
+def _change(door: Door, run: Run) -> dict[str, str]:
+    """The diff and the text of the run's pull request, if it has one."""
+    from nightmill.cli.pulls import forge, hub
+
+    if not run.pull_request or run.kind != "task":
+        return {}
+    request = forge(door).get(project=run.project, number=run.pull_request)
+    return {"diff": hub(door, run.project).diff(request.base, request.head).text, "body": request.body}

@@ -1,0 +1,159 @@
+"""Taking a repository in, and checking specs: init, spec check."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from nightmill.cli.door import Door
+    from nightmill.estate.init import Initialised
+    from nightmill.spec import Assessment, Spec
+
+__all__ = ["initialise", "print_baseline", "register"]
+
+spec_app = typer.Typer(help="Look at specs.", no_args_is_help=True)
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command()(init)
+    spec_app.command("check")(spec_check)
+    app.add_typer(spec_app, name="spec")
+
+
+def init(
+    project: Annotated[Path, typer.Argument(help="A folder in the repository.")] = Path(),
+    again: Annotated[bool, typer.Option("--again", help="Write nightmill.yaml anew, even if there is one.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Find out how a repository is installed and tested, build its environment, measure its tests."""
+    from nightmill.cli.door import open_door
+    from nightmill.cli.screen import print_json, say
+
+    door = open_door()
+    made = initialise(door, project, again=again)
+    if json:
+        names = sorted(made.baseline.passing)
+        checks = {
+            name: {
+                "passing": len([test for test in made.baseline.passing[name] if test]),
+                "failing": list(made.baseline.failing[name]),
+                "flaky": list(made.baseline.flaky[name]),
+            }
+            for name in names
+        }
+        print_json({"project": made.project.id, "root": str(made.project.root), "tree": made.tree, "checks": checks})
+        return
+    print_baseline(made)
+    say("next: write a spec and try it with `nightmill spec check SPEC.md`, then `nightmill run SPEC.md`")
+
+
+def initialise(door: Door, root: Path, *, again: bool = False) -> Initialised:
+    """Take the repository around *root* in, telling the person what is found."""
+    import asyncio
+    import os
+    import time
+
+    from nightmill.cli.screen import say
+    from nightmill.errors import RepoError
+    from nightmill.estate import baseline as baselines
+    from nightmill.estate.environment import Site
+    from nightmill.estate.file import identify
+    from nightmill.estate.init import initialise as take_in
+    from nightmill.line.prove import baselines_as_json
+    from nightmill.line.submit import hub_of
+    from nightmill.repo import inspect
+    from nightmill.sandbox.bubblewrap import BubblewrapSandboxes
+    from nightmill.sandbox.layers import freeze
+    from nightmill.store import projects
+
+    checkout = inspect(root)
+    if not checkout.branch:
+        raise RepoError("the checkout is on no branch (detached head)", hint="switch to a branch first")
+    for path in checkout.submodules:
+        say(f"note: the submodule {path!r} stays empty in the sandbox: work does not go into submodules yet")
+    identity = identify(checkout.root)
+    hub = hub_of(door.settings, identity)
+    hub.create(branch=checkout.branch, format=checkout.format)
+    commit = hub.advance(checkout.branch, hub.take(checkout.root, checkout.branch))
+    site = Site(home=door.settings.home, sandboxes=BubblewrapSandboxes(), freeze=freeze, variables=dict(os.environ))
+    made = asyncio.run(
+        take_in(checkout.root, hub=hub, commit=commit, site=site, progress=lambda text: say(f"· {text}"), replace=again)
+    )
+    now = time.time()
+    projects.keep(door.database, projects.Known(id=identity, root=checkout.root, hub=hub.path, added=now))
+    checks = baselines.definition(made.project.checks, made.base.hash)
+    body = baselines_as_json.dump_json(made.baseline).decode()
+    projects.keep_baseline(door.database, project=identity, tree=made.tree, checks=checks, body=body, at=now)
+    return made
+
+
+def spec_check(
+    spec: Annotated[Path, typer.Argument(help="A spec: a Markdown file, or a spec-kit, OpenSpec or Kiro folder.")],
+    json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Score a spec and say what is missing or ambiguous; exit status 0 accepted, 2 refused."""
+    from nightmill import spec as specs
+    from nightmill.cli.door import open_door
+    from nightmill.cli.screen import print_json
+    from nightmill.line.prove import plain
+
+    door = open_door()
+    found = specs.read(spec)
+    assessment = specs.assess(found, threshold=door.settings.spec_threshold)
+    if json:
+        print_json({"accepted": assessment.accepted, **plain(assessment), "spec": plain(found) | {"text": None}})
+    else:
+        _print_assessment(found, assessment)
+    raise typer.Exit(0 if assessment.accepted else 2)
+
+
+def _print_assessment(spec: Spec, assessment: Assessment) -> None:
+    from rich.text import Text
+
+    from nightmill.cli.screen import out, safe
+
+    console = out()
+    word, style = ("accepted", "green") if assessment.accepted else ("refused", "red")
+    mark = "✓" if assessment.accepted else "✗"
+    console.print(
+        Text(
+            f"{mark} {word}: {safe(spec.title)} ({assessment.score} of 100, accepted from {assessment.threshold})",
+            style=style,
+        )
+    )
+    counted = f"{len(spec.requirements)} requirements, {len(spec.criteria)} criteria, {len(spec.guardrails)} guardrails"
+    console.print(Text(f"  {counted} · {spec.format}"))
+    width = max(len(name) for name in assessment.parts) if assessment.parts else 0
+    for name, (earned, possible) in assessment.parts.items():
+        bar = "█" * round(10 * earned / possible) if possible else ""
+        console.print(Text(f"  {name:<{width}}  {bar:<10} {earned} of {possible}"))
+    for flaw in sorted(assessment.flaws, key=lambda flaw: (not flaw.gate, flaw.line)):
+        where = f"line {flaw.line}: " if flaw.line else ""
+        console.print(
+            Text(
+                f"{'✗' if flaw.gate else '·'} {where}{safe(flaw.message)}. {safe(flaw.advice)}",
+                style="red" if flaw.gate else "yellow",
+            )
+        )
+
+
+def print_baseline(made: Initialised) -> None:
+    """Print how the checks end before any change."""
+    project, baseline = made.project, made.baseline
+    lines = [f"{project.id} · {project.language} · environment {made.base.hash[:12]}"]
+    for name in sorted(baseline.passing):
+        tests = len([test for test in baseline.passing[name] if test])
+        bad, flaky = baseline.failing[name], baseline.flaky[name]
+        lines.append(
+            f"{'✓' if not bad else '!'} check {name}: {tests} pass, {len(bad)} fail already, {len(flaky)} flaky"
+        )
+        lines += [f"    fails already: {each or 'the check as a whole'}" for each in bad[:10]]
+        lines += [f"    flaky: {each or 'the check as a whole'}" for each in flaky[:10]]
+    if not baseline.passing:
+        lines.append("! no check is defined: without one nothing can be proven. Add one to nightmill.yaml")
+    sys.stdout.write("\n".join(lines) + "\n")

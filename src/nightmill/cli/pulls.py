@@ -1,0 +1,171 @@
+"""Pull requests on the local forge: prs, pr show, pr merge."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from nightmill.cli.door import Door
+    from nightmill.forge import PullRequest
+    from nightmill.forge.local import LocalForge
+    from nightmill.store.runs import Run
+
+__all__ = ["announce", "register"]
+
+pr_app = typer.Typer(help="One pull request.", no_args_is_help=True)
+
+Number = Annotated[int, typer.Argument(metavar="N", help="Number of the pull request.")]
+Where = Annotated[Path, typer.Option("--project", help="A folder in the repository.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command()(prs)
+    pr_app.command("show")(show)
+    pr_app.command("merge")(merge)
+    app.add_typer(pr_app, name="pr")
+
+
+def prs(
+    every: Annotated[bool, typer.Option("--all", help="Of all projects.")] = False,
+    project: Where = Path(),
+    json: Json = False,
+) -> None:
+    """List pull requests, newest first."""
+    from nightmill.cli.door import open_door
+    from nightmill.cli.screen import print_json, say, table, when
+
+    door = open_door()
+    found = forge(door).all(project="" if every else door.project(project).id)
+    if json:
+        print_json([asdict(each) for each in found])
+    elif not found:
+        say("no pull requests yet. Get one with: nightmill run SPEC.md")
+    else:
+        rows = [
+            (
+                f"#{each.number}",
+                each.state,
+                "proven" if each.passed else "not proven",
+                when(each.opened),
+                each.target,
+                each.run,
+                each.title,
+            )
+            for each in found
+        ]
+        table(("pr", "state", "verdict", "opened", "into", "run", "title"), rows)
+
+
+def show(
+    number: Number,
+    project: Where = Path(),
+    diff: Annotated[bool, typer.Option("--diff/--no-diff", help="Show the diff too.")] = True,
+    json: Json = False,
+) -> None:
+    """Show a pull request: what it changes, the evidence, the diff."""
+    from nightmill.cli.door import open_door
+    from nightmill.cli.screen import print_json
+
+    door = open_door()
+    request = forge(door).get(project=door.project(project).id, number=number)
+    text = hub(door, request.project).diff(request.base, request.head).text if diff else ""
+    if json:
+        print_json({**asdict(request), "diff": text})
+        return
+    _print_request(request, text)
+
+
+def merge(number: Number, project: Where = Path()) -> None:
+    """Merge a pull request, if its verdict holds for the tree that the merge gives; prove that tree first if it is new."""
+    from nightmill.cli.door import open_door, person
+    from nightmill.cli.merge import prove_merged
+    from nightmill.cli.screen import say
+
+    door = open_door()
+    name = door.project(project).id
+    local = forge(door)
+    request = local.get(project=name, number=number)
+    prove_merged(door, local, request)
+    merged = local.merge(project=name, number=number, by=person())
+    from nightmill.event import PullRequestMerged
+
+    told = PullRequestMerged(run=merged.run, number=merged.number, commit=merged.merge_commit, by=person())
+    door.ledger.append([told])
+    say(f"merged #{number} into {merged.target}: {merged.merge_commit[:12]}", style="green")
+    say(f"bring it into your checkout: git pull {hub(door, name).path} {merged.target}")
+
+
+def announce(door: Door, run: Run) -> None:
+    """Say how *run* ended and what to do next."""
+    from nightmill.cli.screen import say
+
+    if run.state == "done":
+        local = forge(door)
+        numbers = (
+            sorted({child.pull_request for child in door.runs.list(parent=run.id)} | {run.pull_request})
+            if run.kind == "spec"
+            else [run.pull_request]
+        )
+        for number in filter(None, numbers):
+            request = local.get(project=run.project, number=number)
+            _print_head(door, request)
+        say("look at it: nightmill pr show N   merge it: nightmill pr merge N")
+        say(f"how it came about: nightmill show {run.id} --html report.html")
+    elif run.state == "parked":
+        say(f"{run.id} waits: {run.reason}", style="yellow")
+        say(f"go on with: nightmill resume {run.id}")
+    elif run.state == "stopped":
+        say(f"{run.id} stopped ({run.why}): {run.reason}", style="red")
+        say(f"see what happened: nightmill show {run.id}")
+
+
+def forge(door: Door) -> LocalForge:
+    """The local forge."""
+    import time
+
+    from nightmill.forge.local import LocalForge
+
+    return LocalForge(door.database, lambda project: hub(door, project), clock=time.time)
+
+
+def hub(door: Door, project: str):  # type: ignore[no-untyped-def]  # noqa: ANN201 - Hub, imported when needed
+    """The repository of *project* on the local forge."""
+    from nightmill.repo import Hub
+
+    return Hub(door.settings.home / "projects" / project / "hub.git")
+
+
+def _print_head(door: Door, request: PullRequest) -> None:
+    changes = hub(door, request.project).changes(request.base, request.head)
+    added, removed = sum(each.added or 0 for each in changes), sum(each.removed or 0 for each in changes)
+    verdict = f"proven on tree {request.tree[:10]}" if request.passed else "not proven"
+    sys.stdout.write(f"#{request.number} {request.title}\n")
+    sys.stdout.write(
+        f"    {request.branch} → {request.target} · {len(changes)} files, +{added} −{removed} · {verdict}\n"
+    )
+
+
+def _print_request(request: PullRequest, diff: str) -> None:
+    from nightmill.cli.screen import out, safe
+
+    console = out()
+    console.print(f"#{request.number} {safe(request.title)}  [{request.state}]", style="bold", markup=False)
+    console.print(
+        f"{request.branch} → {request.target} · by {safe(request.author)} · run {request.run}\n", markup=False
+    )
+    if console.is_terminal:
+        from rich.markdown import Markdown
+        from rich.syntax import Syntax
+
+        console.print(Markdown(safe(request.body)))
+        if diff:
+            console.print(Syntax(safe(diff), "diff", theme="ansi_dark", background_color="default", word_wrap=True))
+        return
+    sys.stdout.write(safe(request.body) + "\n" + (f"\n{safe(diff)}" if diff else ""))
