@@ -115,6 +115,23 @@ def test_failed_installation_says_what_to_change_and_leaves_nothing(
     assert [name for name in left if not name.endswith(".lock")] == []
 
 
+def test_operators_secrets_and_other_hosts_are_out_of_reach_of_an_installation(
+    root: Path, commit: Write, hub: Hub, site: Site
+) -> None:
+    made = commit({"a": "1"})
+    hub.take(root, "HEAD")
+    guarded = replace(site, variables={**site.variables, "TOKEN": "canary-7"})
+    reach = "/usr/bin/python3 -c 'import urllib.request as u; u.urlopen(\"http://elsewhere.invalid/\")'"
+    project = described(root, f"env; cat /proc/1/environ; {reach}")
+    project = replace(project, environment=replace(project.environment, hosts=("allowed.invalid",)))
+    with pytest.raises(SettingsError) as caught:
+        asyncio.run(base(project, hub=hub, commit=made, site=guarded, progress=quiet))
+    assert "GREETING=hello" in caught.value.message
+    assert "canary-7" not in caught.value.message
+    assert "403" in caught.value.message
+    assert "add it under `hosts`" in caught.value.hint
+
+
 def test_two_who_want_one_base_build_it_once(root: Path, commit: Write, hub: Hub, site: Site) -> None:
     made = commit({"a": "1"})
     hub.take(root, "HEAD")

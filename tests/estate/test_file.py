@@ -63,6 +63,7 @@ def test_every_key_is_read(tmp_path: Path) -> None:
         ("limits: {memory: lots}", "nightmill.yaml:1: limits.memory must be a size"),
         ("limits: {processes: 0}", "nightmill.yaml:1: limits.processes must be a whole number above 0"),
         ("env: {A: yes}", "reads as true or false"),
+        ("env: {'A B': c}", "'A B' is no name of a variable"),
         ("install:\n- [a]", "nightmill.yaml:2: install[0] must be a text"),
         ("- a\n- b", "nightmill.yaml:1: the file must be a mapping"),
         ("a: &x [1]\nb: *x", "anchors and aliases are not allowed"),

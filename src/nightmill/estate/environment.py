@@ -21,7 +21,7 @@ from pathlib import Path
 
 import uv
 
-from nightmill.errors import RepoError
+from nightmill.errors import RepoError, SandboxError
 from nightmill.estate import install
 from nightmill.estate.nouns import Project
 from nightmill.estate.registry import Reach, resolve
@@ -74,6 +74,7 @@ async def base(project: Project, *, hub: Hub, commit: str, site: Site, progress:
 
     Raises:
         SettingsError: If an install line fails; the message holds the end of its output.
+        SandboxError: If the sandbox or the disk fails.
     """
     key = await asyncio.to_thread(digest, project, hub=hub, commit=commit)
     folder = site.home / "projects" / project.id / "bases"
@@ -89,6 +90,9 @@ async def base(project: Project, *, hub: Hub, commit: str, site: Site, progress:
         try:
             await _build(project, hub=hub, commit=commit, site=site, work=work, progress=progress)
             (work / "done").rename(folder / key)
+        except OSError as error:
+            why = f"the environment of {project.id!r} cannot be kept: {error.strerror or error}"
+            raise SandboxError(why, hint="is there space on the disk of nightmill's home?") from error
         finally:
             await asyncio.to_thread(remove, work)
     return Base(layers=(folder / key / "layer",), hash=key, commit=commit)

@@ -189,7 +189,13 @@ def _items(node: yaml.Node, where: str) -> list[yaml.Node]:
 def _map(node: yaml.Node, where: str) -> dict[str, str]:
     if not isinstance(node, yaml.MappingNode):
         _fail(node, f"{where} must be a mapping of names to texts")
-    return {_text(name, where): _text(value, f"{where}.{name.value}") for name, value in node.value}
+    found: dict[str, str] = {}
+    for name_node, value in node.value:
+        name = _text(name_node, where)
+        if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
+            _fail(name_node, f"{where}: {name!r} is no name of a variable", hint="letters, digits and '_'")
+        found[name] = _text(value, f"{where}.{name}")
+    return found
 
 
 def _text(node: yaml.Node, where: str) -> str:
