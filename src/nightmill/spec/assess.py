@@ -12,7 +12,6 @@ from nightmill.spec.nouns import Assessment, Flaw, Spec
 __all__ = ["assess"]
 
 GOAL_WORDS = 8
-REASONS = ("because", "so that", "currently", "today", "instead", "in order to", "but ", "as a ", "needs", "should")
 MOST_CRITERIA = 25
 MOST_TEXT = 60_000
 SHOWN = 8
@@ -53,19 +52,13 @@ Part = tuple[int, int, list[Flaw]]
 def _goal(spec: Spec) -> Part:
     if not spec.goal:
         return 0, 10, []
-    earned = 5
-    flaws: list[Flaw] = []
     if len(spec.goal.split()) >= GOAL_WORDS:
-        earned += 3
-    else:
-        flaws.append(
-            Flaw(rule="goal-short", message="the goal is very short", advice="Say what is wrong today, for whom.")
-        )
-    if any(reason in spec.goal.lower() for reason in REASONS) or len(spec.goal.split()) >= GOAL_WORDS * 3:
-        earned += 2
-    else:
-        flaws.append(Flaw(rule="goal-reason", message="the goal gives no reason", advice="Say why it is wanted."))
-    return earned, 10, flaws
+        return 10, 10, []
+    return (
+        5,
+        10,
+        [Flaw(rule="goal-short", message="the goal is short", advice="Say what is wrong today, and for whom.")],
+    )
 
 
 def _requirements(spec: Spec) -> Part:

@@ -15,6 +15,7 @@ STEP = re.compile(r"[*_]{0,2}(given|when|then|and|but)\b", re.IGNORECASE)
 GIVEN = re.compile(r"[*_]{0,2}given\b", re.IGNORECASE)
 SCENARIO = re.compile(r"[ \t]{0,20}(?:scenario|example)(?: outline)?:[ \t]*(.*)", re.IGNORECASE)
 OPENS = re.compile(r"[*_]{0,2}(?:given|when)\b", re.IGNORECASE)
+THEN = re.compile(r"\bthen\b", re.IGNORECASE)
 OUTCOME = re.compile(r"\b(?:then|shall|must)\b", re.IGNORECASE)
 
 
@@ -38,6 +39,8 @@ class _Draft:
     depth: int = 0
     number: str = ""
     children: list[_Draft] = field(default_factory=list)
+    closed: bool = False
+    """Whether a scenario has its outcome, so that the next condition begins another."""
 
     @property
     def group(self) -> bool:
@@ -81,6 +84,7 @@ def _drafts(blocks: Sequence[Block]) -> list[_Draft]:
             above = []
         elif block.kind == "item":
             draft = _Draft(parts=[block.text], line=block.line, kind="item", depth=block.depth, number=block.number)
+            draft.closed = THEN.search(block.text) is not None
             while above and above[-1].depth >= draft.depth:
                 above.pop()
             _place(top, above, draft)
@@ -95,14 +99,20 @@ def _place(top: list[_Draft], above: list[_Draft], draft: _Draft) -> None:
     siblings = above[-1].children if above else top
     before = siblings[-1] if siblings else None
     step = STEP.match(draft.parts[0])
-    if before and before.kind == "item" and step and step[1].lower() != "given" and STEP.match(before.parts[0]):
-        closed = re.search(r"\bthen\b", " ".join(before.parts), re.IGNORECASE)
-        if not (closed and step[1].lower() == "when"):
-            before.parts += draft.parts
-            above.append(before)
-            return
-    siblings.append(draft)
-    above.append(draft)
+    if before and step and _goes_on(before, step[1].lower()):
+        before.parts += draft.parts
+        before.closed = before.closed or draft.closed
+        above.append(before)
+    else:
+        siblings.append(draft)
+        above.append(draft)
+
+
+def _goes_on(before: _Draft, step: str) -> bool:
+    """Whether *step* belongs to the scenario of the item before it: a new Given, or a When past the outcome, does not."""
+    if before.kind != "item" or not STEP.match(before.parts[0]):
+        return False
+    return step != "given" and not (before.closed and step == "when")
 
 
 def _take_code(top: list[_Draft], block: Block) -> None:

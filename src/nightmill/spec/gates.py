@@ -18,7 +18,7 @@ NEGATION = re.compile(r"\b(?:not|no|never|cannot|can't|don't|doesn't|won't|witho
 FEWEST_WORDS = 3
 BEHAVIOUR_WORDS = 6
 SAME = 3
-"""Significant words from which two statements that share all of them are about the same."""
+"""Words from which two statements that share all of them are about the same."""
 GATE_TASKS = 500
 
 
@@ -137,9 +137,8 @@ def _contradictions(spec: Spec) -> Iterator[Flaw]:
 def _claim(text: str) -> tuple[frozenset[str], bool]:
     """What *text* is about, and whether it says no. Values count: "`1`" and "`2`" are different statements."""
     values = frozenset(re.findall(r"\d+|`[^`\n]+`|\"[^\"\n]+\"", text))
-    denials = NEGATION.findall(text)
-    about = words.significant(text) - {word.lower() for word in denials} - {"without", "never"}
-    return (about | values) if len(about) >= SAME else frozenset(), len(denials) % 2 == 1
+    about = words.claim(text)
+    return (about | values) if len(about) >= SAME else frozenset(), len(NEGATION.findall(text)) % 2 == 1
 
 
 def _tasks(tasks: Sequence[SpecTask]) -> Iterator[Flaw]:

@@ -75,11 +75,12 @@ def _of_section(blocks: tuple[Block, ...], heading: str) -> list[_Task]:
 def _finish(task: _Task, number: int, name: str) -> SpecTask:
     lines = " ".join(task.block.text.split())
     found = NUMBER.match(lines)
-    rest = lines[found.end() :] if found else lines
+    at = found.end() if found else 0
     labels: list[str] = []
-    while label := LABEL.match(rest):
+    while label := LABEL.match(lines, at):
         labels.append(label[1])
-        rest = rest[label.end() :]
+        at = label.end()
+    rest = lines[at:]
     whole = "\n".join([rest, *(f"- {' '.join(each.split())}" for each in task.details)])
     parallel = "P" in labels or rest.startswith("(P)")
     return SpecTask(

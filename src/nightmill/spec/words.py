@@ -11,6 +11,7 @@ import tomllib
 from importlib.resources import files
 
 __all__ = [
+    "claim",
     "concrete",
     "hedges",
     "ids",
@@ -35,7 +36,8 @@ FREE_ID = r"(?!UTF-|ISO-|RFC-|SHA-|CVE-|PEP-)[A-Z]{2,6}-\d{1,4}"
 ID = re.compile(rf"(?<![\w.-])(?:{KNOWN_ID}|{FREE_ID})(?![\w-])")
 LEADING = re.compile(
     rf"[*_\[`]{{0,4}}({KNOWN_ID}|{FREE_ID})"
-    r"(?:[*_\]`]{1,4}[ \t]*(?:[:.)|\u2013\u2014-](?=[ \t]|$))?|[ \t]*[:.)|\u2013\u2014-](?=[\s*_]|$)[*_]{0,4})[ \t]*"
+    r"(?:[*_\]`]{1,4}[ \t]*(?:[:.)|\u2013\u2014-](?=[ \t]|$))?|[ \t]*[:.)|\u2013\u2014-](?=[\s*_]|$)[*_]{0,4}"
+    r"|[ \t]+(?=\([^()\n]{1,80}\)[ \t]*:))[ \t]*"
 )
 
 CODE_SPAN = re.compile(r"`[^`\n]+`")
@@ -43,6 +45,7 @@ CODE_APART = re.compile(r"(`[^`\n]+`)")
 QUOTED = re.compile(
     r"\"[^\"\n]{1,200}\"|\u201c[^\u201d\n]{1,200}\u201d|\u00ab[^\u00bb\n]{1,200}\u00bb|(?<!\w)'[^'\n]{1,60}'(?!\w)"
 )
+LINK_TARGET = re.compile(r"\]\([^()\s]{1,400}\)")
 NUMBER = re.compile(r"\d")
 
 SLOT = r"your|describe|explain|fill in|e\.g\.,?"
@@ -65,6 +68,10 @@ PLACEHOLDERS = (
     ),
 )
 
+GRAMMAR = frozenset(
+    {"an", "are", "be", "being", "can", "cannot", "do", "does", "doesn", "don", "is", "isn", "it", "its", "may", "must"}
+    | {"never", "no", "not", "shall", "should", "that", "the", "this", "was", "were", "will", "won", "without"}
+)
 WORD = re.compile(r"[A-Za-z0-9_]{2,60}")
 ENDING = re.compile(r"(?:ing|ies|ied|ed|es|s|ly|e|y)$")
 SHORTEST = 3
@@ -109,7 +116,7 @@ def plain(text: str) -> str:
 
 def placeholders(line: str) -> list[str]:
     """What in *line* stands for something that is still to be written; code and quotations are not searched."""
-    spoken = QUOTED.sub("\u201c\u201d", CODE_SPAN.sub("`_`", line))
+    spoken = QUOTED.sub("\u201c\u201d", CODE_SPAN.sub("`_`", LINK_TARGET.sub("](_)", line)))
     return [found[0].strip(" *_-") for pattern in PLACEHOLDERS if (found := pattern.search(spoken))]
 
 
@@ -129,6 +136,12 @@ def significant(text: str) -> frozenset[str]:
     stop = _stop()
     found = (word.lower() for word in WORD.findall(text))
     return frozenset(_stem(word) for word in found if len(word) >= SHORTEST and word not in stop and not word.isdigit())
+
+
+def claim(text: str) -> frozenset[str]:
+    """What *text* says, apart from whether it says yes or no, and from words that change with the grammar only."""
+    found = (word.lower() for word in WORD.findall(text))
+    return frozenset(_stem(word) for word in found if word not in GRAMMAR)
 
 
 def concrete(text: str) -> bool:
