@@ -67,7 +67,14 @@ HOSTILE = [
 texts = st.lists(st.sampled_from(HOSTILE) | st.text(max_size=30), max_size=12).flatmap(
     lambda parts: st.sampled_from(["\n", "\n\n", " ", "\r\n", "|"]).map(lambda glue: glue.join(parts))
 )
-quick = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+# The same examples everywhere, and none kept in the checkout, which may be read-only.
+quick = settings(
+    max_examples=60,
+    deadline=None,
+    database=None,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
 
 
 def git(*args: str, stdin: str = "") -> str:
@@ -115,7 +122,7 @@ def test_no_text_of_an_agent_becomes_a_trailer_or_a_patch(
     assert not re.search("[\x00-\x09\x0b-\x1f\x7f\u202a-\u202e\ud800-\udfff]", text)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(quick, max_examples=200)
 @given(title=texts, run=st.text(max_size=60) | st.sampled_from(["rabc1234", "rabc1234-12", "x.lock", "-", "HEAD"]))
 def test_every_title_and_run_gives_a_branch_that_git_takes(title: str, run: str) -> None:
     name = branch_name(title, run)
