@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from nightmill.durable import process
+from nightmill.store import process
 from nightmill.errors import SettingsError
 from nightmill.event import RunDone, RunQueued, RunStarted
 from nightmill.store import Database, Ledger, Runs, Wish, Workers, projects

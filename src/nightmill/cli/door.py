@@ -22,7 +22,10 @@ if TYPE_CHECKING:
     from nightmill.store.ledger import Ledger
     from nightmill.store.runs import Runs
 
-__all__ = ["Door", "keys", "open_door", "person"]
+__all__ = ["STALE", "Door", "keys", "open_door", "person"]
+
+STALE = 20.0
+"""Seconds without a heartbeat after which a worker of another machine counts as dead."""
 
 KEYS = {"anthropic": "ANTHROPIC_API_KEY", "openai": "OPENAI_API_KEY"}
 
@@ -64,9 +67,14 @@ class Door:
 
     def alive(self) -> bool:
         """Whether any worker of this store is alive."""
-        from nightmill.cli.serve import is_alive
+        from nightmill.store import process
+        from nightmill.store.workers import Workers
 
-        return is_alive(self)
+        here = process.host()
+        return any(
+            each.host != here or process.is_alive(each.pid, each.started)
+            for each in Workers(self.database).alive(stale_seconds=STALE)
+        )
 
     def project(self, root: Path) -> Project:
         """The project whose nightmill.yaml stands in *root* or above it."""

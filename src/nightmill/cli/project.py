@@ -59,6 +59,7 @@ def initialise(door: Door, root: Path, *, again: bool = False) -> Initialised:
     import time
 
     from nightmill.cli.screen import say
+    from nightmill.crew import signers
     from nightmill.errors import RepoError
     from nightmill.estate import baseline as baselines
     from nightmill.estate.environment import Site
@@ -78,7 +79,7 @@ def initialise(door: Door, root: Path, *, again: bool = False) -> Initialised:
         say(f"note: the submodule {path!r} stays empty in the sandbox: work does not go into submodules yet")
     identity = identify(checkout.root)
     hub = hub_of(door.settings, identity)
-    hub.create(branch=checkout.branch, format=checkout.format)
+    hub.create(branch=checkout.branch, format=checkout.format, signers=signers(door.settings.home))
     commit = hub.advance(checkout.branch, hub.take(checkout.root, checkout.branch))
     site = Site(home=door.settings.home, sandboxes=BubblewrapSandboxes(), freeze=freeze, variables=dict(os.environ))
     made = asyncio.run(

@@ -18,31 +18,17 @@ if TYPE_CHECKING:
 
     from nightmill.cli.door import Door
     from nightmill.line.machines import Machines
+    from nightmill.model.connect import Client
 
-__all__ = ["ensure", "is_alive", "serve"]
-
-STALE = 20.0
-"""Seconds without a heartbeat after which a worker of another machine counts as dead."""
+__all__ = ["ensure", "machines", "serve"]
 
 IDLE = 60.0
 """Seconds after which a worker that `run` started ends when there is nothing to do."""
 
 
-def is_alive(door: Door) -> bool:
-    """Whether any worker of this store is alive."""
-    from nightmill.durable import process
-    from nightmill.store.workers import Workers
-
-    here = process.host()
-    return any(
-        each.host != here or process.is_alive(each.pid, each.started)
-        for each in Workers(door.database).alive(stale_seconds=STALE)
-    )
-
-
 def ensure(door: Door) -> None:
     """Start a worker beside this process if none is alive; it outlives the terminal and ends when it is idle."""
-    if is_alive(door):
+    if door.alive():
         return
     log = door.settings.home / "worker.log"
     with log.open("ab") as out:
@@ -64,6 +50,7 @@ def serve(door: Door, *, until_idle: float | None) -> None:
 
 
 async def _serve(door: Door, until_idle: float | None) -> None:
+    from nightmill.cli.door import STALE
     from nightmill.durable import Bounds, Engine, Recovery
     from nightmill.line.worker import Worker
     from nightmill.model.connect import client
@@ -92,7 +79,7 @@ async def _serve(door: Door, until_idle: float | None) -> None:
             logging.getLogger(__name__).warning("worker %s stops; what it had goes on with the next", name)
 
 
-def machines(door: Door, *, name: str, http: object) -> Machines:
+def machines(door: Door, *, name: str, http: Client) -> Machines:
     """What the line works with."""
     from nightmill.cli.door import keys
     from nightmill.estate.environment import Site
@@ -113,7 +100,7 @@ def machines(door: Door, *, name: str, http: object) -> Machines:
         forge=LocalForge(door.database, lambda project: Hub(home / "projects" / project / "hub.git"), clock=time.time),
         sandboxes=sandboxes,
         site=Site(home=home, sandboxes=sandboxes, freeze=freeze, variables=dict(os.environ)),
-        client=http,  # type: ignore[arg-type]  # httpx2 is imported by the model room alone
+        client=http,
         keys=keys(),
         tools=tools(),
         clock=time.monotonic,

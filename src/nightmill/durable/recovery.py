@@ -10,7 +10,7 @@ from typing import Self
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from nightmill.durable import process
+from nightmill.store import process
 from nightmill.durable.engine import Engine
 from nightmill.errors import EngineError
 from nightmill.store import Worker, Workers

@@ -9,12 +9,10 @@ from typing import TYPE_CHECKING
 
 from nightmill.estate.environment import BUNDLE, place
 from nightmill.model import Model
-from nightmill.model.connect import connect
+from nightmill.model.connect import Client, connect
 from nightmill.repo.hub import Hub
 
 if TYPE_CHECKING:
-    import httpx2
-
     from nightmill.estate.environment import Base, Site
     from nightmill.estate.nouns import Project
     from nightmill.forge.local import LocalForge
@@ -39,7 +37,7 @@ class Machines:
     runs: Runs
     forge: LocalForge
     sandboxes: Sandboxes
-    client: httpx2.AsyncClient
+    client: Client
     site: Site
     keys: Mapping[str, str]
     tools: Mapping[str, Path]

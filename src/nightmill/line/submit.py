@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nightmill import spec as specs
+from nightmill.crew import signers
 from nightmill.errors import RepoError, SettingsError, SpecError
 from nightmill.event import RunQueued
 from nightmill.line.assignment import Assignment, write
@@ -137,5 +138,5 @@ def _base(ask: Ask, settings: Settings, project: Project) -> tuple[str, str]:
             "the checkout is on no branch (detached head)", hint="switch to a branch, or name one with --base"
         )
     hub = hub_of(settings, project.id)
-    hub.create(branch=branch, format=checkout.format)
+    hub.create(branch=branch, format=checkout.format, signers=signers(settings.home))
     return branch, hub.advance(branch, hub.take(project.root, branch))

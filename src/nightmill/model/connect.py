@@ -19,7 +19,10 @@ from nightmill.model.responses import Responses
 from nightmill.model.transport import Endpoint, HttpModel, Key, Surroundings
 from nightmill.settings import Settings
 
-__all__ = ["PROVIDERS", "client", "connect"]
+__all__ = ["PROVIDERS", "Client", "client", "connect"]
+
+Client = httpx2.AsyncClient
+"""The connections of one process; this room alone knows the library behind it."""
 
 PROVIDERS = ("anthropic", "openai", "openai-responses")
 """The names that stand before the colon."""

@@ -121,7 +121,9 @@ class Runs:
         with self.database.read() as connection:
             # LIKE knows no case on SQLite.
             found = [Run(**row) for row in connection.execute(query).mappings() if row["id"].startswith(name)]
-        exact = [run for run in found if run.id == name] or found
+        # A spec's run and the runs of its tasks begin alike: the beginning names the whole.
+        first = found[:1] if all(run.id.startswith(f"{found[0].id}-") for run in found[1:]) else found
+        exact = [run for run in found if run.id == name] or first
         if not exact:
             raise SettingsError(f"there is no run {name!r}", hint="`nightmill runs` lists them")
         if len(exact) > 1:
