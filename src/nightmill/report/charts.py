@@ -16,12 +16,13 @@ from nightmill.report.words import duration, money, share, tokens
 __all__ = ["WORK", "Spent", "context", "cost", "time"]
 
 HEIGHT, TOP, FOOT = 120, 16, 18
+GUTTER = 89.0
+"""Percent of the width that bars may take; the rest is for the figures beside them."""
 WORK = {
     "model": "model",
     "tools": "tools",
     "checks": "checks",
     "workspace": "workspace",
-    "waiting": "waiting",
     "other": "the rest",
 }
 
@@ -50,7 +51,7 @@ def cost(turns: Sequence[Spent], *, anchor: str) -> Markup:
         cached = f"{share(each.usage.cache_read, each.usage.input)} of {tokens(each.usage.input)} in cached"
         label = f"Turn {each.turn}: {money(each.cost)}, {cached}, {tokens(each.usage.output)} out"
         bars.append(Bar(each, (("money", each.cost or 0.0),), label))
-    return _chart(bars, title="Cost of each turn", unit=money, anchor=anchor)
+    return _chart(bars, title="Cost of each turn", unit=lambda value: f"${value:g}", anchor=anchor)
 
 
 def context(turns: Sequence[Spent], *, anchor: str) -> Markup:
@@ -69,8 +70,8 @@ def context(turns: Sequence[Spent], *, anchor: str) -> Markup:
 
 
 def time(seconds: dict[str, float]) -> Markup:
-    """One bar of all the time there was."""
-    whole = sum(seconds.values()) or 1.0
+    """One bar of the time in which something worked."""
+    whole = sum(seconds.get(kind, 0.0) for kind in WORK) or 1.0
     left, parts = 0.0, list[Markup]()
     for kind, word in WORK.items():
         width = 100 * seconds.get(kind, 0.0) / whole
@@ -90,7 +91,7 @@ def _chart(bars: Sequence[Bar], *, title: str, unit: object, anchor: str) -> Mar
     parts = [*_grid(top, say)]
     hint = element("text", "Hover or tab through for figures.", x=0, y=TOP + HEIGHT + FOOT + 14)
     parts.append(element("g", hint, class_="hint"))
-    width = 100 / max(len(bars), 8)
+    width = GUTTER / max(len(bars), 8)
     for index, bar in enumerate(bars):
         parts.append(_bar(bar, left=index * width, width=width, top=top, anchor=anchor))
     return element(

@@ -27,7 +27,7 @@ class Line(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class File:
-    """What a diff does to one file. *how* is what is to be said of it besides lines: new, deleted, renamed, binary…"""
+    """What a diff does to one file. *how* is what is to be said of it besides lines: new, deleted, renamed or binary."""
 
     path: str
     how: tuple[str, ...]

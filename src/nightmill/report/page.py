@@ -24,7 +24,7 @@ from nightmill.report import charts, svg, words
 from nightmill.report.avatar import avatar, mill, sign
 from nightmill.report.hunks import FileView, files
 from nightmill.report.nouns import Blob, Child, Entry
-from nightmill.report.summary import Summary, read, summary
+from nightmill.report.summary import Summary, read, summary, together
 from nightmill.report.text import Shown, one_line, plain, shown, visible
 from nightmill.report.timeline import Timeline
 from nightmill.report.trust import Trust, trust
@@ -104,6 +104,7 @@ def page(
         for number, child in enumerate(children, 1)
         if child.events
     ]
+    whole = together(run.summary, [part.summary for part in parts]) if parts else run.summary
     style = _style()
     digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
     return (
@@ -111,6 +112,7 @@ def page(
         .get_template("page.html")
         .render(
             run=run,
+            whole=whole,
             parts=parts,
             steps=_steps(events, parts),
             style=Markup(style),  # noqa: S704 - our own file

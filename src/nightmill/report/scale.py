@@ -16,7 +16,9 @@ SHORT = 7.0
 ALL_SHORT = 35.0
 STEPS = (0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 21600, 43200, 86400)
 TICKS = 8
-CLOSE = 5.0
+NICE = (0.1, 0.12, 0.16, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 1.0)
+CLOSE, CROWDED = 5.0, 12.0
+"""Percent between labels: below the first one is left out, below the second where the screen is narrow."""
 
 
 class Tick(NamedTuple):
@@ -60,6 +62,7 @@ class Scale:
         """Marks at round times since the start, none in a gap that is drawn short."""
         drawn = sum(each.end - each.start for each in self.stretches if not each.short)
         step = next((step for step in STEPS if drawn / step <= TICKS), nice(drawn / TICKS))
+        middles = [(each.left + each.right) / 2 for each in self.stretches if each.short]
         ticks: list[Tick] = []
         for stretch in self.stretches:
             if stretch.short:
@@ -68,19 +71,20 @@ class Scale:
             while (at := self.start + number * step) <= stretch.end:
                 place = self.place(at)
                 if not ticks or place - ticks[-1].place >= CLOSE:
-                    ticks.append(Tick(place, duration(number * step) if number else "0", len(ticks) % 2 == 1))
+                    minor = len(ticks) % 2 == 1 or any(abs(place - middle) < CROWDED for middle in middles)
+                    ticks.append(Tick(place, duration(number * step) if number else "0", minor))
                 number += 1
         return ticks
 
 
 def nice(least: float) -> float:
-    """The smallest of 1, 2 and 5 times a power of ten that is at least *least*."""
+    """The smallest of a few round numbers times a power of ten that is at least *least*."""
     size = 1.0
     while size < least:
         size *= 10
     while size / 10 >= least > 0:
         size /= 10
-    return next(size * part for part in (0.1, 0.2, 0.5, 1.0) if size * part >= least * 0.999)
+    return next(size * part for part in NICE if size * part >= least * 0.999)
 
 
 def _stretches(timeline: Timeline, start: float, end: float) -> list[Stretch]:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from functools import cache
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -17,7 +17,7 @@ from nightmill.report.weave import timeline
 from nightmill.report.words import Face, face
 from nightmill.review import CheckResult, Verdict
 
-__all__ = ["Summary", "read", "summary"]
+__all__ = ["Summary", "read", "summary", "together"]
 
 T = TypeVar("T")
 
@@ -28,7 +28,7 @@ class Summary:
 
     Attributes:
         state: queued, running, parked, paused, done or stopped; *why* a stop, *needs* of a parked run.
-        headline: The state in one sentence, with the reason.
+        headline: More of the state in one sentence; the word of `face` stands before it.
         reasons: Why it does not go on, or why its work is not proven.
         roles: Who took turns, in order of appearance.
         calls: Tool calls.
@@ -135,17 +135,31 @@ def summary(events: Sequence[Entry], *, now: float, woven: Timeline | None = Non
     )
 
 
+def together(run: Summary, children: Sequence[Summary]) -> Summary:
+    """*run* with what its *children* took added: what a spec cost is what its tasks cost."""
+    everyone = (run, *children)
+    costs = [each.cost for each in everyone if each.cost is not None]
+    return replace(
+        run,
+        turns=sum(each.turns for each in everyone),
+        calls=sum(each.calls for each in everyone),
+        usage=sum((each.usage for each in everyone), Usage()),
+        cost=sum(costs) if costs else None,
+        priced=all(each.priced for each in everyone),
+    )
+
+
 def read(kind: type[T], plain: Any) -> T | None:
     """*plain* as a value of *kind*; None if it is not one, which an older or a foreign ledger may hold."""
     try:
-        value: T = _adapter(kind).validate_python(plain)
+        value: T = _adapter(cast("Any", kind)).validate_python(plain)
     except ValidationError:
         return None
     return value
 
 
 @cache
-def _adapter(kind: Callable[..., Any]) -> TypeAdapter[Any]:
+def _adapter(kind: Any) -> TypeAdapter[Any]:
     return TypeAdapter(kind)
 
 
@@ -184,9 +198,8 @@ def _headline(state: dict[str, Any], told: Sequence[e.Event]) -> str:
     if state["state"] == "running":
         return _busy(told)
     if state["state"] == "parked" and state["needs"] == "time":
-        return f"Parked, and goes on by itself: {reason}."
-    words = {"queued": "Waits for a worker", "parked": "Waits for you", "paused": "Paused", "stopped": "Stopped"}
-    return f"{words[state['state']]}: {reason}." if reason else f"{words[state['state']]}."
+        reason += "; it goes on by itself"
+    return f"{reason[:1].upper()}{reason[1:]}." if reason else "Waits for a worker."
 
 
 def _busy(told: Sequence[e.Event]) -> str:
@@ -197,8 +210,8 @@ def _busy(told: Sequence[e.Event]) -> str:
         elif isinstance(event, e.ToolFinished | e.TurnFinished | e.PhaseStarted):
             tool = None
     if phase is None:
-        return "At work."
-    where = f"At work, phase {phase.phase}"
+        return "A worker has taken it up."
+    where = f"Phase {phase.phase}"
     if phase.phase != "work" or turn is None:
         return f"{where}."
     return f"{where}, turn {turn.turn}: {tool.tool} {tool.label}".rstrip() if tool else f"{where}, turn {turn.turn}."

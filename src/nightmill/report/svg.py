@@ -15,8 +15,10 @@ from nightmill.report.words import duration
 
 __all__ = ["element", "picture"]
 
-PHASE, LABEL, ROW, FOOT, AXIS, READOUT = 22, 20, 15, 12, 22, 40
+PHASE, NAME, NUMBERS, ROW, FOOT, AXIS, READOUT = 22, 24, 14, 15, 12, 22, 40
 """Heights in pixels."""
+WIDE, NARROW = 5.5, 15.0
+"""Percent of a wide and of a narrow screen that a phase's name needs."""
 WORDS = {"ask": "first byte", "stream": "stream", "tool": "tools", "failed": "failed", "backoff": "wait"}
 
 
@@ -50,7 +52,10 @@ class _Picture:
 
     def height(self, lane: Lane) -> int:
         rows = 1 if lane.name == ENGINE else 1 + lane.rows
-        return LABEL + rows * ROW + FOOT
+        return self.head(lane.name) + rows * ROW + FOOT
+
+    def head(self, name: str) -> int:
+        return NAME if name == ENGINE else NAME + NUMBERS
 
     def draw(self) -> Markup:
         timeline = self.timeline
@@ -115,30 +120,35 @@ class _Picture:
         width = max(round(right - left, 3), 0.05)
         return element("rect", x=f"{min(left, 99.9)}%", y=top, width=f"{width}%", height=height, **more)
 
-    def clipped(self, start: float, end: float, *, top: float, height: float, text: str, kind: str) -> Markup:
-        """Text that ends where its box does."""
+    def inside(self, start: float, end: float, text: str) -> Markup:
+        """A phase's name: nothing where it would not fit even on a wide screen, and never outside its box."""
         left, right = self.scale.place(start), self.scale.place(end)
-        word = element("text", text, x=5, y=height - 6, class_=kind)
-        return element("svg", word, x=f"{left}%", y=top, width=f"{round(right - left, 3)}%", height=height)
+        if right - left < WIDE:
+            return Markup("")
+        word = element("text", text, x=6, y=PHASE - 7, class_="name minor" if right - left < NARROW else "name")
+        return element("svg", word, x=f"{left}%", y=0, width=f"{round(right - left, 3)}%", height=PHASE)
 
     def phase(self, phase: Phase) -> Markup:
         name = f"{phase.name} {phase.round + 1}" if phase.round else phase.name
         title = f"phase {name}: {duration(phase.end - phase.start)}{', under way' if phase.open else ''}"
         kind = "phase now" if phase.open and self.timeline.open else "phase"
         box = self.box(phase.start, phase.end, 0, PHASE, class_=kind)
-        word = self.clipped(phase.start, phase.end, top=0, height=PHASE, text=name, kind="name")
+        word = self.inside(phase.start, phase.end, name)
         return element("g", element("title", title), box, word)
 
     def gap(self, gap: Gap) -> Markup:
         kind = "person" if gap.needs == "person" else "fail" if gap.kind in {"lost", "silent"} else "wait"
-        words = {"lost": "no worker", "silent": "no news"}
-        title = f"{words.get(gap.kind, gap.kind)} for {duration(gap.seconds)}: {gap.label}"
+        word = {"lost": "no worker", "silent": "no news"}.get(gap.kind, gap.kind)
+        title = f"{word} for {duration(gap.seconds)}: {gap.label}"
         top, height = PHASE + 4, self.bottom - PHASE
         box = self.box(gap.start, gap.end, top, height, class_=f"gap {kind}", fill=f"url(#{self.anchor}{kind})")
         edge = self.line(self.scale.place(gap.start), top, top + height, f"edge {kind}")
         parts = [element("title", title), box, edge]
         if self.scale.short(gap.start, gap.end):
             middle = (self.scale.place(gap.start) + self.scale.place(gap.end)) / 2
+            name = element("text", word, text_anchor="middle", transform="rotate(-90)", dy="0.35em", class_="word")
+            center = round(top + height / 2)
+            parts.append(element("svg", name, x=f"{middle:.3f}%", y=center, overflow="visible", width=1, height=1))
             parts.append(
                 element(
                     "text",
@@ -153,7 +163,7 @@ class _Picture:
 
     def lane(self, lane: Lane) -> list[Markup]:
         top = self.tops[lane.name]
-        parts = [element("text", lane.name, x=0, y=top + 14, class_="lane")]
+        parts = [element("text", one_line(lane.name, most=60), x=0, y=top + 17, class_="lane")]
         parts.append(element("line", x1="0", x2="100%", y1=top + 0.5, y2=top + 0.5, class_="rule"))
         turns: dict[int, list[Segment]] = defaultdict(list)
         for segment in lane.segments:
@@ -173,12 +183,15 @@ class _Picture:
         told = ", ".join(f"{what} {duration(seconds)}" for what, seconds in spent.items())
         tools = "; ".join(dict.fromkeys(one_line(each.label, most=60) for each in segments if each.kind == "tool"))
         lines = (f"Turn {number} · {duration(end - start)} · {told}", one_line(tools, most=160) or "no tool")
-        parts = [self.box(start, end, top + LABEL - 3, height - LABEL + 3, class_="hit")]
-        parts += [self.segment(each, top) for each in segments]
+        head = self.head(lane.name)
+        parts = [self.box(start, end, top + NAME, height - NAME, class_="hit")]
+        parts += [self.segment(each, top + head) for each in segments]
         if self.scale.place(end) - self.scale.place(start) >= 0.8:  # noqa: PLR2004 - two digits fit from here on
             narrow = self.scale.place(end) - self.scale.place(start) < 4.5  # noqa: PLR2004
             kind = "number minor" if narrow else "number"
-            parts.append(element("text", str(number), x=f"{self.scale.place(start)}%", y=top + 14, dx=1, class_=kind))
+            parts.append(
+                element("text", str(number), x=f"{self.scale.place(start)}%", y=top + head - 4, dx=1, class_=kind)
+            )
         parts += [
             element("text", line, x=0, y=self.bottom + AXIS + 17 + 17 * index, class_="readout")
             for index, line in enumerate(lines)
@@ -195,19 +208,17 @@ class _Picture:
         more = {"fill": f"url(#{self.anchor}{'fail' if each.kind == 'failed' or each.lost else 'wait'})"}
         hatched = each.lost or each.kind in {"failed", "backoff"}
         state = "lost with its worker, done again; " if each.lost else "failed; " if not each.ok else ""
-        box = self.box(
-            each.start, each.end, top + LABEL + row * ROW, ROW - 3, class_=f"s {kind}", **(more if hatched else {})
-        )
+        box = self.box(each.start, each.end, top + row * ROW, ROW - 3, class_=f"s {kind}", **(more if hatched else {}))
         title = element("title", f"{one_line(each.label, most=120)}: {state}{duration(each.seconds)}")
         return element("g", title, box)
 
     def engine(self, each: Segment, top: int) -> Markup:
-        drawn = self.segment(each, top)
+        drawn = self.segment(each, top + NAME)
         if each.kind != "check":
             return drawn
         label = f"{each.label}, {duration(each.seconds)}"
         readout = element("text", label, x=0, y=self.bottom + AXIS + 17, class_="readout")
-        hit = self.box(each.start, each.end, top + LABEL - 3, ROW + 6, class_="hit")
+        hit = self.box(each.start, each.end, top + NAME - 3, ROW + 6, class_="hit")
         return element("a", hit, drawn, readout, href=f"#{self.anchor}checks", class_="turn", aria_label=label)
 
     def notch(self, mark: Mark, top: int) -> Markup:

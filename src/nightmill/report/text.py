@@ -22,6 +22,12 @@ unseen = re.compile(
     "\U000110bd\U000110cd\U00013430-\U0001343f\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff"
     r"])\1*"
 )
+# fmt: off
+CONTROLS = (
+    "NUL", "SOH", "STX", "ETX", "EOT", "ENQ", "ACK", "BEL", "BS", "TAB", "LF", "VT", "FF", "CR", "SO", "SI",
+    "DLE", "DC1", "DC2", "DC3", "DC4", "NAK", "SYN", "ETB", "CAN", "EM", "SUB", "ESC", "FS", "GS", "RS", "US",
+)
+# fmt: on
 HEAD_SHARE = 0.6
 GROWTH = 1.5
 """How much longer than its room a text may get by being escaped and marked before it is cut shorter."""
@@ -92,7 +98,7 @@ def _ends(text: str, keep: int) -> tuple[str, str]:
 
 def _name(found: re.Match[str]) -> str:
     code, times = ord(found[1]), len(found[0])
-    name = chr(0x2400 + code) if code < 0x20 else "␡" if code == 0x7F else f"U+{code:04X}"  # noqa: PLR2004 - Unicode's
+    name = CONTROLS[code] if code < len(CONTROLS) else f"U+{code:04X}"
     return name if times == 1 else f"{name}\N{MULTIPLICATION SIGN}{times}"
 
 

@@ -19,6 +19,7 @@ from nightmill.report.charts import Spent
 from nightmill.report.nouns import Blob, turn_id
 from nightmill.report.summary import read
 from nightmill.report.text import Shown, fair, one_line, shown
+from nightmill.report.words import Tone
 
 __all__ = ["TurnView", "Turns", "turns"]
 
@@ -64,7 +65,7 @@ class TurnView:
     retries: tuple[e.ModelRetried, ...] = ()
     nudges: tuple[e.AgentNudged, ...] = ()
     attempts: int = 1
-    faults: tuple[str, ...] = ()
+    faults: tuple[tuple[Tone, str], ...] = ()
     stop: str = ""
     unread: str = ""
     open: bool = False
@@ -216,16 +217,16 @@ def _said(heard: _Heard, cap: int) -> tuple[Said, ...]:
     return tuple(said)
 
 
-def _faults(heard: _Heard, said: Sequence[Said]) -> tuple[str, ...]:
+def _faults(heard: _Heard, said: Sequence[Said]) -> tuple[tuple[Tone, str], ...]:
     wrong = sum(each.call is not None and each.call.error for each in said)
     ended = [each.call.ended for each in said if each.call and each.call.ended and not each.call.ok]
-    faults = [*ended]
+    faults: list[tuple[Tone, str]] = [("failed", end) for end in ended]
     if wrong:
-        faults.append("wrong call" if wrong == 1 else f"{wrong} wrong calls")
+        faults.append(("failed", "wrong call" if wrong == 1 else f"{wrong} wrong calls"))
     if heard.retries:
-        faults.append("retried" if len(heard.retries) == 1 else f"retried {len(heard.retries)} times")
+        faults.append(("past", "retried" if len(heard.retries) == 1 else f"retried {len(heard.retries)} times"))
     if heard.nudges:
-        faults.append("nudged")
+        faults.append(("past", "nudged"))
     if heard.started > 1:
-        faults.append("began twice" if heard.started == 2 else f"began {heard.started} times")  # noqa: PLR2004 - twice
+        faults.append(("past", "began twice" if heard.started == 2 else f"began {heard.started} times"))  # noqa: PLR2004 - twice
     return tuple(faults)
