@@ -1,7 +1,7 @@
 """Our own thread on the engine's queue: it starts a run within milliseconds and idles at next to nothing.
 
 The engine polls its queues with a costly transaction each time, so either an idle worker burns percents of a core or a
-run waits. Here the thread looks at the database with one cheap read, twenty times a second, and polls when something
+run waits. Here the thread looks at the database with one cheap read, ten times a second, and polls when something
 waits. As a further gain the limit on runs at once is each worker's own: in the engine's table of queues the last worker
 to start sets it for all.
 
@@ -22,7 +22,7 @@ from dbos._queue import _INTERNAL_QUEUE_CONSTRUCTION, Queue, queue_worker_thread
 
 __all__ = ["QueueThread"]
 
-LOOK = 0.05
+LOOK = 0.1
 """Seconds between two looks for waiting runs."""
 
 POLL = 5.0
