@@ -184,6 +184,14 @@ def test_items_below_an_item_belong_to_it_unless_it_only_names_them(tmp_path: Pa
     ]
 
 
+def test_spaces_in_code_stay_as_they_are(tmp_path: Path) -> None:
+    text = "# T\n\n## Goal\n\nIt keeps\n`a  b`.\n\n## Done when\n\n- `f('a  b')` returns\n  `'a b'`\n"
+    found = spec.read(written(tmp_path, text))
+
+    assert found.goal == "It keeps `a  b`."
+    assert found.criteria[0].text == "`f('a  b')` returns `'a b'`"
+
+
 def test_what_a_terminal_would_obey_does_not_reach_the_spec(tmp_path: Path) -> None:
     found = spec.read(written(tmp_path, "# Red \x1b[31malert\u202e\n\n## Goal\n\nA \x1b]0;title\x07 goal.\n"))
 

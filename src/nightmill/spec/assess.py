@@ -106,7 +106,7 @@ def _present(entries: Sequence[str], points: int, rule: str, message: str, advic
 def _contracts(spec: Spec) -> Part:
     if spec.contracts:
         return 5, 5, []
-    advice = "Name the interfaces and dependencies that must stay, or say \u201cContracts: none\u201d."
+    advice = "Add \u201cContracts\u201d: the interfaces and dependencies that must hold."
     return 2, 5, [Flaw(rule="no-contracts", message="no section names interfaces or dependencies", advice=advice)]
 
 

@@ -174,7 +174,5 @@ def _gather(draft: _Draft) -> list[str]:
 
 
 def _said(text: str) -> str:
-    """*text* with its soft line breaks removed; code keeps its lines."""
-    if "```" in text:
-        return text
-    return " ".join(text.split())
+    """*text* with its soft line breaks removed; code keeps its lines and its spaces."""
+    return text if "```" in text else words.unwrapped(text)

@@ -230,6 +230,6 @@ def _paragraphs(section: Section) -> Iterator[str]:
     for block in section.blocks:
         if META.match(block.text):
             continue
-        said = block.text if block.kind == "code" else " ".join(words.plain(block.text).split())
+        said = block.text if block.kind == "code" else words.unwrapped(words.plain(block.text))
         if said and said.strip("-") != "":
             yield f"- {said}" if block.kind == "item" else said

@@ -73,7 +73,7 @@ def _of_section(blocks: tuple[Block, ...], heading: str) -> list[_Task]:
 
 
 def _finish(task: _Task, number: int, name: str) -> SpecTask:
-    lines = " ".join(task.block.text.split())
+    lines = words.unwrapped(task.block.text)
     found = NUMBER.match(lines)
     at = found.end() if found else 0
     labels: list[str] = []
@@ -81,7 +81,7 @@ def _finish(task: _Task, number: int, name: str) -> SpecTask:
         labels.append(label[1])
         at = label.end()
     rest = lines[at:]
-    whole = "\n".join([rest, *(f"- {' '.join(each.split())}" for each in task.details)])
+    whole = "\n".join([rest, *(f"- {words.unwrapped(each)}" for each in task.details)])
     parallel = "P" in labels or rest.startswith("(P)")
     return SpecTask(
         id=(found[1] or found[2]) if found else f"T{number}",

@@ -21,6 +21,7 @@ __all__ = [
     "placeholders",
     "plain",
     "significant",
+    "unwrapped",
     "vague",
     "weasels",
 ]
@@ -112,6 +113,11 @@ def plain(text: str) -> str:
     """*text* without marks of emphasis; code spans stay as they are."""
     parts = CODE_APART.split(text)
     return "".join(part if part[:1] == "`" else part.replace("**", "").replace("__", "") for part in parts).strip()
+
+
+def unwrapped(text: str) -> str:
+    """*text* in one line. Spaces inside a line stay: in code they mean something."""
+    return " ".join(line.strip() for line in text.split("\n") if line.strip())
 
 
 def placeholders(line: str) -> list[str]:
