@@ -101,7 +101,7 @@ def open_door(**flags: Any) -> Door:
     if settings.home == Path():
         data = Path(environment.get("XDG_DATA_HOME") or Path.home() / ".local" / "share")
         settings = replace(settings, home=data / "nightmill")
-    return Door(replace(settings, home=Path(os.path.abspath(settings.home))))
+    return Door(replace(settings, home=settings.home.absolute()))
 
 
 def keys() -> dict[str, str]:

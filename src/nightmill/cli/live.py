@@ -41,33 +41,38 @@ class Sight:
     priced: bool = True
     started: float = 0.0
     recent: list[str] = field(default_factory=list)
-    ended: e.Event | None = None
+    needs: str = ""
+    """Who must act while it waits: "time" or "person"."""
 
     def take(self, entry: Entry, told: e.Event) -> None:
         """Bring the header up to *told*."""
-        match told:
-            case e.RunQueued() if not self.run:
-                self.title, self.run, self.model, self.started = told.title, told.run, told.model, entry.at
-            case e.PhaseStarted():
-                self.phase, self.state, self.doing = told.phase, "at work", ""
-            case e.TurnStarted():
-                self.turn, self.state, self.doing = told.turn, "at work", "asks the model"
-            case e.ReplyReceived():
-                self.doing = ""
-            case e.ToolStarted():
-                self.doing = f"{told.tool} {told.label}"
-            case e.TurnFinished():
-                self.tokens += told.usage.get("input", 0) + told.usage.get("output", 0)
-                self.cost += told.cost or 0.0
-                self.priced = self.priced and told.cost is not None
-            case e.RunParked():
-                self.state, self.doing = "parked", told.reason
-            case e.RunPaused():
-                self.state, self.doing = "paused", ""
-            case e.RunDone() | e.RunStopped() if told.run == self.run:
-                self.ended, self.state = told, "done" if isinstance(told, e.RunDone) else f"stopped ({told.why})"
-            case _:
-                pass
+        if isinstance(told, e.RunQueued) and not self.run:
+            self.title, self.run, self.model, self.started = told.title, told.run, told.model, entry.at
+        elif isinstance(told, e.PhaseStarted | e.TurnStarted | e.ToolStarted | e.ReplyReceived):
+            self._work(told)
+        elif isinstance(told, e.TurnFinished):
+            self.tokens += told.usage.get("input", 0) + told.usage.get("output", 0)
+            self.cost += told.cost or 0.0
+            self.priced = self.priced and told.cost is not None
+        else:
+            self._rest(told)
+
+    def _work(self, told: e.PhaseStarted | e.TurnStarted | e.ToolStarted | e.ReplyReceived) -> None:
+        self.state, self.doing, self.needs = "at work", "", ""
+        if isinstance(told, e.PhaseStarted):
+            self.phase = told.phase
+        elif isinstance(told, e.TurnStarted):
+            self.turn, self.doing = told.turn, "asks the model"
+        elif isinstance(told, e.ToolStarted):
+            self.doing = f"{told.tool} {told.label}"
+
+    def _rest(self, told: e.Event) -> None:
+        if isinstance(told, e.RunParked):
+            self.state, self.doing, self.needs = "parked", told.reason, told.needs
+        elif isinstance(told, e.RunPaused):
+            self.state, self.doing, self.needs = "paused", "", "person"
+        elif isinstance(told, e.RunDone | e.RunStopped) and told.run == self.run:
+            self.state = "done" if isinstance(told, e.RunDone) else f"stopped ({told.why})"
 
     def header(self, now: float) -> str:
         """One line: state, phase, turn, tokens, cost, time."""
@@ -91,6 +96,8 @@ def _watch_plain(entries: Iterator[Entry | None]) -> Sight:
         if (said := line(told)) is not None:
             sys.stdout.write(f"{said.mark} {safe(said.text)}\n")
             sys.stdout.flush()
+        if sight.needs == "person":
+            break
     return sight
 
 
@@ -110,6 +117,8 @@ def _watch_live(entries: Iterator[Entry | None], console: Console) -> Sight:
             told = entry.event()
             sight.take(entry, told)
             said = line(told)
+            if sight.needs == "person":
+                break
             if said is None:
                 continue
             text = Text(f"{said.mark} {safe(said.text)}", style=said.style, no_wrap=True, overflow="ellipsis")

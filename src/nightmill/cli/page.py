@@ -29,7 +29,7 @@ def show(door: Door, run: Run) -> None:
     cached = f", {100 * seen.cached:.0f} % of the input cached" if seen.cached else ""
     cost = money(seen.cost) + ("" if seen.priced else " and more of unknown price")
     lines.append(f"{seen.turns} turns · {tokens(seen.tokens)} tokens{cached} · {cost} · {duration(seen.total_seconds)}")
-    lines += [f"✗ {reason}" for reason in seen.reasons if not run.state == "done"]
+    lines += [f"✗ {reason}" for reason in seen.reasons if run.state != "done"]
     lines += [f"{'✓' if check.passed else '✗'} check {check.check} on {check.tree[:10]}" for check in seen.checks]
     if seen.verdict is not None:
         marks = {"shown": "✓", "claimed": "?", "not shown": "✗"}

@@ -61,11 +61,9 @@ def initialise(door: Door, root: Path, *, again: bool = False) -> Initialised:
     from nightmill.cli.screen import say
     from nightmill.crew import signers
     from nightmill.errors import RepoError
-    from nightmill.estate import baseline as baselines
     from nightmill.estate.environment import Site
     from nightmill.estate.file import identify
     from nightmill.estate.init import initialise as take_in
-    from nightmill.line.prove import baselines_as_json
     from nightmill.line.submit import hub_of
     from nightmill.repo import inspect
     from nightmill.sandbox.bubblewrap import BubblewrapSandboxes
@@ -85,12 +83,23 @@ def initialise(door: Door, root: Path, *, again: bool = False) -> Initialised:
     made = asyncio.run(
         take_in(checkout.root, hub=hub, commit=commit, site=site, progress=lambda text: say(f"· {text}"), replace=again)
     )
-    now = time.time()
-    projects.keep(door.database, projects.Known(id=identity, root=checkout.root, hub=hub.path, added=now))
+    projects.keep(door.database, projects.Known(id=identity, root=checkout.root, hub=hub.path, added=time.time()))
+    _keep_baseline(door, made)
+    return made
+
+
+def _keep_baseline(door: Door, made: Initialised) -> None:
+    import time
+
+    from nightmill.estate import baseline as baselines
+    from nightmill.line.prove import baselines_as_json
+    from nightmill.store import projects
+
     checks = baselines.definition(made.project.checks, made.base.hash)
     body = baselines_as_json.dump_json(made.baseline).decode()
-    projects.keep_baseline(door.database, project=identity, tree=made.tree, checks=checks, body=body, at=now)
-    return made
+    projects.keep_baseline(
+        door.database, project=made.project.id, tree=made.tree, checks=checks, body=body, at=time.time()
+    )
 
 
 def spec_check(

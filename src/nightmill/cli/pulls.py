@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from nightmill.cli.door import Door
     from nightmill.forge import PullRequest
     from nightmill.forge.local import LocalForge
+    from nightmill.repo import Hub
     from nightmill.store.runs import Run
 
 __all__ = ["announce", "register"]
@@ -135,11 +136,11 @@ def forge(door: Door) -> LocalForge:
     return LocalForge(door.database, lambda project: hub(door, project), clock=time.time)
 
 
-def hub(door: Door, project: str):  # type: ignore[no-untyped-def]  # noqa: ANN201 - Hub, imported when needed
+def hub(door: Door, project: str) -> Hub:
     """The repository of *project* on the local forge."""
-    from nightmill.repo import Hub
+    from nightmill.line.submit import hub_of
 
-    return Hub(door.settings.home / "projects" / project / "hub.git")
+    return hub_of(door.settings, project)
 
 
 def _print_head(door: Door, request: PullRequest) -> None:

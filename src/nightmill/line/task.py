@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pydantic import TypeAdapter
 
 from nightmill import agent, event
-from nightmill.agent import AgentState
 from nightmill.change import Landed, Landing, land
 from nightmill.crew import identity
 from nightmill.errors import NightmillError, RepoError
@@ -88,7 +88,7 @@ class TaskRun:
         number = 0
         while True:
             await self._turns(number)
-            judged = await self.waiting.attempt("prove", lambda: self._prove(number))
+            judged = await self.waiting.attempt("prove", partial(self._prove, number))
             verdict = verdicts.validate_json(self.machines.blobs.get(judged["verdict"]))
             self._tell(
                 event.VerdictGiven(

@@ -40,9 +40,8 @@ def reserve(
 ) -> int:
     """How many tokens the next reply may have, at most *max_tokens*, so that no bound can be passed.
 
-    Args:
-        input_tokens: Upper estimate of the request.
-        price: US dollars of (input, output) tokens at the dearest rate, None if unknown: then only tokens bound.
+    *input_tokens* is an upper estimate of the request; *price* gives US dollars of (input, output) tokens at the
+    dearest rate, None if unknown: then only tokens bound.
 
     Raises:
         LimitReached: If not even a short reply fits; `limit` names the bound.

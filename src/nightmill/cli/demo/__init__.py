@@ -11,6 +11,7 @@ import typer
 
 if TYPE_CHECKING:
     from nightmill.cli.door import Door
+    from nightmill.store.runs import Run
 
 __all__ = ["register"]
 
@@ -90,7 +91,7 @@ def _submit_vague(door: Door, root: Path) -> None:
         say("the vague spec was accepted, which it should not be")
 
 
-def _submit(door: Door, root: Path, spec: Path):  # type: ignore[no-untyped-def]  # noqa: ANN202 - Run, imported when needed
+def _submit(door: Door, root: Path, spec: Path) -> Run:
     from nightmill.cli.door import person
     from nightmill.line import submit
 
