@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 from nightmill.errors import SandboxError, ToolError
 from nightmill.sandbox import Command, Entry, Outcome, Output, Place, Workspace
@@ -228,13 +228,18 @@ class BubblewrapSandbox:
         except TimeoutError as error:
             await self.close()
             raise SandboxError("the sandbox no longer answers; it was ended") from error
-        if "error" not in answer.header:
-            return answer
-        if answer.header["error"] in {"ENOSPC", "EDQUOT"} and path.startswith("/work"):
-            raise SandboxError(
-                f"no disk space to write {path!r}", hint="free space on the disk that holds nightmill's home"
-            )
-        raise ToolError(f"cannot {asked['op']} {path!r}: {str(answer.header.get('text'))[:200]}")
+        if "error" in answer.header:
+            self.refuse(asked, answer.header)
+        return answer
+
+    @staticmethod
+    def refuse(asked: dict[str, Any], answer: dict[str, Any]) -> NoReturn:
+        """Raise what *answer* means: a full disk behind /work is the host's trouble, all else the asker's."""
+        path = asked["path"]
+        if answer["error"] in {"ENOSPC", "EDQUOT"} and path.startswith("/work"):
+            hint = "free space on the disk that holds nightmill's home"
+            raise SandboxError(f"no disk space to write {path!r}", hint=hint)
+        raise ToolError(f"cannot {asked['op']} {path!r}: {str(answer.get('text'))[:200]}")
 
     def _channel(self) -> Channel:
         if self.channel is None or self.closing is not None:

@@ -246,9 +246,8 @@ def _make_special(path: str, entry: dict[str, Any]) -> None:
     if stat.S_ISBLK(mode):
         raise SandboxError("a snapshot holds a block device")
     os.mknod(path, stat.S_IFMT(mode) | 0o600, 0)
-    if not stat.S_ISCHR(mode):  # all whiteouts of a folder are one inode to overlayfs; it needs none of these
-        os.chmod(path, stat.S_IMODE(mode))  # noqa: PTH101
-        os.utime(path, ns=times)
+    os.chmod(path, stat.S_IMODE(mode))  # noqa: PTH101
+    os.utime(path, ns=times)
 
 
 def _fill(path: str, fd: int, data: dict[str, Any], entry: dict[str, Any]) -> None:

@@ -129,7 +129,20 @@ def _system() -> list[str]:
             words += ["--symlink", os.readlink(path), path]  # noqa: PTH115
         elif os.path.isdir(path):  # noqa: PTH112
             words += ["--ro-bind", path, path]
-    return [*words, "--dir", "/etc", *(word for path in ETC for word in ("--ro-bind-try", path, path)), *KERNEL]
+    etc = [word for path in ETC for word in ("--ro-bind-try", path, path)]
+    return [*words, "--dir", "/etc", *etc, *KERNEL, *_proc()]
+
+
+def _proc() -> list[str]:
+    """Cover what is not of one process in /proc.
+
+    Under root, the sandbox's user owns these files, and the kernel asks for no more than that: /proc/sys holds
+    settings that run programs on the host. bubblewrap covers a folder there only if the folder can be written.
+    """
+    with os.scandir("/proc") as entries:
+        known = [entry for entry in entries if not entry.name.isdigit() and not entry.is_symlink()]
+    covered = [each.path for each in known if each.is_dir() or each.stat().st_mode & 0o222]
+    return [word for path in sorted(covered) for word in ("--ro-bind", path, path)]
 
 
 def _overlay(place: Place) -> list[str]:

@@ -22,7 +22,8 @@ class Job:
         self.last = spec["output"] - self.first
         self.head, self.tail, self.total = bytearray(), bytearray(), 0
         self.exit: Optional[int] = None
-        self.stopped, self.clean, self.sweeps = "", False, 0
+        self.stopped, self.clean = "", False
+        self.sweeps, self.ended = 0, 0.0
 
     def take(self, piece: bytes) -> None:
         """Keep what may be needed of *piece*; count all of it."""

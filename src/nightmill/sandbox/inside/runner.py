@@ -18,12 +18,16 @@ from typing import Any, Callable, Dict, Optional, Set
 
 from nightmill.sandbox.inside.files import OPERATIONS
 from nightmill.sandbox.inside.job import WATCH, Job
-from nightmill.sandbox.inside.keeper import below, close_all_but, excess, keep, kill, prctl, processes, strays
+from nightmill.sandbox.inside.keeper import below, close_all_but, crowd, excess, keep, kill, prctl, processes, strays
 from nightmill.sandbox.inside.relay import listen, relay
 
 __all__ = ["Runner", "start"]
 
-CHUNK, BACKLOG, GIVE_UP = 1 << 18, 1 << 20, 3000
+CHUNK, BACKLOG = 1 << 18, 1 << 20
+KEEPER_LATE, GIVE_UP = 2.0, 30.0
+"""Seconds after a command's end until its keeper, and until the sandbox, is given up."""
+CALM, CROWD = 5, 300
+"""Sweeps after which, and processes above which, everything is stopped before it is sorted out."""
 HOME = "/work/home"
 
 
@@ -186,7 +190,7 @@ class Runner:
             job.stop("timeout")
         elif now >= job.watch and not job.ending:
             job.watch = now + WATCH
-            job.stop(excess(job.spec, job.keeper))
+            job.stop(self.excess(job))
         if not job.ending or (not job.clean and self.sweep(job)):
             return
         for _ in range(64):  # what still holds the pipe from elsewhere must not keep the answer back
@@ -199,28 +203,37 @@ class Runner:
         self.send(*job.result())
 
     def sweep(self, job: Job) -> bool:
-        """Kill what a command left behind; whether anything was left. Stopping first defeats a fork bomb."""
+        """Kill what a command left behind; whether anything was left."""
         job.sweeps += 1
-        if job.sweeps > GIVE_UP:
+        job.ended = job.ended or time.monotonic()
+        late = time.monotonic() - job.ended
+        if late > GIVE_UP:
             os._exit(75)  # something cannot be killed: the kernel ends the namespace
-        if job.sweeps % 50 == 0:
+        if late > KEEPER_LATE:
             kill(job.keeper, signal.SIGKILL)  # stopped by a command; what it kept comes to us
-        found = self.remains(job)
-        if job.sweeps > 1:
-            seen: Set[int] = set()
-            while found - seen:
-                for pid in found - seen:
-                    kill(pid, signal.SIGSTOP)
-                seen |= found
-                found = self.remains(job)
+        storm = job.sweeps > CALM or crowd() > CROWD
+        if storm:
+            kill(-1, signal.SIGSTOP)  # all at once, in one call of the kernel: a fork bomb cannot outrun it
+        known = processes()
+        found = strays(known, self.children)
+        if job.keeper in self.children:
+            found |= below(known, job.keeper)
         for pid in found:
             kill(pid, signal.SIGKILL)
+        if storm:
+            for pid in set(known) - found:
+                kill(pid, signal.SIGCONT)
         return bool(found) or job.keeper in self.children
 
-    def remains(self, job: Job) -> Set[int]:
-        """What lives of one command, and what belongs to none."""
-        known = processes()
-        return strays(known, self.children) | (below(known, job.keeper) if job.keeper in self.children else set())
+    def excess(self, job: Job) -> str:
+        """Which limit on its whole tree a command has passed, "" if none."""
+        storm = crowd() > sum(each.spec["processes"] for each in self.jobs.values()) + CROWD
+        if storm:
+            kill(-1, signal.SIGSTOP)  # else this scan would get a thousandth of the processor
+        found = excess(job.spec, job.keeper)
+        if storm and not found:
+            kill(-1, signal.SIGCONT)
+        return found
 
     def reap(self) -> None:
         """Collect what ended. There is no process here whose status anyone else waits for."""

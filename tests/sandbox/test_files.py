@@ -1,0 +1,132 @@
+"""Reading, writing and listing without a program."""
+
+from __future__ import annotations
+
+import contextlib
+
+import pytest
+
+from nightmill.errors import SandboxError, ToolError
+from nightmill.sandbox import Entry
+
+
+def test_written_files_are_read_back_with_their_mode_kept(within):
+    async def scenario(box):
+        box_files = box.sandbox
+        await box_files.write("/work/repo/new/deep/file.txt", b"one")
+        assert await box_files.read("/work/repo/new/deep/file.txt", limit=100) == b"one"
+        await box.sh("chmod 755 repo/kept.txt")
+        await box_files.write("/work/repo/kept.txt", b"two" * 1_000_000)
+        assert await box_files.read("/work/repo/kept.txt", limit=5) == b"twotw"
+        assert (await box.sh("stat -c '%a %s' repo/kept.txt; ls -A repo")).text == "755 3000000\ngone\nkept.txt\nnew\n"
+
+    within(scenario)
+
+
+def test_the_layer_below_is_never_written(within, place):
+    async def scenario(box):
+        await box.sandbox.write("/work/repo/kept.txt", b"changed")
+        await box.sh("rm -r repo/gone")
+
+    within(scenario)
+
+    assert (place.layers[0] / "repo" / "kept.txt").read_text() == "kept\n"
+    assert (place.layers[0] / "repo" / "gone" / "file.txt").exists()
+
+
+@pytest.mark.parametrize(
+    ("path", "words"),
+    [
+        ("/work/repo/absent", "No such file"),
+        ("/work/repo", "directory"),
+        ("/work/fifo", "not a regular file"),
+        ("/dev/zero", "not a regular file"),
+        ("/work/loop", "symbolic links"),
+        ("relative", "absolute path"),
+        ("/work/a\0b", "absolute path"),
+    ],
+)
+def test_what_cannot_be_read_is_told_to_the_model(within, path, words):
+    async def scenario(box):
+        await box.sh("mkfifo fifo; ln -s loop loop")
+        with pytest.raises(ToolError, match=words):
+            await box.sandbox.read(path, limit=10)
+
+    within(scenario)
+
+
+@pytest.mark.parametrize(
+    ("path", "words"),
+    [
+        ("/work/repo", "directory"),
+        ("/work/fifo", "not a regular file"),
+        ("/work/repo/kept.txt/below", "Not a directory"),
+        ("/usr/planted", "Read-only"),
+        ("/run/nightmill/runner.pyc", "Read-only|busy"),
+        ("/dev/planted", "Read-only"),
+        ("/proc/self/planted", "No such file|Permission"),
+    ],
+)
+def test_what_cannot_be_written_is_told_and_leaves_nothing(within, path, words):
+    async def scenario(box):
+        await box.sh("mkfifo fifo")
+        with pytest.raises(ToolError, match=words):
+            await box.sandbox.write(path, b"x")
+        assert (await box.sh("find /work -name '.*.tmp'")).text == ""
+
+    within(scenario)
+
+
+def test_symbolic_links_lead_only_inside(within, tmp_path):
+    secret = tmp_path / "secret"
+    secret.write_text("secret")
+
+    async def scenario(box):
+        await box.sh(f"ln -s {secret} link; ln -s {tmp_path} folder; ln -s /etc/passwd passwd")
+        for path in ("/work/link", "/work/folder/secret", f"/proc/1/root{secret}", f"/work/../..{secret}"):
+            with pytest.raises(ToolError):
+                await box.sandbox.read(path, limit=100)
+        assert (await box.sandbox.read("/work/passwd", limit=5)) == b"agent"
+        with contextlib.suppress(ToolError):  # the same path inside is another one
+            await box.sandbox.write("/work/link", b"overwritten")
+
+    within(scenario)
+    assert secret.read_text() == "secret"
+
+
+def test_folders_are_listed_to_a_depth_and_a_limit(within):
+    async def scenario(box):
+        await box.sh("mkdir -p repo/.git/objects; ln -s kept.txt repo/link; chmod 000 repo/gone")
+        found = await box.sandbox.list("/work/repo", depth=2, limit=100)
+        kinds = {entry.path.removeprefix("/work/repo/"): entry.kind for entry in found}
+        assert kinds["kept.txt"] == "file"
+        assert kinds["link"] == "link"
+        assert kinds[".git"] == "directory"
+        assert not any(path.startswith(".git/") for path in kinds)
+        assert found == sorted(found, key=lambda entry: entry.path)
+        assert Entry(path="/work/repo/kept.txt", kind="file", size=5) in found
+        assert len(await box.sandbox.list("/work", depth=9, limit=2)) == 2
+        with pytest.raises(ToolError, match="Not a directory"):
+            await box.sandbox.list("/work/repo/kept.txt", depth=1, limit=10)
+
+    within(scenario)
+
+
+def test_a_name_that_is_not_text_is_listed_as_far_as_it_is(within):
+    async def scenario(box):
+        await box.python("open(b'bad\\xff\\n\"name', 'w')")
+        found = await box.sandbox.list("/work", depth=1, limit=10)
+        assert any(entry.path == '/work/bad\ufffd\n"name' for entry in found)
+
+    within(scenario)
+
+
+def test_a_full_disk_is_the_sandbox_failing_and_a_full_tmp_is_not(within):
+    async def scenario(box):
+        await box.sh("head -c 600000000 /dev/zero > /tmp/full")
+        with pytest.raises(ToolError, match="No space"):
+            await box.sandbox.write("/tmp/more", b"x" * 100_000)
+        with pytest.raises(SandboxError, match="no disk space"):
+            box.sandbox.refuse({"op": "write", "path": "/work/x"}, {"error": "ENOSPC", "text": "No space left"})
+
+    within(scenario)
