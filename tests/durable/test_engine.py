@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 
-from nightmill.durable import LIMIT, Bounds, Engine, Workflow, process
+from nightmill.durable import LIMIT, Bounds, Engine, Workflow
 from nightmill.errors import EngineError, ModelUnavailable, SandboxError
+from nightmill.store import process
 
 Story = Callable[[Engine], Awaitable[None]]
 

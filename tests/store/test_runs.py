@@ -8,10 +8,9 @@ from typing import Any
 
 import pytest
 
-from nightmill.store import process
 from nightmill.errors import SettingsError
 from nightmill.event import RunDone, RunQueued, RunStarted
-from nightmill.store import Database, Ledger, Runs, Wish, Workers, projects
+from nightmill.store import Database, Ledger, Runs, Wish, Workers, process, projects
 
 
 @pytest.fixture

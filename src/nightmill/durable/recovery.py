@@ -10,10 +10,9 @@ from typing import Self
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from nightmill.store import process
 from nightmill.durable.engine import Engine
 from nightmill.errors import EngineError
-from nightmill.store import Worker, Workers
+from nightmill.store import Worker, Workers, process
 
 __all__ = ["Recovery"]
 
