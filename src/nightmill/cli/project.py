@@ -143,13 +143,8 @@ def _print_assessment(spec: Spec, assessment: Assessment) -> None:
         bar = "█" * round(10 * earned / possible) if possible else ""
         console.print(Text(f"  {name:<{width}}  {bar:<10} {earned} of {possible}"))
     for flaw in sorted(assessment.flaws, key=lambda flaw: (not flaw.gate, flaw.line)):
-        where = f"line {flaw.line}: " if flaw.line else ""
-        console.print(
-            Text(
-                f"{'✗' if flaw.gate else '·'} {where}{safe(flaw.message)}. {safe(flaw.advice)}",
-                style="red" if flaw.gate else "yellow",
-            )
-        )
+        style = "red" if flaw.gate else "yellow"
+        console.print(Text(f"{'✗' if flaw.gate else '·'} {safe(flaw.sentence)}", style=style))
 
 
 def print_baseline(made: Initialised) -> None:

@@ -190,6 +190,10 @@ class LocalForge:
         key = (pull_request.c.project == request.project) & (pull_request.c.number == request.number)
         with self.database.write() as connection:
             connection.execute(pull_request.update().where(key, pull_request.c.state == "open").values(**values))
+            if values["state"] == "merged":  # what was stacked on it goes on to where it went
+                above = (pull_request.c.project == request.project) & (pull_request.c.target == request.branch)
+                stacked = pull_request.update().where(above, pull_request.c.state == "open")
+                connection.execute(stacked.values(target=request.target))
         return self._row(request.project, request.number)
 
 

@@ -75,6 +75,8 @@ async def export(workspace: Workspace, *, hub: Hub, folder: Path, base: str, ref
     try:
         bundle.write_bytes(body)
         return await asyncio.to_thread(hub.receive, bundle, ref, limit=LIMIT)
+    except SandboxError as error:  # what came out is not sound: the agent's doing, not the sandbox's
+        raise RepoError(f"git refuses the work: {error.message}", hint=error.hint) from error
     except OSError as error:
         raise SandboxError(f"the work cannot be written: {error}", hint="free disk space, then resume") from error
     finally:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from nightmill import plan
 from nightmill import spec as specs
 from nightmill.crew import signers
 from nightmill.errors import RepoError, SettingsError, SpecError
@@ -53,6 +54,7 @@ def submit(ask: Ask, *, settings: Settings, database: Database, blobs: Blobs, ru
     spec = specs.read(ask.spec)
     if (no := refusal(spec, specs.assess(spec, threshold=settings.spec_threshold))) is not None:
         raise no
+    plan.from_spec(spec)  # tasks that do not hold together are the author's to change, too
     if not settings.model:
         raise SettingsError("no model is named", hint="--model anthropic:NAME, openai:NAME or openai-responses:NAME")
     branch, commit = _base(ask, settings, project)
@@ -115,8 +117,7 @@ def refusal(spec: Spec, assessment: Assessment) -> SpecError | None:
     score = f"score {assessment.score} of 100, accepted from {assessment.threshold}"
     lines = [f"Refused: {spec.title or spec.source} ({score})"]
     for flaw in sorted(assessment.flaws, key=lambda flaw: (not flaw.gate, flaw.line)):
-        where = f"line {flaw.line}: " if flaw.line else ""
-        lines.append(f"  {'✗' if flaw.gate else '·'} {where}{flaw.message}. {flaw.advice}")
+        lines.append(f"  {'✗' if flaw.gate else '·'} {flaw.sentence}")
     return SpecError(
         "\n".join(lines), hint="correct it and try `nightmill spec check` again; no run was started, no token spent"
     )
