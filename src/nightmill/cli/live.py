@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from nightmill import event as e
-from nightmill.cli.lines import line
+from nightmill.cli.lines import Line, line
 from nightmill.cli.screen import safe
 from nightmill.report.words import duration, money, tokens
 
@@ -74,6 +74,11 @@ class Sight:
         elif isinstance(told, e.RunDone | e.RunStopped) and told.run == self.run:
             self.state = "done" if isinstance(told, e.RunDone) else f"stopped ({told.why})"
 
+    def line(self, told: e.Event) -> Line | None:
+        """How *told* reads here; that a task's run begins and ends is said by the run that started it."""
+        frame = isinstance(told, e.RunQueued | e.RunStarted | e.RunDone | e.RunStopped)
+        return None if frame and told.run != self.run else line(told)
+
     def header(self, now: float) -> str:
         """One line: state, phase, turn, tokens, cost, time."""
         cost = money(self.cost if self.priced else None)
@@ -93,7 +98,7 @@ def _watch_plain(entries: Iterator[Entry | None]) -> Sight:
             continue
         told = entry.event()
         sight.take(entry, told)
-        if (said := line(told)) is not None:
+        if (said := sight.line(told)) is not None:
             sys.stdout.write(f"{said.mark} {safe(said.text)}\n")
             sys.stdout.flush()
         if sight.needs == "person":
@@ -116,7 +121,7 @@ def _watch_live(entries: Iterator[Entry | None], console: Console) -> Sight:
                 continue
             told = entry.event()
             sight.take(entry, told)
-            said = line(told)
+            said = sight.line(told)
             if sight.needs == "person":
                 break
             if said is None:

@@ -51,6 +51,7 @@ def serve(door: Door, *, until_idle: float | None) -> None:
 
 async def _serve(door: Door, until_idle: float | None) -> None:
     from nightmill.cli.door import STALE
+    from nightmill.cli.screen import say
     from nightmill.durable import Bounds, Engine, Recovery
     from nightmill.line.worker import Worker
     from nightmill.model.connect import client
@@ -73,6 +74,7 @@ async def _serve(door: Door, until_idle: float | None) -> None:
         stack.push_async_callback(recovery.leave)
         stack.push_async_callback(engine.close)
         await recovery.join(version="1")
+        say(f"worker {name} takes up runs of {door.settings.home}; Ctrl-C stops it, and the next one goes on")
         try:
             await worker.serve(engine, until_idle=until_idle)
         except asyncio.CancelledError:

@@ -116,8 +116,8 @@ def refusal(spec: Spec, assessment: Assessment) -> SpecError | None:
         return None
     score = f"score {assessment.score} of 100, accepted from {assessment.threshold}"
     lines = [f"Refused: {spec.title or spec.source} ({score})"]
-    for flaw in sorted(assessment.flaws, key=lambda flaw: (not flaw.gate, flaw.line)):
-        lines.append(f"  {'✗' if flaw.gate else '·'} {flaw.sentence}")
+    flaws = sorted(assessment.flaws, key=lambda flaw: (not flaw.gate, flaw.line))
+    lines += [f"  {'✗' if flaw.gate else '·'} {flaw.sentence}" for flaw in flaws]
     return SpecError(
         "\n".join(lines), hint="correct it and try `nightmill spec check` again; no run was started, no token spent"
     )
