@@ -62,8 +62,8 @@ def duration(seconds: float) -> str:
 def tokens(number: int) -> str:
     """A number of tokens, three digits of it."""
     for size, unit in ((1_000_000, "M"), (1000, "k")):
-        if number >= size:
-            return f"{number / size:.3g}{GAP}{unit}" if number < 1000 * size else f"{number / size:.0f}{GAP}{unit}"
+        if number >= size * 0.9995:
+            return f"{number / size:.3g}{GAP}{unit}" if number < 999.5 * size else f"{number / size:,.0f}{GAP}{unit}"
     return str(number)
 
 
