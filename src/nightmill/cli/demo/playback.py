@@ -15,9 +15,12 @@ __all__ = ["Playback", "Recording", "load"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recording:
-    """Replies by role, in the order in which they were given. *replies* are plain `model.ModelReply` values."""
+    """Replies by role, in the order in which they were given. *replies* are plain `model.ModelReply` values, *who*
+    says who gave them.
+    """
 
     model: str
+    who: str
     date: str
     replies: dict[str, list[dict[str, Any]]]
 
