@@ -35,6 +35,7 @@ class Worker:
         self.controls: dict[str, Control] = {}
         self._wishes: dict[str, Wish] = {}
         self._engine: Engine | None = None
+        self._ready = asyncio.Event()
         self._started: set[str] = set()
 
     @property
@@ -45,6 +46,7 @@ class Worker:
     async def serve(self, engine: Engine, *, until_idle: float | None) -> None:
         """Work until cancelled, or until nothing was to be done for *until_idle* seconds."""
         self._engine = engine
+        self._ready.set()
         idle_since = self.machines.clock()
         while True:
             await self._start_queued(engine)
@@ -71,7 +73,11 @@ class Worker:
         try:
             assignment = read(self.machines.blobs.get(row.assignment))
             live = kind(
-                run=run, assignment=assignment, machines=self.machines, steps=self._engine_now(), control=control
+                run=run,
+                assignment=assignment,
+                machines=self.machines,
+                steps=await self._engine_ready(),
+                control=control,
             )
             return await live.go()
         except Exception as error:
@@ -84,7 +90,9 @@ class Worker:
             self.controls.pop(run, None)
             self._wishes.pop(run, None)
 
-    def _engine_now(self) -> Engine:
+    async def _engine_ready(self) -> Engine:
+        # The engine takes up what a dead worker left as soon as it is launched, which may be before `serve`.
+        await self._ready.wait()
         if self._engine is None:
             raise EngineError("the worker has no engine yet")
         return self._engine
