@@ -82,13 +82,23 @@ def scripted(tmp_path: Path) -> Iterator[ScriptedFactory]:
     *script* is a dict or list as its README describes, None for one fixed reply; *arguments* go to its command
     line (`"--slow", "3"`). All are ended when the test ends, and by the kernel if pytest itself is killed.
     """
+    yield from _scripted(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def scripted_for_all(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ScriptedFactory]:
+    """`scripted` for what all tests of a module share."""
+    yield from _scripted(tmp_path_factory.mktemp("models"))
+
+
+def _scripted(folder: Path) -> Iterator[ScriptedFactory]:
     program = scripted_program()
     if program is None:
         pytest.skip("the scripted model is not on this machine (set NIGHTMILL_SHARED)")
     started: list[Scripted] = []
 
     def start(script: dict[str, Any] | list[Any] | None = None, *arguments: str) -> Scripted:
-        stem = tmp_path / f"scripted-{len(started)}"
+        stem = folder / f"scripted-{len(started)}"
         command = [sys.executable, str(program), "--port", "0", "--grace", "0", "--log", f"{stem}.log", *arguments]
         if script is not None:
             stem.with_suffix(".json").write_text(json.dumps(script))
