@@ -53,7 +53,9 @@ def from_plain(*, name: str, run: str, body: dict[str, Any]) -> Event:
     """
     kind = EVENTS.get(name)
     if kind is None:
-        raise EngineError(f"the ledger holds an event {name!r} that this version does not know", hint="upgrade nightmill")
+        raise EngineError(
+            f"the ledger holds an event {name!r} that this version does not know", hint="upgrade nightmill"
+        )
     known = {field.name for field in fields(kind)}
     return kind(run=run, **{field: value for field, value in body.items() if field in known})
 

@@ -32,7 +32,9 @@ class Settings:
     budget_turns: int = setting(100, "Turns that one run may take.")
     budget_tokens: int = setting(3_000_000, "Tokens, in and out, that one run may use.")
     budget_money: float = setting(10.0, "US dollars that one run may cost, where the model's price is known.")
-    budget_seconds: float = setting(7200.0, "Seconds that one run may work, waiting for people or providers not counted.")
+    budget_seconds: float = setting(
+        7200.0, "Seconds that one run may work, waiting for people or providers not counted."
+    )
     context_tokens: int = setting(160_000, "Size of a request, in tokens, at which a run stops.")
     spec_threshold: int = setting(70, "Score from which a spec is accepted, 0 to 100.")
     send_back: int = setting(3, "How often an agent whose work failed its checks is sent back.")
@@ -55,13 +57,17 @@ def load(*, file: Mapping[str, Any], environment: Mapping[str, str], flags: Mapp
     values: dict[str, Any] = {}
     for name, value in file.items():
         if name not in kinds:
-            raise SettingsError(f"unknown setting {name!r} in the settings file", hint="`nightmill settings` lists them all")
+            raise SettingsError(
+                f"unknown setting {name!r} in the settings file", hint="`nightmill settings` lists them all"
+            )
         values[name] = _read(name, value, str(kinds[name]))
     for variable, value in environment.items():
         name = variable.removeprefix(PREFIX).lower()
         if variable.startswith(PREFIX) and variable != f"{PREFIX}SETTINGS":
             if name not in kinds:
-                raise SettingsError(f"unknown setting {variable!r} in the environment", hint="`nightmill settings` lists them all")
+                raise SettingsError(
+                    f"unknown setting {variable!r} in the environment", hint="`nightmill settings` lists them all"
+                )
             values[name] = _read(name, value, str(kinds[name]))
     values |= {name: _read(name, value, str(kinds[name])) for name, value in flags.items() if value is not None}
     return Settings(**values)
@@ -74,4 +80,6 @@ def _read(name: str, value: Any, kind: str) -> Any:
             raise ValueError(value)  # noqa: TRY004 - one remedy for both
         return readers[kind](value)
     except ValueError as error:
-        raise SettingsError(f"setting {name!r} is {value!r}, which is not of type {kind}", hint="see `nightmill settings`") from error
+        raise SettingsError(
+            f"setting {name!r} is {value!r}, which is not of type {kind}", hint="see `nightmill settings`"
+        ) from error

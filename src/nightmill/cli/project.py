@@ -70,7 +70,7 @@ def initialise(door: Door, root: Path, *, again: bool = False) -> Initialised:
     from nightmill.sandbox.layers import freeze
     from nightmill.store import projects
 
-    checkout = inspect(root)
+    checkout = inspect(root, home=Path.home())
     if not checkout.branch:
         raise RepoError("the checkout is on no branch (detached head)", hint="switch to a branch first")
     for path in checkout.submodules:

@@ -42,7 +42,7 @@ def run(
     from nightmill.line import submit
 
     asked = submit.submit(
-        submit.Ask(spec=spec, root=project, base=base, by=person(), now=time.time),
+        submit.Ask(spec=spec, root=project, base=base, by=person(), home=Path.home(), now=time.time),
         settings=door.settings,
         database=door.database,
         blobs=door.blobs,

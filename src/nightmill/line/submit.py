@@ -34,12 +34,16 @@ ALPHABET = "abcdefghjkmnpqrstuvwxyz23456789"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ask:
-    """What a person asks for: the spec at *spec*, in the repository at *root*, from the branch *base* ("": the current)."""
+    """What a person asks for: the spec at *spec*, in the repository at *root*, from the branch *base* ("": the current).
+
+    *home* is the person's, whose git configuration says which folders to trust.
+    """
 
     spec: Path
     root: Path
     base: str
     by: str
+    home: Path
     now: Callable[[], float]
 
 
@@ -125,7 +129,7 @@ def refusal(spec: Spec, assessment: Assessment) -> SpecError | None:
 
 def _base(ask: Ask, settings: Settings, project: Project) -> tuple[str, str]:
     """The branch and the commit that work starts from, both in the hub."""
-    checkout = inspect(project.root)
+    checkout = inspect(project.root, home=ask.home)
     if checkout.dirty:
         named = ", ".join(repr(path) for path in checkout.dirty[:5])
         more = f" and {len(checkout.dirty) - 5} more" if len(checkout.dirty) > 5 else ""  # noqa: PLR2004 - as many as are named

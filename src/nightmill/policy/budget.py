@@ -55,7 +55,7 @@ def reserve(
         if allowed <= LEAST_REPLY:
             raise LimitReached(
                 f"the next call could pass the budget of ${budget.money:g} (spent: ${spent.money:.4f})",
-                hint="raise `budget_money` and resume",
+                hint="raise `budget_money` and run the spec again; the work so far is on the run's branch",
                 limit="money",
             )
         allowed = max(LEAST_REPLY, allowed // 2)

@@ -95,7 +95,7 @@ def _submit(door: Door, root: Path, spec: Path) -> Run:
     from nightmill.cli.door import person
     from nightmill.line import submit
 
-    ask = submit.Ask(spec=spec, root=root, base="", by=person(), now=time.time)
+    ask = submit.Ask(spec=spec, root=root, base="", by=person(), home=Path.home(), now=time.time)
     return submit.submit(
         ask,
         settings=door.settings,

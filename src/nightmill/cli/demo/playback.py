@@ -15,9 +15,7 @@ __all__ = ["Playback", "Recording", "load"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recording:
-    """Replies by role, in the order in which they were given. *replies* are plain `model.ModelReply` values, *who*
-    says who gave them.
-    """
+    """Replies by role, in the order in which they were given; plain `model.ModelReply` values. *who* gave them."""
 
     model: str
     who: str
