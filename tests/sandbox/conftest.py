@@ -3,36 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import pytest
 
-from nightmill.sandbox import Command, Limits, Outcome, Place
+from nightmill.sandbox import Place
 from nightmill.sandbox.bubblewrap import BubblewrapSandbox, BubblewrapSandboxes
-
-Result = TypeVar("Result")
-
-
-class Box:
-    """What a scenario is given: the sandbox and short words for it."""
-
-    def __init__(self, sandbox: BubblewrapSandbox, place: Place) -> None:
-        self.sandbox, self.place = sandbox, place
-
-    async def sh(self, text: str, **limits: Any) -> Outcome:
-        """Run shell text in /work."""
-        return await self.sandbox.run(Command(argv=("bash", "-c", text), cwd="/work", limits=Limits(**limits)))
-
-    async def python(self, text: str, *words: str, **limits: Any) -> Outcome:
-        """Run Python text in /work."""
-        argv = ("/usr/bin/python3", "-c", text, *words)
-        return await self.sandbox.run(Command(argv=argv, cwd="/work", limits=Limits(**limits)))
-
-
-Scenario = Callable[[Box], Awaitable[Result]]
+from tests.sandbox.box import Box, Within
 
 
 @pytest.fixture
@@ -47,11 +26,11 @@ def place(tmp_path: Path) -> Place:
 
 
 @pytest.fixture
-def within(place: Place) -> Callable[..., Any]:
+def within(place: Place) -> Within:
     """Run a scenario in a sandbox of *place*, changed by keywords."""
 
-    def go(scenario: Scenario[Result], *, sandboxes: BubblewrapSandboxes | None = None, **changes: Any) -> Result:
-        async def whole() -> Result:
+    def go(scenario: Any, *, sandboxes: BubblewrapSandboxes | None = None, **changes: Any) -> Any:
+        async def whole() -> Any:
             found = replace(place, **changes)
             sandbox = await (sandboxes or BubblewrapSandboxes()).open(found)
             assert isinstance(sandbox, BubblewrapSandbox)

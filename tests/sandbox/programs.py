@@ -21,7 +21,10 @@ def some(kind=None):
 
 def fresh():
     folder = some(stat.S_ISDIR)
-    return os.path.join(folder, pick.choice(NAMES) + str(pick.randrange(6)))
+    path = os.path.join(folder, pick.choice(NAMES) + str(pick.randrange(6)))
+    if os.path.exists(path) and stat.S_ISFIFO(os.stat(path).st_mode):
+        raise OSError("opening it would wait for ever")
+    return path
 
 def body():
     return pick.randbytes(pick.choice([0, 1, 100, 5000, 70000, 200000]))

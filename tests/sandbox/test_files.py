@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import contextlib
 
+from pathlib import Path
+
 import pytest
 
 from nightmill.errors import SandboxError, ToolError
-from nightmill.sandbox import Entry
+from nightmill.sandbox import Entry, Place
+from tests.sandbox.box import Box, Within
 
 
-def test_written_files_are_read_back_with_their_mode_kept(within):
-    async def scenario(box):
+def test_written_files_are_read_back_with_their_mode_kept(within: Within) -> None:
+    async def scenario(box: Box) -> None:
         box_files = box.sandbox
         await box_files.write("/work/repo/new/deep/file.txt", b"one")
         assert await box_files.read("/work/repo/new/deep/file.txt", limit=100) == b"one"
@@ -23,8 +26,8 @@ def test_written_files_are_read_back_with_their_mode_kept(within):
     within(scenario)
 
 
-def test_the_layer_below_is_never_written(within, place):
-    async def scenario(box):
+def test_the_layer_below_is_never_written(within: Within, place: Place) -> None:
+    async def scenario(box: Box) -> None:
         await box.sandbox.write("/work/repo/kept.txt", b"changed")
         await box.sh("rm -r repo/gone")
 
@@ -46,8 +49,8 @@ def test_the_layer_below_is_never_written(within, place):
         ("/work/a\0b", "absolute path"),
     ],
 )
-def test_what_cannot_be_read_is_told_to_the_model(within, path, words):
-    async def scenario(box):
+def test_what_cannot_be_read_is_told_to_the_model(within: Within, path: str, words: str) -> None:
+    async def scenario(box: Box) -> None:
         await box.sh("mkfifo fifo; ln -s loop loop")
         with pytest.raises(ToolError, match=words):
             await box.sandbox.read(path, limit=10)
@@ -67,8 +70,8 @@ def test_what_cannot_be_read_is_told_to_the_model(within, path, words):
         ("/proc/self/planted", "No such file|Permission"),
     ],
 )
-def test_what_cannot_be_written_is_told_and_leaves_nothing(within, path, words):
-    async def scenario(box):
+def test_what_cannot_be_written_is_told_and_leaves_nothing(within: Within, path: str, words: str) -> None:
+    async def scenario(box: Box) -> None:
         await box.sh("mkfifo fifo")
         with pytest.raises(ToolError, match=words):
             await box.sandbox.write(path, b"x")
@@ -77,11 +80,11 @@ def test_what_cannot_be_written_is_told_and_leaves_nothing(within, path, words):
     within(scenario)
 
 
-def test_symbolic_links_lead_only_inside(within, tmp_path):
+def test_symbolic_links_lead_only_inside(within: Within, tmp_path: Path) -> None:
     secret = tmp_path / "secret"
     secret.write_text("secret")
 
-    async def scenario(box):
+    async def scenario(box: Box) -> None:
         await box.sh(f"ln -s {secret} link; ln -s {tmp_path} folder; ln -s /etc/passwd passwd")
         for path in ("/work/link", "/work/folder/secret", f"/proc/1/root{secret}", f"/work/../..{secret}"):
             with pytest.raises(ToolError):
@@ -94,8 +97,8 @@ def test_symbolic_links_lead_only_inside(within, tmp_path):
     assert secret.read_text() == "secret"
 
 
-def test_folders_are_listed_to_a_depth_and_a_limit(within):
-    async def scenario(box):
+def test_folders_are_listed_to_a_depth_and_a_limit(within: Within) -> None:
+    async def scenario(box: Box) -> None:
         await box.sh("mkdir -p repo/.git/objects; ln -s kept.txt repo/link; chmod 000 repo/gone")
         found = await box.sandbox.list("/work/repo", depth=2, limit=100)
         kinds = {entry.path.removeprefix("/work/repo/"): entry.kind for entry in found}
@@ -112,8 +115,8 @@ def test_folders_are_listed_to_a_depth_and_a_limit(within):
     within(scenario)
 
 
-def test_a_name_that_is_not_text_is_listed_as_far_as_it_is(within):
-    async def scenario(box):
+def test_a_name_that_is_not_text_is_listed_as_far_as_it_is(within: Within) -> None:
+    async def scenario(box: Box) -> None:
         await box.python("open(b'bad\\xff\\n\"name', 'w')")
         found = await box.sandbox.list("/work", depth=1, limit=10)
         assert any(entry.path == '/work/bad\ufffd\n"name' for entry in found)
@@ -121,8 +124,8 @@ def test_a_name_that_is_not_text_is_listed_as_far_as_it_is(within):
     within(scenario)
 
 
-def test_a_full_disk_is_the_sandbox_failing_and_a_full_tmp_is_not(within):
-    async def scenario(box):
+def test_a_full_disk_is_the_sandbox_failing_and_a_full_tmp_is_not(within: Within) -> None:
+    async def scenario(box: Box) -> None:
         await box.sh("head -c 600000000 /dev/zero > /tmp/full")
         with pytest.raises(ToolError, match="No space"):
             await box.sandbox.write("/tmp/more", b"x" * 100_000)

@@ -8,10 +8,11 @@ import pytest
 
 from nightmill.errors import SandboxError
 from nightmill.sandbox import Command, Limits, Outcome
+from tests.sandbox.box import Box, Within
 
 
-def test_exit_status_output_and_input_come_through(within):
-    async def scenario(box):
+def test_exit_status_output_and_input_come_through(within: Within) -> None:
+    async def scenario(box: Box) -> None:
         failed = await box.sh("echo out; echo err >&2; exit 3")
         assert (failed.exit, failed.stopped, failed.text) == (3, "", "out\nerr\n")
         killed = await box.sh("kill -SEGV $$")
@@ -24,8 +25,8 @@ def test_exit_status_output_and_input_come_through(within):
     within(scenario)
 
 
-def test_a_program_that_cannot_start_is_an_outcome_that_says_why(within):
-    async def scenario(box):
+def test_a_program_that_cannot_start_is_an_outcome_that_says_why(within: Within) -> None:
+    async def scenario(box: Box) -> None:
         missing = await box.sandbox.run(Command(argv=("no-such-program",), cwd="/work"))
         assert (missing.exit, missing.text) == (127, "no-such-program: No such file or directory\n")
         nowhere = await box.sandbox.run(Command(argv=("true",), cwd="/work/nowhere"))
@@ -36,8 +37,8 @@ def test_a_program_that_cannot_start_is_an_outcome_that_says_why(within):
     within(scenario)
 
 
-def test_a_hundred_megabytes_of_output_keep_their_two_ends(within):
-    async def scenario(box) -> Outcome:
+def test_a_hundred_megabytes_of_output_keep_their_two_ends(within: Within) -> None:
+    async def scenario(box: Box) -> Outcome:
         return await box.sh("echo first; head -c 100000000 /dev/zero; echo last", output=10_000)
 
     outcome = within(scenario)
@@ -50,8 +51,8 @@ def test_a_hundred_megabytes_of_output_keep_their_two_ends(within):
     assert "bytes left out" in outcome.text
 
 
-def test_output_without_end_is_stopped_at_the_file_size(within):
-    async def scenario(box) -> Outcome:
+def test_output_without_end_is_stopped_at_the_file_size(within: Within) -> None:
+    async def scenario(box: Box) -> Outcome:
         return await box.sh("yes", file_size=20 << 20, seconds=120)
 
     outcome = within(scenario)
@@ -60,8 +61,8 @@ def test_output_without_end_is_stopped_at_the_file_size(within):
     assert outcome.exit == -9
 
 
-def test_output_is_told_while_the_command_runs(within):
-    async def scenario(box):
+def test_output_is_told_while_the_command_runs(within: Within) -> None:
+    async def scenario(box: Box) -> None:
         heard = asyncio.Event()
         pieces: list[bytes] = []
 
@@ -92,8 +93,8 @@ def test_output_is_told_while_the_command_runs(within):
     ],
     ids=["child", "own session", "orphan deaf to signals", "its keeper killed", "everyone killed"],
 )
-def test_nothing_of_a_command_outlives_it(within, hiding):
-    async def scenario(box):
+def test_nothing_of_a_command_outlives_it(within: Within, hiding: str) -> None:
+    async def scenario(box: Box) -> str:
         await box.sh(hiding, seconds=20)
         return (await box.sh("ps -e -o args | grep -c '^sleep' ; true")).text
 
@@ -101,8 +102,8 @@ def test_nothing_of_a_command_outlives_it(within, hiding):
 
 
 @pytest.mark.parametrize("text", ["sleep 1000", "setsid sleep 1000 & trap '' TERM INT; sleep 1000"])
-def test_a_command_out_of_time_is_killed_whole(within, text):
-    async def scenario(box):
+def test_a_command_out_of_time_is_killed_whole(within: Within, text: str) -> None:
+    async def scenario(box: Box) -> str:
         outcome = await box.sh(f"echo began; {text}", seconds=0.5)
         assert (outcome.stopped, outcome.exit, outcome.text) == ("timeout", -9, "began\n")
         return (await box.sh("ps -e -o args | grep -c '^sleep' ; true")).text
@@ -110,8 +111,8 @@ def test_a_command_out_of_time_is_killed_whole(within, text):
     assert within(scenario) == "0\n"
 
 
-def test_a_fork_bomb_ends_with_its_command_and_the_sandbox_goes_on(within):
-    async def scenario(box):
+def test_a_fork_bomb_ends_with_its_command_and_the_sandbox_goes_on(within: Within) -> None:
+    async def scenario(box: Box) -> str:
         bomb = await box.python(
             "import os\nwhile True:\n    try: os.fork()\n    except OSError: pass", processes=60, seconds=3
         )
@@ -122,10 +123,10 @@ def test_a_fork_bomb_ends_with_its_command_and_the_sandbox_goes_on(within):
     assert within(scenario) == "0\n"
 
 
-def test_memory_of_one_process_and_of_a_whole_tree_is_bounded(within):
+def test_memory_of_one_process_and_of_a_whole_tree_is_bounded(within: Within) -> None:
     hold = "b = bytearray(120 << 20); b[::4096] = b'x' * len(b[::4096])"
 
-    async def scenario(box):
+    async def scenario(box: Box) -> None:
         alone = await box.python("bytearray(400 << 20)", memory=256 << 20)
         assert alone.exit == 1
         assert "MemoryError" in alone.text
@@ -136,16 +137,16 @@ def test_memory_of_one_process_and_of_a_whole_tree_is_bounded(within):
     within(scenario)
 
 
-def test_file_size_is_bounded(within):
-    async def scenario(box):
+def test_file_size_is_bounded(within: Within) -> None:
+    async def scenario(box: Box) -> None:
         outcome = await box.sh("head -c 3000000 /dev/zero > big; stat -c %s big", file_size=1 << 20)
         assert "1048576" in outcome.text
 
     within(scenario)
 
 
-def test_commands_run_at_once_and_keep_their_own_statuses(within):
-    async def scenario(box):
+def test_commands_run_at_once_and_keep_their_own_statuses(within: Within) -> None:
+    async def scenario(box: Box) -> None:
         asked = [box.sh(f"sleep 0.0{number % 7}; echo {number}; exit {number}") for number in range(40)]
         outcomes = await asyncio.gather(*asked)
         assert [outcome.exit for outcome in outcomes] == list(range(40))
@@ -154,8 +155,8 @@ def test_commands_run_at_once_and_keep_their_own_statuses(within):
     within(scenario)
 
 
-def test_cancelling_the_task_kills_the_command(within):
-    async def scenario(box):
+def test_cancelling_the_task_kills_the_command(within: Within) -> None:
+    async def scenario(box: Box) -> str:
         heard = asyncio.Event()
         command = Command(argv=("bash", "-c", "echo on; setsid sleep 1000 & sleep 1000"), cwd="/work")
         running = asyncio.create_task(box.sandbox.run(command, output=lambda _: heard.set()))
@@ -168,8 +169,8 @@ def test_cancelling_the_task_kills_the_command(within):
     assert within(scenario) == "0\n"
 
 
-def test_a_closed_sandbox_says_so_to_those_who_wait_and_those_who_come(within):
-    async def scenario(box):
+def test_a_closed_sandbox_says_so_to_those_who_wait_and_those_who_come(within: Within) -> None:
+    async def scenario(box: Box) -> None:
         waiting = asyncio.create_task(box.sh("sleep 1000"))
         await box.sh("true")
         await box.sandbox.close()
@@ -182,10 +183,10 @@ def test_a_closed_sandbox_says_so_to_those_who_wait_and_those_who_come(within):
     within(scenario)
 
 
-def test_what_developers_use_runs(within):
+def test_what_developers_use_runs(within: Within) -> None:
     text = "import multiprocessing as m, pty, socket, tempfile; m.Lock(); tempfile.mkstemp(); socket.if_nameindex(); pty.openpty()"
 
-    async def scenario(box):
+    async def scenario(box: Box) -> None:
         for command in (
             f"python3 -c '{text}'",
             "git init -q x && git -C x status --short",
@@ -201,5 +202,5 @@ def test_what_developers_use_runs(within):
     within(scenario)
 
 
-def test_the_default_limits_are_those_of_the_contract():
+def test_the_default_limits_are_those_of_the_contract() -> None:
     assert Limits() == Limits(seconds=30.0, processes=512, file_size=1 << 30, memory=2 << 30, output=1 << 20)

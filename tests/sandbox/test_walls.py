@@ -7,25 +7,28 @@ import os
 import socket
 import struct
 
+from pathlib import Path
+
 import pytest
 
 from nightmill.errors import SandboxError
 from nightmill.sandbox import Command
 from nightmill.sandbox.seccomp import DENIED, compile_filter
+from tests.sandbox.box import Box, Within
 from tests.sandbox.programs import PROBES, READ_ALL
 
 
-def test_the_walls_hold_against_attacks_from_inside(within):
+def test_the_walls_hold_against_attacks_from_inside(within: Within) -> None:
     abstract, listener = socket.socket(socket.AF_UNIX), socket.create_server(("127.0.0.1", 0))
-    abstract.bind("\0nightmill-test-%d" % os.getpid())
+    abstract.bind(f"\0nightmill-test-{os.getpid()}")
     abstract.listen()
     env = {
         "CALLS": json.dumps({name: numbers for name, numbers in DENIED.items() if name != "vhangup"}),
-        "ABSTRACT": "nightmill-test-%d" % os.getpid(),
+        "ABSTRACT": f"nightmill-test-{os.getpid()}",
         "PORT": str(listener.getsockname()[1]),
     }
 
-    async def scenario(box):
+    async def scenario(box: Box) -> Outcome:
         command = Command(argv=("/usr/bin/python3", "-c", PROBES), cwd="/work", env=env)
         return await box.sandbox.run(command)
 
@@ -50,11 +53,11 @@ def test_the_walls_hold_against_attacks_from_inside(within):
     assert found["pids"] <= 4
 
 
-def test_nothing_of_the_hosts_environment_is_inside(within, monkeypatch):
+def test_nothing_of_the_hosts_environment_is_inside(within: Within, monkeypatch: pytest.MonkeyPatch) -> None:
     canary = "canary" + os.urandom(8).hex()
     monkeypatch.setenv("CANARY_TOKEN", canary)
 
-    async def scenario(box):
+    async def scenario(box: Box) -> Outcome:
         return await box.python(READ_ALL, canary[::-1])
 
     outcome = within(scenario)
@@ -63,20 +66,20 @@ def test_nothing_of_the_hosts_environment_is_inside(within, monkeypatch):
     assert outcome.text == "[]\n"
 
 
-def test_paths_of_the_host_are_not_in_what_pid_1_was_started_with(within, tmp_path):
-    async def scenario(box):
+def test_paths_of_the_host_are_not_in_what_pid_1_was_started_with(within: Within, tmp_path: Path) -> None:
+    async def scenario(box: Box) -> Outcome:
         return await box.sh("cat /proc/1/cmdline /proc/self/cgroup | tr '\\0' ' '")
 
     assert str(tmp_path) not in within(scenario).text
 
 
-def test_shown_files_and_tools_are_read_only_and_the_places_own(within, tmp_path):
+def test_shown_files_and_tools_are_read_only_and_the_places_own(within: Within, tmp_path: Path) -> None:
     tool, told = tmp_path / "tool", tmp_path / "told"
     tool.write_text("#!/bin/sh\necho tool\n")
     tool.chmod(0o755)
     told.write_text("told")
 
-    async def scenario(box):
+    async def scenario(box: Box) -> None:
         outcome = await box.sh(
             "mytool; cat /etc/told /opt/agent/told; echo x > /etc/told; rm -f /opt/agent/told; echo $SPECIAL"
         )
@@ -92,21 +95,21 @@ def test_shown_files_and_tools_are_read_only_and_the_places_own(within, tmp_path
     "path",
     ["/work/x/y", "/tmp/x", "/usr/bin/sh", "/etc/../work/x", "etc/x", "/etc", "/etc/ssl/certs/x", "/proc/x", "/etc//x"],
 )
-def test_files_may_not_be_shown_where_an_agent_or_the_host_writes(within, tmp_path, path):
+def test_files_may_not_be_shown_where_an_agent_or_the_host_writes(within: Within, tmp_path: Path, path: str) -> None:
     (tmp_path / "file").write_text("x")
 
-    async def scenario(box):
+    async def scenario(box: Box) -> None:
         raise AssertionError(path)
 
     with pytest.raises(SandboxError, match="not a place for a file"):
         within(scenario, files={path: tmp_path / "file"})
 
 
-def test_a_link_left_by_an_agent_leads_a_later_start_nowhere(within, tmp_path, place):
+def test_a_link_left_by_an_agent_leads_a_later_start_nowhere(within: Within, tmp_path: Path, place: Place) -> None:
     victim = tmp_path / "victim"
     victim.mkdir()
 
-    async def plant(box):
+    async def plant(box: Box) -> str:
         await box.sh(
             f"rm -rf home; ln -s /oldroot{victim} home; ln -s /oldroot{victim} repo/evil; ln -s /oldroot{victim} env"
         )
@@ -114,7 +117,7 @@ def test_a_link_left_by_an_agent_leads_a_later_start_nowhere(within, tmp_path, p
 
     snapshot = within(plant)
 
-    async def scenario(box):
+    async def scenario(box: Box) -> str:
         return (await box.sh("ls -ld home repo/evil")).text
 
     assert "/oldroot" in within(scenario, snapshot=snapshot)
@@ -122,7 +125,7 @@ def test_a_link_left_by_an_agent_leads_a_later_start_nowhere(within, tmp_path, p
 
 
 @pytest.mark.parametrize(("machine", "audit"), [("x86_64", 0xC000003E), ("aarch64", 0xC00000B7)])
-def test_the_filter_refuses_other_architectures_and_garbage_in_high_bits(machine, audit):
+def test_the_filter_refuses_other_architectures_and_garbage_in_high_bits(machine: str, audit: int) -> None:
     column = 0 if machine == "x86_64" else 1
     program = compile_filter(machine)
     allow, kill, eperm = 0x7FFF0000, 0x80000000, 0x00050001
@@ -142,7 +145,7 @@ def test_the_filter_refuses_other_architectures_and_garbage_in_high_bits(machine
     assert decide(program, mknodat, audit, 0, 0, 0o010600) == allow
 
 
-def test_an_unknown_architecture_gets_no_filter_at_all():
+def test_an_unknown_architecture_gets_no_filter_at_all() -> None:
     with pytest.raises(SandboxError, match="riscv64"):
         compile_filter("riscv64")
 

@@ -11,6 +11,9 @@ from nightmill.errors import SandboxError
 
 __all__ = ["freeze", "remove"]
 
+LONG_PATH = 1000
+"""Characters below the top at which a folder is moved up before it is emptied."""
+
 
 def freeze(directory: Path, target: Path) -> None:
     """Make the upper of the closed sandbox in *directory* the layer *target*; never write to it again.
@@ -55,16 +58,21 @@ def remove(path: Path) -> None:
     path.rmdir()
 
 
-def _empty(folder: str) -> None:
-    """Delete what is in *folder*, deepest first, without recursion: an agent may nest deeper than Python."""
-    todo: list[tuple[str, bool]] = [(folder, False)]
+def _empty(top: str) -> None:
+    """Delete what is in *top*, without recursion: an agent may nest deeper than Python goes, or than a path may be."""
+    todo: list[tuple[str, bool]] = [(top, False)]
+    moved = 0
     while todo:
         path, done = todo.pop()
         if done:
-            os.rmdir(path)  # noqa: PTH106
+            os.rmdir(path)  # noqa: PTH106 - strings here: pathlib doubles the time
             continue
-        os.chmod(path, 0o700)  # noqa: PTH101 - strings here: pathlib doubles the time
-        if path != folder:
+        if len(path) - len(top) > LONG_PATH:
+            moved += 1
+            os.rename(path, shorter := f"{top}/.removed-{os.getpid()}-{moved}")  # noqa: PTH104
+            path = shorter
+        os.chmod(path, 0o700)  # noqa: PTH101
+        if path != top:
             todo.append((path, True))
         with os.scandir(path) as entries:
             for entry in entries:

@@ -31,7 +31,7 @@ INDEX_MOST = 1 << 30
 WHOLE = ("path", "mode", "mtime", "target", "xattr")
 """Parts of an entry that are the same wherever its data is."""
 
-NOTHING = Seen({}, {})
+NOTHING = Seen({}, {}, {})
 
 
 class Packs:
@@ -60,19 +60,21 @@ class Packs:
         beside = self.folder / f"{name}.tmp"
         try:
             suspects = hot | self.hot  # also those mapped until just now: their last write came before that
-            new = record_upper(top=self.upper, target=str(beside), old=self.seen, hot=suspects, chain=self.chain)
-            if new is None and self.chain:
-                return self.chain[-1]
-            beside.rename(self.folder / name)
+            seen, written = record_upper(
+                top=self.upper, target=str(beside), old=self.seen, hot=suspects, chain=self.chain
+            )
+            if written:
+                beside.rename(self.folder / name)
         except OSError as error:
             beside.unlink(missing_ok=True)
             raise _unwritten(error) from error
         except SandboxError:
             beside.unlink(missing_ok=True)
             raise
-        self.seen, self.hot = new or self.seen, frozenset(hot)
-        self.chain = [*self.chain, name]
-        return name
+        self.seen, self.hot = seen, frozenset(hot)
+        if written:
+            self.chain = [*self.chain, name]
+        return self.chain[-1]
 
     @property
     def long(self) -> bool:
@@ -166,7 +168,7 @@ def _check(final: dict[str, Body]) -> None:
     """No path climbs, and each one's folder is a folder of this snapshot: nothing is written through a link."""
     for path, body in final.items():
         folder, _, name = path.rpartition("/")
-        plain = not path or (name not in {"", ".", ".."} and "\0" not in path)
+        plain = not path or (name not in {"", ".", ".."} and path[0] != "/" and "\0" not in path)
         above = final.get(folder) if path else body
         if not plain or above is None or not stat.S_ISDIR(above.entry["mode"]):
             raise SandboxError(f"a snapshot holds the path {path!r}, which has no folder there")

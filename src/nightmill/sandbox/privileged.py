@@ -32,15 +32,15 @@ def scan_upper(top: str, old: Seen) -> Seen:
         return Seen(*_in_namespace({"do": "scan", "top": top, "old": tuple(old)}))
 
 
-def record_upper(*, top: str, target: str, old: Seen, hot: set[str], chain: list[str]) -> Seen | None:
+def record_upper(*, top: str, target: str, old: Seen, hot: set[str], chain: list[str]) -> tuple[Seen, bool]:
     """`scan.record`, of whatever modes."""
     try:
         return record(top=top, target=target, old=old, hot=hot, chain=chain)
     except PermissionError:
         Path(target).unlink(missing_ok=True)
     asked = {"do": "record", "top": top, "target": target, "old": tuple(old), "hot": list(hot), "chain": chain}
-    found = _in_namespace(asked)
-    return None if found is None else Seen(*found)
+    found, written = _in_namespace(asked)
+    return Seen(*found), written
 
 
 def main() -> None:
@@ -53,15 +53,15 @@ def main() -> None:
         Path(f"/proc/self/{name}").write_text(text, "ascii")
     old = Seen(*asked["old"])
     try:
-        found: Any = None
         if asked["do"] == "scan":
-            found = scan(asked["top"], old)
+            answer: tuple[Any, ...] = tuple(scan(asked["top"], old))
         else:
             hot = set(asked["hot"])
-            found = record(top=asked["top"], target=asked["target"], old=old, hot=hot, chain=asked["chain"])
+            found, written = record(top=asked["top"], target=asked["target"], old=old, hot=hot, chain=asked["chain"])
+            answer = (tuple(found), written)
     except (OSError, SandboxError) as error:
         sys.exit(str(error))
-    sys.stdout.buffer.write(marshal.dumps(found and tuple(found)))
+    sys.stdout.buffer.write(marshal.dumps(answer))
 
 
 def _in_namespace(asked: dict[str, Any]) -> Any:

@@ -37,31 +37,34 @@ Facts = tuple[int, int, int, int, int, int]
 
 
 class Seen(NamedTuple):
-    """An upper as a scan found it: path → facts, folder → names. The root is the empty path."""
+    """An upper as a scan found it: path → facts, folder → names, folder → attributes. The root is the empty path."""
 
     facts: dict[str, Facts]
     names: dict[str, list[str]]
+    attributes: dict[str, dict[str, str]]
 
 
 def scan(top: str, old: Seen) -> Seen:
     """Look at everything in *top*. A folder with the ctime from before has the names from before: no listing."""
     new: dict[str, Facts] = {"": _facts(top)}
     listed: dict[str, list[str]] = {}
+    attributes: dict[str, dict[str, str]] = {}
     todo = [""]
     while todo:
         folder = todo.pop()
         same = old.facts.get(folder) == new[folder]
+        attributes[folder] = old.attributes[folder] if same else _attributes(f"{top}/{folder}")
         listed[folder] = old.names[folder] if same else os.listdir(f"{top}/{folder}")  # noqa: PTH208 - strings throughout
         for name in listed[folder]:
             path = f"{folder}/{name}" if folder else name
             new[path] = entry = _facts(f"{top}/{path}")
             if stat.S_ISDIR(entry[0]):
                 todo.append(path)
-    return Seen(new, listed)
+    return Seen(new, listed, attributes)
 
 
-def record(*, top: str, target: str, old: Seen, hot: set[str], chain: list[str]) -> Seen | None:
-    """Write to the new file *target* how *top* differs from *old*, with the *chain* below it; None: it does not.
+def record(*, top: str, target: str, old: Seen, hot: set[str], chain: list[str]) -> tuple[Seen, bool]:
+    """Write to the new file *target* how *top* differs from *old*, with the *chain* below it; False: it does not.
 
     *hot* are files whose time stamps cannot be trusted, because they are mapped.
 
@@ -70,15 +73,32 @@ def record(*, top: str, target: str, old: Seen, hot: set[str], chain: list[str])
         SandboxError: If a file is not what the scan saw.
     """
     new = scan(top, old)
-    inodes = {new.facts[path][1] for path in hot if path in new.facts}
-    changed = [path for path, facts in new.facts.items() if old.facts.get(path) != facts or facts[1] in inodes]
+    changed = _changed(old, new, hot)
     gone = [path for path in old.facts if path not in new.facts]
     if not changed and not gone:
-        return None
+        return new, False
     with open(target, "xb", PIECE) as out:  # noqa: PTH123 - strings throughout: paths by the thousand
         entries = list(_entries(top, changed, new, out))
         finish(out, {"chain": chain, "gone": gone, "set": entries})
-    return new
+    return new, True
+
+
+def _changed(old: Seen, new: Seen, hot: set[str]) -> list[str]:
+    """What to record: all names of an inode or none, or a hard link would come back as a copy.
+
+    A name can be new while its inode is as it was: a folder above it was renamed.
+    """
+    found = {path for path in new.facts if path in hot or _differs(path, old, new)}
+    inodes = {facts[1] for path in found if (facts := new.facts[path])[5] > 1 and not stat.S_ISDIR(facts[0])}
+    return [path for path, facts in new.facts.items() if path in found or facts[1] in inodes]
+
+
+def _differs(path: str, old: Seen, new: Seen) -> bool:
+    """Whether to record *path* anew. overlayfs marks folders that are only looked at, which moves their ctime."""
+    before, after = old.facts.get(path), new.facts[path]
+    if before is None or before == after or path not in old.attributes or path not in new.attributes:
+        return before != after
+    return before[:3] + before[4:] != after[:3] + after[4:] or old.attributes[path] != new.attributes[path]
 
 
 def finish(out: BinaryIO, index: dict[str, Any]) -> None:
@@ -98,7 +118,7 @@ def _entries(top: str, changed: list[str], new: Seen, out: BinaryIO) -> Iterator
         if stat.S_ISLNK(mode):
             entry["target"] = os.readlink(f"{top}/{path}")  # noqa: PTH115
         elif stat.S_ISDIR(mode):
-            entry["xattr"] = _attributes(f"{top}/{path}")
+            entry["xattr"] = new.attributes[path]
         elif stat.S_ISREG(mode) and inode in links:
             entry["link"] = links[inode]
         elif stat.S_ISREG(mode):
