@@ -248,7 +248,8 @@ class ToolFinished(Event):
 class TurnFinished(Event):
     """One checkpoint: the record of the turn and the snapshot of the workspace after it, together.
 
-    *record* and *snapshot* are ids; *usage* is a plain `model.Usage`; *cost* is US dollars, None if unknown.
+    *record* and *snapshot* are ids; *usage* is a plain `model.Usage`; *cost* is US dollars, None if unknown; *said* is
+    the beginning of what the model wrote beside its calls.
     """
 
     turn: int
@@ -260,6 +261,7 @@ class TurnFinished(Event):
     cost: float | None
     calls: int
     seconds: float
+    said: str = ""
     key = property(lambda self: f"{self.role}/turn/{self.turn}")
 
 

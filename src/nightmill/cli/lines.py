@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from nightmill import event as e
-from nightmill.report.words import duration, money, tokens
+from nightmill.report.words import duration, money, share, tokens
 
 __all__ = ["Line", "line"]
 
@@ -38,17 +38,12 @@ def _tool(told: e.ToolFinished) -> Line:
 def _turn(told: e.TurnFinished) -> Line:
     used = told.usage
     cached = (
-        f", {100 * used['cache_read'] // used['input']} % cached"
-        if used.get("cache_read") and used.get("input")
-        else ""
+        f", {share(used['cache_read'], used['input'])} cached" if used.get("cache_read") and used.get("input") else ""
     )
+    cost = money(told.cost) if told.cost is not None else "price unknown"
     size = f"{tokens(used.get('input', 0))} in{cached}, {tokens(used.get('output', 0))} out"
-    return Line(
-        "▪",
-        f"turn {told.turn} · {told.role} · {size} · {money(told.cost)} · {duration(told.seconds)}",
-        "dim",
-        fold=True,
-    )
+    figures = f"{size} · {cost} · {duration(told.seconds)}"
+    return Line("▪", f"{told.role}, turn {told.turn}: {told.said or '(no words)'} ({figures})", "dim")
 
 
 def _check(told: e.CheckFinished) -> Line:
@@ -107,7 +102,7 @@ LINES: dict[type[e.Event], Callable[[Any], Line]] = {
     e.ToolFinished: _tool,
     e.TurnFinished: _turn,
     e.AgentNudged: lambda told: Line("!", f"nudged ({told.guard.replace('_', ' ')})", "yellow"),
-    e.AgentFinished: lambda told: Line("·", f"agent: {' '.join(told.summary.split())}"),
+    e.AgentFinished: lambda told: Line("·", f"finished, it says: {' '.join(told.summary.split())[:300]}"),
     e.SentBack: lambda told: Line(
         "↩", f"sent back ({told.count} of {told.limit}): {' '.join(told.reason.split())[:200]}", "yellow"
     ),

@@ -49,6 +49,7 @@ def init(
         print_json({"project": made.project.id, "root": str(made.project.root), "tree": made.tree, "checks": checks})
         return
     print_baseline(made)
+    say(f"{made.project.root}/nightmill.yaml says how; it is yours: read it, change it, commit it")
     say("next: write a spec and try it with `nightmill spec check SPEC.md`, then `nightmill run SPEC.md`")
 
 

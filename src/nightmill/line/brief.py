@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["architect", "criteria", "developer", "facts", "instructions", "read_brief", "write_brief"]
 
 MOST_PATHS = 400
+MOST_IN_FOLDER = 40
 MOST_INSTRUCTIONS = 32_768
 """Bytes of instruction files that an agent is given (the bound that the AGENTS.md readers of others use)."""
 
@@ -41,7 +42,7 @@ def developer(assignment: Assignment, *, run: str, hub: Hub) -> Brief:
         "developer/task",
         title=task.title,
         instruction=task.instruction,
-        criteria="\n".join(f"- {each.id}: {each.text}" for each in criteria(assignment)) or "- as the spec says",
+        criteria=_listed(criteria(assignment)) or "- as the spec says",
         spec=assignment.spec.text,
         facts=facts(assignment),
         instructions=instructions(assignment, hub),
@@ -64,7 +65,7 @@ def architect(assignment: Assignment, *, run: str, hub: Hub) -> ModelRequest:
     prompt = render(
         "architect/plan",
         spec=assignment.spec.text,
-        criteria="\n".join(f"- {each.id}: {each.text}" for each in assignment.spec.criteria),
+        criteria=_listed(assignment.spec.criteria),
         facts=facts(assignment),
         files=_tree(hub, assignment.base_commit),
         instructions=instructions(assignment, hub),
@@ -81,12 +82,18 @@ def architect(assignment: Assignment, *, run: str, hub: Hub) -> ModelRequest:
 
 
 def _tree(hub: Hub, commit: str) -> str:
-    """The repository's files; of a large one the folders with how many files each holds."""
+    """The repository's files; a folder with many of them, or a repository with too many, in numbers."""
     paths = [shown(file.path) for file in hub.files(commit)]
-    if len(paths) <= MOST_PATHS:
-        return "\n".join(paths)
-    folders = Counter("/".join(path.split("/")[:3][:-1]) or "." for path in paths)
-    return "\n".join(f"{folder}/ ({count} files)" for folder, count in folders.most_common(MOST_PATHS))
+    tops = Counter(_folder(path) for path in paths)
+    lines = [path for path in paths if tops[_folder(path)] <= MOST_IN_FOLDER]
+    lines += [f"{folder}/ ({count} files)" for folder, count in tops.items() if count > MOST_IN_FOLDER]
+    more = f"\n(and {len(lines) - MOST_PATHS} more)" if len(lines) > MOST_PATHS else ""
+    return "\n".join(sorted(lines)[:MOST_PATHS]) + more
+
+
+def _folder(path: str) -> str:
+    """The folder under which *path* is counted: at most three levels, so that a tree of many small ones is one."""
+    return "/".join(path.split("/")[:-1][:3])
 
 
 def criteria(assignment: Assignment) -> tuple[Criterion, ...]:
@@ -95,11 +102,15 @@ def criteria(assignment: Assignment) -> tuple[Criterion, ...]:
     return tuple(each for each in assignment.spec.criteria if not wanted or each.id in wanted)
 
 
+def _listed(found: tuple[Criterion, ...]) -> str:
+    return "\n".join(f"- {each.id}{' ' if each.text.startswith('(') else ': '}{each.text}" for each in found)
+
+
 def facts(assignment: Assignment) -> str:
     """What an agent needs to know of the project, in a sentence or two."""
     checks = "; ".join(f"`{check.command}`" for check in assignment.project.checks)
     tests = f" Its checks: {checks}." if checks else ""
-    return f"It is a {assignment.project.language} project; everything it needs is installed.{tests}"
+    return f"It is a {assignment.project.language} project; what its checks need is installed, and there is no network.{tests}"
 
 
 def instructions(assignment: Assignment, hub: Hub) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -11,8 +12,9 @@ from pydantic import BaseModel, ConfigDict
 from nightmill.errors import ToolError
 from nightmill.sandbox import Limits, Workspace
 
-__all__ = ["Answer", "Arguments", "Finish", "Tool", "ToolContext", "cut", "inside"]
+__all__ = ["Answer", "Arguments", "Finish", "Tool", "ToolContext", "cut", "inside", "plain"]
 
+ESCAPES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\-_])")
 ROOT = "/work/repo"
 MOST_CHARACTERS = 16_000
 """What a model is shown of one result; the middle of a longer one is left out."""
@@ -93,6 +95,11 @@ def inside(path: str) -> str:
     if "\0" in path:
         raise ToolError("a path cannot contain a NUL character")
     return path if path.startswith("/") else f"{ROOT}/{path.removeprefix('./')}".rstrip("/")
+
+
+def plain(text: str) -> str:
+    """*text* without terminal escapes: colours cost tokens and tell a model nothing."""
+    return ESCAPES.sub("", text)
 
 
 def cut(text: str, *, most: int = MOST_CHARACTERS) -> str:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pydantic import Field
 
 from nightmill.sandbox import Command
-from nightmill.tool.base import Answer, Arguments, ToolContext, cut
+from nightmill.tool.base import Answer, Arguments, ToolContext, cut, plain
 
 __all__ = ["RunCommand"]
 
@@ -20,19 +20,25 @@ class RunCommand:
     name = "run_command"
     description = (
         "Run a shell command (bash) at the root of the repository, in a sandbox without network. "
-        "Each call is a shell of its own: nothing but files stays from call to call. "
+        "Each call is a shell of its own: only files stay from call to call, below /work for good, in /tmp for a while. "
         "Standard output and error come together."
     )
     reads = False
 
     class Call(Arguments):
         command: str = Field(description="What bash runs.")
-        timeout: float | None = Field(default=None, gt=0, le=LONGEST, description="Seconds after which it is stopped.")
+        timeout: float | None = Field(
+            default=None,
+            gt=0,
+            le=LONGEST,
+            description="Seconds after which it is stopped; the project sets the default, mostly 30.",
+        )
 
     arguments = Call
 
     def label(self, arguments: Call) -> str:
-        return " ".join(arguments.command.split())[:200]
+        first, more, _ = arguments.command.strip().partition("\n")
+        return f"{first[:160]} …" if more or len(first) > 160 else first  # noqa: PLR2004 - one line of a wide terminal
 
     async def call(self, arguments: Call, context: ToolContext) -> Answer:
         limits = replace(context.limits, seconds=arguments.timeout) if arguments.timeout else context.limits
@@ -45,7 +51,7 @@ class RunCommand:
             "output": "stopped: too much output",
             "cancelled": "stopped by a person",
         }
-        text = cut(outcome.text).rstrip("\n")
+        text = cut(plain(outcome.text)).rstrip("\n")
         return Answer(
             text=f"{text}\n({ends[outcome.stopped]})" if text else f"({ends[outcome.stopped]}, no output)", changed=True
         )

@@ -61,18 +61,21 @@ class EditFile:
         if len(body) > MOST_BYTES:
             raise ToolError(f"{arguments.path!r} is larger than {MOST_BYTES >> 20} MiB: change it with a command")
         text = body.decode("utf-8", "surrogateescape")
-        first = None
+        places: list[tuple[int, int]] = []
         for number, edit in enumerate(arguments.edits, 1):
+            before = len(text)
             try:
                 text, at = apply_edit(text, old=edit.old, new=edit.new, everywhere=edit.all)
             except ToolError as error:
                 which = f"edit {number} of {len(arguments.edits)}: " if len(arguments.edits) > 1 else ""
                 raise ToolError(f"{which}{error.message} Nothing was changed in {arguments.path!r}.") from None
-            first = at if first is None else min(first, at)
+            moved = len(text) - before
+            places = [(start + moved if start > at else start, lines) for start, lines in places]
+            places.append((at, edit.new.count("\n") + 1))
         await context.workspace.write(path, text.encode("utf-8", "surrogateescape"))
-        return Answer(
-            text=f"edited {arguments.path}\n{_around(text, first or 0)}", changed=True, edited=(arguments.path,)
-        )
+        count = f": {len(places)} edits made" if len(places) > 1 else ""
+        shown = _around(text, places)
+        return Answer(text=f"edited {arguments.path}{count}\n{shown}", changed=True, edited=(arguments.path,))
 
 
 def apply_edit(text: str, *, old: str, new: str, everywhere: bool = False) -> tuple[str, int]:
@@ -163,7 +166,16 @@ def _nearest(lines: list[str], wanted: list[str]) -> str:
     return f"The nearest lines are:\n{shown.rstrip()[:4000]}\nQuote them as they are."
 
 
-def _around(text: str, offset: int) -> str:
-    line = text.count("\n", 0, offset)
-    shown = text.splitlines()[max(0, line - 2) : line + 10]
-    return "\n".join(f"{number}\t{each[:300]}" for number, each in enumerate(shown, max(0, line - 2) + 1))
+def _around(text: str, places: list[tuple[int, int]]) -> str:
+    """The lines of *text* at *places* (offset, lines) with one before and after each, numbered; long ones in part."""
+    lines = text.splitlines()
+    wanted: set[int] = set()
+    for offset, size in places:
+        line = text.count("\n", 0, offset)
+        wanted |= set(range(max(0, line - 1), min(len(lines), line + min(size, MOST_SHOWN) + 1)))
+    found, last = list[str](), -1
+    for number in sorted(wanted):
+        found += ["…"] if last >= 0 and number > last + 1 else []
+        found.append(f"{number + 1}\t{lines[number][:300]}")
+        last = number
+    return "\n".join(found)

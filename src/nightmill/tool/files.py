@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from pydantic import Field
 
 from nightmill.errors import ToolError
@@ -94,7 +96,9 @@ class Search:
     class Call(Arguments):
         pattern: str = Field(description="Regular expression.")
         path: str = Field(default=".", description="File or folder to search, from the root of the repository.")
-        glob: str = Field(default="", description='Only files whose name fits, such as "*.py".')
+        glob: str = Field(
+            default="", description='Only files whose path fits, such as "*.py"; "!tests/**" leaves files out.'
+        )
         context: int = Field(default=0, ge=0, le=10, description="Lines to show around each hit.")
 
     arguments = Call
@@ -121,7 +125,7 @@ class Search:
             return Answer(text="(no hits)")
         if outcome.exit != 0 and not outcome.output.strip():
             raise ToolError("the search failed")
-        text = cut(outcome.text)
+        text = cut(re.sub(r"^\./", "", outcome.text, flags=re.MULTILINE))
         if outcome.exit != 0:
             raise ToolError(text)
         return Answer(text=text)

@@ -45,7 +45,7 @@ class Shown(Arguments):
     """What shows one criterion."""
 
     criterion: str = Field(description="Id of the acceptance criterion.")
-    by: str = Field(description="The tests (path::name) or the command that show it.")
+    by: str = Field(description="Tests (path::name as the runner prints it), separated by commas, or a command.")
 
 
 class FinishWork:
