@@ -56,6 +56,7 @@ def test_a_parked_run_stays_parked_when_another_worker_takes_it_up_and_goes_on_w
     t = under_way()
     t.tell(e.RunParked, reason="down", needs="time")
     t.tell(e.RunRecovered, worker="w2")
+    t.tell(e.PhaseStarted, phase="work")
     assert summary(t.entries, now=t.at).state == "parked"
 
     t.tell(e.RunResumed, by="clock")

@@ -126,6 +126,7 @@ def test_a_run_that_waits_while_its_worker_dies_still_waits() -> None:
     t.tell(e.RunParked, reason="a question", needs="person")
     t.wait(500)
     t.tell(e.RunRecovered, worker="w2")
+    t.tell(e.PhaseStarted, phase="work")
     t.wait(500)
 
     woven = whole(t)

@@ -16,6 +16,8 @@ from nightmill.report.words import duration, money, share, tokens
 __all__ = ["WORK", "Spent", "context", "cost", "time"]
 
 HEIGHT, TOP, FOOT = 120, 16, 18
+DIGIT = 2.6
+"""Percent of a narrow screen that a digit below a bar needs."""
 GUTTER = 89.0
 """Percent of the width that bars may take; the rest is for the figures beside them."""
 WORK = {
@@ -92,8 +94,10 @@ def _chart(bars: Sequence[Bar], *, title: str, unit: object, anchor: str) -> Mar
     hint = element("text", "Hover or tab through for figures.", x=0, y=TOP + HEIGHT + FOOT + 14)
     parts.append(element("g", hint, class_="hint"))
     width = GUTTER / max(len(bars), 8)
+    room = DIGIT * max((len(str(bar.spent.turn)) for bar in bars), default=1)
+    every = next((step for step in (1, 2, 5, 10, 20, 50, 100) if step * width >= room), 200)
     for index, bar in enumerate(bars):
-        parts.append(_bar(bar, left=index * width, width=width, top=top, anchor=anchor))
+        parts.append(_bar(bar, left=index * width, width=width, top=top, every=every, anchor=anchor))
     return element(
         "svg",
         element("title", title),
@@ -115,7 +119,7 @@ def _grid(top: float, say: object) -> list[Markup]:
     return parts
 
 
-def _bar(bar: Bar, *, left: float, width: float, top: float, anchor: str) -> Markup:
+def _bar(bar: Bar, *, left: float, width: float, top: float, every: int, anchor: str) -> Markup:
     hit = element("rect", x=f"{left:.3f}%", width=f"{width:.3f}%", y=0, height=TOP + HEIGHT + FOOT, class_="hit")
     parts, ground = [hit], float(TOP + HEIGHT)
     for kind, amount in bar.parts:
@@ -124,20 +128,12 @@ def _bar(bar: Bar, *, left: float, width: float, top: float, anchor: str) -> Mar
             ground -= height
             x, wide = f"{left + width * 0.1:.3f}%", f"{width * 0.8:.3f}%"
             parts.append(
-                element("rect", x=x, width=wide, y=round(ground, 2), height=round(height, 2), class_=f"bar {kind}")
+                element("rect", x=x, width=wide, y=round(ground, 2), height=round(height, 2), class_=f"column {kind}")
             )
-    kind = "tick" if width > 4.5 or bar.spent.turn % 5 == 0 else "tick minor"  # noqa: PLR2004 - room for two digits
-    if width > 2 or bar.spent.turn % 5 == 0:  # noqa: PLR2004
-        parts.append(
-            element(
-                "text",
-                str(bar.spent.turn),
-                x=f"{left + width / 2:.3f}%",
-                y=TOP + HEIGHT + 13,
-                text_anchor="middle",
-                class_=kind,
-            )
-        )
+    if bar.spent.turn % every == 0:
+        middle = f"{left + width / 2:.3f}%"
+        number = str(bar.spent.turn)
+        parts.append(element("text", number, x=middle, y=TOP + HEIGHT + 13, text_anchor="middle", class_="tick"))
     parts.append(element("text", bar.label, x=0, y=TOP + HEIGHT + FOOT + 14, class_="readout"))
     href = f"#{turn_id(anchor, bar.spent.lane, bar.spent.turn)}"
     return element("a", *parts, href=href, class_="turn", aria_label=bar.label)

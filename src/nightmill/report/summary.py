@@ -179,8 +179,8 @@ def _state(told: Sequence[e.Event]) -> dict[str, Any]:
                 state["until"] = event.until
             case e.RunPaused():
                 state = {**blank, "state": "paused", "reasons": (f"{event.by} paused it",)}
-            case e.RunRecovered() if state["state"] in {"parked", "paused"}:
-                pass
+            case e.RunRecovered() | e.PhaseStarted() | e.AgentFinished() if state["state"] in {"parked", "paused"}:
+                pass  # A recovered run tells its way again up to where it was, which may be parked.
             case e.RunQueued():
                 pass
             case _:

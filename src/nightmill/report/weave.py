@@ -121,9 +121,9 @@ class _Loom:
 
     @tell.register
     def _(self, event: e.PhaseStarted) -> None:
-        self.end_gap()
         if any((event.phase, event.round) == (told.name, told.round) for told in self.phases):
-            return  # A recovered run tells its way again up to where it was.
+            return  # A recovered run tells its way again up to where it was, and may still be parked there.
+        self.end_gap()
         self.end_phase()
         self.phases.append(Phase(name=event.phase, round=event.round, start=self.at, end=self.at, open=True))
 
@@ -206,7 +206,8 @@ class _Loom:
 
     @tell.register
     def _(self, event: e.AgentFinished) -> None:
-        self.mark_lane(self.role, "said_done", "the agent says that it is done", event.turn)
+        if not any((mark.kind, mark.turn) == ("said_done", event.turn) for mark in self.lane(self.role)[1]):
+            self.mark_lane(self.role, "said_done", "the agent says that it is done", event.turn)
 
     @tell.register
     def _(self, event: e.SentBack) -> None:
