@@ -111,3 +111,13 @@ def cut(text: str, *, most: int = MOST_CHARACTERS) -> str:
     tail = tail[tail.find("\n") + 1 :] or tail
     left_out = len(text) - len(head) - len(tail)
     return f"{head}[… {left_out:,} characters left out …]\n{tail}"
+
+
+def one_line(text: str, *, most: int = 200) -> str:
+    """*text* as a person is shown it beside other lines."""
+    return " ".join(text[: 4 * most].split())[:most]
+
+
+def whole(text: str) -> str:
+    """*text* without halves of surrogate pairs: what a file holds that is not UTF-8 can be in no record."""
+    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")

@@ -6,12 +6,15 @@ from dataclasses import replace
 
 from pydantic import Field
 
+from nightmill.errors import ToolError
 from nightmill.sandbox import Command
 from nightmill.tool.base import Answer, Arguments, ToolContext, cut, plain
 
 __all__ = ["RunCommand"]
 
 LONGEST = 1800.0
+MOST_BYTES = 120_000
+"""The kernel takes an argument of 128 KiB."""
 
 
 class RunCommand:
@@ -41,6 +44,10 @@ class RunCommand:
         return f"{first[:160]} …" if more or len(first) > 160 else first  # noqa: PLR2004 - one line of a wide terminal
 
     async def call(self, arguments: Call, context: ToolContext) -> Answer:
+        if len(arguments.command.encode()) > MOST_BYTES:
+            raise ToolError("the command is too long for the system: write a file with write_file, then run that")
+        if "\0" in arguments.command:
+            raise ToolError("a command cannot contain a NUL character")
         limits = replace(context.limits, seconds=arguments.timeout) if arguments.timeout else context.limits
         command = Command(argv=("bash", "-c", arguments.command), limits=limits)
         outcome = await context.workspace.run(command, output=context.watch)
@@ -48,6 +55,7 @@ class RunCommand:
             "": f"exit status {outcome.exit}",
             "timeout": f"stopped after {limits.seconds:g} s: it ran too long",
             "memory": "stopped: out of memory",
+            "processes": "stopped: too many processes",
             "output": "stopped: too much output",
             "cancelled": "stopped by a person",
         }

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 
+import re
+
 from pydantic import Field
 
 from nightmill.errors import ToolError
-from nightmill.sandbox import Command
+from nightmill.sandbox import Command, Entry
 from nightmill.tool.base import Answer, Arguments, ToolContext, cut, inside
 
 __all__ = ["ListFiles", "ReadFile", "Search", "WriteFile"]
@@ -16,6 +18,7 @@ MOST_BYTES = 2 << 20
 MOST_LINES = 1000
 MOST_ENTRIES = 400
 LONGEST_LINE = 2000
+HIT = re.compile(r"^(?!rg: )(?:.+:)?\d+:", re.MULTILINE)
 
 
 class ReadFile:
@@ -40,21 +43,49 @@ class ReadFile:
         return f"{arguments.path}{end}"
 
     async def call(self, arguments: Call, context: ToolContext) -> Answer:
-        body = await context.workspace.read(inside(arguments.path), limit=MOST_BYTES)
+        body = await _read(inside(arguments.path), context)
         if b"\0" in body[:8192]:
             raise ToolError(f"{arguments.path!r} is a binary file")
-        lines = body.decode("utf-8", "replace").splitlines()
+        lines = body[:MOST_BYTES].decode("utf-8", "replace").removeprefix("\ufeff").split("\n")
+        lines = lines if lines[-1] else lines[:-1]
+        more = " of those in its first 2 MiB: read the rest with a command, such as sed -n" if body[MOST_BYTES:] else ""
         if not lines:
             return Answer(text="(the file is empty)")
         chosen = lines[arguments.offset - 1 : arguments.offset - 1 + arguments.limit]
         if not chosen:
-            raise ToolError(f"{arguments.path!r} has {len(lines)} lines; offset {arguments.offset} is behind its end")
-        numbered = [f"{number}\t{line[:LONGEST_LINE]}" for number, line in enumerate(chosen, arguments.offset)]
+            raise ToolError(
+                f"{arguments.path!r} has {len(lines)} lines{more}; offset {arguments.offset} is behind them"
+            )
+        numbered = [f"{number}\t{_bounded(line)}" for number, line in enumerate(chosen, arguments.offset)]
         last = arguments.offset + len(chosen) - 1
-        rest = (
-            f"\n(lines {arguments.offset}–{last} of {len(lines)})" if last < len(lines) or arguments.offset > 1 else ""
-        )
+        part = last < len(lines) or arguments.offset > 1 or more
+        rest = f"\n(lines {arguments.offset}–{last} of {len(lines)}{more})" if part else ""
         return Answer(text=cut("\n".join(numbered), most=60_000) + rest)
+
+
+async def _read(path: str, context: ToolContext) -> bytes:
+    try:
+        return await context.workspace.read(path, limit=MOST_BYTES + 1)
+    except ToolError as error:
+        try:
+            found = await context.workspace.list(path, depth=1, limit=20)
+        except ToolError:
+            raise error from None
+    names = ", ".join(_name(entry, path) for entry in found)
+    raise ToolError(f"{path!r} is a folder, which list_files shows. It holds: {names or 'nothing'}")
+
+
+def _bounded(line: str) -> str:
+    line = line.removesuffix("\r")
+    left_out = len(line) - LONGEST_LINE
+    return f"{line[:LONGEST_LINE]}[… {left_out:,} characters left out …]" if left_out > 0 else line
+
+
+def _name(entry: Entry, top: str) -> str:
+    """The path of *entry* below *top* and a mark of its kind; one line, whatever its name holds."""
+    name = entry.path.removeprefix(top).lstrip("/")
+    marks = {"directory": "/", "link": "@", "file": "", "other": "?"}
+    return f"{name if name.isprintable() else repr(name)}{marks[entry.kind]}"
 
 
 class ListFiles:
@@ -75,22 +106,17 @@ class ListFiles:
 
     async def call(self, arguments: Call, context: ToolContext) -> Answer:
         top = inside("" if arguments.path in {".", "./", ""} else arguments.path)
-        entries = await context.workspace.list(top, depth=arguments.depth, limit=MOST_ENTRIES)
-        marks = {"directory": "/", "link": "@", "file": "", "other": "?"}
-        lines = [f"{entry.path.removeprefix(top).lstrip('/')}{marks[entry.kind]}" for entry in entries]
-        more = (
-            f"\n(the first {MOST_ENTRIES} entries: list a folder below for the rest)"
-            if len(entries) >= MOST_ENTRIES
-            else ""
-        )
-        return Answer(text=("\n".join(lines) or "(empty)") + more)
+        entries = await context.workspace.list(top, depth=arguments.depth, limit=MOST_ENTRIES + 1)
+        names = "\n".join(_name(entry, top) for entry in entries[:MOST_ENTRIES])
+        more = f"\n(the first {MOST_ENTRIES} entries: list a folder below for the rest)"
+        return Answer(text=(names or "(empty)") + (more if len(entries) > MOST_ENTRIES else ""))
 
 
 class Search:
     """Search file contents by regular expression, with ripgrep."""
 
     name = "search"
-    description = "Search the contents of files with a regular expression (ripgrep syntax); ignored files are left out."
+    description = "Search the contents of files with a regular expression (ripgrep syntax); ignored files are left out, and of each file all but 50 hits."
     reads = True
 
     class Call(Arguments):

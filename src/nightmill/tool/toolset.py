@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 
 from nightmill.errors import ToolError
 from nightmill.model import ToolCall, ToolSchema
-from nightmill.tool.base import Answer, Tool, ToolContext
+from nightmill.model.history import read_object
+from nightmill.model.history import read_object
+from nightmill.tool.base import Answer, Tool, ToolContext, one_line, whole
 from nightmill.tool.command import RunCommand
 from nightmill.tool.edit import EditFile
 from nightmill.tool.files import ListFiles, ReadFile, Search, WriteFile
 from nightmill.tool.work import FinishWork, UpdateTodo
 
 __all__ = ["Prepared", "Toolset", "standard"]
+
+MOST_NAMED = 6
 
 
 class Prepared(NamedTuple):
@@ -48,19 +53,16 @@ class Toolset:
         """
         tool = self.tools.get(call.name)
         if tool is None:
-            raise ToolError(f"there is no tool {call.name!r}; there are: {', '.join(self.tools)}")
-        try:
-            given = json.loads(call.arguments or "{}")
-        except ValueError as error:
-            raise ToolError(f"the arguments of {call.name} are not JSON ({error}); nothing was run") from None
-        if not isinstance(given, dict):
-            raise ToolError(f"the arguments of {call.name} must be a JSON object; nothing was run")
+            raise ToolError(f"there is no tool {call.name[:100]!r}; there are: {', '.join(self.tools)}")
+        given = read_object(call.arguments.strip() or "{}")
+        if given is None:
+            raise ToolError(f"the arguments of {call.name} are not a JSON object{_why(call)}; nothing was run")
         try:
             arguments = tool.arguments.model_validate(given)
         except ValidationError as error:
             raise ToolError(f"the arguments of {call.name} are wrong: {_faults(error)}; nothing was run") from None
-        ignored = tuple(sorted(set(given) - set(tool.arguments.model_fields)))
-        return Prepared(tool, arguments, tool.label(arguments), ignored)
+        ignored = tuple(one_line(name, most=40) for name in sorted(set(given) - set(tool.arguments.model_fields)))
+        return Prepared(tool, arguments, one_line(tool.label(arguments)), ignored[:MOST_NAMED])
 
     async def call(self, prepared: Prepared, context: ToolContext) -> Answer:
         """Carry out *prepared*.
@@ -68,7 +70,11 @@ class Toolset:
         Raises:
             ToolError: If it cannot be; the message is the result that the model sees.
         """
-        return await prepared.tool.call(prepared.arguments, context)
+        try:
+            answer = await prepared.tool.call(prepared.arguments, context)
+        except ToolError as error:
+            raise ToolError(whole(error.message)) from error
+        return replace(answer, text=whole(answer.text))
 
 
 def standard() -> Toolset:
@@ -78,9 +84,18 @@ def standard() -> Toolset:
     )
 
 
+def _why(call: ToolCall) -> str:
+    """What is wrong with the text of the arguments, where the reader can say."""
+    try:
+        json.loads(call.arguments)
+    except (ValueError, RecursionError) as error:
+        return f" ({error})"
+    return ""
+
+
 def _faults(error: ValidationError) -> str:
-    found = [f"{'.'.join(str(step) for step in fault['loc']) or 'call'}: {fault['msg']}" for fault in error.errors()]
-    return "; ".join(found[:6])
+    faults = error.errors()[:MOST_NAMED]
+    return "; ".join(f"{'.'.join(map(str, fault['loc'])) or 'call'}: {fault['msg']}" for fault in faults)
 
 
 def _schema(schema: dict[str, Any]) -> dict[str, Any]:

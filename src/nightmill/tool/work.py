@@ -66,7 +66,7 @@ class FinishWork:
     arguments = Call
 
     def label(self, arguments: Call) -> str:
-        return " ".join(arguments.summary.split())[:200]
+        return arguments.summary
 
     async def call(self, arguments: Call, context: ToolContext) -> Answer:
         del context
