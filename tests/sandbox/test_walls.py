@@ -6,13 +6,12 @@ import json
 import os
 import socket
 import struct
-
 from pathlib import Path
 
 import pytest
 
 from nightmill.errors import SandboxError
-from nightmill.sandbox import Command
+from nightmill.sandbox import Command, Outcome, Place
 from nightmill.sandbox.seccomp import DENIED, compile_filter
 from tests.sandbox.box import Box, Within
 from tests.sandbox.programs import PROBES, READ_ALL
