@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from nightmill import event
 from nightmill.errors import ModelUnavailable, NightmillError, SandboxError, from_plain
+from nightmill.line.control import Cancelled
 from nightmill.line.stop import Stopped
 
 if TYPE_CHECKING:
@@ -67,15 +68,18 @@ class Waiting:
         Raises:
             Stopped: If it is "cancel".
         """
-        if wanted == "pause":
-            await self.steps.step("pause", lambda: self._tell(event.RunPaused(run=self._run, by=by)))
-            wanted, by = await self._resumed()
+        while wanted == "pause":
+            pausing = event.RunPaused(run=self._run, by=by)
+            since = await self.steps.step("pause", lambda: self._begin(pausing, unless_resumed=True))  # noqa: B023 - awaited here
+            wanted, by = (since["wanted"], since["by"]) if since["wanted"] != "pause" else await self._resumed(since)
         if wanted == "cancel":
             raise Stopped("cancelled", f"cancelled by {by or 'a person'}")
 
     async def _plain(self, body: Body) -> dict[str, Any]:
         try:
             return await body()
+        except Cancelled:
+            return {"wanted": "cancel", "by": self._control.by}
         except NightmillError as error:
             return {"error": error.to_plain()}
 
@@ -93,18 +97,29 @@ class Waiting:
         reason = f"{error.message} ({error.hint})" if error.hint else error.message
         until = self._machines.now() + wait if needs == "time" else 0.0
         parked = event.RunParked(run=self._run, reason=reason, needs=needs, until=until)
-        await self.steps.step("park", lambda: self._tell(parked))
-        wanted, by = await self._resumed(wait)
-        if wanted == "cancel":
-            raise Stopped("cancelled", f"cancelled by {by or 'a person'}")
+        since = await self.steps.step("park", lambda: self._begin(parked))
+        await self.obey(*await self._resumed(since, wait))
 
-    async def _resumed(self, wait: float = FOREVER) -> tuple[str, str]:
-        """Wait for "run" or "cancel", or until *wait* seconds have gone by."""
+    async def _begin(
+        self, waiting: event.RunPaused | event.RunParked, *, unless_resumed: bool = False
+    ) -> dict[str, Any]:
+        """Tell that the run waits, and give what was wanted just before: whatever is wanted later ends the wait."""
+        wish = self._machines.runs.wanted([self._run])[self._run]
+        self._control.want(wish.wanted, wish.by)
+        if not unless_resumed or wish.wanted == "pause":
+            self._machines.ledger.emit(waiting)
+        return {"wanted": wish.wanted, "by": wish.by, "count": wish.count}
+
+    async def _resumed(self, since: dict[str, Any], wait: float = FOREVER) -> tuple[str, str]:
+        """What is wanted next after *since*: the newest wish of a person, or "run" after *wait* seconds.
+
+        Messages of wishes that were known by then are left from before and say nothing.
+        """
         await self._rest()
-        wanted, by = "", ""
-        while wanted not in {"run", "cancel"}:
+        message = await self.steps.receive("control", wait)
+        while message is not None and message["count"] <= since["count"]:
             message = await self.steps.receive("control", wait)
-            wanted, by = (message["wanted"], message["by"]) if message else ("run", "clock")
+        wanted, by = (message["wanted"], message["by"]) if message else ("run", "clock")
         if wanted == "run":
             await self.steps.step("resume", lambda: self._tell(event.RunResumed(run=self._run, by=by)))
         return wanted, by

@@ -42,6 +42,8 @@ if TYPE_CHECKING:
 __all__ = ["TaskRun"]
 
 verdicts = TypeAdapter(Verdict)
+SAID = 300
+"""Characters of a turn's words that the ledger shows beside its figures."""
 
 
 class TaskRun:
@@ -73,7 +75,7 @@ class TaskRun:
             await self._rest()
 
     async def _deliver(self) -> dict[str, Any]:
-        self.prepared = await self.waiting.attempt("prepare", self._prepare)
+        self.prepared = await self.waiting.attempt("prepare", lambda: self.control.unless_cancelled(self._prepare()))
         self.snapshot = self.prepared["snapshot"]
         self._tell(
             event.WorkspacePrepared(
@@ -131,6 +133,7 @@ class TaskRun:
                 usage=plain(reply.usage),
                 cost=reply.cost,
                 calls=len(reply.calls),
+                said=" ".join(reply.text.split())[:SAID],
                 seconds=sum(value for name, value in (record.seconds or {}).items() if name != "first"),
             )
         )

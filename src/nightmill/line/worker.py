@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 from typing import TYPE_CHECKING, Any
 
@@ -66,6 +65,8 @@ class Worker:
     async def _live(self, run: str, kind: type[SpecRun | TaskRun]) -> dict[str, Any]:
         """Run or go on with *run*; whatever goes wrong, it ends with a reason that people see."""
         row = self.machines.runs.get(run)
+        if row.state == "stopped":  # cancelled before it began, or its worker died between its end and the engine's
+            return {"why": row.why, "reason": row.reason}
         told = event.RunStarted if row.state == "queued" else event.RunRecovered
         self.machines.ledger.emit(told(run=run, worker=self.machines.worker))
         control = self.controls[run] = Control()
@@ -100,28 +101,26 @@ class Worker:
     async def _start_queued(self, engine: Engine) -> None:
         """Hand runs that wait to the engine; each only once, however many workers look."""
         for row in self.machines.runs.list(states=("queued",)):
-            if row.id in self._started or row.parent:
+            if row.parent or row.id in self.controls:
                 continue
-            if row.wanted == "cancel":
-                self.machines.ledger.emit(
-                    event.RunStopped(
-                        run=row.id, why="cancelled", reason=f"cancelled by {row.wanted_by} before it began"
-                    )
-                )
-            elif row.wanted == "run":
+            if row.wanted == "cancel":  # also one that the engine has, behind others: nobody waits to be rid of it
+                reason = f"cancelled by {row.wanted_by} before it began"
+                self.machines.ledger.emit(event.RunStopped(run=row.id, why="cancelled", reason=reason))
+            elif row.wanted == "run" and row.id not in self._started:
                 await engine.start(row.id, row.kind, row.id)
-            else:
-                continue
-            self._started.add(row.id)
+                self._started.add(row.id)
 
     async def _pass_wishes_on(self, engine: Engine) -> None:
         """Tell live runs what people want of them: at once in this process, and as a message to those that wait."""
         for run, wish in self.machines.runs.wanted(list(self.controls)).items():
-            known = self._wishes.get(run)
-            self._wishes[run] = wish
-            if known is None or known == wish or run not in self.controls:
+            if not wish.count or self._wishes.get(run) == wish or run not in self.controls:
                 continue
             self.controls[run].want(wish.wanted, wish.by)
-            body = {"wanted": wish.wanted, "by": wish.by}
-            with contextlib.suppress(EngineError):
+            # Also what was wanted before this worker had the run: the one before may have died without passing it on.
+            body = {"wanted": wish.wanted, "by": wish.by, "count": wish.count}
+            try:
                 await engine.send(run, "control", body, key=f"wish-{wish.count}")
+            except EngineError as error:
+                log.warning("run %s is not told yet that %r is wanted: %s", run, wish.wanted, error.message)
+            else:
+                self._wishes[run] = wish

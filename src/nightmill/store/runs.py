@@ -103,7 +103,10 @@ class Runs:
                 connection.execute(sa.select(tables.run).where(tables.run.c.id == asked.run)).mappings().one_or_none()
             )
             if found is None:
-                connection.execute(sa.insert(tables.run).values(row))
+                # What people want of the parent they want of its children, also of one that they could not see yet.
+                wish = sa.select(tables.run.c.wanted, tables.run.c.wanted_by, tables.run.c.wishes)
+                above = connection.execute(wish.where(tables.run.c.id == asked.parent)).mappings().one_or_none()
+                connection.execute(sa.insert(tables.run).values(row | dict(above or {})))
                 chain.append(connection, [chain.fact(asked, at=now)])
                 found = connection.execute(sa.select(tables.run).where(tables.run.c.id == asked.run)).mappings().one()
         return Run(**found)
