@@ -288,6 +288,7 @@ class AgentFinished(Event):
 
     turn: int
     summary: str
+    key = property(lambda self: f"finished/{self.turn}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
