@@ -231,7 +231,16 @@ def _nearest(lines: list[str], wanted: list[str]) -> str:
     return f"The nearest lines are:\n{shown.rstrip()[:4000]}\nQuote them as they are."
 
 
-def _around(text: str, offset: int) -> str:
-    line = text.count("\n", 0, offset)
-    shown = _lines(text)[max(0, line - 2) : line + 10]
-    return "\n".join(f"{number}\t{each[:300]}" for number, each in enumerate(shown, max(0, line - 2) + 1))
+def _around(text: str, places: list[tuple[int, int]]) -> str:
+    """The lines of *text* at *places* (offset, lines) with one before and after each, numbered; long ones in part."""
+    lines = _lines(text)
+    wanted: set[int] = set()
+    for offset, size in places:
+        line = text.count("\n", 0, offset)
+        wanted |= set(range(max(0, line - 1), min(len(lines), line + min(size, MOST_SHOWN) + 1)))
+    found, last = list[str](), -1
+    for number in sorted(wanted):
+        found += ["…"] if last >= 0 and number > last + 1 else []
+        found.append(f"{number + 1}\t{lines[number][:300]}")
+        last = number
+    return "\n".join(found)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import re
 
-import re
-
 from pydantic import Field
 
 from nightmill.errors import ToolError
@@ -116,7 +114,10 @@ class Search:
     """Search file contents by regular expression, with ripgrep."""
 
     name = "search"
-    description = "Search the contents of files with a regular expression (ripgrep syntax); ignored files are left out, and of each file all but 50 hits."
+    description = (
+        "Search the contents of files with a regular expression (ripgrep syntax); at most 50 hits of each file. "
+        "Ignored files are left out."
+    )
     reads = True
 
     class Call(Arguments):
@@ -149,11 +150,9 @@ class Search:
             raise ToolError(f"the search was stopped ({outcome.stopped}): search a smaller folder")
         if outcome.exit == 1:
             return Answer(text="(no hits)")
-        if outcome.exit != 0 and not outcome.output.strip():
-            raise ToolError("the search failed")
         text = cut(re.sub(r"^\./", "", outcome.text, flags=re.MULTILINE))
-        if outcome.exit != 0:
-            raise ToolError(text)
+        if outcome.exit != 0 and not HIT.search(text):  # with hits, it is only some file that cannot be read
+            raise ToolError(text.strip() or "the search failed")
         return Answer(text=text)
 
 

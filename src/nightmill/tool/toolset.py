@@ -12,7 +12,6 @@ from pydantic import ValidationError
 from nightmill.errors import ToolError
 from nightmill.model import ToolCall, ToolSchema
 from nightmill.model.history import read_object
-from nightmill.model.history import read_object
 from nightmill.tool.base import Answer, Tool, ToolContext, one_line, whole
 from nightmill.tool.command import RunCommand
 from nightmill.tool.edit import EditFile
