@@ -12,37 +12,45 @@ if TYPE_CHECKING:
 
     from nightmill.cli.door import Door
     from nightmill.report.nouns import Told
+    from nightmill.report.summary import Summary
     from nightmill.store.runs import Run
 
 __all__ = ["show", "write"]
+
+MARKS = {"shown": "✓", "claimed": "?", "not shown": "✗"}
 
 
 def show(door: Door, run: Run) -> None:
     """Print where *run* is: state, what it took, checks, evidence, what to do next."""
     from nightmill.cli.screen import safe
     from nightmill.report.summary import summary
-    from nightmill.report.words import duration, money, tokens
+    from nightmill.report.words import duration, money, share, tokens
 
     seen = summary(told(door, run), now=time.time())
     lines = [f"{seen.face.word}: {seen.title}", f"{run.id} · {run.kind} · {run.project} · {seen.model}", ""]
     lines.append(seen.headline)
-    cached = f", {100 * seen.cached:.0f} % of the input cached" if seen.cached else ""
-    cost = money(seen.cost) + ("" if seen.priced else " and more of unknown price")
+    cached = f", {share(seen.usage.cache_read, seen.usage.input)} of the input cached" if seen.cached else ""
+    cost = "price unknown" if seen.cost is None else money(seen.cost) + ("" if seen.priced else " and more")
     lines.append(f"{seen.turns} turns · {tokens(seen.tokens)} tokens{cached} · {cost} · {duration(seen.total_seconds)}")
     lines += [f"✗ {reason}" for reason in seen.reasons if run.state != "done"]
     lines += [f"{'✓' if check.passed else '✗'} check {check.check} on {check.tree[:10]}" for check in seen.checks]
-    if seen.verdict is not None:
-        marks = {"shown": "✓", "claimed": "?", "not shown": "✗"}
-        lines += [
-            f"{marks[each.state]} {each.criterion}: {each.text}  [{', '.join(each.by) or each.state}]"
-            for each in seen.verdict.evidence
-        ]
+    lines += _evidence(seen)
     for child in reversed(door.runs.list(parent=run.id)):
         number = f" · pull request {child.pull_request}" if child.pull_request else ""
         lines.append(f"{child.id}  {child.state}{number}  {child.title}")
     if seen.hint:
         lines.append(f"hint: {seen.hint}")
     sys.stdout.write("\n".join(safe(line) for line in lines) + "\n")
+
+
+def _evidence(seen: Summary) -> list[str]:
+    """A line per criterion, and one for what shows it."""
+    lines = []
+    for each in seen.verdict.evidence if seen.verdict else ():
+        more = f" and {len(each.by) - 1} more" if len(each.by) > 1 else ""
+        by = f"shown by {each.by[0]}{more}" if each.by else f"{each.state}: {each.note}" if each.note else each.state
+        lines += [f"{MARKS[each.state]} {each.criterion}  {' '.join(each.text.split())}", f"      {by}"]
+    return lines
 
 
 def write(door: Door, run: Run, file: Path) -> None:

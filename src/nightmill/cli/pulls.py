@@ -61,7 +61,7 @@ def prs(
             )
             for each in found
         ]
-        table(("pr", "state", "verdict", "opened", "into", "run", "title"), rows)
+        table(("pr", "state", "verdict", "opened", "into", "run", "title"), rows, spare=("run", "opened"))
 
 
 def show(

@@ -57,6 +57,7 @@ def runs(
             )
             for run in found
         ],
+        spare=("tokens", "turns", "since"),
     )
 
 

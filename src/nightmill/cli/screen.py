@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
 __all__ = ["fail", "out", "print_json", "say", "table", "when"]
 
+WIDE = 30
+"""Characters that the last column of a table should have."""
+
 CONTROL = {number: f"\\x{number:02x}" for number in (*range(9), *range(11, 32), 127, *range(128, 160))}
 
 
@@ -49,8 +52,8 @@ def print_json(value: Any) -> None:
     sys.stdout.write(json.dumps(value, ensure_ascii=False, indent=2, default=str) + "\n")
 
 
-def table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """A table that gives way in its last column; tab-separated when piped."""
+def table(headings: Sequence[str], rows: Iterable[Sequence[str]], *, spare: Sequence[str] = ()) -> None:
+    """A table whose last column gives way; columns named in *spare* go first where it is narrow. Tabs when piped."""
     lines = [[safe(str(cell)) for cell in row] for row in rows]
     if not sys.stdout.isatty():
         for row in lines:
@@ -59,12 +62,19 @@ def table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     from rich.table import Table
     from rich.text import Text
 
+    console = out()
+    widths = [max(len(row[at]) for row in (headings, *lines)) for at in range(len(headings))]
+    shown = list(range(len(headings)))
+    for name in spare:
+        if sum(widths[at] + 2 for at in shown[:-1]) + WIDE > console.width:
+            shown.remove(headings.index(name))
     grid = Table(box=None, pad_edge=False, header_style="bold")
-    for at, heading in enumerate(headings):
-        grid.add_column(heading, no_wrap=True, overflow="ellipsis", ratio=1 if at == len(headings) - 1 else None)
+    for at in shown[:-1]:
+        grid.add_column(headings[at], no_wrap=True, min_width=widths[at])
+    grid.add_column(headings[-1], no_wrap=True, overflow="ellipsis", ratio=1)
     for row in lines:
-        grid.add_row(*(Text(cell) for cell in row))
-    out().print(grid)
+        grid.add_row(*(Text(row[at]) for at in shown))
+    console.print(grid)
 
 
 def when(moment: float) -> str:
