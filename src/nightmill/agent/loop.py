@@ -69,8 +69,8 @@ async def act(state: AgentState, reply: ModelReply, *, tools: Toolset, context: 
     said = Message(role="assistant", parts=reply.parts)
     nudge = guard.of_reply(reply, idle=state.idle)
     started = told.clock()
-    if reply.stop == "length":
-        done = [Done(_error(call, guard.CUT_OFF), None) for call in reply.calls]
+    if reply.stop in guard.NOT_RUN:
+        done = [Done(_error(call, guard.NOT_RUN[reply.stop]), None) for call in reply.calls]
     else:
         done = await _run_calls(reply.calls, turn, tools, context, told)
     results = tuple(each.result for each in done)
@@ -111,7 +111,7 @@ def apply(state: AgentState, record: TurnRecord) -> AgentState:
         seconds=state.seconds + sum(value for name, value in (record.seconds or {}).items() if name != "first"),
         context=reply.usage.input + reply.usage.output,
         digest=_chain(state.digest, record.messages),
-        idle=0 if reply.calls and reply.stop != "length" else state.idle + 1,
+        idle=0 if guard.usable(reply) else state.idle + 1,
         signatures=(*state.signatures, *_signatures(reply.calls, results))[-REMEMBERED:],
         ending=record.ending,
     )
@@ -136,16 +136,20 @@ def fingerprint(brief: Brief, state: AgentState, tools: Toolset) -> str:
 
 
 def size(brief: Brief, state: AgentState, tools: Toolset) -> int:
-    """An upper estimate of the next request in tokens; what the provider counted last time is taken as it is."""
+    """The next request in tokens, rather too high; what the provider counted last time is taken as it is."""
     if state.context:
         latest = state.messages[-1]
-        return state.context + (sum(_length(part) for part in latest.parts) // 3 if latest.role == "user" else 0)
-    texts = sum(map(len, brief.system)) + len(brief.anchor) + len(repr(tools.schemas))
-    return texts // 3
+        return state.context + (sum(map(_tokens, latest.parts)) if latest.role == "user" else 0)
+    return sum(_dense(text) for text in (*brief.system, brief.anchor, repr(tools.schemas)))
 
 
-def _length(part: Part) -> int:
-    return len(part.arguments) if isinstance(part, ToolCall) else len(part.text)
+def _tokens(part: Part) -> int:
+    return _dense(part.arguments if isinstance(part, ToolCall) else part.text)
+
+
+def _dense(text: str) -> int:
+    """Tokens of *text*, at two bytes each: prose has four or five, code three, digits and hashes two."""
+    return len(text.encode("utf-8", "surrogatepass")) // 2 + 1
 
 
 def _chain(digest: str, messages: Sequence[Message]) -> str:
@@ -165,9 +169,12 @@ async def _run_calls(
         if any(each.answer and each.answer.finish for each in done):
             done += [Done(_error(call, "not run: the work was already finished"), None) for call, _ in batch]
             continue
-        done += await asyncio.gather(
-            *(_run_call(call, prepared, turn, tools, context, told) for call, prepared in batch)
-        )
+        running = (_run_call(call, prepared, turn, tools, context, told) for call, prepared in batch)
+        ended = await asyncio.gather(*running, return_exceptions=True)  # none is left running when one fails
+        failed = next((each for each in ended if isinstance(each, BaseException)), None)
+        if failed is not None:
+            raise failed
+        done += [each for each in ended if isinstance(each, Done)]
     return done
 
 
