@@ -66,12 +66,13 @@ def table(headings: Sequence[str], rows: Iterable[Sequence[str]], *, spare: Sequ
     widths = [max(len(row[at]) for row in (headings, *lines)) for at in range(len(headings))]
     shown = list(range(len(headings)))
     for name in spare:
-        if sum(widths[at] + 2 for at in shown[:-1]) + WIDE > console.width:
+        if console.width - sum(widths[at] + 2 for at in shown[:-1]) < WIDE:
             shown.remove(headings.index(name))
+    left = console.width - sum(widths[at] + 2 for at in shown[:-1])
     grid = Table(box=None, pad_edge=False, header_style="bold")
     for at in shown[:-1]:
         grid.add_column(headings[at], no_wrap=True, min_width=widths[at])
-    grid.add_column(headings[-1], no_wrap=True, overflow="ellipsis", ratio=1)
+    grid.add_column(headings[-1], no_wrap=True, overflow="ellipsis", max_width=max(left, 8))
     for row in lines:
         grid.add_row(*(Text(row[at]) for at in shown))
     console.print(grid)
