@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -9,11 +10,13 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from nightmill.estate.nouns import Project
+from nightmill.model import Usage
+from nightmill.model.price import cost
 from nightmill.plan import Task
 from nightmill.policy import Budget
 from nightmill.spec import Spec
 
-__all__ = ["Assignment", "read", "write"]
+__all__ = ["Assignment", "price", "read", "write"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,3 +64,21 @@ def read(body: bytes) -> Assignment:
     """The assignment in *body*."""
     found: Any = _adapter().validate_json(body)
     return found  # type: ignore[no-any-return]  # the adapter gives what it was made for
+
+
+def price(assignment: Assignment) -> Callable[[int, int], float | None]:
+    """What (input, output) tokens of the assignment's model cost in US dollars at most; None if nobody knows.
+
+    Writing input into a cache is dearer than not to cache it where it has a price of its own.
+    """
+    provider, _, model = assignment.model.partition(":")
+
+    def of(given: int, made: int) -> float | None:
+        rates = (Usage(input=given, output=made), Usage(input=given, cache_write=given, output=made))
+        costs = [
+            cost(usage, model=model, provider=provider.removesuffix("-responses"), base_url=assignment.base_url)
+            for usage in rates
+        ]
+        return max((each for each in costs if each is not None), default=None)
+
+    return of

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
-from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Protocol
 
 from nightmill import event, plan
 from nightmill.errors import NightmillError
-from nightmill.line import brief as briefs
+from nightmill.line.architect import Architect
 from nightmill.line.assignment import write
-from nightmill.line.journal import Journal
 from nightmill.line.prove import plain
 from nightmill.line.steps import Steps, Waiting
 from nightmill.line.stop import Stopped
@@ -20,7 +18,6 @@ if TYPE_CHECKING:
     from nightmill.line.assignment import Assignment
     from nightmill.line.control import Control
     from nightmill.line.machines import Machines
-    from nightmill.model import Model, ModelReply, ModelRequest
     from nightmill.plan import Plan, Task
 
 __all__ = ["Children", "SpecRun"]
@@ -63,19 +60,7 @@ class SpecRun:
     async def _plan(self) -> Plan:
         made = await self.waiting.attempt("plan", self._draw_up)
         found = plan.from_plain(made["plan"])
-        for turn, used in enumerate(made["turns"], 1):
-            self.machines.ledger.emit(
-                event.TurnFinished(
-                    run=self.run,
-                    turn=turn,
-                    role="architect",
-                    model=self.assignment.model,
-                    record="",
-                    snapshot="",
-                    calls=0,
-                    **used,
-                )
-            )
+        self._architect().tell(made["turns"])
         tasks = [plain(task) for task in found.tasks]
         self.machines.ledger.emit(event.PlanMade(run=self.run, tasks=tasks, source=found.source))
         return found
@@ -89,7 +74,10 @@ class SpecRun:
         )
         if given is not None:
             return {"plan": plan.to_plain(given), "turns": []}
-        return await self.control.unless_cancelled(self._ask_architect())
+        return await self.control.unless_cancelled(self._architect().plan())
+
+    def _architect(self) -> Architect:
+        return Architect(run=self.run, assignment=self.assignment, machines=self.machines)
 
     async def _tasks(self, found: Plan) -> dict[str, Any]:
         """Run the tasks in order. Where any depends on another, each starts from the one before: a stack."""
@@ -145,46 +133,6 @@ class SpecRun:
         )
         await self.machines.ledger.flush()
         return {"why": stopped.why, "reason": stopped.reason}
-
-    async def _ask_architect(self) -> dict[str, Any]:
-        """Ask the architect; each reply is kept in the journal, so that a crash between them pays for none twice."""
-        assignment, machines = self.assignment, self.machines
-        model = machines.model(assignment.model, assignment.base_url)
-        hub = machines.hub(assignment.project.id)
-        request = await asyncio.to_thread(briefs.architect, assignment, run=self.run, hub=hub)
-        journal = Journal(machines.folder(self.run) / "replies")
-        turns: list[dict[str, Any]] = []
-
-        async def ask(asked: ModelRequest) -> ModelReply:
-            key = sha256(repr(asked).encode("utf-8", "surrogatepass")).hexdigest()
-            reply = journal.find(key)
-            if reply is None:
-                reply = await self._reply(model, asked, key, turn=len(turns) + 1)
-                journal.keep(key, reply)
-            turns.append({"usage": plain(reply.usage), "cost": reply.cost, "seconds": reply.seconds})
-            return reply
-
-        drawing = await plan.draw_up(assignment.spec, request=request, ask=ask)
-        return {"plan": plan.to_plain(drawing.plan), "turns": turns}
-
-    async def _reply(self, model: Model, asked: ModelRequest, key: str, *, turn: int) -> ModelReply:
-        emit, run = self.machines.ledger.emit, self.run
-        emit(event.TurnStarted(run=run, turn=turn, role="architect", model=self.assignment.model, request=key))
-
-        def notice(reason: str, wait: float, attempt: int) -> None:
-            emit(event.ModelRetried(run=run, turn=turn, reason=reason, wait=wait, attempt=attempt))
-
-        reply = await model.reply(asked, notice=notice)
-        emit(
-            event.ReplyReceived(
-                run=run,
-                turn=turn,
-                first_seconds=reply.first_seconds,
-                seconds=reply.seconds,
-                output_tokens=reply.usage.output,
-            )
-        )
-        return reply
 
 
 async def _nothing_to_rest() -> None:

@@ -17,9 +17,8 @@ from pydantic import TypeAdapter
 from nightmill import agent, event
 from nightmill.agent import AgentState, TurnRecord
 from nightmill.errors import LimitReached, ModelRefused, ModelUnavailable, SandboxError
+from nightmill.line.assignment import price
 from nightmill.line.control import Cancelled
-from nightmill.model import Usage
-from nightmill.model.price import cost
 from nightmill.policy import Spent, reserve
 from nightmill.tool import ToolContext
 
@@ -169,18 +168,12 @@ class Work:
             money=state.cost,
             seconds=state.seconds,
         )
-        provider = self.assignment.model.partition(":")[0].removesuffix("-responses")
-
-        def price(given: int, made: int) -> float | None:
-            usage = Usage(input=given, output=made)
-            return cost(usage, model=self.brief.model, provider=provider, base_url=self.assignment.base_url)
-
         return reserve(
             self.assignment.budget,
             spent,
             input_tokens=agent.size(self.brief, state, self.tools),
             max_tokens=self.assignment.max_tokens,
-            price=price,
+            price=price(self.assignment),
         )
 
 
