@@ -134,6 +134,8 @@ class Search:
         return f"{arguments.pattern!r} in {arguments.path}"
 
     async def call(self, arguments: Call, context: ToolContext) -> Answer:
+        if "\0" in arguments.pattern + arguments.glob + arguments.path:
+            raise ToolError("a search cannot contain a NUL character: write \\x00")
         argv = ["/opt/nightmill/bin/rg", "--line-number", "--no-heading", "--color=never", "--hidden", "--glob=!.git"]
         argv += [
             "--max-columns=300",

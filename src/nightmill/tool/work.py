@@ -15,7 +15,7 @@ class Item(Arguments):
     """One line of the list."""
 
     text: str = Field(description="What is to be done.")
-    state: Literal["pending", "doing", "done"] = Field(default="pending")
+    state: Literal["pending", "doing", "done"] = Field(default="pending", description="How far it is.")
 
 
 class UpdateTodo:
@@ -26,7 +26,7 @@ class UpdateTodo:
     reads = False
 
     class Call(Arguments):
-        items: list[Item] = Field(max_length=50)
+        items: list[Item] = Field(max_length=50, description="The whole list, in order.")
 
     arguments = Call
 
