@@ -91,7 +91,7 @@ class BubblewrapSandbox:
     async def start(self, *, bwrap: Path, tmp: int) -> None:
         """Start bubblewrap and wait for the runner."""
         self.processes, sock = launch(self.place, bwrap=bwrap, tmp=tmp)
-        self.channel = Channel(sock, broken=lambda _: None)
+        self.channel = Channel(sock, broken=self.processes.kill)
         await self.channel.start()
         try:
             await asyncio.wait_for(asyncio.shield(self.channel.ready), STARTING)
@@ -125,7 +125,7 @@ class BubblewrapSandbox:
         except TimeoutError as error:
             await self.close()
             raise SandboxError("the sandbox no longer answers; it was ended") from error
-        return _outcome(done)
+        return outcome(done)
 
     async def read(self, path: str, *, limit: int) -> bytes:
         """The first *limit* bytes of the regular file *path*.
@@ -305,7 +305,8 @@ def _request(command: Command, base: dict[str, str]) -> dict[str, Any]:
     }
 
 
-def _outcome(answer: Answer) -> Outcome:
+def outcome(answer: Answer) -> Outcome:
+    """What a command's answer says; SandboxError if it says nothing that can be."""
     header = answer.header
     if "error" in header:
         raise SandboxError(f"the sandbox cannot start a command: {str(header.get('text'))[:200]}")

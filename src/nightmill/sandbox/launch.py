@@ -46,11 +46,16 @@ class Processes:
         size = os.fstat(self.errors).st_size
         return os.pread(self.errors, 2000, max(0, size - 2000)).decode("utf-8", "replace").strip()
 
-    async def end(self) -> None:
-        """Kill everything and wait until the kernel has. bubblewrap's own end proves nothing: PID 1's does."""
+    def kill(self, _: str = "") -> None:
+        """Have the kernel end all of it, now."""
         if self.init >= 0:
             with contextlib.suppress(ProcessLookupError):
                 signal.pidfd_send_signal(self.init, signal.SIGKILL)
+
+    async def end(self) -> None:
+        """Kill everything and wait until the kernel has. bubblewrap's own end proves nothing: PID 1's does."""
+        if self.init >= 0:
+            self.kill()
             await _readable(self.init)
         if self.process.poll() is None:
             watched = os.pidfd_open(self.process.pid)
