@@ -116,16 +116,12 @@ class BubblewrapSandbox:
         async with self.gate:  # nothing new starts while all is held still
             number, answer = channel.send(header, command.stdin, most=command.limits.output, live=output)
         try:
-            done = await asyncio.wait_for(asyncio.shield(answer), command.limits.seconds + GRACE)
+            return outcome(await self._within(command.limits.seconds + GRACE, answer))
         except asyncio.CancelledError:
             with contextlib.suppress(OSError):
                 channel.tell({"op": "cancel", "id": number})
             await asyncio.wait([answer], timeout=CANCELLING)
             raise
-        except TimeoutError as error:
-            await self.close()
-            raise SandboxError("the sandbox no longer answers; it was ended") from error
-        return outcome(done)
 
     async def read(self, path: str, *, limit: int) -> bytes:
         """The first *limit* bytes of the regular file *path*.
@@ -223,14 +219,19 @@ class BubblewrapSandbox:
         path = asked["path"]
         if not path.startswith("/") or "\0" in path:
             raise ToolError(f"cannot {asked['op']} {path!r}: give an absolute path")
-        try:
-            answer = await asyncio.wait_for(self._channel().ask(asked, body, most=most), GRACE)
-        except TimeoutError as error:
-            await self.close()
-            raise SandboxError("the sandbox no longer answers; it was ended") from error
+        answer = await self._within(GRACE, self._channel().send(asked, body, most=most)[1])
         if "error" in answer.header:
             self.refuse(asked, answer.header)
         return answer
+
+    async def _within(self, seconds: float, answer: asyncio.Future[Answer]) -> Answer:
+        """What is answered within *seconds* of the host's own clock; a sandbox that is later than that is ended."""
+        try:
+            return await asyncio.wait_for(asyncio.shield(answer), seconds)
+        except TimeoutError as error:
+            if self.processes:
+                self.processes.kill()
+            raise SandboxError("the sandbox no longer answers; it was ended") from error
 
     @staticmethod
     def refuse(asked: dict[str, Any], answer: dict[str, Any]) -> NoReturn:
@@ -276,6 +277,8 @@ def _prepare(place: Place) -> None:
     directory.chmod(0o700)  # an agent's setuid file is a file of this user on the host: no one else may reach it
     for beside in directory.glob("packs/*.tmp"):
         beside.unlink()
+    for name in ("upper.new", "upper.old"):  # of a restore that was cut off
+        remove(directory / name)
     if place.snapshot:
         restore(directory, place.snapshot)
     else:
