@@ -13,7 +13,7 @@ from pydantic import TypeAdapter
 from nightmill import plan
 from nightmill.agent import Brief
 from nightmill.crew import load
-from nightmill.errors import RepoError
+from nightmill.errors import LimitReached, RepoError
 from nightmill.model import Message, ModelRequest, Text
 from nightmill.prompt import render
 from nightmill.repo import shown
@@ -28,6 +28,8 @@ __all__ = ["architect", "criteria", "developer", "facts", "instructions", "read_
 
 MOST_PATHS = 400
 MOST_IN_FOLDER = 40
+LINK = "120000"
+LARGEST = 16 << 20
 MOST_INSTRUCTIONS = 32_768
 """Bytes of instruction files that an agent is given (the bound that the AGENTS.md readers of others use)."""
 
@@ -115,19 +117,25 @@ def facts(assignment: Assignment) -> str:
 
 def instructions(assignment: Assignment, hub: Hub) -> str:
     """The project's instruction files at the base commit, each under its name, cut at a bound that is said."""
+    commit, named = assignment.base_commit, assignment.project.instructions
+    links = {file.path for file in hub.files(commit) if file.mode == LINK} if named else set()
     parts, left = [], MOST_INSTRUCTIONS
-    for path in assignment.project.instructions:
-        try:
-            text = hub.show(assignment.base_commit, path, limit=MOST_INSTRUCTIONS).decode("utf-8", "replace").strip()
-        except RepoError:
-            continue
-        if not text or left <= 0:
-            continue
-        shown = text[:left]
-        left -= len(shown)
-        cut = "\n(cut here: the file goes on)" if len(shown) < len(text) else ""
-        parts.append(f"### {path}\n\n{shown}{cut}\n")
+    for path in named:
+        body = b"" if path in links else _body(hub, commit, path)  # what a link leads to is a file of its own
+        text = body[:left].decode("utf-8", "ignore" if len(body) > left else "replace").strip()
+        left -= min(left, len(body))
+        cut = "" if len(body) <= len(text.encode()) else "\n\n(cut here: the file goes on)"
+        parts += [f"### {path}\n\n{text}{cut}\n"] if body else []
     return "\nIts own instructions:\n\n" + "\n".join(parts) if parts else ""
+
+
+def _body(hub: Hub, commit: str, path: str) -> bytes:
+    try:
+        return hub.show(commit, path, limit=LARGEST).strip()
+    except RepoError:
+        return b""
+    except LimitReached:
+        return b"(the file is too large to be shown here)"
 
 
 @cache

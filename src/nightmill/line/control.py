@@ -53,3 +53,5 @@ class Control:
             if not task.done():
                 task.cancel()
                 await asyncio.wait({task})
+                if not task.cancelled():
+                    task.exception()  # what failed while it was being cancelled is of no interest any more

@@ -6,11 +6,13 @@ one whose request has changed asks anew.
 
 from __future__ import annotations
 
+import contextlib
 import os
 from typing import TYPE_CHECKING
 
 from pydantic import TypeAdapter
 
+from nightmill.errors import SandboxError
 from nightmill.model import ModelReply
 
 if TYPE_CHECKING:
@@ -35,12 +37,24 @@ class Journal:
             return None
 
     def keep(self, key: str, reply: ModelReply) -> None:
-        """Keep *reply*; whole or not at all."""
-        self._folder.mkdir(parents=True, exist_ok=True)
+        """Keep *reply*; whole or not at all.
+
+        Raises:
+            SandboxError: If the disk takes no more: the run waits for a person, as when a snapshot cannot be written.
+        """
         path = self._path(key)
         unfinished = path.with_suffix(f".{os.getpid()}.tmp")
-        unfinished.write_bytes(replies.dump_json(reply))
-        unfinished.replace(path)
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            unfinished.write_bytes(replies.dump_json(reply))
+            unfinished.replace(path)
+        except OSError as error:
+            with contextlib.suppress(OSError):
+                unfinished.unlink(missing_ok=True)
+            raise SandboxError(
+                f"a reply cannot be kept in {str(self._folder)!r}: {error.strerror}",
+                hint="free space on the disk that holds nightmill's home, then resume",
+            ) from error
 
     def _path(self, key: str) -> Path:
         return self._folder / f"{key}.json"

@@ -86,7 +86,7 @@ class Waiting:
     async def _bear(self, error: NightmillError, parked: int) -> None:
         """Wait for what *error* says must change, or stop."""
         if isinstance(error, ModelUnavailable):
-            wait = max(error.retry_after or 0.0, self._machines.settings.park_seconds * 2**parked)
+            wait = max(error.retry_after or 0.0, self._machines.settings.park_seconds * 2 ** min(parked, 30))
             await self._park(error, needs="time", wait=min(wait, LONGEST_PARK))
         elif isinstance(error, SandboxError):
             await self._park(error, needs="person", wait=FOREVER)

@@ -14,6 +14,7 @@ from nightmill.crew import signers
 from nightmill.errors import RepoError, SettingsError, SpecError
 from nightmill.event import RunQueued
 from nightmill.line.assignment import Assignment, write
+from nightmill.model.connect import PROVIDERS
 from nightmill.policy import Budget
 from nightmill.repo.checkout import inspect
 from nightmill.repo.hub import Hub
@@ -52,15 +53,14 @@ def submit(ask: Ask, *, settings: Settings, database: Database, blobs: Blobs, ru
 
     Raises:
         SpecError: If the spec is refused; the message gives each reason with its line.
-        SettingsError: If no model is named.
+        SettingsError: If no model is named, or by a name that can be none.
         RepoError: If work cannot start from the repository as it is.
     """
     spec = specs.read(ask.spec)
     if (no := refusal(spec, specs.assess(spec, threshold=settings.spec_threshold))) is not None:
         raise no
     plan.from_spec(spec)  # tasks that do not hold together are the author's to change, too
-    if not settings.model:
-        raise SettingsError("no model is named", hint="--model anthropic:NAME, openai:NAME or openai-responses:NAME")
+    _check_model(settings.model)
     branch, commit = _base(ask, settings, project)
     hub = hub_of(settings, project.id)
     projects.keep(database, projects.Known(id=project.id, root=project.root, hub=hub.path, added=ask.now()))
@@ -125,6 +125,15 @@ def refusal(spec: Spec, assessment: Assessment) -> SpecError | None:
     return SpecError(
         "\n".join(lines), hint="correct it and try `nightmill spec check` again; no run was started, no token spent"
     )
+
+
+def _check_model(name: str) -> None:
+    provider, _, model = name.partition(":")
+    if provider not in PROVIDERS or not model:
+        raise SettingsError(
+            f"no model can be had by the name {name!r}" if name else "no model is named",
+            hint="--model " + ", ".join(f"{each}:NAME" for each in PROVIDERS),
+        )
 
 
 def _base(ask: Ask, settings: Settings, project: Project) -> tuple[str, str]:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from nightmill import event
+from nightmill.sandbox.layers import remove
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -72,8 +72,18 @@ class Workplace:
         return self.at
 
     async def leave(self) -> None:
-        """End the sandbox; its snapshots stay. Safe to repeat."""
+        """End the sandbox; its snapshots stay, the live copy that they make again goes. Safe to repeat."""
         workspace, self._workspace = self._workspace, None
-        if workspace is not None:
-            with contextlib.suppress(asyncio.CancelledError):
-                await asyncio.shield(workspace.close())
+        if workspace is None:
+            return
+        clearing = asyncio.ensure_future(self._clear(workspace))
+        try:
+            await asyncio.shield(clearing)
+        except asyncio.CancelledError:
+            await asyncio.wait({clearing})  # half closed, it would hold the run's folder against the next
+            raise
+
+    async def _clear(self, workspace: Workspace) -> None:
+        await workspace.close()
+        for name in ("upper", "work"):
+            await asyncio.to_thread(remove, self.place.directory / name)
