@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from nightmill.agent.loop import Told, act, apply, ask, fingerprint, send_back, size
+from nightmill.agent.loop import Told, act, apply, ask, fingerprint, fixed, send_back, size
 from nightmill.agent.nouns import AgentState, Brief, Ending, Todo, TurnRecord
 
 __all__ = [
@@ -16,6 +16,7 @@ __all__ = [
     "apply",
     "ask",
     "fingerprint",
+    "fixed",
     "send_back",
     "size",
 ]

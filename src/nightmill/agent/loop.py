@@ -20,7 +20,7 @@ from nightmill.model.message import Part
 from nightmill.tool import Answer, ToolContext, Toolset
 from nightmill.tool.toolset import Prepared
 
-__all__ = ["Told", "act", "apply", "ask", "fingerprint", "send_back", "size"]
+__all__ = ["Told", "act", "apply", "ask", "fingerprint", "fixed", "send_back", "size"]
 
 REMEMBERED = 24
 """Calls that the loop guards look back on."""
@@ -129,10 +129,14 @@ def send_back(state: AgentState, text: str) -> AgentState:
     return replace(state, messages=messages, digest=digest, ending=None, idle=0)
 
 
-def fingerprint(brief: Brief, state: AgentState, tools: Toolset) -> str:
+def fixed(brief: Brief, tools: Toolset) -> str:
+    """A digest of what every request of one conversation has in common."""
+    return sha256(repr((brief, tools.schemas)).encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def fingerprint(fixed: str, state: AgentState) -> str:
     """A digest of the request that `ask` would build, without building it: it costs the same at every turn."""
-    fixed = repr((brief, tools.schemas)).encode("utf-8", "surrogatepass")
-    return sha256(fixed + state.digest.encode()).hexdigest()
+    return sha256(f"{fixed} {state.digest}".encode()).hexdigest()
 
 
 def size(brief: Brief, state: AgentState, tools: Toolset) -> int:

@@ -7,8 +7,10 @@ could write, and the checks never run in one either: a new sandbox over the base
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Hashable
 from dataclasses import dataclass, replace
 from fnmatch import fnmatch
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from pydantic import TypeAdapter
@@ -183,8 +185,14 @@ class Proving:
 
 def plain(value: Any) -> dict[str, Any]:
     """A dataclass as plain JSON data: lists, no tuples."""
-    found: dict[str, Any] = TypeAdapter(type(value)).dump_python(value, mode="json")
+    kind: Hashable = type(value)
+    found: dict[str, Any] = _adapter(kind).dump_python(value, mode="json")
     return found
+
+
+@cache
+def _adapter(kind: Any) -> TypeAdapter[Any]:
+    return TypeAdapter(kind)  # building one takes longer than a whole turn's other work
 
 
 def notes(hub: Hub, base: str, head: str) -> list[str]:

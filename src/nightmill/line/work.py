@@ -60,6 +60,7 @@ class Work:
     control: Control
     state: AgentState = AgentState()
     _ahead: tuple[str, asyncio.Task[ModelReply]] | None = None
+    _fixed: str = ""
 
     async def turn(self, snapshot: str) -> dict[str, Any]:
         """Take one turn from *snapshot*: `{"record", "snapshot"}`, or what kept it from happening.
@@ -120,8 +121,13 @@ class Work:
 
     # The model call
 
+    def _key(self, state: AgentState) -> str:
+        if not self._fixed:
+            self._fixed = agent.fixed(self.brief, self.tools)
+        return agent.fingerprint(self._fixed, state)
+
     async def _reply(self) -> ModelReply:
-        key = agent.fingerprint(self.brief, self.state, self.tools)
+        key = self._key(self.state)
         if (paid := self.journal.find(key)) is not None:
             return paid
         ahead, self._ahead = self._ahead, None
@@ -132,7 +138,7 @@ class Work:
         return await self._ask(self.state, key)
 
     def _start_ahead(self, state: AgentState) -> None:
-        key = agent.fingerprint(self.brief, state, self.tools)
+        key = self._key(state)
         if self.journal.find(key) is None:
             task = asyncio.ensure_future(self._ask(state, key))
             task.add_done_callback(_retrieved)
