@@ -7,7 +7,6 @@ could write, and the checks never run in one either: a new sandbox over the base
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Hashable
 from dataclasses import dataclass, replace
 from fnmatch import fnmatch
 from functools import cache
@@ -185,7 +184,7 @@ class Proving:
 
 def plain(value: Any) -> dict[str, Any]:
     """A dataclass as plain JSON data: lists, no tuples."""
-    kind: Hashable = type(value)
+    kind: Any = type(value)
     found: dict[str, Any] = _adapter(kind).dump_python(value, mode="json")
     return found
 
