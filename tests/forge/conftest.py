@@ -43,10 +43,12 @@ class Desk:
     def files(self, commit: str) -> dict[str, str]:
         return {file.path: self.hub.show(commit, file.path).decode() for file in self.hub.files(commit)}
 
-    def request(self, *, passed: bool = True, key: str = "", **files: str) -> PullRequest:
-        """A branch with *files* on top of main, not opened yet."""
+    def request(
+        self, *, passed: bool = True, key: str = "", on: PullRequest | None = None, **files: str
+    ) -> PullRequest:
+        """A branch with *files* on top of main or of the pull request *on*, not opened yet."""
         run = key or f"run-{next(self.count)}"
-        base = self.hub.commit_of("main")
+        base = on.head if on else self.hub.commit_of("main")
         tree = self.tree({**self.files(base), **files})
         head = self.hub.commit(tree, parents=[base], message="work", author=Agent(), when=1_700_000_000)
         if self.hub.resolve(f"nightmill/{run}") is None:
@@ -57,7 +59,7 @@ class Desk:
             title="Say hello",
             body="body",
             branch=f"nightmill/{run}",
-            target="main",
+            target=on.branch if on else "main",
             head=head,
             base=base,
             tree=tree,

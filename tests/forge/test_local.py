@@ -156,6 +156,19 @@ def test_two_who_merge_at_once_make_one_merge(desk: Any) -> None:
     assert len(desk.hub.log("main")) == 3
 
 
+def test_a_stack_is_merged_from_below(desk: Any) -> None:
+    lower = desk.request(a="a")
+    desk.forge.open(lower)
+    desk.forge.open(desk.request(on=lower, b="b"))
+
+    with pytest.raises(RepoError, match="2 is stacked on 1, which is not merged yet") as refused:
+        desk.forge.merge(project="shop", number=2, by=ADA)
+    assert "nightmill pr merge 1" in refused.value.hint
+    desk.forge.merge(project="shop", number=1, by=ADA)
+    merged = desk.forge.merge(project="shop", number=2, by=ADA)
+    assert (merged.state, merged.target) == ("merged", "main")
+
+
 PROGRAM = """
 import dataclasses, json, sys
 from pathlib import Path

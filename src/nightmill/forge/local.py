@@ -177,6 +177,11 @@ class LocalForge:
             )
         if hub.resolve(f"refs/heads/{request.target}") is None:
             raise RepoError(f"the target branch {request.target!r} is gone from the hub", hint="close the pull request")
+        if (below := self._below(request)) is not None:
+            raise RepoError(
+                f"pull request {request.number} is stacked on {below}, which is not merged yet",
+                hint=f"nightmill pr merge {below}, then {request.number}, which then goes where {below} went",
+            )
         tree, conflicts = hub.merged_tree(f"refs/heads/{request.target}", request.head)
         if conflicts:
             named = ", ".join(ascii(path) for path in conflicts[:NAMED]) + (" and more" if conflicts[NAMED:] else "")
@@ -185,6 +190,14 @@ class LocalForge:
                 hint="run its spec again: it starts from the target as it is now",
             )
         return tree
+
+    def _below(self, request: PullRequest) -> int | None:
+        """The open pull request whose branch *request* asks to be merged into: merging there would unprove it."""
+        below = (pull_request.c.project == request.project) & (pull_request.c.branch == request.target)
+        chosen = sa.select(pull_request.c.number).where(below, pull_request.c.state == "open")
+        with self.database.read() as connection:
+            number: int | None = connection.execute(chosen).scalar()
+        return number
 
     def _close(self, request: PullRequest, **values: Any) -> PullRequest:
         key = (pull_request.c.project == request.project) & (pull_request.c.number == request.number)
