@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 __all__ = ["Cancelled", "Control"]
 
 T = TypeVar("T")
+AGAIN = "start it again with `nightmill run`"
 
 
 class Cancelled(NightmillError):  # noqa: N818 - a wish, not a fault
@@ -41,13 +42,16 @@ class Control:
         Raises:
             Cancelled: If the run was cancelled before *work* ended.
         """
+        if self._cancelled.is_set():
+            work.close()
+            raise Cancelled("the run was cancelled", hint=AGAIN)
         task = asyncio.ensure_future(work)
         bell = asyncio.ensure_future(self._cancelled.wait())
         try:
             await asyncio.wait({task, bell}, return_when=asyncio.FIRST_COMPLETED)
             if task.done():
                 return task.result()
-            raise Cancelled("the run was cancelled", hint="start it again with `nightmill run`")
+            raise Cancelled("the run was cancelled", hint=AGAIN)
         finally:
             bell.cancel()
             if not task.done():
