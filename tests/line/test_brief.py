@@ -1,0 +1,101 @@
+"""An agent is given what it needs, from the commit it starts from, within bounds."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from nightmill.line import brief as briefs
+from nightmill.line.brief import MOST_INSTRUCTIONS
+from nightmill.plan import single
+from nightmill.review import Check
+from tests import whole
+from tests.line.conftest import World
+
+
+def task(world: World, *instructions: str) -> briefs.Assignment:
+    project = replace(world.project, instructions=instructions)
+    found = world.assignment()
+    return replace(found, kind="task", project=project, task=single(found.spec).tasks[0])
+
+
+def test_a_developer_is_told_the_task_the_criteria_the_spec_and_the_checks(world: World) -> None:
+    (world.root / "AGENTS.md").write_text("Use tabs.\n$HOME ${title} $$\n")
+    whole.commit(world.root, "rules")
+    made = briefs.developer(task(world, "AGENTS.md", "gone.md"), run="r1", hub=world.hub)
+
+    assert "Adding gives the sum" in made.anchor
+    assert "- AC1" in made.anchor
+    assert "`calc.add(2, 3)` returns `5`" in made.anchor
+    assert "No other function is added." in made.anchor
+    assert "`python3 -m unittest -q`" in made.anchor
+    assert "### AGENTS.md\n\nUse tabs.\n$HOME ${title} $$" in made.anchor
+    assert "gone.md" not in made.anchor
+    assert made.system[0].startswith("You are the developer")
+    assert made.conversation == "nightmill-r1"
+    assert set(made.prompts) == {"developer/task", "crew/developer"}
+    assert briefs.read_brief(briefs.write_brief(made)) == made
+
+
+def test_only_the_criteria_of_the_task_are_asked_for(world: World) -> None:
+    text = whole.SPEC.format(title="").replace(
+        "all existing tests pass.\n", "all existing tests pass.\n- AC2 (R1): `calc.add(1, 1)` returns `2`.\n"
+    )
+    found = world.assignment(text)
+    first = single(found.spec).tasks[0]
+
+    assert [each.id for each in briefs.criteria(found)] == ["AC1", "AC2"]
+    assert [each.id for each in briefs.criteria(replace(found, task=replace(first, criteria=("AC2",))))] == ["AC2"]
+
+
+def test_instruction_files_are_bounded_and_it_is_said(world: World) -> None:
+    (world.root / "AGENTS.md").write_text("ä" * 20_000)
+    (world.root / "MORE.md").write_text("m" * 20_000)
+    (world.root / "HUGE.md").write_bytes(b"x" * (17 << 20))
+    (world.root / "bad.md").write_bytes(b"caf\xe9")
+    (world.root / "CLAUDE.md").symlink_to("/etc/passwd")
+    whole.commit(world.root, "rules")
+    text = briefs.instructions(task(world, "bad.md", "HUGE.md", "CLAUDE.md", "AGENTS.md", "MORE.md"), world.hub)
+
+    assert text.startswith("\nIts own instructions:\n\n### bad.md\n\ncaf\ufffd\n")
+    assert "### HUGE.md\n\n(the file is too large to be shown here)" in text
+    assert "passwd" not in text, "a link is no instruction"
+    assert text.count("ä") == (MOST_INSTRUCTIONS - len(b"caf\xe9(the file is too large to be shown here)")) // 2
+    assert "(cut here: the file goes on)" in text
+    assert "### MORE.md\n\n\n\n(cut here: the file goes on)" in text
+    assert len(text.encode()) < MOST_INSTRUCTIONS + 1000
+
+
+def test_a_project_without_instructions_has_none(world: World) -> None:
+    assert briefs.instructions(task(world), world.hub) == ""
+
+
+def test_the_architect_sees_the_files_and_the_schema(world: World) -> None:
+    request = briefs.architect(world.assignment(), run="r1", hub=world.hub)
+    text = request.messages[0].parts[0].text  # type: ignore[union-attr]
+
+    assert request.system[0].startswith("You are the architect")
+    assert "calc.py" in text
+    assert '"tasks"' in text
+    assert "AC1" in text
+
+
+def test_a_large_repository_is_shown_within_bounds(world: World) -> None:
+    for folder, count in {"data/all": 500, **{f"src/deep/f{number}": 20 for number in range(30)}}.items():
+        (world.root / folder).mkdir(parents=True)
+        for number in range(count):
+            (world.root / folder / f"m{number}.py").write_text("")
+    whole.commit(world.root, "many")
+    text = briefs.architect(world.assignment(), run="r1", hub=world.hub).messages[0].parts[0].text  # type: ignore[union-attr]
+    files = text.partition("<files>")[2].partition("</files>")[0].strip().split("\n")
+
+    assert "data/all/ (500 files)" in files
+    assert "calc.py" in files
+    assert len(files) == briefs.MOST_PATHS + 1
+    assert files[-1] == f"(and {30 * 20 + 5 - briefs.MOST_PATHS} more)"
+
+
+def test_facts_name_the_checks(world: World) -> None:
+    two = replace(world.project, checks=(*world.project.checks, Check(name="lint", command="lint .")))
+
+    assert "`python3 -m unittest -q`; `lint .`" in briefs.facts(replace(world.assignment(), project=two))
+    assert "checks:" not in briefs.facts(replace(world.assignment(), project=replace(two, checks=())))
