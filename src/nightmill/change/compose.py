@@ -11,8 +11,6 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-
 from nightmill.change.nouns import Landing
 from nightmill.change.words import block, code, line, prose, quoted
 from nightmill.repo import Change, shown
@@ -84,6 +82,8 @@ def body(landing: Landing, *, changes: Sequence[Change], branch: str, hub: Path)
 
 @cache
 def _template() -> Any:
+    from jinja2 import Environment, PackageLoader, StrictUndefined  # noqa: PLC0415 - only the end of a run needs it
+
     environment = Environment(
         loader=PackageLoader("nightmill.change", "templates"),
         autoescape=False,  # noqa: S701 - Markdown, not HTML: each value goes through code, prose or block

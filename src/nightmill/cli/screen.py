@@ -30,6 +30,9 @@ def out() -> Console:
 
 def say(text: str, *, style: str = "") -> None:
     """Talk to the person, beside the data."""
+    if not sys.stderr.isatty():  # plain, so that a worker need not load what draws
+        sys.stderr.write(f"{safe(text)}\n")
+        return
     from rich.console import Console
 
     Console(stderr=True, highlight=False).print(safe(text), style=style or None, markup=False, soft_wrap=True)
@@ -52,8 +55,13 @@ def print_json(value: Any) -> None:
     sys.stdout.write(json.dumps(value, ensure_ascii=False, indent=2, default=str) + "\n")
 
 
-def table(headings: Sequence[str], rows: Iterable[Sequence[str]], *, spare: Sequence[str] = ()) -> None:
-    """A table whose last column gives way; columns named in *spare* go first where it is narrow. Tabs when piped."""
+def table(
+    headings: Sequence[str], rows: Iterable[Sequence[str]], *, spare: Sequence[str] = (), wrap: bool = False
+) -> None:
+    """A table whose last column gives way, by more lines with *wrap*, else cut short. Tabs when piped.
+
+    Columns named in *spare* go first where it is narrow.
+    """
     lines = [[safe(str(cell)) for cell in row] for row in rows]
     if not sys.stdout.isatty():
         for row in lines:
@@ -72,7 +80,7 @@ def table(headings: Sequence[str], rows: Iterable[Sequence[str]], *, spare: Sequ
     grid = Table(box=None, pad_edge=False, header_style="bold")
     for at in shown[:-1]:
         grid.add_column(headings[at], no_wrap=True, min_width=widths[at])
-    grid.add_column(headings[-1], no_wrap=True, overflow="ellipsis", max_width=max(left, 8))
+    grid.add_column(headings[-1], no_wrap=not wrap, overflow="ellipsis", max_width=max(left, 8))
     for row in lines:
         grid.add_row(*(Text(row[at]) for at in shown))
     console.print(grid)

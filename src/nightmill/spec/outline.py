@@ -10,12 +10,13 @@ import functools
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from typing import Literal
-
-from markdown_it import MarkdownIt
-from markdown_it.token import Token
+from typing import TYPE_CHECKING, Literal
 
 from nightmill.spec import words
+
+if TYPE_CHECKING:
+    from markdown_it import MarkdownIt
+    from markdown_it.token import Token
 
 __all__ = ["LABEL_LEVEL", "Block", "Outline", "Prose", "Section", "outline"]
 
@@ -91,6 +92,8 @@ def outline(text: str) -> Outline:
 
 @functools.cache
 def _parser() -> MarkdownIt:
+    from markdown_it import MarkdownIt  # noqa: PLC0415 - a worker knows specs and never reads one
+
     # Link definitions are off, or "[NEEDS CLARIFICATION]: which?" would vanish as one.
     parser = MarkdownIt("commonmark").enable("table").disable("reference")
     parser.core.ruler.enableOnly(["normalize", "block"])
