@@ -37,23 +37,41 @@ def run(
     """Work on a spec until there is a pull request."""
     from nightmill.cli import serve
     from nightmill.cli.door import open_door, person
+    from nightmill.cli.screen import say
 
     door = open_door(model=model, base_url=base_url)
     from nightmill.line import submit
 
+    # What is refused leaves nothing, not even an empty store.
+    submit.accepted(spec, settings=door.settings)
+    found = door.project(project)
+    check(door)
     asked = submit.submit(
         submit.Ask(spec=spec, root=project, base=base, by=person(), home=Path.home(), now=time.time),
         settings=door.settings,
         database=door.database,
         blobs=door.blobs,
         runs=door.runs,
-        project=door.project(project),
+        project=found,
     )
     serve.ensure(door)
     if detach:
-        sys.stdout.write(f"{asked.id}\n")
+        sys.stdout.write(f'{{"run": "{asked.id}"}}\n' if json else f"{asked.id}\n")
+        sys.stdout.flush()
+        say(f"watch it: nightmill log --follow {asked.id}   where it is: nightmill show {asked.id}")
         return
     raise typer.Exit(follow(door, asked, json=json))
+
+
+def check(door: Door) -> None:
+    """Refuse a model that cannot be had; its key is looked for where it will be used, unless a worker is at work."""
+    from nightmill.cli.door import keys
+    from nightmill.model import connect
+
+    settings = door.settings
+    connect.check(settings.model, base_url=settings.base_url)
+    if not ((settings.home / "nightmill.db").exists() or settings.store) or not door.alive():
+        connect.check(settings.model, base_url=settings.base_url, keys=keys())
 
 
 def worker(

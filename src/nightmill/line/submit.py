@@ -14,7 +14,7 @@ from nightmill.crew import signers
 from nightmill.errors import RepoError, SettingsError, SpecError
 from nightmill.event import RunQueued
 from nightmill.line.assignment import Assignment, write
-from nightmill.model.connect import PROVIDERS
+from nightmill.model import connect
 from nightmill.policy import Budget
 from nightmill.repo.checkout import inspect
 from nightmill.repo.hub import Hub
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from nightmill.store.database import Database
     from nightmill.store.runs import Run, Runs
 
-__all__ = ["Ask", "budget", "hub_of", "identifier", "refusal", "submit"]
+__all__ = ["Ask", "accepted", "budget", "hub_of", "identifier", "refusal", "submit"]
 
 ALPHABET = "abcdefghjkmnpqrstuvwxyz23456789"
 
@@ -53,14 +53,16 @@ def submit(ask: Ask, *, settings: Settings, database: Database, blobs: Blobs, ru
 
     Raises:
         SpecError: If the spec is refused; the message gives each reason with its line.
-        SettingsError: If no model is named, or by a name that can be none.
+        SettingsError: If no model is named, or by a name or an address that can be none, or the project has no checks.
         RepoError: If work cannot start from the repository as it is.
     """
-    spec = specs.read(ask.spec)
-    if (no := refusal(spec, specs.assess(spec, threshold=settings.spec_threshold))) is not None:
-        raise no
-    plan.from_spec(spec)  # tasks that do not hold together are the author's to change, too
-    _check_model(settings.model)
+    spec = accepted(ask.spec, settings=settings)
+    connect.check(settings.model, base_url=settings.base_url)
+    if not project.checks:
+        raise SettingsError(
+            f"the project {project.id!r} has no checks, so nothing can be proven and no change could pass",
+            hint="write under `checks` in nightmill.yaml how its tests are run",
+        )
     branch, commit = _base(ask, settings, project)
     hub = hub_of(settings, project.id)
     projects.keep(database, projects.Known(id=project.id, root=project.root, hub=hub.path, added=ask.now()))
@@ -91,6 +93,19 @@ def submit(ask: Ask, *, settings: Settings, database: Database, blobs: Blobs, ru
         base_commit=commit,
     )
     return runs.create(asked, assignment=blobs.put(write(assignment)))
+
+
+def accepted(path: Path, *, settings: Settings) -> Spec:
+    """The spec at *path*.
+
+    Raises:
+        SpecError: If it is refused; the message gives each reason with its line.
+    """
+    spec = specs.read(path)
+    if (no := refusal(spec, specs.assess(spec, threshold=settings.spec_threshold))) is not None:
+        raise no
+    plan.from_spec(spec)  # tasks that do not hold together are the author's to change, too
+    return spec
 
 
 def identifier() -> str:
@@ -127,18 +142,9 @@ def refusal(spec: Spec, assessment: Assessment) -> SpecError | None:
     )
 
 
-def _check_model(name: str) -> None:
-    provider, _, model = name.partition(":")
-    if provider not in PROVIDERS or not model:
-        raise SettingsError(
-            f"no model can be had by the name {name!r}" if name else "no model is named",
-            hint="--model " + ", ".join(f"{each}:NAME" for each in PROVIDERS),
-        )
-
-
 def _base(ask: Ask, settings: Settings, project: Project) -> tuple[str, str]:
     """The branch and the commit that work starts from, both in the hub."""
-    checkout = inspect(project.root, home=ask.home)
+    checkout = inspect(project.root, home=ask.home, branch=ask.base)
     if checkout.dirty:
         named = ", ".join(repr(path) for path in checkout.dirty[:5])
         more = f" and {len(checkout.dirty) - 5} more" if len(checkout.dirty) > 5 else ""  # noqa: PLR2004 - as many as are named

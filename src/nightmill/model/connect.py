@@ -19,7 +19,7 @@ from nightmill.model.responses import Responses
 from nightmill.model.transport import Endpoint, HttpModel, Key, Surroundings
 from nightmill.settings import Settings
 
-__all__ = ["PROVIDERS", "Client", "client", "connect"]
+__all__ = ["PROVIDERS", "Client", "check", "client", "connect"]
 
 Client = httpx2.AsyncClient
 """The connections of one process; this room alone knows the library behind it."""
@@ -45,6 +45,18 @@ def client(settings: Settings, *, proxy: str = "") -> httpx2.AsyncClient:
     )
 
 
+def check(name: str, *, base_url: str = "", keys: Mapping[str, str] | None = None) -> None:
+    """Look whether `connect` would give a model; nobody is asked. *keys* None: they are somebody else's to hold.
+
+    Raises:
+        SettingsError: If the name, the key or the address cannot be right.
+    """
+    _, account, _ = _named(name)
+    _address(base_url or OWN[account], account=account, path="")
+    if keys is not None:
+        _key(keys.get(account, ""), account=account, needed=not base_url)
+
+
 def connect(  # noqa: PLR0913 - three of them are the world, named apart so that a test holds just one
     name: str,
     *,
@@ -63,11 +75,7 @@ def connect(  # noqa: PLR0913 - three of them are the world, named apart so that
     Raises:
         SettingsError: If the name, the key or the address cannot be right.
     """
-    provider, colon, model = name.partition(":")
-    if provider not in PROVIDERS or not colon or not model:
-        known = ", ".join(f"{each}:MODEL" for each in PROVIDERS)
-        raise SettingsError(f"no model can be had by the name {name!r}", hint=f"names look like {known}")
-    account = provider.removesuffix("-responses")
+    provider, account, model = _named(name)
     dialect: Dialect
     if provider == "anthropic":
         dialect = Anthropic()
@@ -88,6 +96,17 @@ def connect(  # noqa: PLR0913 - three of them are the world, named apart so that
     return HttpModel(endpoint=endpoint, settings=settings, surroundings=surroundings)
 
 
+def _named(name: str) -> tuple[str, str, str]:
+    """(provider, whose key it takes, model)."""
+    provider, _, model = name.partition(":")
+    if provider not in PROVIDERS or not model:
+        raise SettingsError(
+            f"no model can be had by the name {name!r}" if name else "no model is named",
+            hint="--model " + ", ".join(f"{each}:NAME" for each in PROVIDERS),
+        )
+    return provider, provider.removesuffix("-responses"), model
+
+
 def _key(text: str, *, account: str, needed: bool) -> Key:
     text = text.strip()
     if needed and not text:
@@ -102,9 +121,18 @@ def _address(base_url: str, *, account: str, path: str) -> httpx2.URL:
     try:
         url = httpx2.URL(base_url)
     except httpx2.InvalidURL as error:
-        raise SettingsError(f"the base URL {shown!r} cannot be read", hint="see `base_url`") from error
+        raise SettingsError(
+            f"the base URL {shown!r} cannot be read", hint="it looks like http://127.0.0.1:8000/v1"
+        ) from error
     if url.scheme not in {"http", "https"} or not url.host:
-        raise SettingsError(f"the base URL {shown!r} is not one of http or https", hint="see `base_url`")
+        raise SettingsError(
+            f"the base URL {shown!r} is no address of http or https", hint="it looks like http://127.0.0.1:8000/v1"
+        )
+    if url.userinfo:
+        # A run's assignment is kept, and it names the endpoint.
+        raise SettingsError(
+            f"the base URL {shown!r} holds credentials", hint=f"take them out, and set {account.upper()}_API_KEY"
+        )
     stem = url.path.rstrip("/")
     if account == "anthropic":
         stem = stem.removesuffix("/v1")

@@ -43,14 +43,15 @@ class Checkout:
     format: str
 
 
-def inspect(path: Path, *, git: Git = HOST, home: Path | None = None) -> Checkout:
+def inspect(path: Path, *, git: Git = HOST, home: Path | None = None, branch: str = "") -> Checkout:
     """Look at the repository around *path* without taking a lock or running a hook.
 
     With *home* the user's own git configuration counts (safe.directory, filters of git-lfs); programs that the
     repository itself configures never run, so that files it filters may be called dirty.
 
     Raises:
-        RepoError: If no work can start from it; the hint says what its owner can do.
+        RepoError: If no work can start from it, or not from its *branch* ("": whichever it is on); the hint says what
+            its owner can do.
     """
     look = _Look(path, git, home)
     if not path.is_dir():
@@ -58,6 +59,7 @@ def inspect(path: Path, *, git: Git = HOST, home: Path | None = None) -> Checkou
     root = look.root()
     look.must_be_whole()
     head = look.head()
+    look.must_have(branch)
     branch = look.line("symbolic-ref", "--quiet", "--short", "HEAD", absent="")
     return Checkout(
         root=root,
@@ -101,6 +103,11 @@ class _Look:
         partial = self.run("config", "--get-regexp", r"^(extensions\.partialclone|remote\..*\.promisor)$")
         if partial.exit == 0:
             raise RepoError(f"{str(self.folder)!r} is a partial clone", hint="clone it again without --filter")
+
+    def must_have(self, branch: str) -> None:
+        """Work starts from a branch that is here; remote ones are for `git switch` first."""
+        if branch and self.run("rev-parse", "--verify", "--quiet", f"refs/heads/{branch}^{{commit}}").exit:
+            raise RepoError(f"{str(self.folder)!r} has no branch {branch!r}", hint="`git branch` lists those there are")
 
     def head(self) -> str:
         """The commit that is checked out."""
