@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import difflib
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from nightmill.errors import SettingsError
 
@@ -14,9 +16,11 @@ __all__ = ["Settings", "load"]
 PREFIX = "NIGHTMILL_"
 
 
-def setting(default: Any, text: str) -> Any:
-    """A field with its own documentation, which `nightmill settings` and the reference print."""
-    return field(default=default, metadata={"doc": text})
+def setting(
+    default: Any, text: str, *, least: float | None = None, most: float | None = None, choices: tuple[str, ...] = ()
+) -> Any:
+    """A field with its own documentation, which `nightmill settings` and the reference print, and its bounds."""
+    return field(default=default, metadata={"doc": text, "least": least, "most": most, "choices": choices})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,59 +31,90 @@ class Settings:
     store: str = setting("", "Database URL of our tables and the engine; empty: SQLite files in `home`.")
     model: str = setting("", "Model of roles that name none: `provider:model`.")
     base_url: str = setting("", "Endpoint instead of the provider's own.")
-    max_tokens: int = setting(8192, "Bound on one reply, in tokens.")
-    thinking: int = setting(0, "Budget for reasoning per reply, in tokens; 0: none asked for.")
-    budget_turns: int = setting(100, "Turns that one run may take.")
-    budget_tokens: int = setting(3_000_000, "Tokens, in and out, that one run may use.")
-    budget_money: float = setting(10.0, "US dollars that one run may cost, where the model's price is known.")
+    max_tokens: int = setting(8192, "Bound on one reply, in tokens.", least=1)
+    thinking: int = setting(0, "Budget for reasoning per reply, in tokens; 0: none asked for.", least=0)
+    budget_turns: int = setting(100, "Turns that one run may take.", least=1)
+    budget_tokens: int = setting(3_000_000, "Tokens, in and out, that one run may use.", least=1)
+    budget_money: float = setting(10.0, "US dollars that one run may cost, where the model's price is known.", least=0)
     budget_seconds: float = setting(
-        7200.0, "Seconds that one run may work, waiting for people or providers not counted."
+        7200.0, "Seconds that one run may work, waiting for people or providers not counted.", least=1
     )
-    context_tokens: int = setting(160_000, "Size of a request, in tokens, at which a run stops.")
-    spec_threshold: int = setting(70, "Score from which a spec is accepted, 0 to 100.")
-    send_back: int = setting(3, "How often an agent whose work failed its checks is sent back.")
-    workers: int = setting(20, "Runs that one worker works on at once.")
-    park_seconds: float = setting(60.0, "First wait of a run whose provider is down; it doubles up to an hour.")
-    retries: int = setting(4, "Requests to a provider, beyond the first, before a run is parked.")
-    retry_after: float = setting(60.0, "Longest `retry-after` that is slept through; above it the run is parked.")
-    idle_read: float = setting(90.0, "Seconds of silence in a stream after which it counts as broken.")
+    context_tokens: int = setting(160_000, "Size of a request, in tokens, at which a run stops.", least=1)
+    spec_threshold: int = setting(70, "Score from which a spec is accepted, 0 to 100.", least=0, most=100)
+    send_back: int = setting(3, "How often an agent whose work failed its checks is sent back.", least=0)
+    workers: int = setting(20, "Runs that one worker works on at once.", least=1)
+    park_seconds: float = setting(
+        60.0, "First wait of a run whose provider is down; it doubles up to an hour.", least=0.1
+    )
+    retries: int = setting(4, "Requests to a provider, beyond the first, before a run is parked.", least=0)
+    retry_after: float = setting(
+        60.0, "Longest `retry-after` that is slept through; above it the run is parked.", least=0
+    )
+    idle_read: float = setting(90.0, "Seconds of silence in a stream after which it counts as broken.", least=0.1)
     identity_domain: str = setting("nightmill.invalid", "Domain of the roles' e-mail addresses in commits.")
-    plan: str = setting("auto", "`auto`: the architect cuts specs without tasks; `single`: one task per spec.")
+    plan: str = setting(
+        "auto",
+        "`auto`: the architect cuts specs without tasks; `single`: one task per spec.",
+        choices=("auto", "single"),
+    )
 
 
 def load(*, file: Mapping[str, Any], environment: Mapping[str, str], flags: Mapping[str, Any]) -> Settings:
     """Settings from *file* < *environment* (`NIGHTMILL_…`) < *flags* (None: not given).
 
     Raises:
-        SettingsError: If a name is unknown or a value is not of its type.
+        SettingsError: If a name is unknown or a value is not of its type or out of its bounds.
     """
-    kinds = {each.name: each.type for each in fields(Settings)}
     values: dict[str, Any] = {}
     for name, value in file.items():
-        if name not in kinds:
-            raise SettingsError(
-                f"unknown setting {name!r} in the settings file", hint="`nightmill settings` lists them all"
-            )
-        values[name] = _read(name, value, str(kinds[name]))
+        values[name] = _read(name, value, called=f"{name} in the settings file")
     for variable, value in environment.items():
-        name = variable.removeprefix(PREFIX).lower()
         if variable.startswith(PREFIX) and variable != f"{PREFIX}SETTINGS":
-            if name not in kinds:
-                raise SettingsError(
-                    f"unknown setting {variable!r} in the environment", hint="`nightmill settings` lists them all"
-                )
-            values[name] = _read(name, value, str(kinds[name]))
-    values |= {name: _read(name, value, str(kinds[name])) for name, value in flags.items() if value is not None}
+            name = variable.removeprefix(PREFIX).lower()
+            values[name] = _read(name, value, called=f"{variable} in the environment")
+    values |= {name: _read(name, value, called=name) for name, value in flags.items() if value is not None}
     return Settings(**values)
 
 
-def _read(name: str, value: Any, kind: str) -> Any:
-    readers = {"int": int, "float": float, "str": str, "Path": lambda v: Path(v).expanduser()}
-    try:
-        if isinstance(value, bool) or not isinstance(value, str | int | float | Path):
-            raise ValueError(value)  # noqa: TRY004 - one remedy for both
-        return readers[kind](value)
-    except ValueError as error:
+def _read(name: str, value: Any, *, called: str) -> Any:
+    known = {each.name: each for each in fields(Settings)}
+    if name not in known:
+        close = difflib.get_close_matches(str(name), known, n=1)
         raise SettingsError(
-            f"setting {name!r} is {value!r}, which is not of type {kind}", hint="see `nightmill settings`"
-        ) from error
+            f"unknown setting {called}", hint=f"did you mean {close[0]}?" if close else f"there are: {', '.join(known)}"
+        )
+    kind, bounds = str(known[name].type), known[name].metadata
+    hint = f"{name}: {bounds['doc']}"
+    try:
+        found = _typed(value, kind)
+    except ValueError as error:
+        raise SettingsError(f"setting {called} is {value!r}, which is not of type {kind}", hint=hint) from error
+    least, most, choices = bounds["least"], bounds["most"], bounds["choices"]
+    if least is not None and not least <= found <= (math.inf if most is None else most):
+        wanted = f"at least {least:g}" if most is None else f"from {least:g} to {most:g}"
+        raise SettingsError(f"setting {called} is {value!r}; it must be {wanted}", hint=hint)
+    if choices and found not in choices:
+        raise SettingsError(f"setting {called} is {value!r}; it must be {' or '.join(choices)}", hint=hint)
+    return found
+
+
+def _typed(value: Any, kind: str) -> Any:
+    """*value* as *kind*, the text of a field's type.
+
+    Raises:
+        ValueError: If it is something else.
+    """
+    if isinstance(value, bool) or not isinstance(value, str | int | float | Path):
+        raise ValueError(value)  # noqa: TRY004 - one remedy for both
+    if kind == "Path":
+        return Path(value).expanduser() if isinstance(value, str | Path) else _refuse(value)
+    if kind == "str":
+        return str(value)
+    if kind == "int":
+        return _refuse(value) if isinstance(value, float) else int(str(value))
+    number = float(str(value))
+    return number if math.isfinite(number) else _refuse(value)
+
+
+def _refuse(value: Any) -> NoReturn:
+    raise ValueError(value)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import getpass
 import os
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -94,10 +95,7 @@ def open_door(**flags: Any) -> Door:
         SettingsError: If the file or a value is wrong.
     """
     environment = dict(os.environ)
-    config = Path(environment.get("XDG_CONFIG_HOME") or Path.home() / ".config") / "nightmill" / "settings.yaml"
-    settings = load(
-        file=_file(Path(environment.get("NIGHTMILL_SETTINGS") or config)), environment=environment, flags=flags
-    )
+    settings = load(file=_file(environment), environment=environment, flags=flags)
     if settings.home == Path():
         data = Path(environment.get("XDG_DATA_HOME") or Path.home() / ".local" / "share")
         settings = replace(settings, home=data / "nightmill")
@@ -118,13 +116,21 @@ def person() -> str:
     return f"{user} <{user}@{os.uname().nodename}>"
 
 
-def _file(path: Path) -> dict[str, Any]:
+def _file(environment: Mapping[str, str]) -> dict[str, Any]:
+    """What the settings file holds; only one that is named has to be there."""
+    named = environment.get("NIGHTMILL_SETTINGS")
+    config = Path(environment.get("XDG_CONFIG_HOME") or Path.home() / ".config")
+    path = Path(named or config / "nightmill" / "settings.yaml")
+    hint = "it holds lines like `budget_turns: 50`"
     try:
         read = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
+    except FileNotFoundError as error:
+        if named:
+            raise SettingsError(f"there is no settings file {named!r}", hint="correct NIGHTMILL_SETTINGS") from error
         return {}
     except (OSError, ValueError, yaml.YAMLError) as error:
-        raise SettingsError(f"the settings file {str(path)!r} cannot be read: {error}") from error
+        said = " ".join(str(error).split())
+        raise SettingsError(f"the settings file {str(path)!r} cannot be read: {said}", hint=hint) from error
     if read is not None and not isinstance(read, dict):
-        raise SettingsError(f"the settings file {str(path)!r} must hold `name: value` lines")
+        raise SettingsError(f"the settings file {str(path)!r} must hold `name: value` lines", hint=hint)
     return read or {}

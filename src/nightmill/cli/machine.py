@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from dataclasses import fields
 from typing import Annotated
@@ -25,11 +26,14 @@ def settings(json: Annotated[bool, typer.Option("--json", help="Print JSON.")] =
 
     door = open_door()
     values = {field.name: getattr(door.settings, field.name) for field in fields(Settings)}
+    for address in ("store", "base_url"):
+        values[address] = re.sub(r"//[^/@]*@", "//…@", values[address])
     if json:
         print_json(values)
         return
     docs = {field.name: field.metadata["doc"] for field in fields(Settings)}
-    table(("setting", "value", "what it is"), [(name, str(value), docs[name]) for name, value in values.items()])
+    rows = [(name, str(value), docs[name]) for name, value in values.items()]
+    table(("setting", "value", "what it is"), rows, wrap=True)
 
 
 def doctor(json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
