@@ -86,7 +86,7 @@ def test_a_large_repository_is_shown_within_bounds(world: World) -> None:
             (world.root / folder / f"m{number}.py").write_text("")
     whole.commit(world.root, "many")
     text = briefs.architect(world.assignment(), run="r1", hub=world.hub).messages[0].parts[0].text  # type: ignore[union-attr]
-    files = text.partition("<files>")[2].partition("</files>")[0].strip().split("\n")
+    files = text.partition("<files>\n")[2].partition("</files>")[0].strip().split("\n")
 
     assert "data/all/ (500 files)" in files
     assert "calc.py" in files

@@ -38,8 +38,12 @@ if TYPE_CHECKING:
 
 __all__ = ["Proving", "export"]
 
-LIMIT = 256 << 20
-"""Largest bundle that is taken out of a sandbox, in bytes."""
+LIMIT = 64 << 20
+"""Largest bundle that is taken out of a sandbox, in bytes: as much as a workspace gives of one file."""
+
+STOPPED = {"timeout": "it took too long", "memory": "it took too much memory"}
+TOO_LARGE = 128 + 25
+"""How bash tells that git was ended at the size of a file (SIGXFSZ)."""
 
 TAKE_OUT = """
 set -e
@@ -50,6 +54,7 @@ tree=$(git write-tree)
 commit=$(GIT_AUTHOR_DATE='1000000000 +0000' GIT_COMMITTER_DATE='1000000000 +0000' git -c user.name=agent -c user.email=agent@invalid \\
   commit-tree "$tree" -p "$1" -m 'work in progress')
 git update-ref refs/nightmill/out "$commit"
+rm -rf /tmp/out.bundle
 git bundle create --quiet /tmp/out.bundle refs/nightmill/out "^$1"
 """
 
@@ -66,7 +71,8 @@ async def export(workspace: Workspace, *, hub: Hub, folder: Path, base: str, ref
         Command(argv=("bash", "-c", TAKE_OUT, "out", base), limits=Limits(seconds=300.0, file_size=LIMIT))
     )
     if outcome.exit or outcome.stopped:
-        said = outcome.stopped or outcome.text.strip()[-1500:]
+        large = f"a file or all of it is larger than {LIMIT >> 20} MiB" if outcome.exit == TOO_LARGE else ""
+        said = large or STOPPED.get(outcome.stopped) or outcome.text.strip()[-1500:] or f"exit status {outcome.exit}"
         raise RepoError(f"git cannot take the work out of the sandbox: {said}", hint="the agent may have damaged .git")
     try:
         body = await workspace.read("/tmp/out.bundle", limit=LIMIT)  # noqa: S108 - a path inside the sandbox
