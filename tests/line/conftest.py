@@ -123,7 +123,7 @@ def world(tmp_path: Path) -> Iterator[World]:
     root = whole.repository(tmp_path / "repo")
     door = Door(Settings(home=tmp_path / "home", model="anthropic:m"))
     made = machines(door, name="worker-1", http=cast("Client", None))  # no test here asks a provider
-    made = replace(made, now=lambda: 1000.0)
+    made = replace(made, now=lambda: 1000.0, keys={})
     queued = event.RunQueued(run="r1", kind="spec", title="t", project="p", spec="s", model="m")
     made.runs.create(queued, assignment="a")
     yield World(door=door, machines=made, root=root, project=load(root))
