@@ -30,7 +30,7 @@ def init(
     again: Annotated[bool, typer.Option("--again", help="Write nightmill.yaml anew, even if there is one.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Find out how a repository is installed and tested, build its environment, measure its tests."""
+    """Find out how a repository is installed and tested. Builds its environment, and measures its tests once."""
     from nightmill.cli.door import open_door
     from nightmill.cli.screen import print_json, say
 
@@ -63,7 +63,7 @@ def initialise(door: Door, root: Path, *, again: bool = False) -> Initialised:
     from nightmill.crew import signers
     from nightmill.errors import RepoError
     from nightmill.estate.environment import Site
-    from nightmill.estate.file import identify
+    from nightmill.estate.file import NAME, identify, load
     from nightmill.estate.init import initialise as take_in
     from nightmill.line.submit import hub_of
     from nightmill.repo import inspect
@@ -71,11 +71,13 @@ def initialise(door: Door, root: Path, *, again: bool = False) -> Initialised:
     from nightmill.sandbox.layers import freeze
     from nightmill.store import projects
 
-    checkout = inspect(root, home=Path.home())
+    checkout = inspect(root.absolute(), home=Path.home())
     if not checkout.branch:
         raise RepoError("the checkout is on no branch (detached head)", hint="switch to a branch first")
     for path in checkout.submodules:
         say(f"note: the submodule {path!r} stays empty in the sandbox: work does not go into submodules yet")
+    if not again and (checkout.root / NAME).exists():
+        load(checkout.root)  # before anything is made: its faults are the person's to mend
     identity = identify(checkout.root)
     hub = hub_of(door.settings, identity)
     hub.create(branch=checkout.branch, format=checkout.format, signers=signers(door.settings.home))
@@ -107,7 +109,7 @@ def spec_check(
     spec: Annotated[Path, typer.Argument(help="A spec: a Markdown file, or a spec-kit, OpenSpec or Kiro folder.")],
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Score a spec and say what is missing or ambiguous; exit status 0 accepted, 2 refused."""
+    """Score a spec and say what is missing or ambiguous. Exit status 0: accepted; 2: refused."""
     from nightmill import spec as specs
     from nightmill.cli.door import open_door
     from nightmill.cli.screen import print_json
@@ -127,6 +129,7 @@ def _print_assessment(spec: Spec, assessment: Assessment) -> None:
     from rich.text import Text
 
     from nightmill.cli.screen import out, safe
+    from nightmill.report.words import count
 
     console = out()
     word, style = ("accepted", "green") if assessment.accepted else ("refused", "red")
@@ -137,8 +140,12 @@ def _print_assessment(spec: Spec, assessment: Assessment) -> None:
             style=style,
         )
     )
-    counted = f"{len(spec.requirements)} requirements, {len(spec.criteria)} criteria, {len(spec.guardrails)} guardrails"
-    console.print(Text(f"  {counted} · {spec.format}"))
+    counted = (
+        count(len(spec.requirements), "requirement"),
+        count(len(spec.criteria), "criterion", "criteria"),
+        count(len(spec.guardrails), "guardrail"),
+    )
+    console.print(Text(f"  {', '.join(counted)} · {spec.format}"))
     width = max(len(name) for name in assessment.parts) if assessment.parts else 0
     for name, (earned, possible) in assessment.parts.items():
         bar = "█" * round(10 * earned / possible) if possible else ""

@@ -45,7 +45,9 @@ def load(root: Path) -> Project:
     except FileNotFoundError as error:
         raise SettingsError(f"there is no {NAME} in {str(root)!r}", hint="run `nightmill init` there") from error
     except OSError as error:
-        raise SettingsError(f"{NAME} in {str(root)!r} cannot be read: {error.strerror}") from error
+        raise SettingsError(
+            f"{NAME} in {str(root)!r} cannot be read: {error.strerror}", hint="it must be a file that you may read"
+        ) from error
     return parse(body, root=root)
 
 
@@ -110,7 +112,7 @@ def _compose(body: bytes) -> yaml.Node:
         raise SettingsError(f"{NAME} is not UTF-8 text (byte {error.start})", hint="save it as UTF-8") from error
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
-        line = mark.line + 1 if mark else 0
+        line = mark.line + 1 if mark else text.count("\n", 0, getattr(error, "position", 0)) + 1
         said = getattr(error, "problem", None) or "it holds a character that YAML does not allow"
         raise SettingsError(
             f"{NAME}:{line}: not valid YAML: {said}", hint="often the indent or a missing quote"
@@ -133,7 +135,7 @@ def _bounded(text: str) -> None:
 
 def _record(node: yaml.Node, keys: tuple[shape.Key, ...], *, where: str) -> dict[str, Any]:
     if not isinstance(node, yaml.MappingNode):
-        _fail(node, f"{where or 'the file'} must be a mapping of {_listed(keys)}")
+        _fail(node, f"{where or 'the file'} must be a mapping of names to values", hint=f"known keys: {_listed(keys)}")
     known = {key.name: key for key in keys}
     values: dict[str, Any] = {}
     for name_node, value_node in node.value:
@@ -188,7 +190,7 @@ def _items(node: yaml.Node, where: str) -> list[yaml.Node]:
 
 def _map(node: yaml.Node, where: str) -> dict[str, str]:
     if not isinstance(node, yaml.MappingNode):
-        _fail(node, f"{where} must be a mapping of names to texts")
+        _fail(node, f"{where} must be a mapping of names to texts", hint="one `NAME: text` per line")
     found: dict[str, str] = {}
     for name_node, value in node.value:
         name = _text(name_node, where)
@@ -205,7 +207,7 @@ def _text(node: yaml.Node, where: str) -> str:
     if tag == "bool":
         _fail(node, f"{where} is {node.value}, which YAML reads as true or false", hint=f'write "{node.value}"')
     if "\0" in node.value:
-        _fail(node, f"{where} holds a zero byte")
+        _fail(node, f"{where} holds a zero byte", hint="take it out")
     return str(node.value)
 
 
@@ -214,7 +216,7 @@ def _number(node: yaml.Node, kind: str, where: str) -> float | int:
     pattern, wanted = NUMBERS[kind]
     found = re.fullmatch(pattern, text, re.IGNORECASE | re.ASCII)
     if not found or not float(found[1]):
-        _fail(node, f"{where} must be {wanted}")
+        _fail(node, f"{where} must be {wanted}", hint=f"it is {text!r}" if text else "write it as one value")
     if kind == "number":
         return float(text)
     return int(found[1]) * (SIZES[(found[2] or "").upper()] if kind == "size" else 1)
@@ -224,6 +226,6 @@ def _listed(keys: tuple[shape.Key, ...]) -> str:
     return ", ".join(key.name for key in keys)
 
 
-def _fail(at: yaml.Node | yaml.Event, message: str, *, hint: str = "") -> NoReturn:
+def _fail(at: yaml.Node | yaml.Event, message: str, *, hint: str) -> NoReturn:
     line = at.start_mark.line + 1 if at.start_mark else 1
     raise SettingsError(f"{NAME}:{line}: {message}", hint=hint)
