@@ -297,6 +297,9 @@ class Engine:
 
     async def _wait(self, run: str) -> Any:
         try:
+            # One of this process says itself that it is over; only the database knows of others.
+            while (task := self._tasks.get(run)) or await self.status(run) in {"absent", "queued", "running"}:
+                await (asyncio.wait({task}) if task else asyncio.sleep(RESULT_POLL))
             handle: WorkflowHandleAsync[Any] = await DBOS.retrieve_workflow_async(run, existing_workflow=False)
             return opened(await handle.get_result(polling_interval_sec=RESULT_POLL))
         except (error.DBOSException, SQLAlchemyError) as failure:
