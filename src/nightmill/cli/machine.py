@@ -37,7 +37,7 @@ def settings(json: Annotated[bool, typer.Option("--json", help="Print JSON.")] =
 
 
 def doctor(json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
-    """Look whether this machine can do the work; exit status 1 if something must be changed first."""
+    """Look whether this machine can do the work. Exit status 1: something must be changed first."""
     import asyncio
 
     from nightmill.cli.door import open_door

@@ -22,17 +22,20 @@ MARKS = {"shown": "✓", "claimed": "?", "not shown": "✗"}
 
 def show(door: Door, run: Run) -> None:
     """Print where *run* is: state, what it took, checks, evidence, what to do next."""
-    from nightmill.cli.screen import safe
+    from nightmill.cli.advice import advice
+    from nightmill.cli.screen import safe, say
     from nightmill.report.summary import summary
-    from nightmill.report.words import duration, money, share, tokens
+    from nightmill.report.words import count, duration, money, share, tokens
 
     seen = summary(told(door, run), now=time.time())
     lines = [f"{seen.face.word}: {seen.title}", f"{run.id} · {run.kind} · {run.project} · {seen.model}", ""]
     lines.append(seen.headline)
     cached = f", {share(seen.usage.cache_read, seen.usage.input)} of the input cached" if seen.cached else ""
     cost = "price unknown" if seen.cost is None else money(seen.cost) + ("" if seen.priced else " and more")
-    lines.append(f"{seen.turns} turns · {tokens(seen.tokens)} tokens{cached} · {cost} · {duration(seen.total_seconds)}")
-    lines += [f"✗ {reason}" for reason in seen.reasons if run.state != "done"]
+    lines.append(
+        f"{count(seen.turns, 'turn')} · {tokens(seen.tokens)} tokens{cached} · {cost} · {duration(seen.total_seconds)}"
+    )
+    lines += [f"✗ {reason}" for reason in seen.reasons if _is_news(reason, seen)]
     lines += [f"{'✓' if check.passed else '✗'} check {check.check} on {check.tree[:10]}" for check in seen.checks]
     lines += _evidence(seen)
     for child in reversed(door.runs.list(parent=run.id)):
@@ -41,6 +44,14 @@ def show(door: Door, run: Run) -> None:
     if seen.hint:
         lines.append(f"hint: {seen.hint}")
     sys.stdout.write("\n".join(safe(line) for line in lines) + "\n")
+    sys.stdout.flush()
+    for line in advice(door, run):
+        say(line)
+
+
+def _is_news(reason: str, seen: Summary) -> bool:
+    """Whether the headline does not say *reason* already."""
+    return seen.state != "done" and reason.rstrip(".").casefold() not in seen.headline.casefold()
 
 
 def _evidence(seen: Summary) -> list[str]:
@@ -90,7 +101,7 @@ def told(door: Door, run: Run) -> list[Told]:
 
 def _change(door: Door, run: Run) -> dict[str, str]:
     """The diff and the text of the run's pull request, if it has one."""
-    from nightmill.cli.pulls import forge, hub
+    from nightmill.cli.forge import forge, hub
 
     if not run.pull_request or run.kind != "task":
         return {}

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from nightmill.cli.forge import forge, hub
+
 if TYPE_CHECKING:
     from nightmill.cli.door import Door
     from nightmill.forge import PullRequest
-    from nightmill.forge.local import LocalForge
-    from nightmill.repo import Hub
     from nightmill.store.runs import Run
 
 __all__ = ["announce", "register"]
@@ -72,7 +72,7 @@ def show(
 ) -> None:
     """Show a pull request: what it changes, the evidence, the diff."""
     from nightmill.cli.door import open_door
-    from nightmill.cli.screen import print_json
+    from nightmill.cli.screen import print_json, say
 
     door = open_door()
     request = forge(door).get(project=door.project(project).id, number=number)
@@ -81,10 +81,14 @@ def show(
         print_json({**asdict(request), "diff": text})
         return
     _print_request(request, text)
+    if request.state == "open":
+        say(f"merge it: nightmill pr merge {request.number}")
+    elif request.state == "merged":
+        say(f"merged by {request.merged_by or 'somebody'} into {request.target}: {request.merge_commit[:12]}")
 
 
 def merge(number: Number, project: Where = Path()) -> None:
-    """Merge a pull request, if its verdict holds for the tree that the merge gives; prove that tree first if it is new."""
+    """Merge a pull request if the merged tree is proven. Where its target has moved, the checks run on it first."""
     from nightmill.cli.door import open_door, person
     from nightmill.cli.merge import prove_merged
     from nightmill.cli.screen import say
@@ -105,51 +109,33 @@ def merge(number: Number, project: Where = Path()) -> None:
 
 def announce(door: Door, run: Run) -> None:
     """Say how *run* ended and what to do next."""
+    from nightmill.cli.advice import advice, last, pull_requests
     from nightmill.cli.screen import say
 
     if run.state == "done":
         local = forge(door)
-        numbers = (
-            sorted({child.pull_request for child in door.runs.list(parent=run.id)} | {run.pull_request})
-            if run.kind == "spec"
-            else [run.pull_request]
-        )
-        for number in filter(None, numbers):
-            request = local.get(project=run.project, number=number)
-            _print_head(door, request)
-        say("look at it: nightmill pr show N   merge it: nightmill pr merge N")
-        say(f"how it came about: nightmill show {run.id} --html report.html")
+        for number in pull_requests(door, run):
+            _print_head(door, local.get(project=run.project, number=number))
+        sys.stdout.flush()
     elif run.state == "parked":
         say(f"{run.id} waits: {run.reason}", style="yellow")
-        say(f"go on with: nightmill resume {run.id}")
     elif run.state == "stopped":
-        say(f"{run.id} stopped ({run.why}): {run.reason}", style="red")
+        if hint := last(door, run, "run_stopped").get("hint"):
+            say(f"hint: {hint}")
         say(f"see what happened: nightmill show {run.id}")
-
-
-def forge(door: Door) -> LocalForge:
-    """The local forge."""
-    import time
-
-    from nightmill.forge.local import LocalForge
-
-    return LocalForge(door.database, lambda project: hub(door, project), clock=time.time)
-
-
-def hub(door: Door, project: str) -> Hub:
-    """The repository of *project* on the local forge."""
-    from nightmill.line.submit import hub_of
-
-    return hub_of(door.settings, project)
+    for line in advice(door, run):
+        say(line)
 
 
 def _print_head(door: Door, request: PullRequest) -> None:
+    from nightmill.report.words import count
+
     changes = hub(door, request.project).changes(request.base, request.head)
     added, removed = sum(each.added or 0 for each in changes), sum(each.removed or 0 for each in changes)
     verdict = f"proven on tree {request.tree[:10]}" if request.passed else "not proven"
     sys.stdout.write(f"#{request.number} {request.title}\n")
     sys.stdout.write(
-        f"    {request.branch} → {request.target} · {len(changes)} files, +{added} −{removed} · {verdict}\n"
+        f"    {request.branch} → {request.target} · {count(len(changes), 'file')}, +{added} −{removed} · {verdict}\n"
     )
 
 
@@ -162,11 +148,13 @@ def _print_request(request: PullRequest, diff: str) -> None:
         f"{request.branch} → {request.target} · by {safe(request.author)} · run {request.run}\n", markup=False
     )
     if console.is_terminal:
-        from rich.markdown import Markdown
         from rich.syntax import Syntax
 
-        console.print(Markdown(safe(request.body)))
+        from nightmill.cli.markdown import markdown
+
+        console.print(markdown(safe(request.body)))
         if diff:
             console.print(Syntax(safe(diff), "diff", theme="ansi_dark", background_color="default", word_wrap=True))
         return
     sys.stdout.write(safe(request.body) + "\n" + (f"\n{safe(diff)}" if diff else ""))
+    sys.stdout.flush()

@@ -93,7 +93,7 @@ def log(
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until the run ends.")] = False,
     json: Json = False,
 ) -> None:
-    """Print the ledger of a run, one line per event; with --json every field of it."""
+    """Print the ledger of a run, one line per event. With --json every field of it."""
     from nightmill.cli import follow as follower
     from nightmill.cli.door import open_door
 
@@ -105,7 +105,7 @@ def log(
 
 
 def pause(run: Name) -> None:
-    """Pause a run after its turn; it keeps its work and spends nothing."""
+    """Pause a run after its turn. It keeps its work and spends nothing."""
     _want(run, "pause", "pauses after the turn it is in; go on with: nightmill resume")
 
 
@@ -115,7 +115,7 @@ def resume(run: Name) -> None:
 
 
 def cancel(run: Name) -> None:
-    """Stop a run for good; its work so far is kept on a branch."""
+    """Stop a run for good. Its work so far is kept on a branch."""
     _want(run, "cancel", "stops; see what is left with: nightmill show")
 
 

@@ -77,7 +77,7 @@ def check(door: Door) -> None:
 def worker(
     until_idle: Annotated[float | None, typer.Option(help="End after so many seconds without work.")] = None,
 ) -> None:
-    """Work on runs until it is told to stop (Ctrl-C); what it has in hand goes on with the next worker."""
+    """Work on runs until Ctrl-C. What it has in hand goes on with the next worker."""
     from nightmill.cli import serve
     from nightmill.cli.door import open_door
 

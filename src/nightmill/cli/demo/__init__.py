@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -29,7 +30,7 @@ def demo(
     model: Annotated[str | None, typer.Option(help="With --live: `provider:name`.")] = None,
     base_url: Annotated[str | None, typer.Option("--base-url", help="With --live: another endpoint.")] = None,
 ) -> None:
-    """Fix a real defect of a real package, from a spec to a pull request, with recorded or live replies of a model."""
+    """Fix a defect of a real package, from spec to pull request. Plays a recorded model, or asks one with --live."""
     from nightmill.cli.demo import package, playback
     from nightmill.cli.door import open_door
     from nightmill.cli.screen import say
@@ -55,7 +56,6 @@ def demo(
 def _run(door: Door, root: Path, folder: Path) -> int:
     """Take the repository in, show a refusal, then run the spec and leave the page."""
     from nightmill.cli import page, serve, work
-    from nightmill.cli.door import person
     from nightmill.cli.project import initialise, print_baseline
     from nightmill.cli.screen import say
 
@@ -74,8 +74,12 @@ def _run(door: Door, root: Path, folder: Path) -> int:
     code = work.follow(door, asked)
     report = folder / "report.html"
     page.write(door, door.runs.get(asked.id), report)
-    say(f"\nthe whole run as one page: {report}    asked by {person()}")
-    say(f"go on by hand: export NIGHTMILL_HOME={door.settings.home}; cd {root}; nightmill prs")
+    say(f"\nThe whole run as one page, for a browser: {report}")
+    say("To go on by hand, with its pull request for example, in this shell:\n")
+    say(
+        f"    export NIGHTMILL_HOME={quote(str(door.settings.home))} PATH={quote(str(Path(sys.executable).parent))}:$PATH"
+    )
+    say(f"    cd {quote(str(root))}")
     return code
 
 
