@@ -112,4 +112,4 @@ def _outcome(result: Any) -> str:
 
 
 def _money(cost: float | None) -> str:
-    return "unknown" if cost is None else f"US$ {cost:.4f}"
+    return "price unknown" if cost is None else f"US$ {cost:.4f}"

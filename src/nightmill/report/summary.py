@@ -178,7 +178,7 @@ def _state(told: Sequence[e.Event]) -> dict[str, Any]:
                 state = {**blank, "state": "parked", "needs": event.needs, "reasons": (event.reason,)}
                 state["until"] = event.until
             case e.RunPaused():
-                state = {**blank, "state": "paused", "reasons": (f"{event.by} paused it",)}
+                state = {**blank, "state": "paused", "reasons": (f"paused by {event.by}",)}
             case e.RunRecovered() | e.PhaseStarted() | e.AgentFinished() if state["state"] in {"parked", "paused"}:
                 pass  # A recovered run tells its way again up to where it was, which may be parked.
             case e.RunQueued():

@@ -175,7 +175,8 @@ class Runs:
             )
             if not changed.rowcount:
                 state = "was cancelled" if not found.over else f"is {found.state}"
-                raise SettingsError(f"run {found.id} {state}: {wanted!r} changes nothing", hint="start a new run")
+                done = {"run": "resumed", "pause": "paused", "cancel": "cancelled"}[wanted]
+                raise SettingsError(f"run {found.id} {state} and cannot be {done}", hint="start a new one")
         return self.get(found.id)
 
     def wanted(self, ids: Collection[str]) -> dict[str, Wish]:
