@@ -117,7 +117,7 @@ def announce(door: Door, run: Run) -> None:
         for number in pull_requests(door, run):
             _print_head(door, local.get(project=run.project, number=number))
         sys.stdout.flush()
-    elif run.state == "parked":
+    elif run.state in {"parked", "paused"}:
         say(f"{run.id} waits: {run.reason}", style="yellow")
     elif run.state == "stopped":
         if hint := last(door, run, "run_stopped").get("hint"):

@@ -102,10 +102,19 @@ def follow(door: Door, asked: Run, *, json: bool = False) -> int:
         say(f"\n{asked.id} goes on without this terminal.")
         say(f"watch it: nightmill log --follow {asked.id}   stop it: nightmill cancel {asked.id}")
         return 0
-    ended = door.runs.get(asked.id)
+    ended = _as_its_tasks(door, door.runs.get(asked.id))
     if not json:
         pulls.announce(door, ended)
     return exit_code(ended)
+
+
+def _as_its_tasks(door: Door, run: Run) -> Run:
+    """*run*, which waits where one of its tasks does: its own row only says that it is at work."""
+    from dataclasses import replace
+
+    tasks = () if run.over else door.runs.list(parent=run.id)
+    waits = next((task for task in tasks if task.state in {"parked", "paused"}), run)
+    return replace(run, state=waits.state, reason=waits.reason)
 
 
 def exit_code(run: Run) -> int:
