@@ -42,8 +42,22 @@ class Door:
         """Our tables."""
         from nightmill.store.database import Database
 
-        self.settings.home.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self.make_home()
         return Database.open(self.settings.store or f"sqlite:///{self.settings.home / 'nightmill.db'}")
+
+    def make_home(self) -> None:
+        """Make the folder that everything is kept in.
+
+        Raises:
+            SettingsError: If it cannot be.
+        """
+        home = self.settings.home
+        try:
+            home.mkdir(parents=True, exist_ok=True, mode=0o700)
+        except OSError as error:
+            raise SettingsError(
+                f"the home folder {str(home)!r} cannot be made: {error.strerror}", hint="NIGHTMILL_HOME names another"
+            ) from error
 
     @cached_property
     def ledger(self) -> Ledger:

@@ -23,7 +23,10 @@ class Line(NamedTuple):
 def line(told: e.Event) -> Line | None:
     """How *told* reads; None: nothing to say in one line."""
     made = LINES.get(type(told))
-    return made(told) if made else None
+    if made is None:
+        return None
+    found = made(told)
+    return found._replace(text=" ".join(found.text.split()))  # one line, whatever a title or a reason holds
 
 
 def _tool(told: e.ToolFinished) -> Line:

@@ -140,10 +140,10 @@ def _frame(sight: Sight, now: float, width: int) -> RenderableType:
     from rich.text import Text
 
     doing = [f"… {sight.doing}"] if sight.doing else []
-    lines = [f"  {safe(each)}"[: width - 1] for each in (*sight.recent, *doing)]
-    title = f"{sight.run}  {sight.title}"[: width - 1]
+    lines = [f"  {safe(' '.join(each.split()))}"[: width - 1] for each in (*sight.recent, *doing)]
+    title = safe(" ".join(f"{sight.run}  {sight.title}".split()))[: width - 1]
     return Group(
         *(Text(each, style="dim") for each in lines),
-        Text(safe(title), style="bold"),
+        Text(title, style="bold"),
         Text(safe(sight.header(now))[: width - 1], style="blue"),
     )

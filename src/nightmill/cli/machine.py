@@ -45,7 +45,7 @@ def doctor(json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = F
     from nightmill.sandbox import doctor as probes
 
     door = open_door()
-    door.settings.home.mkdir(parents=True, exist_ok=True, mode=0o700)
+    door.make_home()
     found = probes.probe(door.settings.home)
     if all(each.ok for each in found):
         found.append(asyncio.run(probes.self_test(door.settings.home)))

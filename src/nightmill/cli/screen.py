@@ -19,6 +19,11 @@ WIDE = 30
 """Characters that the last column of a table should have."""
 
 CONTROL = {number: f"\\x{number:02x}" for number in (*range(9), *range(11, 32), 127, *range(128, 160))}
+CONTROL |= {
+    number: f"\\u{number:04x}"
+    for number in (0x061C, 0x200E, 0x200F, 0x2028, 0x2029, *range(0x202A, 0x202F), *range(0x2066, 0x206A))
+}
+"""What moves the cursor, ends a line or turns the direction of writing, and how it is shown instead."""
 
 
 def out() -> Console:
@@ -62,7 +67,7 @@ def table(
 
     Columns named in *spare* go first where it is narrow.
     """
-    lines = [[safe(str(cell)) for cell in row] for row in rows]
+    lines = [[safe(" ".join(str(cell).split())) for cell in row] for row in rows]
     if not sys.stdout.isatty():
         for row in lines:
             sys.stdout.write("\t".join(row) + "\n")

@@ -93,9 +93,12 @@ def follow(door: Door, asked: Run, *, json: bool = False) -> int:
 
     try:
         if json:
-            for entry in entries(door, asked, wait=True):
-                if entry is not None:
-                    print_entry(entry, json=True)
+            sight = live.Sight()
+            for entry in filter(None, entries(door, asked, wait=True)):
+                print_entry(entry, json=True)
+                sight.take(entry, entry.event())
+                if sight.needs == "person":
+                    break
         else:
             live.watch(entries(door, asked, wait=True), console=out())
     except KeyboardInterrupt:
