@@ -23,7 +23,7 @@ from contextlib import closing
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from bench.stage import SCRIPTED, Model, Stage, adopt_orphans, call, descendants, end_all, play, shell, until
+from bench.stage import SCRIPTED, Model, Stage, adopt_orphans, call, descendants, play, shell, until
 from nightmill.store import Ledger
 
 __all__ = ["PHASES", "SCRIPT", "Blow", "Moment", "Unharmed", "moments", "strike", "unharmed"]
@@ -174,7 +174,7 @@ def moments(kills: int, *, seed: int) -> list[Moment]:
 def unharmed(stage: Stage, model: Model) -> Unharmed:
     """Play the run to its end and look at it."""
     stage.renew()
-    before = len(model.requests())
+    before, spare = len(model.requests()), list(descendants())
     began = time.time()
     process = stage.ask(model)
     if process.wait(120):
@@ -186,7 +186,7 @@ def unharmed(stage: Stage, model: Model) -> Unharmed:
             if phase := BEGINS.get((name or "", kinds[entry.run])):
                 times[phase] = entry.at
     ends = [*(times[phase] for phase in PHASES[1:]), stage.events()[-1].at + AFTER]
-    end_all(spare=[*servers()])
+    stage.end(but=spare)
     return Unharmed(
         tree=stage.pulls()[0]["tree"],
         requests=paid(model, before),
@@ -199,15 +199,14 @@ def strike(stage: Stage, model: Model, moment: Moment, usual: Unharmed, *, idle:
     """Play the run, kill everything at *moment*, have a worker finish it, and compare."""
     stage.renew()
     blow = Blow(moment.phase, moment.part)
-    before, spare, mounts = len(model.requests()), servers(), mounted()
+    before, spare, mounts = len(model.requests()), list(descendants()), mounted()
     began = time.monotonic()
     stage.ask(model)
     if moment.phase != "ask":
         until(lambda: moment.phase in begun(stage), seconds=120, what=f"{moment.phase} to begin")
     time.sleep(moment.part * usual.lasts[moment.phase])
     blow.after = time.monotonic() - began
-    struck = end_all(spare=spare)
-    until(lambda: not set(descendants()) - set(spare), what="the end of what was killed")
+    struck = stage.end(but=spare)
     blow.killed, blow.among = len(struck), sorted({_program(command) for command in struck.values()})
     told = stage.events()
     blow.event = told[-1].name if told else ""
@@ -218,11 +217,11 @@ def strike(stage: Stage, model: Model, moment: Moment, usual: Unharmed, *, idle:
         stage.call("worker", "--until-idle", str(idle))
     else:
         stage.call("run", "SPEC.md", *stage.named(model))
-        end_all(spare=spare)
+        stage.end(but=spare)
     blow.seconds = time.monotonic() - began
     blow.again, twice = asked_again(paid(model, before), usual.requests, kept)
     blow.faults = twice + [fault for look in LOOKS for fault in look(stage, usual)]
-    blow.faults += [f"left running: {command}" for pid, command in descendants().items() if pid not in spare]
+    blow.faults += [f"left running: {command}" for command in descendants(but=spare).values()]
     blow.faults += [f"left mounted: {line}" for line in mounted() - mounts if str(stage.folder) in line]
     blow.litter = litter(stage)
     return blow
@@ -294,7 +293,17 @@ def told_once(stage: Stage, usual: Unharmed) -> list[str]:
 def sound(stage: Stage, _usual: Unharmed) -> list[str]:
     """The hub is whole and unlocked."""
     locks = [f"left locked: {path}" for path in stage.hub.path.rglob("*.lock")]
-    check = ["git", f"--git-dir={stage.hub.path}", "fsck", "--full", "--strict", "--no-dangling", "--no-progress"]
+    check = [
+        "git",
+        "-C",
+        "/",
+        f"--git-dir={stage.hub.path}",
+        "fsck",
+        "--full",
+        "--strict",
+        "--no-dangling",
+        "--no-progress",
+    ]
     ran = subprocess.run(check, capture_output=True, text=True, check=False)
     said = (ran.stdout + ran.stderr).strip()
     return locks + ([f"git fsck ({ran.returncode}): {said}"] if ran.returncode or said else [])
@@ -313,11 +322,6 @@ def litter(stage: Stage) -> list[str]:
 def mounted() -> set[str]:
     """The host's mounts."""
     return set(Path("/proc/self/mountinfo").read_text().splitlines())
-
-
-def servers() -> list[int]:
-    """What runs below this process before the run does: the model."""
-    return list(descendants())
 
 
 def _program(command: str) -> str:

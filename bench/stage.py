@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from nightmill.repo import Hub
-from nightmill.store import Database, Entry, Ledger, Run, Runs, Workers
+from nightmill.store import Database, Entry, Ledger, Run, Runs, Wanted, Workers
 
 __all__ = ["SCRIPTED", "Model", "Stage", "adopt_orphans", "call", "descendants", "end_all", "play", "shell", "until"]
 
@@ -142,6 +142,7 @@ class Stage:
     folder: Path
     settings: dict[str, str] = field(default_factory=dict)
     """More of the environment of each program."""
+    started: list[subprocess.Popen[bytes]] = field(default_factory=list)
 
     @property
     def home(self) -> Path:
@@ -182,7 +183,7 @@ class Stage:
     def start(self, *words: str) -> subprocess.Popen[bytes]:
         """Start `nightmill …` in the repository; what it says goes to a file beside the home."""
         with (self.folder / "said.log").open("ab") as said:
-            return subprocess.Popen(
+            process = subprocess.Popen(
                 [sys.executable, "-m", "nightmill.cli", *words],
                 cwd=self.repo,
                 env=self.environment,
@@ -191,6 +192,15 @@ class Stage:
                 stderr=said,
                 start_new_session=True,
             )
+        self.started.append(process)
+        return process
+
+    def end(self, *, but: Sequence[int] = ()) -> dict[int, str]:
+        """As `end_all`."""
+        struck = end_all(but=but)
+        while self.started:
+            self.started.pop().wait()
+        return struck
 
     def call(self, *words: str, expect: Sequence[int] = (0,), seconds: float = 240.0) -> str:
         """Run `nightmill …` to its end and return what it printed.
@@ -245,6 +255,18 @@ class Stage:
         with self.store() as database:
             return [run for run in reversed(Runs(database, time.time).list()) if kind in {"", run.kind}]
 
+    def run(self, kind: str) -> Run:
+        """The newest run of *kind*."""
+        return self.runs(kind=kind)[-1]
+
+    def want(self, wanted: Wanted, *, by: str = "Ada") -> None:
+        """What `nightmill pause`, `resume` and `cancel` note down, for all runs that are not over."""
+        with self.store() as database:
+            runs = Runs(database, time.time)
+            for run in reversed(runs.list()):
+                if not run.over:
+                    runs.want(run.id, wanted, by=by)
+
     def events(self, *names: str) -> list[Entry]:
         """The ledger; only events with one of *names* if any are given."""
         if not (self.home / "nightmill.db").exists():
@@ -252,10 +274,17 @@ class Stage:
         with self.store() as database:
             return Ledger(database, time.time).read(names=names or None)
 
-    def workers(self) -> list[int]:
-        """Process numbers of the workers that say they are alive."""
+    def beats(self) -> dict[int, float]:
+        """The last heartbeat of each worker whose process lives, by its number."""
         with self.store() as database:
-            return [each.pid for each in Workers(database).alive(stale_seconds=20)]
+            alive = Workers(database).alive(stale_seconds=60)
+        return {each.pid: each.beat for each in alive if each.pid in descendants()}
+
+    def wait_for_beats(self, times: int = 2) -> None:
+        """Wait until every worker has gone round its loops again: whatever it was about to do is done."""
+        for _ in range(times):
+            before = self.beats()
+            until(lambda: all(self.beats().get(pid, 0) > beat for pid, beat in before.items()), what="a heartbeat")  # noqa: B023
 
     def pulls(self) -> list[dict[str, Any]]:
         """All pull requests."""
@@ -277,33 +306,33 @@ def adopt_orphans() -> None:
     ctypes.CDLL(None).prctl(36, 1, 0, 0, 0)  # PR_SET_CHILD_SUBREAPER
 
 
-def descendants(top: int | None = None) -> dict[int, str]:
-    """All live processes below *top* (this one): their command by their number. Dead ones that nobody asked for are reaped."""
+def descendants(*, but: Sequence[int] = ()) -> dict[int, str]:
+    """All live processes below this one, without *but* and what is below those: their command by their number."""
     children: dict[int, list[int]] = {}
-    states: dict[int, str] = {}
+    dead = set()
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
             with suppress(OSError):
                 fields = (entry / "stat").read_text().rpartition(")")[2].split()
                 children.setdefault(int(fields[1]), []).append(int(entry.name))
-                states[int(entry.name)] = fields[0]
+                if fields[0] in {"Z", "X"}:
+                    dead.add(int(entry.name))
     found: dict[int, str] = {}
-    todo = [top or os.getpid()]
+    todo = [os.getpid()]
     while todo:
-        for pid in children.get(todo.pop(), ()):
-            todo.append(pid)
-            if states[pid] not in {"Z", "X"}:
-                found[pid] = _command(pid)
+        below = [pid for pid in children.get(todo.pop(), ()) if pid not in but]
+        todo += below
+        found |= {pid: _command(pid) for pid in below if pid not in dead}
     return found
 
 
-def end_all(*, spare: Sequence[int] = ()) -> dict[int, str]:
-    """Kill everything below this process but *spare*, as one blow; return what there was.
+def end_all(*, but: Sequence[int] = ()) -> dict[int, str]:
+    """Kill everything below this process as one blow, without *but* and what is below those; return what there was.
 
     All are stopped before any is killed: none can react to the end of another, and none starts more.
     """
     struck: dict[int, str] = {}
-    while fresh := {pid: command for pid, command in descendants().items() if pid not in {*spare, *struck}}:
+    while fresh := {pid: said for pid, said in descendants(but=but).items() if pid not in struck}:
         for pid in fresh:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGSTOP)
@@ -311,6 +340,7 @@ def end_all(*, spare: Sequence[int] = ()) -> dict[int, str]:
     for pid in struck:
         with suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
+    until(lambda: not set(descendants(but=but)) & set(struck), what="the end of what was killed")
     return struck
 
 

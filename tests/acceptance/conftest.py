@@ -1,0 +1,34 @@
+"""A stage for each test: a small project taken in, its home as new, and nothing left running afterwards."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from bench.stage import SCRIPTED, Stage, adopt_orphans, descendants
+
+
+@pytest.fixture(scope="session")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Stage:
+    """The stage that all tests of this process share: taking a project in takes its second only once."""
+    if not SCRIPTED.is_file():
+        pytest.skip(f"the scripted model is not at {SCRIPTED} (set NIGHTMILL_SHARED)")
+    adopt_orphans()
+    stage = Stage(tmp_path_factory.mktemp("acceptance") / "s")
+    stage.build()
+    stage.keep()
+    return stage
+
+
+@pytest.fixture
+def stage(built: Stage) -> Iterator[Stage]:
+    """The stage as new; whatever the test leaves running is killed."""
+    before = list(descendants())
+    built.renew()
+    built.settings = {"TMPDIR": str(built.folder), "ANTHROPIC_API_KEY": "key"}
+    for leftover in (built.folder / "requests.jsonl", built.folder / "said.log"):
+        Path(leftover).unlink(missing_ok=True)
+    yield built
+    built.end(but=before)
