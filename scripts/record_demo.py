@@ -26,18 +26,18 @@ def main() -> None:
     (task,) = runs.list(parent=spec.id)
     journal = sorted((home / "runs" / spec.id / "replies").glob("*.json"), key=lambda path: path.stat().st_mtime)
     turns = [json.loads(entry.body) for entry in ledger.read(run=task.id, names=["turn_finished"])]
+    replies = {
+        "architect": [_reply(json.loads(path.read_bytes())) for path in journal],
+        "developer": [_reply(json.loads(blobs.get(turn["record"]))["reply"]) for turn in turns],
+    }
     recording = {
         "model": spec.model.partition(":")[2],
         "who": who,
         "date": time.strftime("%Y-%m-%d", time.gmtime(spec.created)),
-        "replies": {
-            "architect": [_reply(json.loads(path.read_bytes())) for path in journal],
-            "developer": [_reply(json.loads(blobs.get(turn["record"]))["reply"]) for turn in turns],
-        },
+        "replies": replies,
     }
     TARGET.write_text(json.dumps(recording, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    counts = {role: len(replies) for role, replies in recording["replies"].items()}
-    print(f"wrote {counts} replies")
+    print(f"wrote { ({role: len(given) for role, given in replies.items()}) } replies")
 
 
 def _reply(reply: dict[str, Any]) -> dict[str, Any]:

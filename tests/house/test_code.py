@@ -28,11 +28,11 @@ EXCEPTIONS = {
 ALONE = {"versions", "inside"}
 """Folders of programs that nobody imports: migrations, which Alembic reads by name, and what runs in the sandbox."""
 
-INSIDE = "repo|home|env|deps|tmp|cache|\\.nightmill"
 FOREIGN = re.compile(
-    r"/home/(?!you\b|agent\b)\w+/|/Users/\w+/"  # somebody's home
-    rf"|(?<![\w.*])/work/(?!{INSIDE})\w+|(?<![\w.*])/opt/(?!nightmill\b)\w+"  # /work is also the sandbox's own
-    r"|file:///\w+/"
+    r"/home/(?!you\b|agent\b)\w+/|/Users/\w+/|file:///\w+/|(?<![\w.*])/opt/(?!nightmill\b)\w+"  # somebody's machine
+    + "".join(
+        rf"|{re.escape(str(each))}\b" for each in sorted(ROOT.parent.iterdir())
+    )  # and this one: what lies beside us
 )
 REGISTRY = re.compile(r"https?://|file:|--(extra-)?index-url|--find-links")
 
