@@ -77,6 +77,8 @@ async def _measure(
 ) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]:
     first = await once(workspace, check, limits=limits)
     await reset(workspace)
+    for said in _remarks(first.messages.get("", ""), first.outcome.dropped):
+        progress(f"baseline: {check.name}: {said}")
     bad = set(first.messages)
     steady = set(bad)
     for count in range(1, REPEATS + 1):
@@ -90,3 +92,9 @@ async def _measure(
         steady &= set(again.messages)
     good = {name for name, test in first.tests.items() if test.outcome == "passed"} | ({""} - bad)
     return tuple(sorted(steady)), tuple(sorted(bad - steady)), tuple(sorted(good - bad))
+
+
+def _remarks(failure: str, dropped: int) -> list[str]:
+    """What a person should know of a check beside its tests: why it failed as a whole, and an output beyond bounds."""
+    lines = failure.splitlines()[:1]
+    return [*lines, *([f"it prints so much that {dropped:,} bytes of it were left out"] if dropped else [])]
