@@ -63,10 +63,11 @@ def probe(home: Path, *, bwrap: Path | None = None) -> list[Probe]:
     if not found[-1].ok:
         return found
     program_path = bwrap or bundled()
+    namespaces = _namespaces(program_path)
     return [
         *found,
-        _namespaces(program_path),
-        _overlay(program_path, home),
+        namespaces,
+        *([_overlay(program_path, home)] if namespaces.ok else []),  # without the one, the other's fix would mislead
         _filter(),
         _python(),
         _space(home),
@@ -115,7 +116,7 @@ def _bubblewrap(bwrap: Path | None) -> Probe:
 
 
 def _namespaces(bwrap: Path) -> Probe:
-    words = ["--unshare-all", "--ro-bind", "/", "/", "--", "/bin/true"]
+    words = ["--unshare-user", "--unshare-all", "--ro-bind", "/", "/", "--", "/bin/true"]
     done = _run([str(bwrap), *words])
     if done.returncode == 0:
         return Probe(name="user namespaces", ok=True, detail="available")
