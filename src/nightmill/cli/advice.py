@@ -7,6 +7,7 @@ import shlex
 from typing import TYPE_CHECKING, Any
 
 from nightmill.cli.forge import forge, hub
+from nightmill.cli.screen import IDLE
 
 if TYPE_CHECKING:
     from nightmill.cli.door import Door
@@ -23,7 +24,8 @@ def advice(door: Door, run: Run) -> list[str]:
         return [f"go on with: nightmill resume {run.id}   give it up: nightmill cancel {run.id}"]
     if run.state == "stopped":
         return _after_stop(door, run)
-    return [f"watch it: nightmill log --follow {run.id}   stop it: nightmill cancel {run.id}"]
+    idle = [] if door.alive() else [IDLE]
+    return [*idle, f"watch it: nightmill log --follow {run.id}   stop it: nightmill cancel {run.id}"]
 
 
 def pull_requests(door: Door, run: Run) -> list[int]:

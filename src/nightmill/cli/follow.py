@@ -6,6 +6,8 @@ import json
 import time
 from typing import TYPE_CHECKING
 
+from nightmill.cli.screen import IDLE, say
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -18,6 +20,9 @@ __all__ = ["entries"]
 LOOK = 0.05
 """Seconds between looks at the ledger."""
 
+ALIVE, PATIENCE = 2.0, 8.0
+"""Seconds between looks for a live worker, and how long none may be there before a person is told."""
+
 
 def entries(door: Door, run: Run, *, wait: bool) -> Iterator[Entry | None]:
     """Entries of *run* and of the task runs that it starts, in order; with *wait* until it has ended.
@@ -26,6 +31,7 @@ def entries(door: Door, run: Run, *, wait: bool) -> Iterator[Entry | None]:
     """
     seen = {run.id: 0}
     last = -1
+    watch = _Watch(door)
     while True:
         over = door.runs.get(run.id).over
         newest = door.ledger.last()
@@ -35,7 +41,30 @@ def entries(door: Door, run: Run, *, wait: bool) -> Iterator[Entry | None]:
         if over or not wait:
             return
         yield None
+        watch.look(time.monotonic())
         time.sleep(LOOK)
+
+
+class _Watch:
+    """Tells the person once when nobody works on what they wait for."""
+
+    def __init__(self, door: Door) -> None:
+        self._door = door
+        self._next = 0.0
+        self._absent: float | None = None
+        self._told = False
+
+    def look(self, now: float) -> None:
+        if now < self._next:
+            return
+        self._next = now + ALIVE
+        if self._door.alive():
+            self._absent, self._told = None, False
+            return
+        self._absent = now if self._absent is None else self._absent
+        if not self._told and now - self._absent >= PATIENCE:
+            self._told = True
+            say(IDLE)
 
 
 def _new(door: Door, seen: dict[str, int]) -> list[Entry]:

@@ -5,9 +5,13 @@ from __future__ import annotations
 import re
 import sys
 from dataclasses import fields
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from nightmill.cli.door import Door
+    from nightmill.sandbox.doctor import Probe
 
 __all__ = ["register"]
 
@@ -27,7 +31,7 @@ def settings(json: Annotated[bool, typer.Option("--json", help="Print JSON.")] =
     door = open_door()
     values = {field.name: getattr(door.settings, field.name) for field in fields(Settings)}
     for address in ("store", "base_url"):
-        values[address] = re.sub(r"//[^/@]*@", "//…@", values[address])
+        values[address] = _shown(values[address])
     if json:
         print_json(values)
         return
@@ -47,6 +51,7 @@ def doctor(json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = F
     door = open_door()
     door.make_home()
     found = probes.probe(door.settings.home)
+    found.append(_store(door))
     if all(each.ok for each in found):
         found.append(asyncio.run(probes.self_test(door.settings.home)))
     if json:
@@ -57,3 +62,23 @@ def doctor(json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = F
             if not each.ok and each.fix:
                 sys.stdout.write("".join(f"    {line}\n" for line in f"fix: {each.fix}".splitlines()))
     raise typer.Exit(0 if all(each.ok for each in found) else 1)
+
+
+def _store(door: Door) -> Probe:
+    """Whether the tables can be had."""
+    from nightmill.errors import EngineError
+    from nightmill.sandbox.doctor import Probe
+
+    where = _shown(door.settings.store) or f"SQLite in {door.settings.home}"
+    try:
+        revision = door.database.revision()
+    except EngineError as error:
+        return Probe(
+            name="store", ok=False, detail=f"{where}: {error.message}", fix="start it, or correct the setting `store`"
+        )
+    return Probe(name="store", ok=True, detail=f"{where}, schema {revision}")
+
+
+def _shown(address: str) -> str:
+    """*address* without the name and password in it."""
+    return re.sub(r"//[^/@]*@", "//…@", address)

@@ -32,10 +32,11 @@ def runs(
 ) -> None:
     """List runs, newest first."""
     from nightmill.cli.door import open_door
-    from nightmill.cli.screen import print_json, say, table, when
+    from nightmill.cli.screen import IDLE, print_json, say, table, when
     from nightmill.report.words import face, money, tokens
 
-    found = open_door().runs.list(project=project, limit=limit)
+    door = open_door()
+    found = door.runs.list(project=project, limit=limit)
     if json:
         print_json([asdict(run) for run in found])
         return
@@ -59,6 +60,8 @@ def runs(
         ],
         spare=("tokens", "turns", "since"),
     )
+    if any(not run.over and run.state != "paused" for run in found) and not door.alive():
+        say(IDLE)
 
 
 def show(
@@ -121,7 +124,7 @@ def cancel(run: Name) -> None:
 
 def _want(name: str, wanted: Any, then: str) -> None:
     from nightmill.cli.door import open_door, person
-    from nightmill.cli.screen import say
+    from nightmill.cli.screen import IDLE, say
 
     door = open_door()
     found = door.runs.want(name, wanted, by=person())
@@ -129,7 +132,7 @@ def _want(name: str, wanted: Any, then: str) -> None:
         door.runs.want(child.id, wanted, by=person())
     say(f"{found.id} {then} {found.id}")
     if not door.alive():
-        say("no worker is alive: it takes effect when one is. Start one with: nightmill worker")
+        say(IDLE)
 
 
 def _open_children(door: Door, run: Run) -> list[Run]:

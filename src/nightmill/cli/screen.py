@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
 __all__ = ["fail", "out", "print_json", "say", "table", "when"]
 
+IDLE = "no worker is alive: what is not over goes on when one is. Start one with: nightmill worker"
+"""Said wherever a person could think that somebody is at work."""
+
 WIDE = 30
 """Characters that the last column of a table should have."""
 
