@@ -28,7 +28,11 @@ def show(door: Door, run: Run) -> None:
     from nightmill.report.words import count, duration, money, share, tokens
 
     seen = summary(told(door, run), now=time.time())
-    lines = [f"{seen.face.word}: {seen.title}", f"{run.id} · {run.kind} · {run.project} · {seen.model}", ""]
+    lines = [
+        f"{seen.face.word}: {' '.join(seen.title.split())}",
+        f"{run.id} · {run.kind} · {run.project} · {seen.model}",
+        "",
+    ]
     lines.append(seen.headline)
     cached = f", {share(seen.usage.cache_read, seen.usage.input)} of the input cached" if seen.cached else ""
     cost = "price unknown" if seen.cost is None else money(seen.cost) + ("" if seen.priced else " and more")
@@ -40,7 +44,7 @@ def show(door: Door, run: Run) -> None:
     lines += _evidence(seen)
     for child in reversed(door.runs.list(parent=run.id)):
         number = f" · pull request {child.pull_request}" if child.pull_request else ""
-        lines.append(f"{child.id}  {child.state}{number}  {child.title}")
+        lines.append(f"{child.id}  {child.state}{number}  {' '.join(child.title.split())}")
     if seen.hint:
         lines.append(f"hint: {seen.hint}")
     sys.stdout.write("\n".join(safe(line) for line in lines) + "\n")

@@ -128,12 +128,13 @@ def announce(door: Door, run: Run) -> None:
 
 
 def _print_head(door: Door, request: PullRequest) -> None:
+    from nightmill.cli.screen import safe
     from nightmill.report.words import count
 
     changes = hub(door, request.project).changes(request.base, request.head)
     added, removed = sum(each.added or 0 for each in changes), sum(each.removed or 0 for each in changes)
     verdict = f"proven on tree {request.tree[:10]}" if request.passed else "not proven"
-    sys.stdout.write(f"#{request.number} {request.title}\n")
+    sys.stdout.write(f"#{request.number} {safe(' '.join(request.title.split()))}\n")
     sys.stdout.write(
         f"    {request.branch} → {request.target} · {count(len(changes), 'file')}, +{added} −{removed} · {verdict}\n"
     )
