@@ -249,9 +249,7 @@ class Mill:
                 stderr=log,
             )
         try:
-            with self.door() as door:
-                wait_for(f"a worker ({self.log.read_text()})", lambda: process.poll() is not None or door.alive())
-            assert process.poll() is None, self.log.read_text()
+            self._await(process)
             yield process
         finally:
             process.terminate()
@@ -260,6 +258,14 @@ class Mill:
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
+
+    def _await(self, process: subprocess.Popen[bytes]) -> None:
+        """Wait until *process* is seen as a worker. The store is its own to make: it may be another user's."""
+        begun = self.home / "nightmill.db-wal"
+        wait_for("a store", lambda: process.poll() is not None or begun.exists())
+        with self.door() as door:
+            wait_for("a worker", lambda: process.poll() is not None or door.alive())
+        assert process.poll() is None, self.log.read_text()
 
     @contextmanager
     def door(self) -> Iterator[Door]:
