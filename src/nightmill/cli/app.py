@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import sys
+from functools import cache
 from typing import Annotated
 
 import typer
@@ -53,7 +54,9 @@ def _start(version: Annotated[bool, typer.Option("--version", help="Print the ve
         raise typer.Exit
 
 
+@cache
 def _register() -> None:
+    """Once: what is registered again is built again for each call."""
     from nightmill.cli import demo, machine, project, pulls, runs, work
 
     for module in (project, work, runs, pulls, machine, demo):
