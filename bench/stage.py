@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from nightmill.repo import Hub
-from nightmill.store import Database, Entry, Ledger, Run, Runs, Wanted, Workers
+from nightmill.store import Broken, Database, Entry, Ledger, Run, Runs, Wanted, Workers
 
 __all__ = ["SCRIPTED", "Model", "Stage", "adopt_orphans", "call", "descendants", "end_all", "play", "shell", "until"]
 
@@ -114,7 +114,7 @@ def until(found: Callable[[], T], *, seconds: float = 60.0, what: str = "") -> T
             return answer
         if time.monotonic() > deadline:
             raise TimeoutError(f"not within {seconds:g} s: {what or 'what was waited for'}")
-        time.sleep(0.005)
+        time.sleep(0.01)
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +143,8 @@ class Stage:
     settings: dict[str, str] = field(default_factory=dict)
     """More of the environment of each program."""
     started: list[subprocess.Popen[bytes]] = field(default_factory=list)
+    models: int = 0
+    _store: Database | None = None
 
     @property
     def home(self) -> Path:
@@ -169,6 +171,9 @@ class Stage:
 
     def renew(self) -> None:
         """Have the home as it was when it was put aside."""
+        if self._store is not None:
+            self._store.close()
+            self._store = None
         shutil.rmtree(self.home, ignore_errors=True)
         shutil.copytree(self.folder / "kept", self.home, symlinks=True)
 
@@ -227,7 +232,8 @@ class Stage:
     @contextmanager
     def model(self, script: dict[str, Any], *options: str, port: int = 0) -> Iterator[Model]:
         """A scripted model that plays *script* until the end of the block."""
-        path, log = self.folder / "script.json", self.folder / "requests.jsonl"
+        self.models += 1
+        path, log = self.folder / f"script-{self.models}.json", self.folder / f"requests-{self.models}.jsonl"
         path.write_text(json.dumps(script))
         words = ["--script", str(path), "--log", str(log), "--port", str(port), "--grace", "0", *options]
         with subprocess.Popen([sys.executable, str(SCRIPTED), *words], stdout=subprocess.PIPE, text=True) as server:
@@ -239,21 +245,17 @@ class Stage:
 
     # What there is
 
-    @contextmanager
-    def store(self) -> Iterator[Database]:
-        """The store, for one look."""
-        database = Database.open(f"sqlite:///{self.home / 'nightmill.db'}")
-        try:
-            yield database
-        finally:
-            database.close()
+    def store(self) -> Database:
+        """The store, opened once per home."""
+        if self._store is None:
+            self._store = Database.open(f"sqlite:///{self.home / 'nightmill.db'}")
+        return self._store
 
     def runs(self, *, kind: str = "") -> list[Run]:
         """All runs, oldest first."""
         if not (self.home / "nightmill.db").exists():
             return []
-        with self.store() as database:
-            return [run for run in reversed(Runs(database, time.time).list()) if kind in {"", run.kind}]
+        return [run for run in reversed(Runs(self.store(), time.time).list()) if kind in {"", run.kind}]
 
     def run(self, kind: str) -> Run:
         """The newest run of *kind*."""
@@ -261,23 +263,24 @@ class Stage:
 
     def want(self, wanted: Wanted, *, by: str = "Ada") -> None:
         """What `nightmill pause`, `resume` and `cancel` note down, for all runs that are not over."""
-        with self.store() as database:
-            runs = Runs(database, time.time)
-            for run in reversed(runs.list()):
-                if not run.over:
-                    runs.want(run.id, wanted, by=by)
+        runs = Runs(self.store(), time.time)
+        for run in reversed(runs.list()):
+            if not run.over:
+                runs.want(run.id, wanted, by=by)
 
     def events(self, *names: str) -> list[Entry]:
         """The ledger; only events with one of *names* if any are given."""
         if not (self.home / "nightmill.db").exists():
             return []
-        with self.store() as database:
-            return Ledger(database, time.time).read(names=names or None)
+        return Ledger(self.store(), time.time).read(names=names or None)
+
+    def broken(self) -> Broken | None:
+        """The first row of the ledger that does not hold."""
+        return Ledger(self.store(), time.time).verify()
 
     def beats(self) -> dict[int, float]:
         """The last heartbeat of each worker whose process lives, by its number."""
-        with self.store() as database:
-            alive = Workers(database).alive(stale_seconds=60)
+        alive = Workers(self.store()).alive(stale_seconds=60)
         return {each.pid: each.beat for each in alive if each.pid in descendants()}
 
     def wait_for_beats(self, times: int = 2) -> None:

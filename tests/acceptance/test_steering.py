@@ -19,11 +19,11 @@ LONG = {"tool_calls": [call("run_command", command="echo begun > begun.txt; slee
 
 
 def test_a_paused_run_spends_nothing_and_goes_on_when_it_is_resumed(stage: Stage) -> None:
-    with stage.model(play(LOOK, EDIT, shell("sleep 1"), *REST)) as model:
+    with stage.model(play(LOOK, EDIT, shell("sleep 2"), *REST)) as model:
         asked = stage.ask(model)
         until(lambda: commands(stage), what="a command")
 
-        stage.call("pause", stage.run("spec").id)
+        stage.want("pause")
 
         assert asked.wait(60) == 3, said(stage)  # a person must act: the terminal is free again
         assert stage.run("task").state == "paused"
@@ -41,7 +41,7 @@ def test_a_paused_run_spends_nothing_and_goes_on_when_it_is_resumed(stage: Stage
 
 
 def test_a_run_resumed_while_no_worker_was_alive_goes_on_with_the_next(stage: Stage) -> None:
-    with stage.model(play(LOOK, EDIT, shell("sleep 1"), *REST)) as model:
+    with stage.model(play(LOOK, EDIT, shell("sleep 2"), *REST)) as model:
         before = list(descendants())
         stage.ask(model)
         until(lambda: commands(stage), what="a command")
@@ -78,6 +78,7 @@ def test_a_run_cancelled_in_a_long_command_stops_and_its_work_stays_on_a_branch(
         until(lambda: commands(stage), what="the long command")
         until(lambda: processes("sleep 300"), what="its process")
 
+        stage.call("pause", stage.run("spec").id)  # waits for the command's end, which does not come
         stage.call("cancel", stage.run("spec").id)
 
         assert asked.wait(60) == 1, said(stage)

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import os
 import signal
-import time
 from collections import Counter
 
 import pytest
 
 from bench import crash
 from bench.stage import Model, Stage, descendants, shell, until
-from nightmill.store import Ledger
 
 pytestmark = pytest.mark.slow
 
@@ -35,14 +33,14 @@ def test_two_workers_on_one_sqlite_file_share_the_work_without_doing_any_twice(s
         workers = [stage.start("worker", "--until-idle", "2") for _ in range(2)]
         until(lambda: len(stage.beats()) == 2, what="two workers")
 
-        asked = [stage.ask(model) for _ in range(3)]
+        asked = [stage.ask(model) for _ in range(2)]
         codes = [process.wait(120) for process in [*asked, *workers]]
 
-    assert codes == [0] * 5, (stage.folder / "said.log").read_text()
-    assert sorted(pull["number"] for pull in stage.pulls()) == [1, 2, 3]
+    assert codes == [0] * 4, (stage.folder / "said.log").read_text()
+    assert sorted(pull["number"] for pull in stage.pulls()) == [1, 2]
     assert len({pull["tree"] for pull in stage.pulls()}) == 1
-    assert each_request_was_made(model, times=3)
-    undisturbed(stage, runs=6)
+    assert each_request_was_made(model, times=2)
+    undisturbed(stage, runs=4)
 
 
 def test_the_run_of_a_worker_that_dies_is_adopted_by_one_that_lives(stage: Stage) -> None:
@@ -86,5 +84,4 @@ def undisturbed(stage: Stage, *, runs: int) -> None:
     assert len(stage.events("run_started")) == runs
     assert stage.events("run_recovered") == []
     assert Counter(Counter(each.run for each in stage.events("turn_finished")).values()) == {1: runs // 2, 8: runs // 2}
-    with stage.store() as database:
-        assert Ledger(database, time.time).verify() is None
+    assert stage.broken() is None
