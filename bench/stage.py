@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from nightmill.repo import Hub
+from nightmill.sandbox.layers import remove
 from nightmill.store import Broken, Database, Entry, Ledger, Run, Runs, Wanted, Workers
 
 __all__ = ["SCRIPTED", "Model", "Stage", "adopt_orphans", "call", "descendants", "end_all", "play", "shell", "until"]
@@ -174,7 +175,7 @@ class Stage:
         if self._store is not None:
             self._store.close()
             self._store = None
-        shutil.rmtree(self.home, ignore_errors=True)
+        remove(self.home)  # it may hold folders without any permission
         shutil.copytree(self.folder / "kept", self.home, symlinks=True)
 
     # Programs
