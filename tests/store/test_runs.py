@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from nightmill.errors import SettingsError
-from nightmill.event import RunDone, RunQueued, RunStarted
+from nightmill.event import RunDone, RunParked, RunQueued, RunResumed, RunStarted
 from nightmill.store import Database, Ledger, Runs, Wish, Workers, process, projects
 
 
@@ -62,6 +62,16 @@ def test_runs_are_listed_newest_first_and_filtered(runs: Runs, database: Databas
     assert [run.id for run in runs.list(parent="two")] == ["three"]
     assert [run.id for run in runs.list(states=("running",))] == ["one"]
     assert [run.id for run in runs.queued()] == ["two", "three"]
+
+
+def test_a_run_that_waits_says_for_whom_and_no_longer_than_it_waits(runs: Runs, database: Database) -> None:
+    runs.create(queued("one"), assignment="")
+    ledger = Ledger(database, lambda: 9.0)
+
+    ledger.append([RunParked(run="one", reason="the provider is down", needs="time", until=99.0)])
+    assert (runs.get("one").state, runs.get("one").why) == ("parked", "time")
+    ledger.append([RunResumed(run="one", by="clock")])
+    assert (runs.get("one").state, runs.get("one").why) == ("running", "")
 
 
 def test_what_people_want_is_kept_with_who_wants_it(runs: Runs, database: Database) -> None:

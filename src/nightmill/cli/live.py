@@ -81,7 +81,7 @@ class Sight:
 
     def header(self, now: float) -> str:
         """One line: state, phase, turn, tokens, cost, time."""
-        cost = money(self.cost if self.priced else None)
+        cost = money(self.cost) if self.priced else "price unknown"
         parts = [self.state, self.phase, f"turn {self.turn}" if self.turn else "", f"{tokens(self.tokens)} tokens"]
         return " · ".join([*filter(None, parts), cost, duration(now - self.started)])
 

@@ -120,7 +120,8 @@ def announce(door: Door, run: Run) -> None:
     elif run.state in {"parked", "paused"}:
         say(f"{run.id} waits: {run.reason}", style="yellow")
     elif run.state == "stopped":
-        if hint := last(door, run, "run_stopped").get("hint"):
+        hints = [last(door, each, "run_stopped").get("hint") for each in (*door.runs.list(parent=run.id), run)]
+        if hint := next(filter(None, hints), ""):
             say(f"hint: {hint}")
         say(f"see what happened: nightmill show {run.id}")
     for line in advice(door, run):

@@ -33,7 +33,7 @@ def runs(
     """List runs, newest first."""
     from nightmill.cli.door import open_door
     from nightmill.cli.screen import IDLE, print_json, say, table, when
-    from nightmill.report.words import face, money, tokens
+    from nightmill.report.words import money, tokens
 
     door = open_door()
     found = door.runs.list(project=project, limit=limit)
@@ -48,7 +48,7 @@ def runs(
         [
             (
                 run.id,
-                face(run.state, why=run.why).word + (f" · {run.phase}" if run.state == "running" and run.phase else ""),
+                _word(run),
                 when(run.updated),
                 str(run.turns),
                 tokens(run.tokens),
@@ -62,6 +62,13 @@ def runs(
     )
     if any(not run.over and run.state != "paused" for run in found) and not door.alive():
         say(IDLE)
+
+
+def _word(run: Run) -> str:
+    from nightmill.report.words import face
+
+    word = face(run.state, why=run.why, needs=run.why).word
+    return f"{word} · {run.phase}" if run.state == "running" and run.phase else word
 
 
 def show(

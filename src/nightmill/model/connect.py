@@ -29,6 +29,9 @@ PROVIDERS = ("anthropic", "openai", "openai-responses")
 
 OWN = {"anthropic": "https://api.anthropic.com", "openai": "https://api.openai.com/v1"}
 MOST_STREAMS = 1200
+KEYLESS = (
+    "set {}_API_KEY; a worker that is alive keeps the keys that it was started with, and ends a minute after its work"
+)
 
 
 def client(settings: Settings, *, proxy: str = "") -> httpx2.AsyncClient:
@@ -110,7 +113,7 @@ def _named(name: str) -> tuple[str, str, str]:
 def _key(text: str, *, account: str, needed: bool) -> Key:
     text = text.strip()
     if needed and not text:
-        raise SettingsError(f"there is no API key for {account!r}", hint=f"set {account.upper()}_API_KEY")
+        raise SettingsError(f"there is no API key for {account!r}", hint=KEYLESS.format(account.upper()))
     if not (text.isascii() and text.isprintable()) or " " in text:
         raise SettingsError(f"the API key for {account!r} holds characters that no key has", hint="copy it again")
     return Key(text)

@@ -68,15 +68,15 @@ def _nothing(_event: Any) -> Change:
 
 
 def _running(event: events.RunStarted | events.RunRecovered) -> Change:
-    return Change(state={"state": "running", "worker": event.worker, "reason": ""})
+    return Change(state={"state": "running", "worker": event.worker, "why": "", "reason": ""})
 
 
 def _parked(event: events.RunParked) -> Change:
-    return Change(state={"state": "parked", "reason": storable(event.reason)})
+    return Change(state={"state": "parked", "why": event.needs, "reason": storable(event.reason)})
 
 
 def _paused(event: events.RunPaused) -> Change:
-    return Change(state={"state": "paused", "reason": storable(f"paused by {event.by}")})
+    return Change(state={"state": "paused", "why": "", "reason": storable(f"paused by {event.by}")})
 
 
 def _stopped(event: events.RunStopped) -> Change:
@@ -95,8 +95,8 @@ changed_by: dict[type[events.Event], Callable[[Any], Change]] = {
     events.RunRecovered: _running,
     events.RunParked: _parked,
     events.RunPaused: _paused,
-    events.RunResumed: lambda _: Change(state={"state": "running", "reason": ""}),
-    events.RunDone: lambda _: Change(state={"state": "done", "reason": ""}),
+    events.RunResumed: lambda _: Change(state={"state": "running", "why": "", "reason": ""}),
+    events.RunDone: lambda _: Change(state={"state": "done", "why": "", "reason": ""}),
     events.RunStopped: _stopped,
     events.PhaseStarted: lambda event: Change(put={"phase": event.phase}),
     events.TurnFinished: _turn,

@@ -39,7 +39,7 @@ class Run:
         parent: The run that started this one, "" for none.
         assignment: Blob with what the worker needs to know.
         state: queued, running, parked, paused, done or stopped.
-        why: Of a stop: limit, failed, refused or cancelled.
+        why: Of a stop: limit, failed, refused or cancelled; of a parked run, what it needs: time or person.
         priced: Whether every turn had a known price, so that *cost* is the whole cost in US dollars.
         worker: The worker that has or had it.
     """

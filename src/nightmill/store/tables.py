@@ -53,7 +53,9 @@ run = Table(
     Column("state", String(10), nullable=False, default="queued"),  # queued running parked paused done stopped
     Column("phase", String(20), nullable=False, default=""),
     Column("reason", Text, nullable=False, default=""),
-    Column("why", String(20), nullable=False, default=""),  # of a stop: limit failed refused cancelled
+    Column(
+        "why", String(20), nullable=False, default=""
+    ),  # of a stop: limit failed refused cancelled; of a parked run: time person
     Column("model", Text, nullable=False, default=""),
     Column("turns", Integer, nullable=False, default=0),
     Column("tokens", big, nullable=False, default=0),
