@@ -169,6 +169,38 @@ def test_a_stack_is_merged_from_below(desk: Any) -> None:
     assert (merged.state, merged.target) == ("merged", "main")
 
 
+@pytest.mark.parametrize("written", [True, False], ids=["row written", "worker died before the row"])
+def test_what_is_stacked_on_a_merged_request_follows_it(
+    desk: Any, monkeypatch: pytest.MonkeyPatch, *, written: bool
+) -> None:
+    lower = desk.request(a="a")
+    upper, beside, closed = desk.request(on=lower, b="b"), desk.request(on=lower, c="c"), desk.request(on=lower, d="d")
+    foreign = dataclasses.replace(desk.request(on=lower, e="e"), project="elsewhere")
+    highest = desk.request(on=upper, f="f")
+    for each in (lower, upper, beside, closed, highest, foreign):
+        desk.forge.open(each)
+    desk.forge.close(project="shop", number=4)
+
+    def die(*_: object, **__: object) -> None:
+        raise Dies
+
+    if written:
+        desk.forge.merge(project="shop", number=1, by=ADA)
+    else:
+        with monkeypatch.context() as patched:
+            patched.setattr(desk.forge, "_close", die)
+            with pytest.raises(Dies):
+                desk.forge.merge(project="shop", number=1, by=ADA)
+        assert desk.forge.get(project="shop", number=1).state == "merged"
+
+    targets = {each.number: each.target for each in desk.forge.all(project="shop")}
+    assert targets == {1: "main", 2: "main", 3: "main", 4: lower.branch, 5: upper.branch}
+    assert desk.forge.all(project="elsewhere")[0].target == lower.branch
+    assert desk.forge.merge(project="shop", number=2, by=ADA).target == "main"
+    assert desk.forge.merge(project="shop", number=5, by=ADA).target == "main"
+    assert set(desk.files("main")) == {"app.py", "a", "b", "f"}
+
+
 PROGRAM = """
 import dataclasses, json, sys
 from pathlib import Path
