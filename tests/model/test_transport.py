@@ -226,8 +226,8 @@ def test_nobody_listening_is_unavailable() -> None:
         ("anthropic:", "k", "", "'anthropic:'"),
         ("openai-responses:x", "", "", "no API key for 'openai'"),
         ("openai:x", f"{KEY}\nx: y", "", "characters that no key has"),
-        ("openai:x", "k", "ftp://x", "not one of http"),
-        ("openai:x", "k", "localhost:80", "not one of http"),
+        ("openai:x", "k", "ftp://x", "no address of http"),
+        ("openai:x", "k", "localhost:80", "no address of http"),
         ("openai:x", "k", f"http://u:{KEY}@h:port", "cannot be read"),
     ],
 )
