@@ -17,6 +17,7 @@ from nightmill.line.assignment import Assignment, write
 from nightmill.model import connect
 from nightmill.policy import Budget
 from nightmill.repo.checkout import inspect
+from nightmill.repo.git import shown
 from nightmill.repo.hub import Hub
 from nightmill.store import projects
 
@@ -146,7 +147,7 @@ def _base(ask: Ask, settings: Settings, project: Project) -> tuple[str, str]:
     """The branch and the commit that work starts from, both in the hub."""
     checkout = inspect(project.root, home=ask.home, branch=ask.base)
     if checkout.dirty:
-        named = ", ".join(repr(path) for path in checkout.dirty[:5])
+        named = ", ".join(f"'{shown(path)}'" for path in checkout.dirty[:5])
         more = f" and {len(checkout.dirty) - 5} more" if len(checkout.dirty) > 5 else ""  # noqa: PLR2004 - as many as are named
         raise RepoError(
             f"the checkout has changes that are in no commit: {named}{more}",
