@@ -61,7 +61,7 @@ generate: $(dev) ## Write the reference and the drawing of the house from the co
 lock: $(dev) ## Resolve requirements/*.txt again; UPGRADE=--upgrade takes newer versions
 	@UPGRADE="$(UPGRADE)" scripts/lock
 
-shots: $(dev) ## Take the pictures of the README with Chromium: PAGE=report.html
+shots: $(dev) ## Take the picture of the README with Chromium: PAGE=report.html
 	@$(bin)/python -m scripts.shots "$(PAGE)"
 
 # The development environment holds what a run needs, so having it is enough for both.

@@ -1,24 +1,27 @@
-"""Take the pictures of README and docs: the report of a run, in light and in dark.
+"""Take the picture of the README: the head of a run's report, down to its timeline, in light.
 
-`make shots PAGE=report.html` with a page that `nightmill show RUN --html report.html` wrote.
+`make shots PAGE=report.html` with a page that `nightmill show RUN --html report.html` wrote, best of a task's run.
 """
 
 from __future__ import annotations
 
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 
-from playwright.sync_api import Browser, ViewportSize, sync_playwright
+from playwright.sync_api import sync_playwright
 
 __all__ = ["take"]
 
-IMAGES = Path(__file__).parent.parent / "docs/images"
-SIZE: ViewportSize = {"width": 1280, "height": 860}
+TARGET = Path(__file__).parent.parent / "docs/images/report.png"
+WIDTH, LONGEST = 1280, 1600
+END = "h3:has-text('Where the working time went')"
+"""What stands below the timeline: the picture ends above it."""
 
 
-def take(page: Path, *, folder: Path) -> list[Path]:
-    """Write `report-light.png` and `report-dark.png` of *page* into *folder*.
+def take(page: Path, *, target: Path) -> Path:
+    """Write the picture of *page* to *target*, with fewer colours if pngquant is there to choose them.
 
     Raises:
         SystemExit: If Chromium or the page is missing.
@@ -28,28 +31,24 @@ def take(page: Path, *, folder: Path) -> list[Path]:
         raise SystemExit("shots: Chromium is missing\nhint: sudo apt install chromium")
     if not page.is_file():
         raise SystemExit(f"shots: there is no page {str(page)!r}\nhint: make shots PAGE=report.html")
-    folder.mkdir(parents=True, exist_ok=True)
+    target.parent.mkdir(parents=True, exist_ok=True)
     with sync_playwright() as playwright:
         # Pages of ours only; as root, Chromium starts in no other way.
         browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-        return [_shot(browser, page, folder / f"report-{scheme}.png", scheme) for scheme in ("light", "dark")]
-
-
-def _shot(browser: Browser, page: Path, path: Path, scheme: str) -> Path:
-    context = browser.new_context(
-        color_scheme="dark" if scheme == "dark" else "light", viewport=SIZE, device_scale_factor=1.5
-    )
-    shown = context.new_page()
-    shown.goto(page.resolve().as_uri())
-    shown.screenshot(path=path)
-    context.close()
-    return path
+        shown = browser.new_page(color_scheme="light", viewport={"width": WIDTH, "height": LONGEST})
+        shown.goto(page.resolve().as_uri())
+        end = shown.locator(END).first.bounding_box() if shown.locator(END).count() else None
+        height = min(end["y"] - 8, LONGEST) if end else LONGEST
+        shown.screenshot(path=target, clip={"x": 0, "y": 0, "width": WIDTH, "height": height}, full_page=True)
+        browser.close()
+    if pngquant := shutil.which("pngquant"):
+        subprocess.run([pngquant, "--force", "--output", target, "--strip", "128", target], check=True)
+    return target
 
 
 def main() -> None:
-    """Take them of the page that is named."""
-    for path in take(Path(" ".join(sys.argv[1:])), folder=IMAGES):
-        print(f"wrote {path}")
+    """Take it of the page that is named."""
+    print(f"wrote {take(Path(' '.join(sys.argv[1:])), target=TARGET)}")
 
 
 if __name__ == "__main__":
