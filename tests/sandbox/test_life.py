@@ -68,6 +68,16 @@ def test_killing_the_host_process_leaves_no_process_and_the_run_can_go_on(within
     within(nothing)
 
 
+def test_a_closed_sandbox_leaves_no_folder_that_its_owner_cannot_enter(within: Within, place: Place) -> None:
+    async def scenario(box: Box) -> None:
+        await box.sh("rm -r repo/gone")
+
+    within(scenario)
+
+    folders = [place.directory, *(each for each in place.directory.rglob("*") if each.is_dir())]
+    assert not [each for each in folders if not each.stat().st_mode & stat.S_IXUSR]
+
+
 async def nothing(box: Box) -> None:
     """Open and close."""
 

@@ -213,6 +213,8 @@ class BubblewrapSandbox:
             await self.channel.close()
         if self.egress:
             await self.egress.close()
+        with contextlib.suppress(OSError):  # overlayfs leaves a folder of mode 000 in it, on which `rm -r` stumbles
+            await self._in_thread(remove, self.place.directory / "work")
         os.close(self.lock)
 
     async def _file(self, asked: dict[str, Any], body: bytes = b"", *, most: int = 0) -> Answer:
