@@ -178,7 +178,7 @@ def test_every_way_a_command_can_end_has_its_words(tell: Tell) -> None:
     async def story(bench: Bench) -> None:
         few = Bench(bench.workspace, replace(bench.limits, processes=20))
         # Where the kernel counts (for everybody but root) it refuses the fork; else the runner ends them all.
-        forks = "import os,time\nfor _ in range(60):\n    if not os.fork(): time.sleep(30)"
+        forks = "import os,time\nfor _ in range(60):\n    if not os.fork(): time.sleep(30)\ntime.sleep(30)"
         crowd = await few.sh(f"python3 -c '{forks}'")
         assert "too many processes" in crowd or "Resource temporarily unavailable" in crowd
         small = Bench(bench.workspace, replace(bench.limits, file_size=1 << 16))
