@@ -69,8 +69,9 @@ async def measure(url: str, streams: int) -> list[dict[str, Any]]:
             model = connect(f"{provider}:{name}", keys={}, base_url=url, settings=SETTINGS, client=http)
             rows.append({"dialect": provider, "ours_ms": await cpu_ms(ours(model), streams, rounds=3)})
     rows[-1]["rss_mb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    for row in rows:
-        raw, whole = sdk(row["dialect"], url)
+    # An SDK's client that is dropped leaves its sockets to the collector, and their numbers, still watched, to the next.
+    kept = [sdk(row["dialect"], url) for row in rows]
+    for row, (raw, whole) in zip(rows, kept, strict=True):
         row["sdk_events_ms"] = await cpu_ms(raw, streams)
         row["sdk_reply_ms"] = await cpu_ms(whole, streams)
         row["ratio"] = row["sdk_reply_ms"] / row["ours_ms"]
