@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -86,4 +87,5 @@ class Workplace:
     async def _clear(self, workspace: Workspace) -> None:
         await workspace.close()
         for name in ("upper", "work"):
-            await asyncio.to_thread(remove, self.place.directory / name)
+            with contextlib.suppress(OSError):  # the next to open here clears it first
+                await asyncio.to_thread(remove, self.place.directory / name)
