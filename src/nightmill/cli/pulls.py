@@ -43,7 +43,12 @@ def prs(
     from nightmill.cli.screen import print_json, say, table, when
 
     door = open_door()
-    found = forge(door).all(project="" if every else door.project(project).id)
+    local = forge(door)
+    found = [
+        # The row of an open one may be behind the repository: its owner can have merged it by hand.
+        local.get(project=each.project, number=each.number) if each.state == "open" else each
+        for each in local.all(project="" if every else door.project(project).id)
+    ]
     if json:
         print_json([asdict(each) for each in found])
     elif not found:
