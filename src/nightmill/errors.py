@@ -11,6 +11,7 @@ NightmillError
 │   └── ModelRefused       the request itself was refused: never retried
 ├── SandboxError       the sandbox failed; never shown to the model
 └── EngineError        the store or the engine failed
+    └── StoreUnavailable   it cannot be written just now: what is under way is taken up again when it can
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ __all__ = [
     "SandboxError",
     "SettingsError",
     "SpecError",
+    "StoreUnavailable",
     "ToolError",
     "from_plain",
 ]
@@ -118,6 +120,10 @@ class SandboxError(NightmillError):
 
 class EngineError(NightmillError):
     """The store or the durable engine failed."""
+
+
+class StoreUnavailable(EngineError):  # noqa: N818 - reads as the state that it is
+    """The store cannot be read or written just now, for want of space or of its server."""
 
 
 def from_plain(plain: dict[str, Any]) -> NightmillError:

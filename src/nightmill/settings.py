@@ -42,6 +42,9 @@ class Settings:
     context_tokens: int = setting(160_000, "Size of a request, in tokens, at which a run stops.", least=1)
     spec_threshold: int = setting(70, "Score from which a spec is accepted, 0 to 100.", least=0, most=100)
     send_back: int = setting(3, "How often an agent whose work failed its checks is sent back.", least=0)
+    spare_megabytes: int = setting(
+        200, "Room on the disk of `home` without which no step begins: the run waits for a person.", least=0
+    )
     workers: int = setting(20, "Runs that one worker works on at once.", least=1)
     park_seconds: float = setting(
         60.0, "First wait of a run whose provider is down; it doubles up to an hour.", least=0.1

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import sys
 from functools import cache
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 
@@ -43,6 +43,21 @@ def main() -> None:
     except BrokenPipeError:
         sys.stderr.close()
         sys.exit(FAILED)
+    except OSError as error:
+        _broken(f"{error.filename or 'a file'}: {error.strerror or error}")
+    except Exception as error:
+        # Known by name: to import it costs more than most commands.
+        if type(error).__module__ != "sqlalchemy.exc":
+            raise
+        _broken(f"the store cannot be used: {getattr(error, 'orig', None) or error}")
+
+
+def _broken(message: str) -> NoReturn:
+    from nightmill.cli.screen import fail
+    from nightmill.errors import EngineError
+
+    fail(EngineError(message, hint="is there space on the disk, and may you write there? see `nightmill doctor`"))
+    sys.exit(FAILED)
 
 
 @app.callback(invoke_without_command=True)

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from contextlib import AsyncExitStack
+from functools import partial
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
     from nightmill.model.connect import Client
 
 __all__ = ["ensure", "machines", "serve"]
+
+LEAST = 8
+"""Megabytes with which interrupted runs go on."""
 
 IDLE = 60.0
 """Seconds after which a worker that `run` started ends when there is nothing to do."""
@@ -70,7 +74,8 @@ async def _serve(door: Door, until_idle: float | None) -> None:
         engine = await Engine.launch(
             url, executor_id=name, workflows=worker.workflows, bounds=Bounds(concurrency=door.settings.workers)
         )
-        recovery = Recovery(engine, Workers(door.database), stale_seconds=STALE)
+        ready = partial(_roomy, door)
+        recovery = Recovery(engine, Workers(door.database), stale_seconds=STALE, ready=ready)
         stack.push_async_callback(recovery.leave)
         stack.push_async_callback(engine.close)
         await recovery.join(version="1")
@@ -79,6 +84,13 @@ async def _serve(door: Door, until_idle: float | None) -> None:
             await worker.serve(engine, until_idle=until_idle)
         except asyncio.CancelledError:
             logging.getLogger(__name__).warning("worker %s stops; what it had goes on with the next", name)
+
+
+def _roomy(door: Door) -> bool:
+    """Whether the store has space to be written: each run that is taken up in vain counts against it."""
+    import shutil
+
+    return shutil.disk_usage(door.settings.home).free >> 20 >= LEAST
 
 
 def machines(door: Door, *, name: str, http: Client) -> Machines:

@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import Any, Literal, Self, TypeVar, cast
 
 from dbos import DBOS, DBOSConfig, Serializer, SetWorkflowID, WorkflowHandleAsync, error
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import InterfaceError, OperationalError, SQLAlchemyError
 
 from nightmill.durable.plain import PlainSerializer, checked, envelope_of_error, opened
 from nightmill.durable.queue import QueueThread
-from nightmill.errors import EngineError, NightmillError
+from nightmill.errors import EngineError, NightmillError, StoreUnavailable
 
 __all__ = ["Bounds", "Engine", "State", "Stranded", "Workflow"]
 
@@ -34,6 +34,9 @@ VERSION = "1"
 RECEIVE_POLL = 0.5
 IDLE_TRANSACTION = 10.0
 RESULT_POLL = 0.1
+
+AWAY = (StoreUnavailable, OperationalError, InterfaceError)
+"""What is raised when the store cannot be used for now; any other error of a database is a fault."""
 
 states: dict[str, State] = {
     "ENQUEUED": "queued",
@@ -78,6 +81,7 @@ class Engine:
 
     Attributes:
         id: This executor; unique per process.
+        interrupted: Runs that the store failed in midst of a step: they wait to be adopted, as if their worker had died.
         pool: Threads for the blocking work of callers. The loop's default executor is the engine's own and small.
     """
 
@@ -85,6 +89,7 @@ class Engine:
         self.id = id
         self.log = log
         self.pool = ThreadPoolExecutor(max_workers=threads, thread_name_prefix="pool")
+        self.interrupted: set[str] = set()
         self._workflows: dict[str, Any] = {}
         self._queues: dict[str, QueueThread] = {}
         self._tasks: dict[str, asyncio.Task[Any]] = {}
@@ -161,6 +166,7 @@ class Engine:
         Raises:
             NightmillError: What *body* raised, as the class that it was.
             EngineError: If it raised anything else, or returned what is not plain data of at most 64 kB.
+            CancelledError: If the store is away: the run is `interrupted`, and nothing is recorded.
         """
         if DBOS.workflow_id is None:
             raise EngineError(f"step {name!r} was called outside a workflow")
@@ -168,7 +174,10 @@ class Engine:
         async def recorded() -> dict[str, Any]:
             return await self._envelope(body(*args), what=f"the result of step {name!r}")
 
-        return opened(await DBOS.run_step_async({"name": name}, recorded))
+        try:
+            return opened(await DBOS.run_step_async({"name": name}, recorded))
+        except AWAY as failure:
+            raise self._interrupt(failure) from failure
 
     async def sleep(self, seconds: float) -> None:
         """Sleep; a recovered run sleeps only what is left."""
@@ -179,7 +188,10 @@ class Engine:
 
         The time counts on while no worker is alive.
         """
-        message = await DBOS.recv_async(topic, timeout_seconds=seconds)
+        try:
+            message = await DBOS.recv_async(topic, timeout_seconds=seconds)
+        except AWAY as failure:
+            raise self._interrupt(failure) from failure
         return None if message is None else opened(message)
 
     async def send(self, run: str, topic: str, body: Any, *, key: str) -> None:
@@ -272,6 +284,7 @@ class Engine:
             identity = cast("str", DBOS.workflow_id)
             task = cast("asyncio.Task[Any]", asyncio.current_task())
             self._tasks[identity] = task
+            self.interrupted.discard(identity)
             # Until the whole task is over, not only this body: the outcome is written after it.
             task.add_done_callback(lambda _: self._forget(identity, task))
             return await self._envelope(body(*args), what=f"the result of workflow {name!r}")
@@ -281,11 +294,22 @@ class Engine:
     def _forget(self, run: str, task: asyncio.Task[Any]) -> None:
         if self._tasks.get(run) is task:
             del self._tasks[run]
+        # Its outcome is written after its end.
+        if not task.cancelled() and isinstance(task.exception(), AWAY):
+            self.interrupted.add(run)
+
+    def _interrupt(self, failure: BaseException) -> asyncio.CancelledError:
+        """Give what ends the calling workflow with nothing recorded."""
+        self.interrupted.add(cast("str", DBOS.workflow_id))
+        self.log.warning("run %s is interrupted, the store is away: %s", DBOS.workflow_id, _cause(failure))
+        return asyncio.CancelledError(f"the store is away: {_cause(failure)}")
 
     async def _envelope(self, awaited: Awaitable[Any], *, what: str) -> dict[str, Any]:
         # A cancellation and the engine's own stops are no Exceptions: they pass, and nothing is recorded.
         try:
             return {"value": checked(await awaited, what=what)}
+        except AWAY as failure:
+            raise self._interrupt(failure) from failure
         except Exception as failure:
             ours = _leaf(failure)
             if ours is None:
@@ -392,5 +416,11 @@ def _leaf(failure: Exception) -> NightmillError | None:
     return failure if isinstance(failure, NightmillError) else None
 
 
+def _cause(failure: BaseException) -> str:
+    return str(getattr(failure, "orig", None) or failure)
+
+
 def _failed(failure: Exception) -> EngineError:
+    if isinstance(failure, AWAY):
+        return StoreUnavailable(f"the store cannot be used: {_cause(failure)}", hint="is there space on its disk?")
     return EngineError(str(failure).removeprefix("DBOS Error ").lstrip("0123456789: "))

@@ -20,6 +20,8 @@ __all__ = ["Recovery"]
 class Recovery:
     """Keeps this worker's heartbeat, and gives the runs of dead workers back to their queues.
 
+    So it does with its own that were interrupted because the store was away, once it can be written and *ready* says so.
+
     Workers of this machine are known to be dead as soon as their process is gone, others after *stale_seconds* without
     a beat. A worker that was taken for dead and lives (a machine that slept, a network that was cut) learns it at its
     next beat and drops what it was working on: the engine refuses its checkpoints by then; *dropped* tells its owner.
@@ -33,6 +35,7 @@ class Recovery:
         beat_seconds: float = 2.0,
         stale_seconds: float = 20.0,
         host: str = "",
+        ready: Callable[[], bool] = lambda: True,
     ) -> None:
         self.engine = engine
         self.workers = workers
@@ -40,6 +43,7 @@ class Recovery:
         self.stale_seconds = stale_seconds
         self.host = host or process.host()
         self.log: logging.Logger = engine.log
+        self.ready = ready
         self.dropped: Callable[[], Awaitable[None]] | None = None
         self._keeping: list[asyncio.Task[None]] = []
 
@@ -67,12 +71,19 @@ class Recovery:
     async def beat(self) -> None:
         """Say that this worker lives; drop and return everything if others took it for dead."""
         if await self.engine.off_loop(self.workers.beat, self.engine.id):
-            return
-        self.log.warning("worker %s was taken for dead; it drops its runs and goes on", self.engine.id)
+            if not self.engine.interrupted or not self.ready():
+                return
+            self.log.warning(
+                "the store is back; interrupted runs go on: %s", ", ".join(sorted(self.engine.interrupted))
+            )
+        else:
+            self.log.warning("worker %s was taken for dead; it drops its runs and goes on", self.engine.id)
         await self.engine.drop()
         if self.dropped is not None:
             await self.dropped()
-        await self.engine.adopt([self.engine.id])
+        adopted = await self.engine.adopt([self.engine.id])
+        # What could not be given back, because the store went away again, is tried at a later beat.
+        self.engine.interrupted = set(await self.engine.holds(self.engine.id)) - set(adopted)
 
     async def sweep(self) -> list[str]:
         """Adopt the runs of all dead workers; return them."""

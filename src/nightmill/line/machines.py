@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from nightmill.errors import SandboxError
 from nightmill.estate.environment import BUNDLE, place
 from nightmill.model import Model
 from nightmill.model.connect import Client, connect
@@ -47,6 +49,20 @@ class Machines:
     now: Callable[[], float]
     """Unix seconds."""
     worker: str
+
+    def spare(self) -> None:
+        """Look whether the disk of the home has room for one more step.
+
+        Raises:
+            SandboxError: If it has less than the setting `spare_megabytes`.
+        """
+        home, wanted = self.settings.home, self.settings.spare_megabytes
+        free = shutil.disk_usage(home).free >> 20
+        if free < wanted:
+            raise SandboxError(
+                f"the disk of {str(home)!r} has {free} MB left, and a step wants {wanted}",
+                hint="make space there, then `nightmill resume`",
+            )
 
     def model(self, name: str, base_url: str) -> Model:
         """The model *name* at *base_url*."""

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, Protocol
 
 from nightmill import event
-from nightmill.errors import ModelUnavailable, NightmillError, SandboxError, from_plain
+from nightmill.errors import ModelUnavailable, NightmillError, SandboxError, StoreUnavailable, from_plain
 from nightmill.line.control import Cancelled
 from nightmill.line.stop import Stopped
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["Body", "Steps", "Waiting"]
 
 Body = Callable[[], Awaitable[dict[str, Any]]]
+NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS})
 LONGEST_PARK = 3600.0
 FOREVER = 365 * 86400.0
 
@@ -77,11 +79,27 @@ class Waiting:
 
     async def _plain(self, body: Body) -> dict[str, Any]:
         try:
+            self._machines.spare()
             return await body()
+        except StoreUnavailable:
+            raise
         except Cancelled:
             return {"wanted": "cancel", "by": self._control.by}
         except NightmillError as error:
-            return {"error": error.to_plain()}
+            return {"error": self._short(error).to_plain()}
+        except OSError as error:
+            if error.errno not in NO_ROOM:
+                raise
+            hint = "make space there, or let it be written"
+            return {"error": SandboxError(f"{error.filename or 'a file'}: {error.strerror}", hint=hint).to_plain()}
+
+    def _short(self, error: NightmillError) -> NightmillError:
+        """What a person must change first: whatever failed for want of space is tried again when there is some."""
+        try:
+            self._machines.spare()
+        except SandboxError as short:
+            return short
+        return error
 
     async def _bear(self, error: NightmillError, parked: int) -> None:
         """Wait for what *error* says must change, or stop."""

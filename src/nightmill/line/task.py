@@ -17,7 +17,7 @@ from pydantic import TypeAdapter
 from nightmill import agent, event
 from nightmill.change import Landed, Landing, land
 from nightmill.crew import identity
-from nightmill.errors import NightmillError, RepoError
+from nightmill.errors import NightmillError, RepoError, StoreUnavailable
 from nightmill.estate import environment
 from nightmill.estate.environment import BUNDLE, Base, parcel
 from nightmill.estate.install import prepare
@@ -69,6 +69,8 @@ class TaskRun:
             return await self._deliver()
         except Stopped as stopped:
             return await self._stop(stopped)
+        except StoreUnavailable:
+            raise
         except NightmillError as error:
             return await self._stop(Stopped.of(error))
         finally:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 from nightmill import event, plan
-from nightmill.errors import NightmillError
+from nightmill.errors import NightmillError, StoreUnavailable
 from nightmill.line.architect import Architect
 from nightmill.line.assignment import write
 from nightmill.line.prove import plain
@@ -54,6 +54,8 @@ class SpecRun:
             return await self._tasks(await self._plan())
         except Stopped as stopped:
             return await self._stop(stopped)
+        except StoreUnavailable:
+            raise
         except NightmillError as error:
             return await self._stop(Stopped.of(error))
 

@@ -6,8 +6,10 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING, Any
 
+from sqlalchemy.exc import OperationalError
+
 from nightmill import event
-from nightmill.errors import EngineError, NightmillError
+from nightmill.errors import EngineError, NightmillError, StoreUnavailable
 from nightmill.line.assignment import read
 from nightmill.line.control import Control
 from nightmill.line.task import TaskRun
@@ -22,6 +24,9 @@ __all__ = ["Worker"]
 
 LOOK = 0.1
 """Seconds between looks for queued runs and for what people want."""
+
+AWAY = 2.0
+"""Seconds before the next look when the store is away."""
 
 log = logging.getLogger(__name__)
 
@@ -48,8 +53,12 @@ class Worker:
         self._ready.set()
         idle_since = self.machines.clock()
         while True:
-            await self._start_queued(engine)
-            await self._pass_wishes_on(engine)
+            try:
+                await self._start_queued(engine)
+                await self._pass_wishes_on(engine)
+            except (StoreUnavailable, OperationalError) as error:
+                log.warning("the store is away: %s", error)
+                await asyncio.sleep(AWAY)
             if self.controls:
                 idle_since = self.machines.clock()
             elif until_idle is not None and self.machines.clock() - idle_since > until_idle:
@@ -81,6 +90,8 @@ class Worker:
                 control=control,
             )
             return await live.go()
+        except (StoreUnavailable, OperationalError):
+            raise  # no end of the run: the engine lets it go on once the store is back
         except Exception as error:
             log.exception("run %s failed", run)
             reason = error.message if isinstance(error, NightmillError) else f"{type(error).__name__}: {error}"

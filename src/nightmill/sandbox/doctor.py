@@ -173,7 +173,11 @@ def _space(home: Path) -> Probe:
 
 
 def _times(home: Path) -> Probe:
-    detail = "fine" if fine_times(home) else "coarse (before Linux 6.13): each snapshot takes 11 ms longer"
+    try:
+        detail = "fine" if fine_times(home) else "coarse (before Linux 6.13): each snapshot takes 11 ms longer"
+    except OSError as error:
+        fix = f"make space on its disk, or let this user write there: {home}"
+        return Probe(name="file times", ok=False, detail=f"no file can be written in {home}: {error.strerror}", fix=fix)
     return Probe(name="file times", ok=True, detail=detail)
 
 

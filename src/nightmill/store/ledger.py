@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 
 from nightmill import event as events
-from nightmill.errors import EngineError
+from nightmill.errors import EngineError, StoreUnavailable
 from nightmill.event import Event
 from nightmill.store import chain
 from nightmill.store.chain import Broken, Fact
@@ -232,7 +232,7 @@ def _text(error: Exception) -> str:
     return str(getattr(error, "orig", None) or error)
 
 
-def _unwritten(reason: str) -> EngineError:
-    return EngineError(
+def _unwritten(reason: str) -> StoreUnavailable:
+    return StoreUnavailable(
         f"the ledger cannot be written: {reason}", hint="see `nightmill doctor`; free disk space if there is none"
     )
