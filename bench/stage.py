@@ -129,8 +129,8 @@ class Model:
         """The lines after the first *after*, in the order in which the requests ended."""
         if not self.log.exists():
             return []
-        lines = self.log.read_text().splitlines()[after:]
-        return [json.loads(line) for line in lines]
+        whole, _, _ = self.log.read_text().rpartition("\n")  # the last one may still be written
+        return [json.loads(line) for line in whole.splitlines()[after:]]
 
 
 @dataclass

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -145,10 +146,19 @@ def _pairs(requests: list[dict[str, Any]], count: int) -> list[tuple[dict[str, A
 
 def _cpu(model: Model, pid: int, *, first: int, last: int) -> float:
     """Processor seconds of *pid* per request, between the *first* and the *last* in the model's log."""
-    until(lambda: len(model.requests()) >= first, seconds=120)
-    start, at = cpu(pid), len(model.requests())
-    until(lambda: len(model.requests()) >= last, seconds=120)
-    return (cpu(pid) - start) / (len(model.requests()) - at)
+    at = _wait(model, first)
+    start = cpu(pid)
+    end = _wait(model, last)
+    return (cpu(pid) - start) / (end - at)
+
+
+def _wait(model: Model, count: int) -> int:
+    """Wait for so many lines in the model's log and return how many there are; seldom, not to be in the way."""
+    deadline = time.monotonic() + 120
+    while (found := model.log.read_bytes().count(b"\n") if model.log.exists() else 0) < count:
+        assert time.monotonic() < deadline, f"{found} of {count} requests"
+        time.sleep(0.1)
+    return found
 
 
 def _middle(turns: Sequence[Turn]) -> float:
