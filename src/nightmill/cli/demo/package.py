@@ -55,6 +55,7 @@ def checkout(folder: Path) -> Path:
 def _archive(name: str, version: str, digest: str) -> bytes:
     """The source archive, from wherever this machine's packages come from."""
     ask = [uv.find_uv_bin(), "pip", "compile", "-", "--quiet", "--no-deps", "--no-header", "--format", "pylock.toml"]
+    ask.append("--system-certs")  # as the set-up does: a company's own authority is one that this machine trusts
     found = subprocess.run(ask, input=f"{name}=={version}\n", capture_output=True, text=True, check=False)
     if found.returncode:
         raise SettingsError(
