@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -53,7 +54,8 @@ class Database:
         except (sa.exc.SQLAlchemyError, OSError) as error:
             database.close()
             raise EngineError(
-                f"the store cannot be opened: {error.__cause__ or error}", hint="see `nightmill doctor`"
+                f"the store {_shown(url)} cannot be opened: {error.__cause__ or error}",
+                hint="is there space on its disk, and may you write there? see `nightmill doctor`",
             ) from error
         except EngineError:
             database.close()
@@ -113,6 +115,10 @@ class Database:
     def close(self) -> None:
         """Close the pool."""
         self.engine.dispose()
+
+
+def _shown(url: str) -> str:
+    return re.sub(r"//[^/@]*@", "//…@", url).removeprefix("sqlite:///")
 
 
 def _revision(connection: sa.Connection) -> str:
