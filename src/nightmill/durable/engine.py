@@ -251,6 +251,13 @@ class Engine:
         reasons = [(each.workflow_id, self._reason(each)) for each in found]
         return [Stranded(run=run, reason=reason) for run, reason in reasons if reason]
 
+    async def given_up(self) -> list[str]:
+        """Runs that were taken up so often that nobody will again."""
+        found = await DBOS.list_workflows_async(
+            status="MAX_RECOVERY_ATTEMPTS_EXCEEDED", load_input=False, load_output=False
+        )
+        return [each.workflow_id for each in found]
+
     async def drop(self, *, seconds: float = 10.0) -> None:
         """Cancel what this process works on, without ending the runs, and wait until their clean-up is done."""
         tasks = list(self._tasks.values())

@@ -6,7 +6,7 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import InterfaceError, OperationalError
 
 from nightmill import event
 from nightmill.errors import EngineError, NightmillError, StoreUnavailable
@@ -27,6 +27,13 @@ LOOK = 0.1
 
 AWAY = 2.0
 """Seconds before the next look when the store is away."""
+
+GIVEN_UP = 30.0
+"""Seconds between looks for runs that the engine has given up."""
+
+OPEN = ("queued", "running", "parked", "paused")
+
+UNAVAILABLE = (StoreUnavailable, OperationalError, InterfaceError)
 
 log = logging.getLogger(__name__)
 
@@ -51,15 +58,19 @@ class Worker:
         """Work until cancelled, or until nothing was to be done for *until_idle* seconds."""
         self._engine = engine
         self._ready.set()
-        idle_since = self.machines.clock()
+        idle_since = buried = self.machines.clock()
+        await self._end_given_up(engine)
         while True:
             try:
                 await self._start_queued(engine)
                 await self._pass_wishes_on(engine)
-            except (StoreUnavailable, OperationalError) as error:
+                if self.machines.clock() - buried > GIVEN_UP:
+                    await self._end_given_up(engine)
+                    buried = self.machines.clock()
+            except UNAVAILABLE as error:
                 log.warning("the store is away: %s", error)
                 await asyncio.sleep(AWAY)
-            if self.controls:
+            if self.controls or engine.interrupted:  # what is interrupted goes on here once the store is back
                 idle_since = self.machines.clock()
             elif until_idle is not None and self.machines.clock() - idle_since > until_idle:
                 return
@@ -90,17 +101,23 @@ class Worker:
                 control=control,
             )
             return await live.go()
-        except (StoreUnavailable, OperationalError):
+        except UNAVAILABLE:
             raise  # no end of the run: the engine lets it go on once the store is back
         except Exception as error:
             log.exception("run %s failed", run)
-            reason = error.message if isinstance(error, NightmillError) else f"{type(error).__name__}: {error}"
-            hint = "a fault of nightmill: its worker's log says where"
-            self.machines.ledger.emit(event.RunStopped(run=run, why="failed", reason=reason, hint=hint))
-            return {"why": "failed", "reason": reason}
+            return await self._fail(run, error)
         finally:
-            self.controls.pop(run, None)
-            self._wishes.pop(run, None)
+            # A body that was slow to end must not make the one that took its place deaf.
+            if self.controls.get(run) is control:
+                del self.controls[run]
+                self._wishes.pop(run, None)
+
+    async def _fail(self, run: str, error: Exception) -> dict[str, Any]:
+        reason = error.message if isinstance(error, NightmillError) else f"{type(error).__name__}: {error}"
+        hint = "a fault of nightmill: its worker's log says where"
+        self.machines.ledger.emit(event.RunStopped(run=run, why="failed", reason=reason, hint=hint))
+        await self.machines.ledger.flush()  # the engine ends the run next: an end that is lost then is never told again
+        return {"why": "failed", "reason": reason}
 
     async def _engine_ready(self) -> Engine:
         # The engine takes up what a dead worker left as soon as it is launched, which may be before `serve`.
@@ -111,7 +128,7 @@ class Worker:
 
     async def _start_queued(self, engine: Engine) -> None:
         """Hand runs that wait to the engine; each only once, however many workers look."""
-        for row in self.machines.runs.list(states=("queued",)):
+        for row in reversed(self.machines.runs.list(states=("queued",))):  # who asked first is first
             if row.parent or row.id in self.controls:
                 continue
             if row.wanted == "cancel":  # also one that the engine has, behind others: nobody waits to be rid of it
@@ -120,6 +137,15 @@ class Worker:
             elif row.wanted == "run" and row.id not in self._started:
                 await engine.start(row.id, row.kind, row.id)
                 self._started.add(row.id)
+
+    async def _end_given_up(self, engine: Engine) -> None:
+        """Tell the end of runs that the engine takes up no more; no body of theirs is left to do so."""
+        given_up = set(await engine.given_up())
+        for row in self.machines.runs.list(states=OPEN) if given_up else ():
+            if row.id in given_up:
+                reason = "it was taken up again too often: its workers died, or its store was away, again and again"
+                hint = f"the worker's log says why; its snapshots are in {self.machines.folder(row.id)}"
+                self.machines.ledger.emit(event.RunStopped(run=row.id, why="failed", reason=reason, hint=hint))
 
     async def _pass_wishes_on(self, engine: Engine) -> None:
         """Tell live runs what people want of them: at once in this process, and as a message to those that wait."""
