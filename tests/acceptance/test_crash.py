@@ -14,7 +14,6 @@ pytestmark = pytest.mark.slow
 MOMENTS = [
     crash.Moment("prepare", 0.6),
     crash.Moment("work", 0.55),
-    crash.Moment("mend", 0.8),
     crash.Moment("prove again", 0.5),
     crash.Moment("change", 0.5),
 ]

@@ -17,7 +17,7 @@ def test_an_idle_worker_makes_no_model_request(stage: Stage) -> None:
         assert stage.ask(model).wait(120) == 0
         spent = len(model.requests())
 
-        stage.wait_for_beats(3)
+        stage.wait_for_beats(2)
 
         assert stage.beats(), "the worker ended too early"
         assert len(model.requests()) == spent
@@ -34,7 +34,7 @@ def test_a_parked_run_holds_no_sandbox_and_asks_nothing(stage: Stage) -> None:
         stage.wait_for_beats(1)
         spent = len(model.requests())
 
-        stage.wait_for_beats(2)
+        stage.wait_for_beats(1)
 
         assert stage.run("task").state == "parked"
         assert len(model.requests()) == spent

@@ -29,7 +29,7 @@ def test_a_paused_run_spends_nothing_and_goes_on_when_it_is_resumed(stage: Stage
         assert stage.run("task").state == "paused"
         stage.wait_for_beats(1)
         spent = answered(model)
-        stage.wait_for_beats(2)
+        stage.wait_for_beats(1)
         assert answered(model) == spent
         assert sandboxes() == []
 
