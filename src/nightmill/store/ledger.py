@@ -24,6 +24,9 @@ __all__ = ["Entry", "Ledger"]
 BATCH = 500
 """Events per transaction at most, so that other writers are not kept waiting."""
 
+GATHER = 0.02
+"""Seconds in which what is told after an event shares its transaction; a flush does not wait for them."""
+
 WAIT = 30.0
 """Longest `flush`, in seconds: a database that hangs must not hang its callers for ever."""
 
@@ -190,6 +193,7 @@ class Ledger:
                 if wait:
                     self._turn.wait_for(lambda: self._flushing or self._closing, timeout=wait)
                 self._turn.wait_for(lambda: self._waiting or self._closing)
+                self._turn.wait_for(lambda: self._flushing or self._closing, timeout=GATHER)
                 batch = [self._waiting[at] for at in range(min(BATCH, len(self._waiting)))]
                 if self._closing and (not batch or wait):
                     return
