@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, Protocol
 
 from nightmill import event
-from nightmill.errors import ModelUnavailable, NightmillError, SandboxError, StoreUnavailable, from_plain
+from nightmill.errors import ModelUnavailable, NightmillError, SandboxError, SettingsError, StoreUnavailable, from_plain
 from nightmill.line.control import Cancelled
 from nightmill.line.stop import Stopped
 
@@ -59,7 +59,7 @@ class Waiting:
             if "wanted" in result:
                 await self.obey(result["wanted"], result.get("by", ""))
             elif "error" in result:
-                await self._bear(from_plain(result["error"]), parked)
+                await self._bear(from_plain(result["error"]), parked, keep=name == "turn")
                 parked += 1
             else:
                 return result
@@ -101,12 +101,12 @@ class Waiting:
             return short
         return error
 
-    async def _bear(self, error: NightmillError, parked: int) -> None:
-        """Wait for what *error* says must change, or stop."""
+    async def _bear(self, error: NightmillError, parked: int, *, keep: bool) -> None:
+        """Wait for what *error* says must change, or stop. *keep*: a worker without the key must not end its work."""
         if isinstance(error, ModelUnavailable):
             wait = max(error.retry_after or 0.0, self._machines.settings.park_seconds * 2 ** min(parked, 30))
             await self._park(error, needs="time", wait=min(wait, LONGEST_PARK))
-        elif isinstance(error, SandboxError):
+        elif isinstance(error, SandboxError) or (keep and isinstance(error, SettingsError)):
             await self._park(error, needs="person", wait=FOREVER)
         else:
             raise Stopped.of(error)

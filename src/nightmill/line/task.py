@@ -7,12 +7,14 @@ inside a step, and what a step gives is plain data.
 from __future__ import annotations
 
 import asyncio
+import logging
 from dataclasses import asdict
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pydantic import TypeAdapter
+from sqlalchemy.exc import InterfaceError, OperationalError
 
 from nightmill import agent, event
 from nightmill.change import Landed, Landing, land
@@ -41,6 +43,7 @@ if TYPE_CHECKING:
 
 __all__ = ["TaskRun"]
 
+log = logging.getLogger(__name__)
 verdicts = TypeAdapter(Verdict)
 SAID = 300
 """Characters of a turn's words that the ledger shows beside its figures."""
@@ -73,6 +76,12 @@ class TaskRun:
             raise
         except NightmillError as error:
             return await self._stop(Stopped.of(error))
+        except (OperationalError, InterfaceError):
+            raise
+        except Exception as error:
+            log.exception("run %s failed", self.run)
+            hint = "a fault of nightmill: its worker's log says where"
+            return await self._stop(Stopped("failed", f"{type(error).__name__}: {error}", hint))
         finally:
             await self._rest()
 
@@ -181,8 +190,8 @@ class TaskRun:
     async def _prove(self, number: int) -> dict[str, Any]:
         self._tell(event.PhaseStarted(run=self.run, phase="prove", round=number))
         ending = self._live().state.ending
-        if self.control.wanted == "cancel":
-            return {"wanted": "cancel", "by": self.control.by}
+        if self.control.wanted != "run":
+            return {"wanted": self.control.wanted, "by": self.control.by}
         proving = Proving(
             run=self.run, machines=self.machines, assignment=self.assignment, base=self._base(), site=self.machines.site
         )
@@ -240,6 +249,8 @@ class TaskRun:
 
     async def _landed(self, judged: dict[str, Any]) -> dict[str, Any]:
         """The signed commit, its branch and the pull request: all by key, so that doing it again changes nothing."""
+        if self.control.wanted != "run":  # said while it was being proven
+            return {"wanted": self.control.wanted, "by": self.control.by}
         self._tell(event.PhaseStarted(run=self.run, phase="change"))
         landed = await asyncio.to_thread(self._land_now, judged)
         return asdict(landed)
@@ -278,17 +289,17 @@ class TaskRun:
 
     async def _stop(self, stopped: Stopped) -> dict[str, Any]:
         """Keep the work on a branch before anything is torn down, then end."""
-        branch = ""
+        branch, reason = "", stopped.reason
         if self.snapshot and self.snapshot != self.prepared.get("snapshot"):
             kept = await self.waiting.steps.step("preserve", self._preserve)
             branch = kept["branch"]
             if branch:
                 self._tell(event.WorkPreserved(run=self.run, branch=branch, commit=kept["commit"]))
-        self._tell(
-            event.RunStopped(run=self.run, why=stopped.why, reason=stopped.reason, hint=stopped.hint, branch=branch)
-        )
+            else:
+                reason += f" (its work is on no branch: {kept['why']}; it is in {self.folder / 'sandbox' / 'packs'})"
+        self._tell(event.RunStopped(run=self.run, why=stopped.why, reason=reason, hint=stopped.hint, branch=branch))
         await self.machines.ledger.flush()
-        return {"why": stopped.why, "reason": stopped.reason, "branch": branch}
+        return {"why": stopped.why, "reason": reason, "branch": branch}
 
     async def _preserve(self) -> dict[str, Any]:
         branch = f"nightmill/wip/{self.run}"
@@ -296,8 +307,8 @@ class TaskRun:
             commit = await self._export()
             old = await asyncio.to_thread(self.hub.resolve, f"refs/heads/{branch}")
             await asyncio.to_thread(self.hub.branch, branch, commit, expected_old=old or "")
-        except NightmillError:
-            return {"branch": "", "commit": ""}
+        except (NightmillError, OSError) as error:
+            return {"branch": "", "commit": "", "why": str(error)[:SAID]}
         return {"branch": branch, "commit": commit}
 
     # What is live
@@ -314,7 +325,8 @@ class TaskRun:
             assignment=assignment,
             brief=briefs.read_brief(self.machines.blobs.get(self.prepared["brief"])),
             tools=standard(),
-            model=self.machines.model(assignment.model, assignment.base_url),
+            # Only a turn may fail for want of a key: here, all turns that are remembered come first.
+            model=cache(partial(self.machines.model, assignment.model, assignment.base_url)),
             workplace=self.workplace,
             journal=Journal(self.folder / "replies"),
             control=self.control,

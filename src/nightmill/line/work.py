@@ -23,6 +23,8 @@ from nightmill.policy import Spent, reserve
 from nightmill.tool import ToolContext
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from nightmill.agent import Brief
     from nightmill.line.assignment import Assignment
     from nightmill.line.control import Control
@@ -54,7 +56,7 @@ class Work:
     assignment: Assignment
     brief: Brief
     tools: Toolset
-    model: Model
+    model: Callable[[], Model]
     workplace: Workplace
     journal: Journal
     control: Control
@@ -154,7 +156,7 @@ class Work:
         def notice(reason: str, wait: float, attempt: int) -> None:
             emit(event.ModelRetried(run=run, turn=turn, reason=reason, wait=wait, attempt=attempt))
 
-        reply = await self.model.reply(request, notice=notice)
+        reply = await self.model().reply(request, notice=notice)
         self.journal.keep(key, reply)
         emit(
             event.ReplyReceived(
