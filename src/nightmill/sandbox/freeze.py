@@ -19,6 +19,9 @@ __all__ = ["fine_times", "frozen", "mapped"]
 STILL = set("TtXZV")
 """Stopped, traced, gone, zombie, or waiting for the child of a vfork, which is itself stopped."""
 
+HALTED = set("TtXZ")
+"""Of these no thread goes on by itself."""
+
 WAITING = {"x86_64": {"56", "58", "435"}, "aarch64": {"220", "435"}}
 """Numbers of clone, vfork and clone3: a parent in vfork is in state D and cannot stop before its child goes on."""
 
@@ -68,17 +71,32 @@ def fine_times(directory: Path) -> bool:
 def _freeze(init: int, ours: list[int]) -> set[int]:
     deadline = time.monotonic() + PATIENCE
     seen = {init}
-    while new := [pid for pid in _tree(init) if pid not in seen]:
-        for pid in new:
+    # Not only what is new: one that was stopped already may have been woken by another before that stopped too.
+    while moving := [pid for pid in _tree(init) if pid not in seen or (pid != init and not _still(pid))]:
+        if time.monotonic() > deadline:
+            raise SandboxError("processes in the sandbox wake each other, so that none can be stopped for a snapshot")
+        for pid in moving:
             seen.add(pid)
-            if _state(f"/proc/{pid}") in "TtXZ":
+            if _states(pid) <= HALTED:
                 continue  # stopped by the agent: it must stay so when the others go on
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGSTOP)
                 ours.append(pid)
-        for pid in new:  # kill() returns before its target has stopped
+        for pid in moving:  # kill() returns before its target has stopped
             _await_still(pid, deadline)
     return seen - {init}
+
+
+def _still(pid: int) -> bool:
+    return _states(pid) <= STILL
+
+
+def _states(pid: int) -> set[str]:
+    """Of every thread: the first may have ended, and its process look like a zombie, while others go on."""
+    try:
+        return {_state(f"/proc/{pid}/task/{thread}") for thread in os.listdir(f"/proc/{pid}/task")}  # noqa: PTH208
+    except OSError:
+        return {"X"}
 
 
 def _await_still(pid: int, deadline: float) -> None:

@@ -1,10 +1,13 @@
 """What a raw upper holds, compared with what it held before, and written down as one pack.
 
-Nothing here follows a symbolic link or opens what is not a regular file: all of it was made by an agent.
+Nothing here follows a symbolic link or opens what is not a regular file: all of it was made by an agent. That holds
+for every folder on the way too, and even while something inside still runs and swaps a folder for a link to the
+host's files: each path is opened in one step by a call that refuses links (openat2, Linux 5.6).
 """
 
 from __future__ import annotations
 
+import ctypes
 import errno
 import json
 import os
@@ -12,6 +15,7 @@ import stat
 import struct
 import zlib
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, BinaryIO, NamedTuple
 
 from nightmill.errors import SandboxError
@@ -32,6 +36,13 @@ SKIPPED = frozenset({"user.overlay.origin", "user.overlay.impure"})
 
 KEPT = ("user.", "system.posix_acl_")
 
+OPENAT2, RESOLVE = 437, 0x01 | 0x02 | 0x04 | 0x08
+"""The call (the number is the same everywhere), and RESOLVE_NO_XDEV, NO_MAGICLINKS, NO_SYMLINKS, BENEATH."""
+
+FOLDER = os.O_RDONLY | os.O_DIRECTORY
+
+libc = ctypes.CDLL(None, use_errno=True)
+
 Facts = tuple[int, int, int, int, int, int]
 """Mode, inode, size, ctime, mtime, links."""
 
@@ -46,21 +57,8 @@ class Seen(NamedTuple):
 
 def scan(top: str, old: Seen) -> Seen:
     """Look at everything in *top*. A folder with the ctime from before has the names from before: no listing."""
-    new: dict[str, Facts] = {"": _facts(top)}
-    listed: dict[str, list[str]] = {}
-    attributes: dict[str, dict[str, str]] = {}
-    todo = [""]
-    while todo:
-        folder = todo.pop()
-        same = old.facts.get(folder) == new[folder]
-        attributes[folder] = old.attributes[folder] if same else _attributes(f"{top}/{folder}")
-        listed[folder] = old.names[folder] if same else os.listdir(f"{top}/{folder}")  # noqa: PTH208 - strings throughout
-        for name in listed[folder]:
-            path = f"{folder}/{name}" if folder else name
-            new[path] = entry = _facts(f"{top}/{path}")
-            if stat.S_ISDIR(entry[0]):
-                todo.append(path)
-    return Seen(new, listed, attributes)
+    with _opened(top) as root:
+        return _scan(root, old)
 
 
 def record(*, top: str, target: str, old: Seen, hot: set[str], chain: list[str]) -> tuple[Seen, bool]:
@@ -72,15 +70,38 @@ def record(*, top: str, target: str, old: Seen, hot: set[str], chain: list[str])
         OSError: If something cannot be read or written.
         SandboxError: If a file is not what the scan saw.
     """
-    new = scan(top, old)
-    changed = _changed(old, new, hot)
-    gone = [path for path in old.facts if path not in new.facts]
-    if not changed and not gone:
-        return new, False
-    with open(target, "xb", PIECE) as out:  # noqa: PTH123 - strings throughout: paths by the thousand
-        entries = list(_entries(top, changed, new, out))
-        finish(out, {"chain": chain, "gone": gone, "set": entries})
+    with _opened(top) as root:
+        new = _scan(root, old)
+        changed = _changed(old, new, hot)
+        gone = [path for path in old.facts if path not in new.facts]
+        if not changed and not gone:
+            return new, False
+        with open(target, "xb", PIECE) as out:  # noqa: PTH123 - strings throughout: paths by the thousand
+            entries = list(_entries(root, changed, new, out))
+            finish(out, {"chain": chain, "gone": gone, "set": entries})
     return new, True
+
+
+def _scan(root: int, old: Seen) -> Seen:
+    new: dict[str, Facts] = {"": _facts(os.fstat(root))}
+    listed: dict[str, list[str]] = {}
+    attributes: dict[str, dict[str, str]] = {}
+    todo = [""]
+    while todo:
+        folder = todo.pop()
+        same = old.facts.get(folder) == new[folder]
+        fd = _open(root, folder, FOLDER | (os.O_PATH if same else 0))
+        try:
+            attributes[folder] = old.attributes[folder] if same else _attributes(fd)
+            listed[folder] = old.names[folder] if same else os.listdir(fd)  # noqa: PTH208 - a descriptor
+            for name in listed[folder]:
+                path = f"{folder}/{name}" if folder else name
+                new[path] = entry = _facts(os.lstat(name, dir_fd=fd))
+                if stat.S_ISDIR(entry[0]):
+                    todo.append(path)
+        finally:
+            os.close(fd)
+    return Seen(new, listed, attributes)
 
 
 def _changed(old: Seen, new: Seen, hot: set[str]) -> list[str]:
@@ -110,13 +131,13 @@ def finish(out: BinaryIO, index: dict[str, Any]) -> None:
     os.fdatasync(out.fileno())
 
 
-def _entries(top: str, changed: list[str], new: Seen, out: BinaryIO) -> Iterator[dict[str, Any]]:
+def _entries(root: int, changed: list[str], new: Seen, out: BinaryIO) -> Iterator[dict[str, Any]]:
     links: dict[int, str] = {}
     for path in changed:
-        mode, inode, size, _, mtime, count = new.facts[path]
+        mode, inode, _, _, mtime, count = new.facts[path]
         entry: dict[str, Any] = {"path": path, "mode": mode, "mtime": mtime}
         if stat.S_ISLNK(mode):
-            entry["target"] = os.readlink(f"{top}/{path}")  # noqa: PTH115
+            entry["target"] = _target(root, path)
         elif stat.S_ISDIR(mode):
             entry["xattr"] = new.attributes[path]
         elif stat.S_ISREG(mode) and inode in links:
@@ -124,13 +145,23 @@ def _entries(top: str, changed: list[str], new: Seen, out: BinaryIO) -> Iterator
         elif stat.S_ISREG(mode):
             if count > 1:
                 links[inode] = path
-            entry |= _content(f"{top}/{path}", size, out)
+            entry |= _content(root, path, new.facts[path], out)
         yield entry
 
 
-def _content(path: str, size: int, out: BinaryIO) -> dict[str, Any]:
-    fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY)
+def _target(root: int, path: str) -> str:
+    fd = _open(root, path, os.O_PATH)
     try:
+        return os.readlink("", dir_fd=fd)
+    finally:
+        os.close(fd)
+
+
+def _content(root: int, path: str, facts: Facts, out: BinaryIO) -> dict[str, Any]:
+    fd, size = _open(root, path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY), facts[2]
+    try:
+        if os.fstat(fd).st_ino != facts[1]:
+            raise SandboxError("a file changed while it was being kept")
         spans, check = [], 0
         for start, end in [(0, size)] if 0 < size <= INLINE else _extents(fd, size):
             spans.append([start, out.tell(), end - start])
@@ -160,7 +191,7 @@ def _extents(fd: int, size: int) -> Iterator[tuple[int, int]]:
         yield start, at
 
 
-def _attributes(file: str | int) -> dict[str, str]:
+def _attributes(file: int) -> dict[str, str]:
     return {
         name: os.getxattr(file, name).hex()
         for name in os.listxattr(file)
@@ -168,6 +199,24 @@ def _attributes(file: str | int) -> dict[str, str]:
     }
 
 
-def _facts(path: str) -> Facts:
-    found = os.lstat(path)
+def _facts(found: os.stat_result) -> Facts:
     return (found.st_mode, found.st_ino, found.st_size, found.st_ctime_ns, found.st_mtime_ns, found.st_nlink)
+
+
+@contextmanager
+def _opened(top: str) -> Iterator[int]:
+    root = os.open(top, os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW)
+    try:
+        yield root
+    finally:
+        os.close(root)
+
+
+def _open(root: int, path: str, flags: int) -> int:
+    """Open *path* below the folder *root*: no link, no other mount, nothing above; OSError if any is on the way."""
+    how = struct.pack("<QQQ", flags | os.O_NOFOLLOW | os.O_CLOEXEC, 0, RESOLVE)
+    fd = int(libc.syscall(OPENAT2, root, os.fsencode(path or "."), how, len(how)))
+    if fd < 0:
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number), path)
+    return fd
