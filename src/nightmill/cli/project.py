@@ -79,6 +79,7 @@ def initialise(door: Door, root: Path, *, again: bool = False) -> Initialised:
     if not again and (checkout.root / NAME).exists():
         load(checkout.root)  # before anything is made: its faults are the person's to mend
     identity = identify(checkout.root)
+    door.make_home()  # by us, or its first folder would make it, open to every user of this machine
     hub = hub_of(door.settings, identity)
     hub.create(branch=checkout.branch, format=checkout.format, signers=signers(door.settings.home))
     commit = hub.advance(checkout.branch, hub.take(checkout.root, checkout.branch))
@@ -157,6 +158,8 @@ def _print_assessment(spec: Spec, assessment: Assessment) -> None:
 
 def print_baseline(made: Initialised) -> None:
     """Print how the checks end before any change."""
+    from nightmill.cli.screen import safe
+
     project, baseline = made.project, made.baseline
     lines = [f"{project.id} · {project.language} · environment {made.base.hash[:12]}"]
     for name in sorted(baseline.passing):
@@ -169,4 +172,4 @@ def print_baseline(made: Initialised) -> None:
         lines += [f"    flaky: {each or 'the check as a whole'}" for each in flaky[:10]]
     if not baseline.passing:
         lines.append("! no check is defined: without one nothing can be proven. Add one to nightmill.yaml")
-    sys.stdout.write("\n".join(lines) + "\n")
+    sys.stdout.write("\n".join(safe(line) for line in lines) + "\n")  # names of tests are the repository's

@@ -18,7 +18,8 @@ LONG_PATH = 1000
 def freeze(directory: Path, target: Path) -> None:
     """Make the upper of the closed sandbox in *directory* the layer *target*; never write to it again.
 
-    A rename, so both must be on one file system. A crash leaves either the upper or the whole layer.
+    A rename, so both must be on one file system. A crash leaves either the upper or the whole layer. The folder that
+    holds the layer is shut to other users: a setuid file of an agent's is one of this user's, here on the host.
 
     Raises:
         SandboxError: If there is no upper, or *target* cannot be made of it.
@@ -26,6 +27,7 @@ def freeze(directory: Path, target: Path) -> None:
     upper = directory / "upper"
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
+        target.parent.chmod(0o700)
         _flush(upper)
         upper.rename(target)
         for folder in {target.parent, directory}:
