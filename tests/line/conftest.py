@@ -15,6 +15,7 @@ from nightmill import event
 from nightmill import spec as specs
 from nightmill.cli.door import Door
 from nightmill.cli.serve import machines
+from nightmill.durable.plain import checked
 from nightmill.estate.file import load
 from nightmill.estate.nouns import Project
 from nightmill.line import submit
@@ -43,7 +44,7 @@ class Script:
 
     async def step(self, name: str, body: Body) -> dict[str, Any]:
         self.steps.append(name)
-        result: dict[str, Any] = json.loads(json.dumps(await body()))
+        result: dict[str, Any] = json.loads(json.dumps(checked(await body(), what=name)))
         return result
 
     async def receive(self, topic: str, seconds: float) -> Any | None:

@@ -121,6 +121,13 @@ def test_what_waiting_cannot_mend_stops_the_run_with_its_reason(world: World, er
     assert world.steps.waits == []
 
 
+def test_a_reason_as_long_as_a_book_is_cut_and_not_lost(world: World) -> None:
+    stop = stopped(world, SpecError("why? " * 50_000))
+
+    assert stop.why == "refused"
+    assert stop.reason.startswith("why? ")
+
+
 def test_a_cancelled_step_cancels_the_run(world: World) -> None:
     world.control.want("cancel", ADA)
     stop = stopped(world, Cancelled("the run was cancelled"))

@@ -88,6 +88,17 @@ def test_a_spec_can_be_one_task(world: World) -> None:
     assert child.task.criteria == ("AC1",)
 
 
+def test_a_long_spec_has_a_plan_like_any_other(world: World) -> None:
+    """A checkpoint is bounded, a goal of two hundred pages is not refused."""
+    long = whole.SPEC.format(title="").replace("## Requirements", f"{'It is long. ' * 8000}\n\n## Requirements")
+    world.steps.ended = [ended(7)]
+    assert go(world, world.assignment(long, plan="single")) == {"change": 7}
+
+    (child,) = children(world)
+    assert child.task is not None
+    assert len(child.task.instruction) > 64 * 1024
+
+
 def test_the_first_task_that_stops_ends_the_run_with_its_reason(world: World) -> None:
     world.steps.ended = [ended(1), {"why": "limit", "reason": "no money", "branch": "nightmill/wip/r1-2"}]
     answer = go(world, world.assignment(STACKED))

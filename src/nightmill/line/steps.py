@@ -19,6 +19,8 @@ __all__ = ["Body", "Steps", "Waiting"]
 
 Body = Callable[[], Awaitable[dict[str, Any]]]
 NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS})
+LONGEST = 8_000
+"""Characters of an error that a checkpoint keeps: it is bounded, and a reason that is too long would be lost whole."""
 LONGEST_PARK = 3600.0
 FOREVER = 365 * 86400.0
 
@@ -86,7 +88,8 @@ class Waiting:
         except Cancelled:
             return {"wanted": "cancel", "by": self._control.by}
         except NightmillError as error:
-            return {"error": self._short(error).to_plain()}
+            plain = self._short(error).to_plain()
+            return {"error": {**plain, "message": plain["message"][:LONGEST]}}
         except OSError as error:
             if error.errno not in NO_ROOM:
                 raise

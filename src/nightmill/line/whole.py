@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -61,7 +62,7 @@ class SpecRun:
 
     async def _plan(self) -> Plan:
         made = await self.waiting.attempt("plan", self._draw_up)
-        found = plan.from_plain(made["plan"])
+        found = plan.from_plain(json.loads(self.machines.blobs.get(made["plan"])))
         self._architect().tell(made["turns"])
         tasks = [plain(task) for task in found.tasks]
         self.machines.ledger.emit(event.PlanMade(run=self.run, tasks=tasks, source=found.source))
@@ -75,8 +76,11 @@ class SpecRun:
             plan.single(assignment.spec) if assignment.plan == "single" else None
         )
         if given is not None:
-            return {"plan": plan.to_plain(given), "turns": []}
-        return await self.control.unless_cancelled(self._architect().plan())
+            made: dict[str, Any] = {"plan": plan.to_plain(given), "turns": []}
+        else:
+            made = await self.control.unless_cancelled(self._architect().plan())
+        # Tasks may quote their spec at length, and a checkpoint is bounded.
+        return {**made, "plan": self.machines.blobs.put(json.dumps(made["plan"]).encode())}
 
     def _architect(self) -> Architect:
         return Architect(run=self.run, assignment=self.assignment, machines=self.machines)
