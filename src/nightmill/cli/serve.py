@@ -15,6 +15,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from nightmill.cli.door import Door
@@ -47,13 +48,19 @@ def ensure(door: Door) -> None:
         )
 
 
-def serve(door: Door, *, until_idle: float | None) -> None:
-    """Be a worker until told to stop."""
+def serve(door: Door, *, until_idle: float | None, succeed: Callable[[Door], None] = ensure) -> None:
+    """Be a worker until told to stop, or idle.
+
+    Who asks for a run while an idle worker ends still sees it alive and starts none: *succeed* gives it one.
+    """
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    asyncio.run(_serve(door, until_idle))
+    # It has said good-bye by now: whoever asks later starts a worker, whoever asked before is seen here.
+    if asyncio.run(_serve(door, until_idle)) and any(not run.parent for run in door.runs.queued()):
+        succeed(door)
 
 
-async def _serve(door: Door, until_idle: float | None) -> None:
+async def _serve(door: Door, until_idle: float | None) -> bool:
+    """Be a worker; whether it ended because it was idle."""
     from nightmill.cli.door import STALE
     from nightmill.cli.screen import say
     from nightmill.durable import Bounds, Engine, Recovery
@@ -84,6 +91,8 @@ async def _serve(door: Door, until_idle: float | None) -> None:
             await worker.serve(engine, until_idle=until_idle)
         except asyncio.CancelledError:
             logging.getLogger(__name__).warning("worker %s stops; what it had goes on with the next", name)
+            return False
+    return True
 
 
 def _roomy(door: Door) -> bool:
