@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from nightmill.durable import Bounds, Engine
+from nightmill.durable import Bounds, Engine, Recovery
 from nightmill.errors import SandboxError
 from nightmill.store import Database, Workers
 
@@ -215,6 +215,31 @@ def test_a_worker_that_leaves_hands_its_runs_over_at_once(place: Place, victim: 
     assert [each.id for each in Workers(database).alive(stale_seconds=60)] == ["w2"]
     database.close()
     heir.kill()
+
+
+def test_a_heart_that_stumbles_beats_on(place: Place) -> None:
+    """Whatever goes wrong once: a worker without a heart is robbed of its runs and never learns it."""
+
+    class Stumbling(Workers):
+        beats = 0
+
+        def beat(self, id: str) -> bool:  # noqa: A002 - the column's name
+            self.beats += 1
+            if self.beats == 1:
+                raise OSError(24, "Too many open files")
+            return super().beat(id)
+
+    async def story() -> None:
+        engine = await launch(place.url, "w1")
+        workers = Stumbling(database)
+        recovery = await Recovery(engine, workers, beat_seconds=0.01).join(version="1")
+        await asyncio.to_thread(until, lambda: workers.beats > 1)
+        await engine.close()
+        await recovery.leave()
+
+    database = Database.open(place.store)
+    asyncio.run(story())
+    database.close()
 
 
 async def launch(url: str, name: str, *, concurrency: int = 1) -> Engine:

@@ -111,6 +111,9 @@ class Recovery:
             except (SQLAlchemyError, EngineError) as failure:
                 # A database that is away comes back; until then this worker is silent, and may be taken for dead.
                 self.log.warning("neither heartbeat nor sweep: %s", failure)
+            except Exception:
+                # Its runs go on whatever it is: with the heart stopped for good, another would take them meanwhile.
+                self.log.exception("neither heartbeat nor sweep")
 
     def _dead(self) -> list[Worker]:
         found = self.workers.dead(host=self.host, is_process_alive=process.is_alive, stale_seconds=self.stale_seconds)
