@@ -12,6 +12,8 @@ from tests.conftest import ScriptedFactory
 from tests.inputs.refusal import MODEL, refused
 from tests.whole import EDIT, FILES, FINISH, MODELS, SPEC, Mill, fingerprint, repository, script
 
+pytestmark = pytest.mark.slow
+
 FAULTS = {
     "languages: python\n": "nightmill.yaml:1: unknown key 'languages'; did you mean 'language'?",
     "language: cobol\n": "nightmill.yaml:1: language is 'cobol'",

@@ -12,6 +12,8 @@ from tests.conftest import ScriptedFactory
 from tests.inputs.refusal import MODEL, refused
 from tests.whole import EDIT, FILES, FINISH, MODELS, SPEC, Mill, commit, fingerprint, git, repository, script
 
+pytestmark = pytest.mark.slow
+
 ODD = (
     b"new\nline.txt",
     b'quo"te.txt',

@@ -9,6 +9,8 @@ import pytest
 from tests.inputs.refusal import refused
 from tests.whole import MODELS, SPEC, Mill, repository, wait_for
 
+pytestmark = pytest.mark.slow
+
 NOWHERE = "http://127.0.0.1:9"
 
 ENVIRONMENT = {

@@ -11,6 +11,8 @@ import pytest
 from tests.inputs.refusal import MODEL, refused
 from tests.whole import SPEC, Mill, repository
 
+pytestmark = pytest.mark.slow
+
 TEXT = SPEC.format(title="")
 
 
