@@ -8,7 +8,7 @@ import os
 import sys
 from typing import Any
 
-from nightmill.durable import Bounds, Engine, Recovery
+from nightmill.durable import Bounds, Engine, Recovery, setting_up
 from nightmill.durable import engine as module
 from nightmill.errors import LimitReached, SandboxError
 from nightmill.store import Database, Workers
@@ -63,7 +63,7 @@ async def main() -> None:
     parser.add_argument("--stale", type=float, default=20.0)
     parser.add_argument("--beat", type=float, default=0.2)
     options = parser.parse_args()
-    module.VERSION = options.version
+    module.VERSION = setting_up.VERSION = options.version
     hold: list[Engine] = []
     bounds = Bounds(concurrency=options.concurrency, recoveries=1000)
     engine = await Engine.launch(options.url, executor_id=options.id, workflows=workflows(hold, options), bounds=bounds)

@@ -10,10 +10,16 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from nightmill.cli.door import Door
+    from nightmill.store.ledger import Entry
     from nightmill.store.runs import Run
 
 __all__ = ["follow", "register"]
+
+ATTEND, RESTARTS = 5.0, 3
+"""Seconds between looks whether a worker lives, and how often `run` starts one anew."""
 
 Model = Annotated[str | None, typer.Option(help="`provider:name`: anthropic:…, openai:…, openai-responses:….")]
 Url = Annotated[str | None, typer.Option("--base-url", help="Endpoint instead of the provider's own.")]
@@ -87,20 +93,21 @@ def worker(
 def follow(door: Door, asked: Run, *, json: bool = False) -> int:
     """Show *asked* until it ends or a person must act, and return the exit code."""
     from nightmill.cli import live, pulls
-    from nightmill.cli.follow import entries
+    from nightmill.cli.follow import entries as entries_of
     from nightmill.cli.runs import print_entry
     from nightmill.cli.screen import out, say
 
+    entries = _attended(door, entries_of(door, asked, wait=True))
     try:
         if json:
             sight = live.Sight()
-            for entry in filter(None, entries(door, asked, wait=True)):
+            for entry in filter(None, entries):
                 print_entry(entry, json=True)
                 sight.take(entry, entry.event())
                 if sight.needs == "person":
                     break
         else:
-            live.watch(entries(door, asked, wait=True), console=out())
+            live.watch(entries, console=out())
     except KeyboardInterrupt:
         say(f"\n{asked.id} goes on without this terminal.")
         say(f"watch it: nightmill log --follow {asked.id}   stop it: nightmill cancel {asked.id}")
@@ -109,6 +116,18 @@ def follow(door: Door, asked: Run, *, json: bool = False) -> int:
     if not json:
         pulls.announce(door, ended)
     return exit_code(ended)
+
+
+def _attended(door: Door, entries: Iterator[Entry | None]) -> Iterator[Entry | None]:
+    """*entries*; while they are waited for, a worker is started again when the last one has died, a few times."""
+    from nightmill.cli import serve
+
+    looked, left = time.monotonic(), RESTARTS
+    for entry in entries:
+        if entry is None and left and time.monotonic() - looked > ATTEND:
+            looked, left = time.monotonic(), left - (not door.alive())
+            serve.ensure(door)
+        yield entry
 
 
 def _as_its_tasks(door: Door, run: Run) -> Run:

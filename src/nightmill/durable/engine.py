@@ -9,14 +9,14 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Any, Literal, Self, TypeVar, cast
 
-from dbos import DBOS, DBOSConfig, Serializer, SetWorkflowID, WorkflowHandleAsync, error
+from dbos import DBOS, SetWorkflowID, WorkflowHandleAsync, error
 from sqlalchemy.exc import InterfaceError, OperationalError, SQLAlchemyError
 
-from nightmill.durable.plain import PlainSerializer, checked, envelope_of_error, opened
+from nightmill.durable.plain import checked, envelope_of_error, opened
 from nightmill.durable.queue import QueueThread
+from nightmill.durable.setting_up import VERSION, config, prepare, quiet
 from nightmill.errors import EngineError, NightmillError, StoreUnavailable
 
 __all__ = ["Bounds", "Engine", "State", "Stranded", "Workflow"]
@@ -28,11 +28,6 @@ T = TypeVar("T")
 
 State = Literal["absent", "queued", "running", "ended", "cancelled", "given up"]
 
-VERSION = "1"
-"""Fixed: the engine recovers only runs of its own version, and its default changes with every edit of a workflow."""
-
-RECEIVE_POLL = 0.5
-IDLE_TRANSACTION = 10.0
 RESULT_POLL = 0.1
 
 AWAY = (StoreUnavailable, OperationalError, InterfaceError)
@@ -118,10 +113,10 @@ class Engine:
             EngineError: If the database cannot be opened, or an engine runs in this process already.
         """
         engine = cls(id=executor_id, threads=bounds.threads, log=log or logging.getLogger("nightmill.durable"))
-        _quiet(engine.log)
+        quiet(engine.log)
         try:
-            _prepare(url)
-            dbos = DBOS(config=_config(url, executor_id=executor_id, threads=bounds.threads))
+            prepare(url)
+            dbos = DBOS(config=config(url, executor_id=executor_id, threads=bounds.threads))
             if getattr(dbos, "_launched", False):
                 raise EngineError("an engine already runs in this process")
             for name, body in workflows.items():
@@ -344,72 +339,6 @@ class Engine:
         if found.name not in self._workflows:
             return f"this version has no workflow {found.name!r}"
         return ""
-
-
-class Forward(logging.Handler):
-    """Hands the engine's records to our logger."""
-
-    def __init__(self, log: logging.Logger) -> None:
-        super().__init__(logging.WARNING)
-        self._log = log
-
-    def emit(self, record: logging.LogRecord) -> None:
-        """Log *record* as ours."""
-        # It warns of each task that we cancel, which is what we meant.
-        if self._log.isEnabledFor(record.levelno) and not str(record.msg).startswith("Asyncio task cancelled"):
-            self._log.handle(record)
-
-
-def _config(url: str, *, executor_id: str, threads: int) -> DBOSConfig:
-    config: DBOSConfig = {
-        "name": "nightmill",
-        "system_database_url": url,
-        "executor_id": executor_id,
-        "application_version": VERSION,
-        "max_executor_threads": threads,
-        "notification_listener_polling_interval_sec": RECEIVE_POLL,
-        "log_level": "WARNING",
-        # A worker that freezes in a transaction keeps its locks, and with them the run from whoever adopts it.
-        "sys_db_idle_transaction_timeout_sec": IDLE_TRANSACTION,
-        "serializer": cast("Serializer", PlainSerializer()),
-    }
-    # Its warnings quote the statement that failed: without what was in it.
-    options: dict[str, Any] = {"hide_parameters": True}
-    if url.startswith("sqlite:///"):
-        # The pool makes its own connections, and `synchronous` is a property of each.
-        options["connect_args"] = {"factory": RelaxedConnection}
-    config["db_engine_kwargs"] = options
-    return config
-
-
-class RelaxedConnection(sqlite3.Connection):
-    """A connection that does not wait for the disk at each commit: WAL keeps it whole through any kill.
-
-    A power loss may take the last commits with it.
-    """
-
-    def __init__(self, *args: Any, **options: Any) -> None:
-        super().__init__(*args, **options)
-        self.execute("PRAGMA synchronous=NORMAL")
-
-
-def _prepare(url: str) -> None:
-    if not url.startswith("sqlite:///"):
-        return
-    path = Path(url.removeprefix("sqlite:///"))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    connection = sqlite3.connect(path, timeout=30)
-    try:
-        connection.execute("PRAGMA journal_mode=WAL")
-    finally:
-        connection.close()
-
-
-def _quiet(log: logging.Logger) -> None:
-    # With a handler there already, DBOS adds none of its own to stderr.
-    theirs = logging.getLogger("dbos")
-    theirs.handlers = [Forward(log)]
-    theirs.propagate = False
 
 
 def _queue(workflow: str) -> str:
