@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import stat
-import threading
+import subprocess
+import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import pytest
 
 from nightmill.errors import SandboxError
 from nightmill.sandbox import Command, Limits, Place
+from nightmill.sandbox.freeze import frozen
 from nightmill.sandbox.layers import freeze, remove
 from nightmill.sandbox.scan import Seen, record, scan
 from tests.sandbox.box import Box, Within
@@ -65,30 +67,24 @@ def victim(tmp_path: Path) -> Path:
 
 def test_a_folder_swapped_for_a_link_while_it_is_scanned_leads_the_scan_nowhere(tmp_path: Path, victim: Path) -> None:
     """Were the agent's last process not stopped: the host would read its own files into the agent's snapshot."""
-    upper, stop = tmp_path / "upper", threading.Event()
-    (upper / "folder").mkdir(parents=True)
-    (upper / "folder" / "mine").write_text("x")
-
-    def swap() -> None:
-        while not stop.is_set():
-            (upper / "folder").rename(upper / "aside")
-            (upper / "folder").symlink_to(victim)
-            (upper / "folder").unlink()
-            (upper / "aside").rename(upper / "folder")
-
-    thread = threading.Thread(target=swap)
-    thread.start()
-    try:
-        for number in range(400):
-            with contextlib.suppress(OSError, SandboxError):
-                assert "folder/secret" not in scan(str(upper), Seen({}, {}, {})).facts
-            with contextlib.suppress(OSError, SandboxError):
+    upper, nothing = tmp_path / "upper", Seen({}, {}, {})
+    (upper / "repo").mkdir(parents=True)
+    for number in range(300):  # they are looked at between the folder's being seen and its being opened
+        (upper / "repo" / f"file{number}").touch()
+    program = SWAP.replace("/work", str(upper))
+    with subprocess.Popen([sys.executable, "-c", program, victim], stdout=subprocess.PIPE) as swapping:
+        assert swapping.stdout is not None
+        swapping.stdout.readline()
+        try:
+            for number in range(120):
+                with contextlib.suppress(OSError, SandboxError):
+                    assert stat.S_ISDIR(scan(str(upper), nothing).facts["repo"][0])
                 pack = tmp_path / f"pack{number}"
-                record(top=str(upper), target=str(pack), old=Seen({}, {}, {}), hot=set(), chain=[])
-                assert SECRET.encode() not in pack.read_bytes()
-    finally:
-        stop.set()
-        thread.join()
+                with contextlib.suppress(OSError, SandboxError):
+                    record(top=str(upper), target=str(pack), old=nothing, hot=set(), chain=[])
+                assert not pack.exists() or SECRET.encode() not in pack.read_bytes()
+        finally:
+            swapping.kill()
 
 
 @pytest.mark.parametrize("trick", ["plain", "headless", "wakers"])
@@ -102,9 +98,11 @@ def test_no_process_runs_on_while_a_snapshot_is_taken(within: Within, victim: Pa
         command = Command(argv=("bash", "-c", script), cwd="/work", limits=Limits(seconds=60.0))
         running = asyncio.create_task(box.sandbox.run(command, output=lambda _: ready.set()))
         await asyncio.wait_for(ready.wait(), 30)
-        for _ in range(8):
-            with contextlib.suppress(SandboxError):  # hostile enough, a snapshot is refused; it is never a wrong one
-                await box.sandbox.snapshot()
+        assert box.sandbox.processes is not None
+        with frozen(box.sandbox.processes.init_pid) as pids:
+            assert pids
+            assert set("".join(map(states, pids))) <= set("TZ")
+        await box.sandbox.snapshot()
         running.cancel()
         await asyncio.wait([running])
         for pack in (box.place.directory / "packs").iterdir():
@@ -112,6 +110,12 @@ def test_no_process_runs_on_while_a_snapshot_is_taken(within: Within, victim: Pa
 
     within(scenario)
     assert [path.name for path in victim.iterdir()] == ["secret"]
+
+
+def states(pid: int) -> str:
+    """The state of each thread of *pid*, a letter each."""
+    threads = Path(f"/proc/{pid}/task").glob("*/stat")
+    return "".join(each.read_text().rpartition(")")[2].split()[0] for each in threads)
 
 
 def test_links_in_a_snapshot_come_back_as_links_and_are_followed_by_nobody_outside(

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import re
 import socket
 from pathlib import Path
 
@@ -21,7 +22,15 @@ HEAD_SECONDS, CONNECT_SECONDS, IDLE_SECONDS = 15.0, 20.0, 300.0
 HEAD_MOST, PIECE, CONNECTIONS = 1 << 15, 1 << 16, 64
 HTTP_PORT = 80
 
+ALL, CHUNKED = -1, -2
+"""Instead of a body's size: everything until the end, or as it says itself, piece by piece."""
+
 DROPPED = frozenset({b"host", b"connection", b"keep-alive", b"upgrade", b"te", b"trailer", b"expect"})
+
+TOKEN = re.compile(rb"[a-z0-9!#$%&'*+.^_`|~-]+")
+"""A header's name in lower case."""
+
+SIZE = re.compile(rb"([0-9a-fA-F]{1,8})(;[^\r\n]*)?\r\n")
 
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
@@ -81,7 +90,7 @@ class Egress:
             await _refuse(writer, "400 Bad Request", "the proxy does not understand the request")
             return
         found: list[str] = []
-        if allowed(target.host, self.hosts) and target.port in self.network.ports:
+        if allowed(target.host, self.hosts) and self._port(target):
             async with asyncio.timeout(CONNECT_SECONDS):
                 found = await addresses(target, self.network)
         self.network.on_request(target.host, target.port, bool(found))
@@ -95,12 +104,16 @@ class Egress:
         try:
             if target.method == "CONNECT":
                 writer.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
-                size = -1
+                size = ALL
             else:
                 far[1].write(rewritten(target, headers))
             await _carry((reader, writer), far, size)
         finally:
             far[1].close()
+
+    def _port(self, target: Target) -> bool:
+        """Whether its port may be reached. A tunnel to the plain port would go round the rewriting of `Host`."""
+        return target.port in self.network.ports and (target.method, target.port) != ("CONNECT", HTTP_PORT)
 
 
 def _bound(path: Path) -> socket.socket:
@@ -119,16 +132,16 @@ def _bound(path: Path) -> socket.socket:
 
 
 def body_size(headers: list[bytes]) -> int | None:
-    """Bytes of the body, -1 if it tells its own end (chunked), None if the head could be read in two ways."""
+    """Bytes of the body, `CHUNKED`, or None if the head could be read in two ways."""
     if any(b"\n" in line or b"\r" in line or b"\0" in line or b":" not in line for line in headers):
         return None
     named = [(line.partition(b":")[0].lower(), line.partition(b":")[2].strip()) for line in headers]
-    if any(name != name.strip() or not name for name, _ in named):
+    if not all(TOKEN.fullmatch(name) for name, _ in named):
         return None
     lengths = [value for name, value in named if name == b"content-length"]
     codings = [value.lower() for name, value in named if name == b"transfer-encoding"]
     if codings:
-        return -1 if codings == [b"chunked"] and not lengths else None
+        return CHUNKED if codings == [b"chunked"] and not lengths else None
     if not lengths:
         return 0
     return int(lengths[0]) if len(lengths) == 1 and lengths[0].isdigit() and len(lengths[0]) < 16 else None  # noqa: PLR2004
@@ -156,10 +169,11 @@ async def _dial(found: list[str], port: int) -> Streams | None:
 
 
 async def _carry(near: Streams, far: Streams, size: int) -> None:
-    """Copy *size* bytes (-1: all) up and everything down, until the answer has ended or nothing moves any more."""
+    """Copy *size* bytes up and everything down, until the answer has ended or nothing moves any more."""
     moved = [0.0]
-    up = asyncio.create_task(_pump(near[0], far[1], moved, size))
-    down = asyncio.create_task(_pump(far[0], near[1], moved, -1))
+    upwards = _pump_chunks(near[0], far[1], moved) if size == CHUNKED else _pump(near[0], far[1], moved, size)
+    up = asyncio.create_task(upwards)
+    down = asyncio.create_task(_pump(far[0], near[1], moved, ALL))
     try:
         await asyncio.wait({down})
     finally:
@@ -187,6 +201,26 @@ async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, move
             await writer.drain()
     if left < 0 and writer.can_write_eof():
         writer.write_eof()
+
+
+async def _pump_chunks(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, moved: list[float]) -> None:
+    """Copy a chunked body to its end and nothing after it: that would be a request whose Host nobody looked at."""
+    while True:
+        async with asyncio.timeout(IDLE_SECONDS):
+            line = await reader.readuntil(b"\r\n")
+        found = SIZE.fullmatch(line)
+        if not found:
+            return
+        size = int(found[1], 16)
+        writer.write(b"%x\r\n" % size)
+        if not size:  # trailers stay here
+            writer.write(b"\r\n")
+            return
+        await _pump(reader, writer, moved, size)
+        async with asyncio.timeout(IDLE_SECONDS):
+            if await reader.readexactly(2) != b"\r\n":
+                return
+        writer.write(b"\r\n")
 
 
 async def _refuse(writer: asyncio.StreamWriter, status: str, why: str) -> None:
