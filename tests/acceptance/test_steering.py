@@ -56,6 +56,19 @@ def test_a_run_resumed_while_no_worker_was_alive_goes_on_with_the_next(stage: St
     assert stage.run("spec").state == "done"
 
 
+def test_a_worker_that_dies_while_somebody_watches_is_followed_by_another(stage: Stage) -> None:
+    with stage.model(play(LOOK, EDIT, shell("sleep 2"), *REST)) as model:
+        asked = stage.ask(model)
+        until(lambda: commands(stage), what="a command")
+
+        for worker in stage.beats():
+            os.kill(worker, signal.SIGKILL)
+
+        assert asked.wait(90) == 0, said(stage)
+    assert stage.run("spec").state == "done"
+    assert stage.events("run_recovered")
+
+
 def test_a_pause_holds_although_a_resume_came_before_that_nobody_waited_for(stage: Stage) -> None:
     with stage.model(play(LOOK, EDIT, shell("sleep 6"), *REST)) as model:
         stage.ask(model)
