@@ -169,6 +169,23 @@ def test_a_stack_is_merged_from_below(desk: Any) -> None:
     assert (merged.state, merged.target) == ("merged", "main")
 
 
+def test_what_is_opened_on_a_request_that_was_merged_meanwhile_goes_where_that_went(desk: Any) -> None:
+    """A person may merge the first task's change while the second task is still worked on."""
+    first = desk.forge.open(desk.request(one="1"))
+    second = desk.request(on=first, two="2")
+    third = desk.request(on=second, three="3")
+    desk.forge.merge(project=desk.project, number=1, by=ADA)
+
+    opened = desk.forge.open(second)
+    assert opened.target == "main"
+    desk.forge.merge(project=desk.project, number=opened.number, by=ADA)
+    last = desk.forge.open(third)
+
+    assert last.target == "main"
+    desk.forge.merge(project=desk.project, number=last.number, by=ADA)
+    assert {"one", "two", "three"} <= set(desk.files("main"))
+
+
 @pytest.mark.parametrize("written", [True, False], ids=["row written", "worker died before the row"])
 def test_what_is_stacked_on_a_merged_request_follows_it(
     desk: Any, monkeypatch: pytest.MonkeyPatch, *, written: bool

@@ -219,12 +219,27 @@ def _insert(connection: sa.Connection, request: PullRequest, at: float) -> PullR
     number = connection.execute(highest.where(pull_request.c.project == request.project)).scalar_one() + 1
     values = {name: _storable(value) for name, value in asdict(request).items()}
     values |= {"number": number, "state": "open", "opened": at}
+    values["target"] = _standing(connection, request.project, values["target"])
     connection.execute(pull_request.insert().values(**values))
     key = (proof.c.project == request.project) & (proof.c.tree == request.tree)
     if not connection.execute(sa.select(proof.c.tree).where(key)).one_or_none():
         judged = {"passed": request.passed, "verdict": request.verdict, "at": at}
         connection.execute(proof.insert().values(project=request.project, tree=request.tree, **judged))
     return PullRequest(**values)
+
+
+def _standing(connection: sa.Connection, project: str, target: str) -> str:
+    """Where *target* went, if it is the branch of a request that was merged before what is stacked on it was opened."""
+    merged = (pull_request.c.project == project) & (pull_request.c.state == "merged")
+    seen: set[str | None] = {None}
+    found: str | None = target
+    while found not in seen:
+        seen.add(found)
+        target = str(found)
+        found = connection.execute(
+            sa.select(pull_request.c.target).where(merged, pull_request.c.branch == target)
+        ).scalar()
+    return target
 
 
 def _storable(value: Any) -> Any:
