@@ -26,6 +26,9 @@ KERNEL = """
     --proc /proc --dev /dev --size 16777216 --tmpfs /run --dir /run/nightmill --size 536870912 --tmpfs /dev/shm
 """.split()  # noqa: SIM905
 
+SHUT = ("keys", "key-users", "timer_list", "sched_debug", "latency_stats", "kcore")
+"""Files of /proc that tell of the whole machine: under root, names of the host's own keys among it."""
+
 MERGED = ("bin", "sbin", "lib", "lib32", "lib64", "libx32")
 
 ETC = (
@@ -142,7 +145,9 @@ def _proc() -> list[str]:
     with os.scandir("/proc") as entries:
         known = [entry for entry in entries if not entry.name.isdigit() and not entry.is_symlink()]
     covered = [each.path for each in known if each.is_dir() or each.stat().st_mode & 0o222]
-    return [word for path in sorted(covered) for word in ("--ro-bind", path, path)]
+    shut = [each.path for each in known if each.name in SHUT]
+    words = [word for path in sorted(set(covered) - set(shut)) for word in ("--ro-bind", path, path)]
+    return words + [word for path in sorted(shut) for word in ("--ro-bind", os.devnull, path)]
 
 
 def _overlay(place: Place) -> list[str]:
