@@ -99,6 +99,16 @@ def test_a_long_spec_has_a_plan_like_any_other(world: World) -> None:
     assert len(child.task.instruction) > 64 * 1024
 
 
+def test_what_another_run_lost_does_not_end_this_one(world: World) -> None:
+    """The ledger tells of a loss to whoever flushes next."""
+    unsound: Any = {1, 2}
+    world.machines.ledger.emit(event.PlanMade(run="r2", tasks=unsound, source="spec"))
+    world.steps.ended = [ended(7)]
+
+    assert go(world, world.assignment(plan="single")) == {"change": 7}
+    assert world.machines.runs.get("r1").state == "done"
+
+
 def test_the_first_task_that_stops_ends_the_run_with_its_reason(world: World) -> None:
     world.steps.ended = [ended(1), {"why": "limit", "reason": "no money", "branch": "nightmill/wip/r1-2"}]
     answer = go(world, world.assignment(STACKED))

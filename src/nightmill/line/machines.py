@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nightmill.errors import SandboxError
+from nightmill.errors import EngineError, SandboxError, StoreUnavailable
 from nightmill.estate.environment import BUNDLE, place
 from nightmill.model import Model
 from nightmill.model.connect import Client, connect
@@ -17,6 +18,7 @@ from nightmill.repo.hub import Hub
 if TYPE_CHECKING:
     from nightmill.estate.environment import Base, Site
     from nightmill.estate.nouns import Project
+    from nightmill.event import Event
     from nightmill.forge.local import LocalForge
     from nightmill.sandbox import Place, Sandboxes
     from nightmill.settings import Settings
@@ -26,6 +28,8 @@ if TYPE_CHECKING:
     from nightmill.store.runs import Runs
 
 __all__ = ["Machines"]
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,6 +67,22 @@ class Machines:
                 f"the disk of {str(home)!r} has {free} MB left, and a step wants {wanted}",
                 hint="make space there, then `nightmill resume`",
             )
+
+    async def conclude(self, last: Event) -> None:
+        """Tell *last*, with which a run ends, and wait until it is stored: the engine ends the run after it.
+
+        Raises:
+            StoreUnavailable: If it cannot be stored just now.
+        """
+        for _ in range(2):
+            self.ledger.emit(last)
+            try:
+                await self.ledger.flush()
+                break
+            except StoreUnavailable:
+                raise
+            except EngineError as lost:  # perhaps another run's; if it was this one, it is told again
+                log.error("events were lost: %s", lost.message)  # noqa: TRY400 - its traceback says nothing
 
     def model(self, name: str, base_url: str) -> Model:
         """The model *name* at *base_url*."""

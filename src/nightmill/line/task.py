@@ -243,8 +243,7 @@ class TaskRun:
                 title=landed["title"],
             )
         )
-        self._tell(event.RunDone(run=self.run, change=landed["number"]))
-        await self.machines.ledger.flush()
+        await self.machines.conclude(event.RunDone(run=self.run, change=landed["number"]))
         return {"change": landed["number"], "commit": landed["commit"], "branch": landed["branch"]}
 
     async def _landed(self, judged: dict[str, Any]) -> dict[str, Any]:
@@ -297,8 +296,9 @@ class TaskRun:
                 self._tell(event.WorkPreserved(run=self.run, branch=branch, commit=kept["commit"]))
             else:
                 reason += f" (its work is on no branch: {kept['why']}; it is in {self.folder / 'sandbox' / 'packs'})"
-        self._tell(event.RunStopped(run=self.run, why=stopped.why, reason=reason, hint=stopped.hint, branch=branch))
-        await self.machines.ledger.flush()
+        await self.machines.conclude(
+            event.RunStopped(run=self.run, why=stopped.why, reason=reason, hint=stopped.hint, branch=branch)
+        )
         return {"why": stopped.why, "reason": reason, "branch": branch}
 
     async def _preserve(self) -> dict[str, Any]:

@@ -101,8 +101,7 @@ class SpecRun:
             change = ended["change"]
             if stacked:
                 commit, target = ended["commit"], ended["branch"]
-        self.machines.ledger.emit(event.RunDone(run=self.run, change=change))
-        await self.machines.ledger.flush()
+        await self.machines.conclude(event.RunDone(run=self.run, change=change))
         return {"change": change}
 
     async def _queue(self, child: str, task: Task, commit: str, target: str) -> dict[str, Any]:
@@ -134,10 +133,9 @@ class SpecRun:
         return {"wanted": self.control.wanted, "by": self.control.by}
 
     async def _stop(self, stopped: Stopped) -> dict[str, Any]:
-        self.machines.ledger.emit(
+        await self.machines.conclude(
             event.RunStopped(run=self.run, why=stopped.why, reason=stopped.reason, hint=stopped.hint)
         )
-        await self.machines.ledger.flush()
         return {"why": stopped.why, "reason": stopped.reason}
 
 

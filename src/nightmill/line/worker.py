@@ -115,8 +115,8 @@ class Worker:
     async def _fail(self, run: str, error: Exception) -> dict[str, Any]:
         reason = error.message if isinstance(error, NightmillError) else f"{type(error).__name__}: {error}"
         hint = "a fault of nightmill: its worker's log says where"
-        self.machines.ledger.emit(event.RunStopped(run=run, why="failed", reason=reason, hint=hint))
-        await self.machines.ledger.flush()  # the engine ends the run next: an end that is lost then is never told again
+        # The engine ends the run next: an end that was only in memory then would never be told again.
+        await self.machines.conclude(event.RunStopped(run=run, why="failed", reason=reason, hint=hint))
         return {"why": "failed", "reason": reason}
 
     async def _engine_ready(self) -> Engine:
