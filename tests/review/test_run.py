@@ -124,6 +124,16 @@ def test_what_looks_like_success_without_its_tests_does_not_pass(
     in_sandbox(story)
 
 
+def test_file_that_cannot_be_imported_hides_no_other(in_sandbox: InSandbox) -> None:
+    async def story(bench: Any) -> None:
+        tree = await bench.commit({"tests/test_sum.py": GOOD, "tests/test_broken.py": "import nothing_there"})
+        ran = await run_check(bench.workspace, TESTS, tree=tree, baseline=None, progress=quiet)
+        assert [each.id for each in ran.result.failures] == ["tests/test_broken.py"]
+        assert ran.tests[ADDS].outcome == "passed"
+
+    in_sandbox(story)
+
+
 def test_check_that_hangs_is_stopped_and_says_so_and_one_that_floods_is_cut(in_sandbox: InSandbox) -> None:
     async def story(bench: Any) -> None:
         tree = await bench.commit({"a": "a"})

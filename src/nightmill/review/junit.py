@@ -129,6 +129,8 @@ def _id(case: dict[str, str]) -> str:
     if file and (dotted == module or dotted.startswith(f"{module}.")):
         classes = [part for part in dotted.removeprefix(module).split(".") if part]
         found = "::".join([file, *classes, name])
+    elif file and not dotted and name == module:
+        found = file  # the file itself: pytest could not import it
     else:
         found = "::".join(part for part in (dotted or file, name) if part)
     return tidy(address.sub("0x…", found), limit=ID).replace("\n", " ")

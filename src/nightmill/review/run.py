@@ -154,8 +154,9 @@ async def _report_path(workspace: Workspace, check: Check) -> str:
 def _command(check: Check, report: str, limits: Limits) -> Command:
     script = check.command
     if check.format == "pytest":
-        # xunit1 names the file of each test; by the variable, so that wrappers and pipes keep working.
-        ours = f"-p no:cacheprovider -o junit_family=xunit1 --junitxml={report}"
+        # xunit1 names the file of each test; by the variable, so that wrappers and pipes keep working. One file that
+        # cannot be imported would keep all others from running, and on a base like that nothing could be proven.
+        ours = f"-p no:cacheprovider --continue-on-collection-errors -o junit_family=xunit1 --junitxml={report}"
         script = f'export PYTEST_ADDOPTS="${{PYTEST_ADDOPTS-}} {ours}"\n{script}'
     return Command(argv=("bash", "-c", script), limits=replace(limits, seconds=check.seconds))
 
