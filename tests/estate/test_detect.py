@@ -46,6 +46,10 @@ UV = "uv pip install --no-cache"
             f"{UV} -e . 'pytest-mock>=3' pytest",
         ),
         (
+            {"setup.py": "", "tox.ini": "[testenv]\nextras = unit: diagrams\ndeps =\n  unit-!py315: m\n  mypy: mypy"},
+            f"{UV} -e '.[diagrams]' m pytest",
+        ),
+        (
             {
                 "pyproject.toml": '[build-system]\nrequires=[]\n[tool.poetry.group.dev.dependencies]\npytest="^8.1"\nx={git="u"}'
             },
@@ -56,7 +60,7 @@ UV = "uv pip install --no-cache"
             f"{UV} -e . pytest pytest-cov pytest-xdist",
         ),
     ],
-    ids=["extra", "group", "lock", "file", "plain", "setup", "tox", "poetry", "plugins"],
+    ids=["extra", "group", "lock", "file", "plain", "setup", "tox", "factors", "poetry", "plugins"],
 )
 def test_python_is_installed_with_what_its_tests_need(tmp_path: Path, files: dict[str, str], install: str) -> None:
     found = look(tmp_path, {**files, "tests/test_x.py": "def test_x(): pass"})

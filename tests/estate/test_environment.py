@@ -201,6 +201,21 @@ exit 1
     asyncio.run(story())
 
 
+def test_baseline_names_the_module_that_is_not_installed(root: Path, commit: Write, hub: Hub, site: Site) -> None:
+    made = commit({"a": "1"})
+    hub.take(root, "HEAD")
+    project = described(root, checks=(Check(name="tests", command="/usr/bin/python3 -c 'import nothing_there'"),))
+    said: list[str] = []
+
+    async def story() -> None:
+        found = await base(project, hub=hub, commit=made, site=site, progress=quiet)
+        baseline = await make_baseline(project, found, hub=hub, commit=made, site=site, progress=said.append)
+        assert baseline.failing == {"tests": ("",)}
+
+    asyncio.run(story())
+    assert "no module 'nothing_there': if tests need it, add its package to `install`" in "\n".join(said)
+
+
 def test_unknown_host_name_is_refused(site: Site) -> None:
     for name in ("pypy", "http://x.example", "*", "a b.example"):
         with pytest.raises(SettingsError, match="is no host and no preset"):

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
+import re
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 
 from nightmill.estate.environment import BUNDLE, Base, Site, parcel, place
@@ -22,6 +23,10 @@ from nightmill.sandbox.layers import remove
 __all__ = ["REPEATS", "definition", "make", "measure"]
 
 REPEATS = 2
+MOST = 5
+"""Missing modules that are named."""
+
+module = re.compile(r"ModuleNotFoundError: No module named '([\w.]{1,60})'")
 
 Progress = Callable[[str], None]
 
@@ -77,7 +82,7 @@ async def _measure(
 ) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]:
     first = await once(workspace, check, limits=limits)
     await reset(workspace)
-    for said in _remarks(first.messages.get("", ""), first.outcome.dropped):
+    for said in _remarks(first.messages, first.outcome.dropped):
         progress(f"baseline: {check.name}: {said}")
     bad = set(first.messages)
     steady = set(bad)
@@ -94,7 +99,9 @@ async def _measure(
     return tuple(sorted(steady)), tuple(sorted(bad - steady)), tuple(sorted(good - bad))
 
 
-def _remarks(failure: str, dropped: int) -> list[str]:
-    """What a person should know of a check beside its tests: why it failed as a whole, and an output beyond bounds."""
-    lines = failure.splitlines()[:1]
+def _remarks(messages: Mapping[str, str], dropped: int) -> list[str]:
+    """What a person should know of a check beside its tests: why it failed as a whole, what is not installed, a flood."""
+    lines = messages.get("", "").splitlines()[:1]
+    lacking = sorted({name for message in messages.values() for name in module.findall(message)})
+    lines += [f"no module {name!r}: if tests need it, add its package to `install`" for name in lacking[:MOST]]
     return [*lines, *([f"it prints so much that {dropped:,} bytes of it were left out"] if dropped else [])]

@@ -19,6 +19,9 @@ TEST_NAMES = ("test", "tests", "testing", "test-deps", "pytest")
 GROUPS = (*TEST_NAMES, "dev", "develop", "development")
 """Names of extras and groups, those that are only for tests first."""
 
+FACTORS = (*TEST_NAMES, "unit", "unittest")
+"""Factors of tox that speak of tests."""
+
 PLUGINS = {
     "--cov": "pytest-cov",
     "--timeout": "pytest-timeout",
@@ -38,6 +41,7 @@ SELF = len(("-e", "."))
 """Words that install the project alone."""
 
 requirement = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]*(?:\[[\w ,.-]*\])?\s*(?:[<>=!~(@;].*)?$")
+extra = re.compile(r"^[\w.-]{1,60}$")
 test_file = re.compile(r"(?:^|/)(?:test_[^/]*|[^/]*_test)\.py$")
 scm = re.compile(r"setuptools[-_]scm|hatch[-_]vcs|versioningit|pbr\b", re.IGNORECASE)
 caret = re.compile(r"^\^\s*(\d+)(?:\.(\d+))?(?:\.(\d+))?")
@@ -175,8 +179,11 @@ def _package(reading: _Reading) -> list[str]:
     extras = _chosen(_table(project, "optional-dependencies")) or _chosen(poetry.get("extras"))
     extras = extras or _chosen(reading.tracked.ini("setup.cfg").get("options.extras_require"))
     extras = extras or _extras_of_setup(reading.tracked.text("setup.py"))
+    because = "the package declares them"
+    if not extras and (extras := _tox_lines(reading, "extras", shape=extra)):
+        because = "[testenv] in tox.ini"
     if extras:
-        reading.say("test dependencies", f"extras {', '.join(extras)}", "the package declares them")
+        reading.say("test dependencies", f"extras {', '.join(extras)}", because)
     return ["-e", f".[{','.join(extras)}]" if extras else "."]
 
 
@@ -242,10 +249,21 @@ def _tool_tables(reading: _Reading) -> list[str]:
 
 def _tox(reading: _Reading) -> list[str]:
     """Plain requirements of tox's first environment: the last place to look."""
-    section = reading.tracked.ini("tox.ini").get("testenv", {})
-    found = _words([line.strip() for line in section.get("deps", "").splitlines() if "{" not in line])
+    found = _tox_lines(reading, "deps", shape=requirement)
     if found:
         reading.say("test dependencies", ", ".join(found), "[testenv] in tox.ini")
+    return found
+
+
+def _tox_lines(reading: _Reading, key: str, *, shape: re.Pattern[str]) -> list[str]:
+    """What [testenv] lists under *key*: lines for each environment, and those whose factor speaks of tests."""
+    found = []
+    for line in re.split(
+        r"\n" if key == "deps" else r"[\n,]", reading.tracked.ini("tox.ini").get("testenv", {}).get(key, "")
+    ):
+        factors, _, rest = line.strip().rpartition(": ")
+        if "{" not in line and (not factors or set(re.split(r"[-,\s]+", factors)) & set(FACTORS)):
+            found += [rest.strip()] if shape.match(rest.strip()) else []
     return found
 
 
