@@ -11,6 +11,7 @@ import typer
 if TYPE_CHECKING:
     from nightmill.cli.door import Door
     from nightmill.estate.init import Initialised
+    from nightmill.review import Baseline
     from nightmill.spec import Assessment, Spec
 
 __all__ = ["initialise", "print_baseline", "register"]
@@ -163,13 +164,22 @@ def print_baseline(made: Initialised) -> None:
     project, baseline = made.project, made.baseline
     lines = [f"{project.id} · {project.language} · environment {made.base.hash[:12]}"]
     for name in sorted(baseline.passing):
-        tests = len([test for test in baseline.passing[name] if test])
         bad, flaky = baseline.failing[name], baseline.flaky[name]
-        lines.append(
-            f"{'✓' if not bad else '!'} check {name}: {tests} pass, {len(bad)} fail already, {len(flaky)} flaky"
-        )
+        lines.append(f"{'✓' if not bad else '!'} check {name}: {_ends(baseline, name)}")
         lines += [f"    fails already: {each or 'the check as a whole'}" for each in bad[:10]]
         lines += [f"    flaky: {each or 'the check as a whole'}" for each in flaky[:10]]
     if not baseline.passing:
         lines.append("! no check is defined: without one nothing can be proven. Add one to nightmill.yaml")
     sys.stdout.write("\n".join(safe(line) for line in lines) + "\n")  # names of tests are the repository's
+
+
+def _ends(baseline: Baseline, name: str) -> str:
+    """How the check *name* ends before any change, in words."""
+    tests = [test for test in baseline.passing[name] if test]
+    bad, flaky = baseline.failing[name], baseline.flaky[name]
+    if not tests and not [test for test in (*bad, *flaky) if test]:
+        word = "fails already" if bad else "is flaky" if flaky else "passes"
+        ends = f"{word} as a whole (it names no tests)"
+    else:
+        ends = f"{len(tests)} pass, {len(bad)} fail already, {len(flaky)} flaky"
+    return ends if tests or not bad else f"{ends}; while nothing passes it proves nothing: mend `install` or `checks`"
