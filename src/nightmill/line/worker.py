@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy.exc import InterfaceError, OperationalError
@@ -58,8 +59,7 @@ class Worker:
         """Work until cancelled, or until nothing was to be done for *until_idle* seconds."""
         self._engine = engine
         self._ready.set()
-        idle_since = buried = self.machines.clock()
-        await self._end_given_up(engine)
+        idle_since, buried = self.machines.clock(), -math.inf
         while True:
             try:
                 await self._start_queued(engine)
