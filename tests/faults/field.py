@@ -17,7 +17,8 @@ from nightmill.store.ledger import Entry
 from nightmill.store.runs import Run
 from tests.whole import MODELS, PLAN, SPEC, WORK, Mill, wait_for
 
-DEADLINE = 240.0
+DEADLINE = 540.0
+"""Seconds after which something hangs, also on a machine that has other work to do."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,8 +126,8 @@ class Field:
         try:
             wait_for("the end of all runs", over, seconds=DEADLINE)
         except AssertionError as error:
-            hang = [(r.id, r.title, r.state, r.reason) for r in door.runs.list() if not r.over]
-            raise AssertionError(f"{error}: {hang}") from None
+            hang = [(r.id, r.title, r.state, r.phase, r.turns, r.reason) for r in door.runs.list() if not r.over]
+            raise AssertionError(f"{error}: {hang}\n{self.mill.log.read_text()[-4000:]}") from None
         return {case.title: self._outcome(door, self.runs[case.title]) for case in cases}
 
     @staticmethod

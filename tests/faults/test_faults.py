@@ -11,10 +11,10 @@ from typing import Any, NamedTuple
 import pytest
 
 from tests.conftest import ScriptedFactory
-from tests.faults.field import Case, Field, Outcome
+from tests.faults.field import DEADLINE, Case, Field, Outcome
 from tests.whole import EDIT, FINISH, LOOK, MODELS, Mill, repository, right_tree
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(DEADLINE + 60)]
 
 DIALECTS = tuple(MODELS)
 
@@ -108,12 +108,11 @@ NO_PLAN = [
 BOUND = [
     Case(
         name=f"a bound on {name}",
-        dialect=d,
+        dialect=DIALECTS[number % 3],
         developer={"kind": "bad_param", "times": "always"},
         settings={"plan": "single", **settings},
     )
-    for name, settings in BUDGETS.items()
-    for d in DIALECTS
+    for number, (name, settings) in enumerate(BUDGETS.items())
 ]
 LUCKLESS = [Case(name=f"chance {number}", dialect=DIALECTS[number % 3]) for number in range(20)]
 
@@ -135,12 +134,12 @@ def harvest(scripted_for_all: ScriptedFactory, tmp_path_factory: pytest.TempPath
     folder: Path = tmp_path_factory.mktemp("faults")
     planned = [*ONCE, *AGAIN, *ALWAYS, *TOO_LONG, *REFUSED, *NO_PLAN, *BOUND]
     roles = {name: role for case in (*planned, *LUCKLESS) for name, role in case.roles().items()}
-    model = scripted_for_all({"roles": roles}, "--slow", "4", "--retry-after", "0.2")
+    model = scripted_for_all({"roles": roles}, "--slow", "7", "--retry-after", "0.2")
     chance = scripted_for_all(
-        {"roles": roles}, "--slow", "4", "--retry-after", "0.2", "--fault-rate", "0.2", "--seed", "2"
+        {"roles": roles}, "--slow", "7", "--retry-after", "0.2", "--fault-rate", "0.2", "--seed", "2"
     )
     mill = Mill(folder=folder).given(
-        NIGHTMILL_IDLE_READ="2", NIGHTMILL_RETRIES="1", NIGHTMILL_PARK_SECONDS="0.5", NIGHTMILL_WORKERS="40"
+        NIGHTMILL_IDLE_READ="4", NIGHTMILL_RETRIES="1", NIGHTMILL_PARK_SECONDS="0.5", NIGHTMILL_WORKERS="40"
     )
     field = Field(mill, repository(folder / "checkout"))
     with mill.worker(), mill.door() as door:
