@@ -133,3 +133,14 @@ def test_tests_that_print_100_mb_are_run_and_little_of_it_is_kept(working: tuple
     assert ran.returncode == 0, ran.stdout + ran.stderr
     assert max(path.stat().st_size for path in mill.home.rglob("*") if path.is_file()) < 20_000_000
     assert fingerprint(checkout) == before
+
+
+def test_a_check_that_never_worked_proves_nothing(working: tuple[Mill, str], tmp_path: Path) -> None:
+    mill, url = working
+    checkout = project(tmp_path / "broken", run="echo no such program; exit 127")
+
+    ran = mill.run("run", mill.folder / "SPEC.md", "--model", MODELS["openai"], "--base-url", url, at=checkout)
+
+    assert ran.returncode == 1
+    assert "nothing is proven: every check fails as a whole, before the change and after it" in ran.stdout
+    assert mill.json("prs", at=checkout) == []

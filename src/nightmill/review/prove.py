@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from nightmill.errors import SandboxError
+from nightmill.review.compare import WHOLE
 from nightmill.review.evidence import Results, collect
 from nightmill.review.junit import Told, tidy
 from nightmill.review.nouns import Baseline, Check, CheckResult, Failure, Verdict
@@ -66,8 +67,7 @@ async def prove(workspace: Workspace, case: Case, *, tell: Tell, keep: Keep, pro
         results.append(result)
         tests |= ran.tests
     why = tuple(reason for result in results for reason in reasons(result))
-    if not case.checks:
-        why = ("no check is defined in nightmill.yaml, so nothing can be proven",)
+    why = why or _nothing_shown(results)
     return Verdict(
         tree=case.tree,
         base_tree=case.base_tree,
@@ -112,6 +112,17 @@ def reasons(result: CheckResult) -> list[str]:
         lost = f"{len(result.missing)} test(s) that passed before and are now gone or skipped"
         found.append(f"check {result.check!r} lost {lost}: {_names(result.missing)}")
     return found
+
+
+def _nothing_shown(results: list[CheckResult]) -> tuple[str, ...]:
+    """Why nothing is proven although nothing is worse than before; empty if a check showed anything."""
+    if not results:
+        return ("no check is defined in nightmill.yaml, so nothing can be proven",)
+    broken = {result.check: failure for result in results for failure in result.failures if failure.id == WHOLE}
+    if len(broken) < len(results) or any(result.counts and result.counts["passed"] for result in results):
+        return ()
+    said = "\n".join(f"check {name!r}:\n{_quote(failure)}" for name, failure in broken.items())
+    return (f"nothing is proven: every check fails as a whole, before the change and after it\n{said}",)
 
 
 def _stopped(result: CheckResult) -> str:
