@@ -213,6 +213,7 @@ def test_baseline_names_the_module_that_is_not_installed(root: Path, commit: Wri
         assert baseline.failing == {"tests": ("",)}
 
     asyncio.run(story())
+    assert any(line.endswith("  ModuleNotFoundError: No module named 'nothing_there'") for line in said)
     assert "no module 'nothing_there': if tests need it, add its package to `install`" in "\n".join(said)
 
 

@@ -25,6 +25,9 @@ __all__ = ["REPEATS", "definition", "make", "measure"]
 REPEATS = 2
 MOST = 5
 """Missing modules that are named."""
+TAIL = 6
+WIDTH = 200
+"""Of the output of a check that failed as a whole: lines from its end that are shown, and their width."""
 
 module = re.compile(r"ModuleNotFoundError: No module named '([\w.]{1,60})'")
 
@@ -101,7 +104,8 @@ async def _measure(
 
 def _remarks(messages: Mapping[str, str], dropped: int) -> list[str]:
     """What a person should know of a check beside its tests: why it failed as a whole, what is not installed, a flood."""
-    lines = messages.get("", "").splitlines()[:1]
+    whole = [line for line in messages.get("", "").splitlines() if line.strip()]
+    lines = [*whole[:1], *(f"  {line[:WIDTH]}" for line in whole[1:][-TAIL:])]
     lacking = sorted({name for message in messages.values() for name in module.findall(message)})
     lines += [f"no module {name!r}: if tests need it, add its package to `install`" for name in lacking[:MOST]]
     return [*lines, *([f"it prints so much that {dropped:,} bytes of it were left out"] if dropped else [])]
