@@ -12,6 +12,7 @@ import shutil
 import stat
 import tempfile
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import IO, NamedTuple
 
@@ -25,6 +26,7 @@ __all__ = ["Head", "admit", "header", "opened", "pack"]
 SIGNATURES = {b"# v2 git bundle\n": 2, b"# v3 git bundle\n": 3}
 LINE = 4096
 LINES = 1000
+NAMES = 64 << 20
 REF = re.compile(rb"(-?)([0-9a-f]{40}(?:[0-9a-f]{24})?)(?: ([^\n]*))?\n")
 ORDER = (".pack", ".rev", ".idx")  # a pack counts from the moment its index is there
 
@@ -112,6 +114,7 @@ def admit(history: History, file: IO[bytes], head: Head, *, limit: int) -> None:
         (quarantine / "pack").mkdir()
         _index(history, file, quarantine, limit)
         _connected(history, head, quarantine)
+        _bounded(history, head, quarantine)
         for suffix in ORDER:
             for each in (quarantine / "pack").glob(f"pack-*{suffix}"):
                 each.rename(objects / "pack" / each.name)
@@ -138,6 +141,13 @@ def _connected(history: History, head: Head, quarantine: Path) -> None:
     ran = history.git.run(_inside(history, args, quarantine))
     if ran.exit:
         raise SandboxError("the bundle lacks objects that its commit needs")
+
+
+def _bounded(history: History, head: Head, quarantine: Path) -> None:
+    """Few objects can be billions of files: a tree of trees that are all the same. Who lists them never ends."""
+    listing = _inside(history, ("ls-tree", "-r", "-z", "--name-only", "--full-tree", head.commit), quarantine)
+    if history.git.run(replace(listing, bytes=NAMES)).cut:
+        raise SandboxError(f"the names of the bundle's files are more than {NAMES >> 20} MiB")
 
 
 def _inside(history: History, args: tuple[str, ...], quarantine: Path, *, stdin: IO[bytes] | bytes = b"") -> Call:
