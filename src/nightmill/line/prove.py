@@ -19,7 +19,7 @@ from nightmill.errors import NightmillError, RepoError, SandboxError, ToolError
 from nightmill.estate import baseline as baselines
 from nightmill.estate.environment import BUNDLE, parcel
 from nightmill.estate.install import prepare
-from nightmill.repo import suspicious
+from nightmill.repo import shown, suspicious
 from nightmill.review.prove import Case, prove
 from nightmill.sandbox import Command, Limits
 from nightmill.sandbox.layers import remove
@@ -177,15 +177,15 @@ class Proving:
     def _protected(self, hub: Hub, commit: str) -> list[str]:
         patterns = self.assignment.project.protected
         changed = [change.path for change in hub.changes(self.assignment.base_commit, commit)]
-        hits = sorted(
-            {
-                path
-                for path in changed
-                for pattern in patterns
-                if fnmatch(path, pattern) or path.startswith(f"{pattern}/")
-            }
-        )
-        return [f"protected paths were changed: {', '.join(hits[:20])}"] if hits else []
+        hits = sorted({path for path in changed for pattern in patterns if guards(pattern, path)})
+        return [f"protected paths were changed: {', '.join(_quoted(path) for path in hits[:20])}"] if hits else []
+
+
+def guards(pattern: str, path: str) -> bool:
+    """Whether *pattern* protects *path*: by name, as a folder above it, or because *path* takes that folder's place."""
+    bare = pattern.strip("/")
+    within = fnmatch(path, bare) or path.startswith(f"{bare}/") or bare.startswith(f"{path}/")
+    return within or (bare.startswith("**/") and guards(bare[3:], path))
 
 
 def plain(value: Any) -> dict[str, Any]:
@@ -203,9 +203,14 @@ def _adapter(kind: Any) -> TypeAdapter[Any]:
 def notes(hub: Hub, base: str, head: str) -> list[str]:
     """What in the change deserves a second look by a person."""
     try:
-        return [f"`{finding.path}`: {finding.what}" for finding in suspicious(hub, base, head)]
+        return [f"`{_quoted(finding.path)}`: {finding.what}" for finding in suspicious(hub, base, head)]
     except NightmillError as error:
         return [error.message]
+
+
+def _quoted(path: str) -> str:
+    """*path* as one line of code in Markdown: an agent chose it, and people read it in the pull request."""
+    return shown(path).replace("`", "'")
 
 
 def _with(verdict: Verdict, reasons: list[str]) -> Verdict:
