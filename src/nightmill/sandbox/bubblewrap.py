@@ -38,6 +38,8 @@ Answered = TypeVar("Answered")
 FILE_MOST = 64 << 20
 LIST_MOST = 16 << 20
 
+YEAR = 366 * 86400.0
+
 STOPS = {"", "timeout", "memory", "output", "cancelled", "processes"}
 
 
@@ -316,7 +318,7 @@ def outcome(answer: Answer) -> Outcome:
     if "error" in header:
         raise SandboxError(f"the sandbox cannot start a command: {str(header.get('text'))[:200]}")
     seconds, stopped = header.get("seconds"), header.get("stopped")
-    if not isinstance(seconds, int | float) or stopped not in STOPS:
+    if not isinstance(seconds, int | float) or not 0 <= seconds < YEAR or stopped not in STOPS:  # NaN is not, either
         raise SandboxError(f"the sandbox answered {header!r}")
     numbers = {name: answer.number(name) for name in ("exit", "dropped", "cut")}
     return Outcome(output=answer.body, seconds=float(seconds), stopped=stopped, **numbers)
