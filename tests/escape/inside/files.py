@@ -1,5 +1,7 @@
 """Attacks through /proc, paths and descriptors, on PID 1 and on what the host shows."""
 
+# ruff: noqa: ANN, B905, BLE001, PLC0415, PTH, SIM105, TID251 - run inside, by the Python that is there, in a process each
+
 import os
 import signal
 import stat
@@ -52,10 +54,7 @@ def descriptors_and_memory_of_pid_1_are_shut():
         *((f"link {name}", lambda name=name: os.readlink(f"/proc/1/{name}")) for name in links),
         *((f"open {name}", lambda name=name: os.open(f"/proc/1/{name}", os.O_RDONLY)) for name in links),
         *((f"text {name}", lambda name=name: os.read(os.open(f"/proc/1/{name}", os.O_RDONLY), 1)) for name in texts),
-        *(
-            (f"write {name}", lambda name=name: put(f"/proc/1/{name}", b"0"))
-            for name in ("mem", "clear_refs", "comm")
-        ),
+        *((f"write {name}", lambda name=name: put(f"/proc/1/{name}", b"0")) for name in ("mem", "clear_refs", "comm")),
     )
 
 

@@ -1,5 +1,7 @@
 """Attacks on the network: with no host allowed, and with one."""
 
+# ruff: noqa: ANN, B905, BLE001, PLC0415, PTH, SIM105, TID251 - run inside, by the Python that is there, in a process each
+
 import os
 import socket
 import struct

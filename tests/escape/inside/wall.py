@@ -1,5 +1,7 @@
 """Runs the attacks of one file inside a sandbox, each in a process of its own, and says which of them got through.
 
+# ruff: noqa: ANN, B905, BLE001, PLC0415, PTH, SIM105, TID251 - run inside, by the Python that is there, in a process each
+
 An attack is a function that gives "" if the wall held, else what it reached. Its docstring is its sentence.
 """
 
