@@ -29,7 +29,7 @@ ALONE = {"versions", "inside"}
 """Folders of programs that nobody imports: migrations, which Alembic reads by name, and what runs in the sandbox."""
 
 FOREIGN = re.compile(
-    r"/home/(?!you\b|agent\b)\w+/|/Users/\w+/|file:///\w+/"  # somebody's machine
+    r"/home/(?!you\b|agent\b)\w+/|/Users/\w+/"  # somebody's machine
     + "".join(
         rf"|{re.escape(str(each))}\b" for each in sorted(ROOT.parent.iterdir())
     )  # and this one: what lies beside us

@@ -111,7 +111,7 @@ class TaskRun:
             if verdict.passed:
                 return await self._land(judged)
             number += 1
-            self._send_back(verdict, number)
+            self._send_back(verdict, number, judged["words"])
 
     # Turns
 
@@ -149,15 +149,14 @@ class TaskRun:
             )
         )
 
-    def _send_back(self, verdict: Verdict, number: int) -> None:
+    def _send_back(self, verdict: Verdict, number: int, words: str) -> None:
+        """Give the agent its work back with the *words* (a blob) that were found when it was judged."""
         limit = self.assignment.send_back
-        reasons = "\n\n".join(verdict.reasons)
         if number > limit:
             raise Stopped("failed", f"the work did not pass its checks after {limit} corrections: {verdict.reasons[0]}")
-        self._tell(event.SentBack(run=self.run, count=number, limit=limit, reason=reasons))
-        text = render("developer/sent_back", count=str(number), limit=str(limit), reasons=reasons).text
+        self._tell(event.SentBack(run=self.run, count=number, limit=limit, reason="\n\n".join(verdict.reasons)))
         work = self._live()
-        work.state = agent.send_back(work.state, text)
+        work.state = agent.send_back(work.state, self.machines.blobs.get(words).decode())
 
     # Steps
 
@@ -202,7 +201,7 @@ class TaskRun:
             verdict = Verdict(
                 tree=tree, base_tree=tree, passed=False, results=(), reasons=(f"{error.message} ({error.hint})",)
             )
-            return self._judged(verdict, "")
+            return self._judged(verdict, "", number)
         verdict = await self.control.unless_cancelled(
             proving.verdict(
                 commit,
@@ -211,11 +210,19 @@ class TaskRun:
                 claims=ending.evidence if ending else (),
             )
         )
-        return self._judged(verdict, commit)
+        return self._judged(verdict, commit, number)
 
-    def _judged(self, verdict: Verdict, commit: str) -> dict[str, Any]:
-        proof = self.machines.blobs.put(verdicts.dump_json(verdict))
-        return {"verdict": proof, "commit": commit, "when": int(self.machines.now())}
+    def _judged(self, verdict: Verdict, commit: str, number: int) -> dict[str, Any]:
+        """All that follows from *verdict*, fixed now: a later version may word things otherwise, and the clock goes on."""
+        blobs, limit = self.machines.blobs, self.assignment.send_back
+        reasons = "\n\n".join(verdict.reasons)
+        words = render("developer/sent_back", count=str(number + 1), limit=str(limit), reasons=reasons).text
+        return {
+            "verdict": blobs.put(verdicts.dump_json(verdict)),
+            "words": blobs.put(words.encode("utf-8", "replace")),
+            "commit": commit,
+            "when": int(self.machines.now()),
+        }
 
     async def _export(self) -> str:
         """The work as it is at the newest snapshot, as a commit in the hub."""
