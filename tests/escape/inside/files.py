@@ -1,6 +1,7 @@
 """Attacks through /proc, paths and descriptors, on PID 1 and on what the host shows."""
 
-# ruff: noqa: ANN, B905, BLE001, PLC0415, PTH, SIM105, TID251 - run inside, by the Python that is there, in a process each
+# run inside, by the Python that is there, each in a process of its own
+# ruff: noqa: ANN001, ANN201, ANN202, B905, SIM105, TID251, PTH101, PTH104, PTH110, PTH114, PTH115, PTH116, PTH118, PTH123, PTH208, PTH211
 
 import os
 import signal

@@ -1,6 +1,7 @@
 """Attacks on the kernel that sandbox and host share; those on single refused calls are in tests/sandbox/test_walls.py."""
 
-# ruff: noqa: ANN, B905, BLE001, PLC0415, PTH, SIM105, TID251 - run inside, by the Python that is there, in a process each
+# run inside, by the Python that is there, each in a process of its own
+# ruff: noqa: ANN001, ANN201, ANN202, PTH101, PTH123, PTH208
 
 import contextlib
 import ctypes

@@ -1,6 +1,7 @@
 """Attacks on the network: with no host allowed, and with one."""
 
-# ruff: noqa: ANN, B905, BLE001, PLC0415, PTH, SIM105, TID251 - run inside, by the Python that is there, in a process each
+# run inside, by the Python that is there, each in a process of its own
+# ruff: noqa: ANN001, ANN201, ANN202, PLC0415, TID251, PTH101, PTH104, PTH108, PTH123
 
 import os
 import socket

@@ -1,9 +1,10 @@
 """Runs the attacks of one file inside a sandbox, each in a process of its own, and says which of them got through.
 
-# ruff: noqa: ANN, B905, BLE001, PLC0415, PTH, SIM105, TID251 - run inside, by the Python that is there, in a process each
-
 An attack is a function that gives "" if the wall held, else what it reached. Its docstring is its sentence.
 """
+
+# run inside, by the Python that is there, each in a process of its own
+# ruff: noqa: ANN001, ANN002, ANN201, BLE001
 
 import ctypes
 import json
