@@ -42,7 +42,7 @@ async def attacked(home: Path, inside: Path, name: str, env: dict[str, str]) -> 
 
 def main() -> None:
     """Everything, with things of the host around that an attack could find."""
-    home, inside = Path(sys.argv[1]), Path(sys.argv[2])
+    home, inside = Path(sys.argv[1]), Path(sys.argv[2])  # noqa: TID251 - a program of its own
     (home / "layer" / "repo").mkdir(parents=True)
     canary = home / "canary"
     canary.write_text("canary: not for you")
