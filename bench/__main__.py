@@ -32,12 +32,17 @@ BEGIN, END = "<!-- bench: made by `make bench` -->", "<!-- /bench -->"
 def main() -> None:
     parser = argparse.ArgumentParser(description="Measure nightmill.")
     parser.add_argument("part", nargs="*", choices=[*PARTS, []], help="default: all")
-    chosen = parser.parse_args().part or list(PARTS)
+    parser.add_argument(
+        "--calm", type=float, default=0.0, help="seconds to wait at most for a machine that is half idle"
+    )
+    options = parser.parse_args()
+    chosen = options.part or list(PARTS)
     if not SCRIPTED.is_file():
         sys.exit(f"bench: the scripted model is not at {SCRIPTED}; NIGHTMILL_SHARED names the folder above its own")
     adopt_orphans()
     kept = json.loads(RESULTS.read_text())["parts"] if RESULTS.exists() else {}
     for name in chosen:
+        wait_for_calm(options.calm)
         kept[name] = measured(name)
         parts = {each: kept[each] for each in PARTS if each in kept}
         RESULTS.write_text(json.dumps({"machine": machine(), "parts": parts}, indent=1, ensure_ascii=False) + "\n")
@@ -94,6 +99,23 @@ def measured(name: str) -> dict[str, Any]:
         "skipped": skipped,
         "figures": [rounded(asdict(figure) | {"met": figure.met}) for figure in found],
     }
+
+
+def wait_for_calm(seconds: float) -> None:
+    """Wait until the processors were half idle for two seconds, or *seconds* have gone by."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        before = ticks()
+        time.sleep(2)
+        idle, every = (after - then for after, then in zip(ticks(), before, strict=True))
+        if idle > every / 2:
+            return
+
+
+def ticks() -> tuple[int, int]:
+    """Idle time and all time of the machine's processors, in ticks."""
+    words = Path("/proc/stat").read_text().splitlines()[0].split()[1:9]
+    return int(words[3]) + int(words[4]), sum(map(int, words))
 
 
 def machine() -> dict[str, Any]:

@@ -44,6 +44,8 @@ COMMANDS = (
 
 ROUND = len(COMMANDS)
 SHORT, LONG, TIMES = 20, 200, 3
+LATENCY = 0.2
+"""Seconds that the slower model takes: short for a real one, long enough to do things meanwhile."""
 
 BOUNDS = {
     "NIGHTMILL_PLAN": "single",
@@ -79,22 +81,26 @@ def figures(stage: Stage) -> Iterator[Figure]:
         spent.append(used)
         bare += least(stage, LONG)
     every = [turn for run in long for turn in run]
+    slow, _ = ours(stage, 2 * ROUND, "--latency", str(LATENCY))
     yield _gap(f"gap per turn with its command, {SHORT} turns", brief, goal=20.0)
     yield _gap(f"gap per turn with its command, {LONG} turns", every, goal=20.0)
     yield _part("of it the command, in the sandbox", [turn.command for turn in every])
     yield _part("of it all else: checkpoint, snapshot, request", [turn.gap - turn.command for turn in every])
+    yield _gap(f"gap per turn with its command, a model that takes {LATENCY:g} s", slow, goal=20.0)
     yield _gap("the same commands in a bare loop", bare, goal=None)
-    grown = [_middle(run[-ROUND:]) / _middle(run[ROUND : 2 * ROUND]) for run in long]
-    detail = f"turns {LONG - ROUND + 1}–{LONG} over {ROUND + 1}–{2 * ROUND}, the request's own growth taken off"
+    grown = [_growth([turn.gap - turn.request for turn in run]) for run in long]
+    whole = spread([_growth([turn.gap for turn in run]) for run in long]).median
+    ends = f"turns {LONG - ROUND + 1}–{LONG} over {ROUND + 1}–{2 * ROUND}"
+    detail = f"{ends}, the request's own growth taken off; with it {whole:.2f}"
     yield Figure(name="growth of the gap over a run", unit=" times", values=spread(grown), goal=1.25, detail=detail)
     yield Figure(name="CPU per turn, the worker's", unit=" ms", values=spread(spent, scale=1000), goal=50.0)
 
 
-def ours(stage: Stage, count: int) -> tuple[list[Turn], float]:
+def ours(stage: Stage, count: int, *options: str) -> tuple[list[Turn], float]:
     """A run of so many turns by a worker that is alive: its turns, and the worker's processor seconds for each."""
     stage.settings = {**stage.settings, **BOUNDS}
     before = len(stage.events())
-    with stage.model(script(count)) as model:
+    with stage.model(script(count), *options) as model:
         seen = len(model.requests())
         worker = stage.start("worker")
         try:
@@ -161,8 +167,9 @@ def _wait(model: Model, count: int) -> int:
     return found
 
 
-def _middle(turns: Sequence[Turn]) -> float:
-    return spread([turn.gap - turn.request for turn in turns]).median
+def _growth(seconds: Sequence[float]) -> float:
+    """The last round of commands over the second: the first one also warms things up."""
+    return spread(seconds[-ROUND:]).median / spread(seconds[ROUND : 2 * ROUND]).median
 
 
 def _gap(name: str, turns: Sequence[Turn], *, goal: float | None) -> Figure:
