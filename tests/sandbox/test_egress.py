@@ -260,16 +260,16 @@ def test_the_checked_address_is_the_one_that_is_connected_to(tmp_path: Path) -> 
 @pytest.mark.parametrize(
     ("host", "hosts", "passes"),
     [
-        ("pypi.lan", ("pypi.lan",), True),
-        ("pypi.lan", ("PyPI.lan.",), True),
-        ("evilpypi.lan", ("pypi.lan",), False),
-        ("pypi.lan.evil", ("pypi.lan",), False),
-        ("files.pypi.lan", ("pypi.lan",), False),
-        ("files.pypi.lan", ("*.pypi.lan",), True),
-        ("a.b.pypi.lan", ("*.pypi.lan",), True),
-        ("pypi.lan", ("*.pypi.lan",), False),
-        ("evilpypi.lan", ("*.pypi.lan",), False),
-        (".pypi.lan", ("*.pypi.lan",), False),
+        ("index.example", ("index.example",), True),
+        ("index.example", ("Index.Example.",), True),
+        ("evilindex.example", ("index.example",), False),
+        ("index.example.evil", ("index.example",), False),
+        ("files.index.example", ("index.example",), False),
+        ("files.index.example", ("*.index.example",), True),
+        ("a.b.index.example", ("*.index.example",), True),
+        ("index.example", ("*.index.example",), False),
+        ("evilindex.example", ("*.index.example",), False),
+        (".index.example", ("*.index.example",), False),
     ],
 )
 def test_names_are_matched_whole(host: str, hosts: tuple[str, ...], passes: bool) -> None:  # noqa: FBT001 - a column of the table
@@ -313,9 +313,9 @@ def test_addresses_are_judged_by_what_they_mean(address: str, plain: bool, named
 
 
 def test_a_request_line_is_read_in_one_way() -> None:
-    found = read_target(b"GET http://PyPI.lan./simple/?a=b HTTP/1.1")
+    found = read_target(b"GET http://Index.Example./simple/?a=b HTTP/1.1")
     assert found is not None
-    assert (found.host, found.port, found.path) == ("pypi.lan", 80, "/simple/?a=b")
+    assert (found.host, found.port, found.path) == ("index.example", 80, "/simple/?a=b")
     assert read_target("GET http://pypi.örg/ HTTP/1.1".encode()) is None
 
 
