@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Literal, Protocol
+from typing import Protocol
+
+from nightmill.sandbox.nouns import Command, Entry, Limits, Outcome, Output, Place
 
 __all__ = [
     "Command",
@@ -18,92 +17,6 @@ __all__ = [
     "Sandboxes",
     "Workspace",
 ]
-
-Output = Callable[[bytes], None]
-"""Called with pieces of a command's output as they arrive; of a flood that comes faster than it is taken, with some."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
-    """Bounds on one command. Sizes are bytes, times are seconds."""
-
-    seconds: float = 30.0
-    processes: int = 512
-    file_size: int = 1 << 30
-    memory: int = 2 << 30
-    output: int = 1 << 20
-    """What is kept of the output; the middle of a longer one is dropped, its length is not."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Command:
-    """A program to run. *argv* is run as it is; shell text is ("bash", "-lc", text)."""
-
-    argv: tuple[str, ...]
-    cwd: str = "/work/repo"
-    env: Mapping[str, str] = field(default_factory=dict)
-    stdin: bytes = b""
-    limits: Limits = Limits()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
-    """How a command ended. A non-zero exit, a timeout and a memory kill are outcomes, not errors.
-
-    Attributes:
-        exit: Exit status; negative: the signal that ended it.
-        output: Standard output and error as they came, at most `Limits.output` bytes, the middle cut out.
-        dropped: How many bytes were cut out of the middle of *output*, at the offset `cut`.
-        stopped: The limit that ended the command, if one did; "output" is one that wrote more than `Limits.file_size`.
-    """
-
-    exit: int
-    output: bytes
-    seconds: float
-    dropped: int = 0
-    cut: int = 0
-    stopped: Literal["", "timeout", "memory", "processes", "output", "cancelled"] = ""
-
-    @property
-    def text(self) -> str:
-        """The output as text, the gap marked."""
-        if not self.dropped:
-            return self.output.decode("utf-8", "replace")
-        head, tail = self.output[: self.cut], self.output[self.cut :]
-        gap = f"\n[… {self.dropped:,} bytes left out …]\n"
-        return head.decode("utf-8", "replace") + gap + tail.decode("utf-8", "replace")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Entry:
-    """A name in a directory; *kind* is "file", "directory", "link" or "other"."""
-
-    path: str
-    kind: Literal["file", "directory", "link", "other"]
-    size: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
-    """What a sandbox is built from.
-
-    Attributes:
-        directory: The run's own folder on the host: live upper, work folder and packs.
-        layers: Read-only folders below the upper, lowest first; their union is /work inside.
-        snapshot: Restore this snapshot of *directory* first; "": start with an empty upper.
-        hosts: Names that the egress proxy lets through, as "host" or "*.host"; empty: no network at all.
-        tools: Host programs shown read-only in /opt/nightmill/bin, by their name inside.
-        files: Host files shown read-only, by their absolute path inside, which nothing in /work may be.
-        env: Environment of every command, on top of the sandbox's own.
-    """
-
-    directory: Path
-    layers: tuple[Path, ...]
-    snapshot: str = ""
-    hosts: tuple[str, ...] = ()
-    tools: Mapping[str, Path] = field(default_factory=dict)
-    files: Mapping[str, Path] = field(default_factory=dict)
-    env: Mapping[str, str] = field(default_factory=dict)
 
 
 class Sandbox(Protocol):

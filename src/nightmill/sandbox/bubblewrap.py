@@ -11,11 +11,11 @@ import time
 from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, NoReturn, TypeVar
+from typing import Any, TypeVar
 
-from nightmill.errors import SandboxError, ToolError
+from nightmill.errors import SandboxError
 from nightmill.sandbox import Command, Entry, Outcome, Output, Place, Workspace
-from nightmill.sandbox.channel import Answer, Channel
+from nightmill.sandbox.channel import Channel
 from nightmill.sandbox.egress import Egress
 from nightmill.sandbox.freeze import fine_times, frozen, mapped
 from nightmill.sandbox.launch import Processes, launch
@@ -24,23 +24,17 @@ from nightmill.sandbox.packs import Packs, restore
 from nightmill.sandbox.profile import check, environment
 from nightmill.sandbox.program import program
 from nightmill.sandbox.reach import Network
+from nightmill.sandbox.runner import Runner
 
 __all__ = ["BubblewrapSandbox", "BubblewrapSandboxes"]
 
-STARTING, GRACE, CANCELLING = 60.0, 60.0, 10.0
-"""Seconds on the host's own clock: for a sandbox to answer, for an answer beyond its command's time, for a kill."""
+STARTING = 60.0
+"""Seconds on the host's own clock for a sandbox to answer."""
 
 COARSE = 0.011
 """Seconds between two ticks of a kernel whose file times are not finer than that."""
 
 Answered = TypeVar("Answered")
-
-FILE_MOST = 64 << 20
-LIST_MOST = 16 << 20
-
-YEAR = 366 * 86400.0
-
-STOPS = {"", "timeout", "memory", "output", "cancelled", "processes"}
 
 
 class BubblewrapSandboxes:
@@ -78,10 +72,11 @@ class BubblewrapSandbox:
         self.place, self.lock, self.threads = place, lock, threads
         self.environment = environment(place)
         self.packs = Packs(place.directory)
-        self.packing, self.gate = asyncio.Lock(), asyncio.Lock()
+        self.packing = asyncio.Lock()
         self.tasks: set[asyncio.Task[Any]] = set()
         self.processes: Processes | None = None
         self.channel: Channel | None = None
+        self.runner: Runner | None = None
         self.egress: Egress | None = None
         self.closing: asyncio.Task[None] | None = None
 
@@ -105,6 +100,7 @@ class BubblewrapSandbox:
             ) from error
         if self.egress:
             self.channel.tell({"op": "network", "id": 0})
+        self.runner = Runner(self.channel, environment=self.environment, kill=self.processes.kill)
         await self._in_thread(self.packs.start, self.place.snapshot)
 
     async def run(self, command: Command, *, output: Output | None = None) -> Outcome:
@@ -113,17 +109,7 @@ class BubblewrapSandbox:
         Raises:
             SandboxError: If the sandbox itself failed.
         """
-        channel = self._channel()
-        header = _request(command, self.environment) | {"live": output is not None}
-        async with self.gate:  # nothing new starts while all is held still
-            number, answer = channel.send(header, command.stdin, most=command.limits.output, live=output)
-        try:
-            return outcome(await self._within(command.limits.seconds + GRACE, answer))
-        except asyncio.CancelledError:
-            with contextlib.suppress(OSError):
-                channel.tell({"op": "cancel", "id": number})
-            await asyncio.wait([answer], timeout=CANCELLING)
-            raise
+        return await self._runner().run(command, output=output)
 
     async def read(self, path: str, *, limit: int) -> bytes:
         """The first *limit* bytes of the regular file *path*.
@@ -131,8 +117,7 @@ class BubblewrapSandbox:
         Raises:
             ToolError: If it is missing, not a regular file or not readable; the message says which.
         """
-        limit = min(limit, FILE_MOST)
-        return (await self._file({"op": "read", "path": path, "limit": limit}, most=limit)).body
+        return await self._runner().read(path, limit=limit)
 
     async def write(self, path: str, body: bytes) -> None:
         """Make *path* a regular file that holds *body*: written beside it and renamed, its mode kept.
@@ -141,10 +126,7 @@ class BubblewrapSandbox:
             ToolError: If it cannot be written; the message says why.
             SandboxError: If the disk behind /work is full.
         """
-        if len(body) > FILE_MOST:
-            raise ToolError(f"cannot write {path!r}: {len(body):,} bytes are more than {FILE_MOST:,}")
-        async with self.gate:
-            await self._file({"op": "write", "path": path}, body)
+        await self._runner().write(path, body)
 
     async def list(self, path: str, *, depth: int, limit: int) -> list[Entry]:
         """Entries below *path*, sorted, at most *limit*; `.git` is not entered.
@@ -152,9 +134,7 @@ class BubblewrapSandbox:
         Raises:
             ToolError: If *path* is not a directory.
         """
-        asked = {"op": "list", "path": path, "depth": depth, "limit": limit}
-        found = (await self._file(asked, most=LIST_MOST)).body
-        return sorted((_entry(record) for record in found.split(b"\0") if record), key=lambda entry: entry.path)
+        return await self._runner().list(path, depth=depth, limit=limit)
 
     async def snapshot(self) -> str:
         """Keep what /work holds now and return its id; what runs goes on. Unchanged: the id from before.
@@ -173,10 +153,7 @@ class BubblewrapSandbox:
 
     async def _snapshot(self) -> str:
         async with self.packing:
-            async with self.gate:
-                await asyncio.wait_for(
-                    self._channel().ask({"op": "still"}), GRACE
-                )  # all that was asked before has begun
+            async with self._runner().still():
                 found = await self._in_thread(self._take, secrets.token_hex(8))
             if self.packs.long:
                 self._task(self._consolidate())
@@ -219,37 +196,10 @@ class BubblewrapSandbox:
             await self._in_thread(remove, self.place.directory / "work")
         os.close(self.lock)
 
-    async def _file(self, asked: dict[str, Any], body: bytes = b"", *, most: int = 0) -> Answer:
-        path = asked["path"]
-        if not path.startswith("/") or "\0" in path:
-            raise ToolError(f"cannot {asked['op']} {path!r}: give an absolute path")
-        answer = await self._within(GRACE, self._channel().send(asked, body, most=most)[1])
-        if "error" in answer.header:
-            self.refuse(asked, answer.header)
-        return answer
-
-    async def _within(self, seconds: float, answer: asyncio.Future[Answer]) -> Answer:
-        """What is answered within *seconds* of the host's own clock; a sandbox that is later than that is ended."""
-        try:
-            return await asyncio.wait_for(asyncio.shield(answer), seconds)
-        except TimeoutError as error:
-            if self.processes:
-                self.processes.kill()
-            raise SandboxError("the sandbox no longer answers; it was ended") from error
-
-    @staticmethod
-    def refuse(asked: dict[str, Any], answer: dict[str, Any]) -> NoReturn:
-        """Raise what *answer* means: a full disk behind /work is the host's trouble, all else the asker's."""
-        path = asked["path"]
-        if answer["error"] in {"ENOSPC", "EDQUOT"} and path.startswith("/work"):
-            hint = "free space on the disk that holds nightmill's home"
-            raise SandboxError(f"no disk space to write {path!r}", hint=hint)
-        raise ToolError(f"cannot {asked['op']} {path!r}: {str(answer.get('text'))[:200]}")
-
-    def _channel(self) -> Channel:
-        if self.channel is None or self.closing is not None:
+    def _runner(self) -> Runner:
+        if self.runner is None or self.closing is not None:
             raise SandboxError("the sandbox is closed")
-        return self.channel
+        return self.runner
 
 
 def bundled() -> Path:
@@ -293,41 +243,3 @@ def _prepare(place: Place) -> None:
     remove(directory / "work")
     (directory / "work").mkdir(mode=0o755)
     (directory / "empty").mkdir(mode=0o755, exist_ok=True)
-
-
-def _request(command: Command, base: dict[str, str]) -> dict[str, Any]:
-    limits = command.limits
-    if not command.argv:
-        raise SandboxError("a command without a program was asked for")
-    return {
-        "op": "run",
-        "argv": list(command.argv),
-        "cwd": command.cwd,
-        "env": base | dict(command.env),
-        "seconds": limits.seconds,
-        "processes": limits.processes,
-        "file_size": limits.file_size,
-        "memory": limits.memory,
-        "output": limits.output,
-    }
-
-
-def outcome(answer: Answer) -> Outcome:
-    """What a command's answer says; SandboxError if it says nothing that can be."""
-    header = answer.header
-    if "error" in header:
-        raise SandboxError(f"the sandbox cannot start a command: {str(header.get('text'))[:200]}")
-    seconds, stopped = header.get("seconds"), header.get("stopped")
-    if not isinstance(seconds, int | float) or not 0 <= seconds < YEAR or stopped not in STOPS:  # NaN is not, either
-        raise SandboxError(f"the sandbox answered {header!r}")
-    numbers = {name: answer.number(name) for name in ("exit", "dropped", "cut")}
-    return Outcome(output=answer.body, seconds=float(seconds), stopped=stopped, **numbers)
-
-
-def _entry(record: bytes) -> Entry:
-    kind, _, rest = record.partition(b" ")
-    size, _, path = rest.partition(b" ")
-    name = kind.decode("ascii", "replace")
-    if name not in {"file", "directory", "link", "other"} or not size.isdigit():
-        raise SandboxError("the sandbox sent a list that cannot be read")
-    return Entry(path=path.decode("utf-8", "replace"), kind=name, size=int(size))  # type: ignore[arg-type]  # just checked

@@ -1,0 +1,156 @@
+"""What a host asks of the runner inside: commands, files, stillness. The same for every backend that carries the frames."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from typing import Any, NoReturn
+
+from nightmill.errors import SandboxError, ToolError
+from nightmill.sandbox.channel import Answer, Channel
+from nightmill.sandbox.nouns import Command, Entry, Outcome, Output
+
+__all__ = ["GRACE", "Runner", "outcome"]
+
+GRACE, CANCELLING = 60.0, 10.0
+"""Seconds on the host's own clock: for an answer beyond its command's time, and for a kill."""
+
+FILE_MOST = 64 << 20
+LIST_MOST = 16 << 20
+
+YEAR = 366 * 86400.0
+
+STOPS = {"", "timeout", "memory", "output", "cancelled", "processes"}
+
+
+class Runner:
+    """The runner of one sandbox, by its channel. *kill* ends the sandbox: one that no longer answers is not waited for."""
+
+    def __init__(self, channel: Channel, *, environment: Mapping[str, str], kill: Callable[[], None]) -> None:
+        self.channel, self.environment, self.kill = channel, environment, kill
+        self.gate = asyncio.Lock()
+
+    async def run(self, command: Command, *, output: Output | None = None) -> Outcome:
+        """Run *command* and wait for it; cancelling the task kills it. Several may run at once.
+
+        Raises:
+            SandboxError: If the sandbox itself failed.
+        """
+        header = _request(command, self.environment) | {"live": output is not None}
+        async with self.gate:  # nothing new starts while all is held still
+            number, answer = self.channel.send(header, command.stdin, most=command.limits.output, live=output)
+        try:
+            return outcome(await self.within(command.limits.seconds + GRACE, answer))
+        except asyncio.CancelledError:
+            with contextlib.suppress(OSError):
+                self.channel.tell({"op": "cancel", "id": number})
+            await asyncio.wait([answer], timeout=CANCELLING)
+            raise
+
+    async def read(self, path: str, *, limit: int) -> bytes:
+        """The first *limit* bytes of the regular file *path*.
+
+        Raises:
+            ToolError: If it is missing, not a regular file or not readable; the message says which.
+        """
+        limit = min(limit, FILE_MOST)
+        return (await self._file({"op": "read", "path": path, "limit": limit}, most=limit)).body
+
+    async def write(self, path: str, body: bytes) -> None:
+        """Make *path* a regular file that holds *body*: written beside it and renamed, its mode kept.
+
+        Raises:
+            ToolError: If it cannot be written; the message says why.
+            SandboxError: If the disk behind /work is full.
+        """
+        if len(body) > FILE_MOST:
+            raise ToolError(f"cannot write {path!r}: {len(body):,} bytes are more than {FILE_MOST:,}")
+        async with self.gate:
+            await self._file({"op": "write", "path": path}, body)
+
+    async def list(self, path: str, *, depth: int, limit: int) -> list[Entry]:
+        """Entries below *path*, sorted, at most *limit*; `.git` is not entered.
+
+        Raises:
+            ToolError: If *path* is not a directory.
+        """
+        asked = {"op": "list", "path": path, "depth": depth, "limit": limit}
+        found = (await self._file(asked, most=LIST_MOST)).body
+        return sorted((_entry(record) for record in found.split(b"\0") if record), key=lambda entry: entry.path)
+
+    @asynccontextmanager
+    async def still(self) -> AsyncIterator[None]:
+        """Hold back what is asked from now on; all that was asked before has begun."""
+        async with self.gate:
+            await asyncio.wait_for(self.channel.ask({"op": "still"}), GRACE)
+            yield
+
+    async def within(self, seconds: float, answer: asyncio.Future[Answer]) -> Answer:
+        """What is answered within *seconds* of the host's own clock; a sandbox that is later than that is ended.
+
+        Raises:
+            SandboxError: If it was.
+        """
+        try:
+            return await asyncio.wait_for(asyncio.shield(answer), seconds)
+        except TimeoutError as error:
+            self.kill()
+            raise SandboxError("the sandbox no longer answers; it was ended") from error
+
+    async def _file(self, asked: dict[str, Any], body: bytes = b"", *, most: int = 0) -> Answer:
+        path = asked["path"]
+        if not path.startswith("/") or "\0" in path:
+            raise ToolError(f"cannot {asked['op']} {path!r}: give an absolute path")
+        answer = await self.within(GRACE, self.channel.send(asked, body, most=most)[1])
+        if "error" in answer.header:
+            _refuse(asked, answer.header)
+        return answer
+
+
+def outcome(answer: Answer) -> Outcome:
+    """What a command's answer says; SandboxError if it says nothing that can be."""
+    header = answer.header
+    if "error" in header:
+        raise SandboxError(f"the sandbox cannot start a command: {str(header.get('text'))[:200]}")
+    seconds, stopped = header.get("seconds"), header.get("stopped")
+    if not isinstance(seconds, int | float) or not 0 <= seconds < YEAR or stopped not in STOPS:  # NaN is not, either
+        raise SandboxError(f"the sandbox answered {header!r}")
+    numbers = {name: answer.number(name) for name in ("exit", "dropped", "cut")}
+    return Outcome(output=answer.body, seconds=float(seconds), stopped=stopped, **numbers)
+
+
+def _request(command: Command, base: Mapping[str, str]) -> dict[str, Any]:
+    limits = command.limits
+    if not command.argv:
+        raise SandboxError("a command without a program was asked for")
+    return {
+        "op": "run",
+        "argv": list(command.argv),
+        "cwd": command.cwd,
+        "env": {**base, **command.env},
+        "seconds": limits.seconds,
+        "processes": limits.processes,
+        "file_size": limits.file_size,
+        "memory": limits.memory,
+        "output": limits.output,
+    }
+
+
+def _refuse(asked: dict[str, Any], answer: dict[str, Any]) -> NoReturn:
+    """Raise what *answer* means: a full disk behind /work is the host's trouble, all else the asker's."""
+    path = asked["path"]
+    if answer["error"] in {"ENOSPC", "EDQUOT"} and path.startswith("/work"):
+        hint = "free space on the disk that holds nightmill's home"
+        raise SandboxError(f"no disk space to write {path!r}", hint=hint)
+    raise ToolError(f"cannot {asked['op']} {path!r}: {str(answer.get('text'))[:200]}")
+
+
+def _entry(record: bytes) -> Entry:
+    kind, _, rest = record.partition(b" ")
+    size, _, path = rest.partition(b" ")
+    name = kind.decode("ascii", "replace")
+    if name not in {"file", "directory", "link", "other"} or not size.isdigit():
+        raise SandboxError("the sandbox sent a list that cannot be read")
+    return Entry(path=path.decode("utf-8", "replace"), kind=name, size=int(size))  # type: ignore[arg-type]  # just checked
