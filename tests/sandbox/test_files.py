@@ -9,6 +9,7 @@ import pytest
 
 from nightmill.errors import SandboxError, ToolError
 from nightmill.sandbox import Entry, Place
+from nightmill.sandbox.runner import refuse
 from tests.sandbox.box import Box, Within
 
 
@@ -129,6 +130,6 @@ def test_a_full_disk_is_the_sandbox_failing_and_a_full_tmp_is_not(within: Within
         with pytest.raises(ToolError, match="No space"):
             await box.sandbox.write("/tmp/more", b"x" * 100_000)
         with pytest.raises(SandboxError, match="no disk space"):
-            box.sandbox.refuse({"op": "write", "path": "/work/x"}, {"error": "ENOSPC", "text": "No space left"})
+            refuse({"op": "write", "path": "/work/x"}, {"error": "ENOSPC", "text": "No space left"})
 
     within(scenario)

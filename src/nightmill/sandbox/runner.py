@@ -12,7 +12,7 @@ from nightmill.errors import SandboxError, ToolError
 from nightmill.sandbox.channel import Answer, Channel
 from nightmill.sandbox.nouns import Command, Entry, Outcome, Output
 
-__all__ = ["GRACE", "Runner", "outcome"]
+__all__ = ["GRACE", "Runner", "outcome", "refuse"]
 
 GRACE, CANCELLING = 60.0, 10.0
 """Seconds on the host's own clock: for an answer beyond its command's time, and for a kill."""
@@ -105,7 +105,7 @@ class Runner:
             raise ToolError(f"cannot {asked['op']} {path!r}: give an absolute path")
         answer = await self.within(GRACE, self.channel.send(asked, body, most=most)[1])
         if "error" in answer.header:
-            _refuse(asked, answer.header)
+            refuse(asked, answer.header)
         return answer
 
 
@@ -138,7 +138,7 @@ def _request(command: Command, base: Mapping[str, str]) -> dict[str, Any]:
     }
 
 
-def _refuse(asked: dict[str, Any], answer: dict[str, Any]) -> NoReturn:
+def refuse(asked: dict[str, Any], answer: dict[str, Any]) -> NoReturn:
     """Raise what *answer* means: a full disk behind /work is the host's trouble, all else the asker's."""
     path = asked["path"]
     if answer["error"] in {"ENOSPC", "EDQUOT"} and path.startswith("/work"):
