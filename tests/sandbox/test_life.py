@@ -23,6 +23,7 @@ from nightmill.sandbox.bubblewrap import BubblewrapSandboxes
 from nightmill.sandbox.channel import Answer, Channel
 from nightmill.sandbox.doctor import probe, self_test
 from nightmill.sandbox.layers import remove
+from nightmill.sandbox.program import interpreter, program
 from nightmill.sandbox.runner import outcome
 from tests.sandbox.box import Box, Within
 
@@ -249,6 +250,19 @@ def test_an_answer_of_the_wrong_shape_is_an_error(header: dict[str, object]) -> 
     assert outcome(Answer(header=right, body=b"")).exit == 0
     with pytest.raises(SandboxError):
         outcome(Answer(header=right | header, body=b""))
+
+
+def test_the_runner_starts_without_what_takes_long_to_import(tmp_path: Path) -> None:
+    runner = tmp_path / "runner.pyc"
+    runner.write_bytes(program())
+    control, _ = os.pipe()  # a socket is what it would need: it ends there, all imports done
+
+    command = [interpreter().path, "-I", "-S", "-X", "importtime", str(runner), str(control)]
+    said = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60, check=False)
+
+    imported = {line.rpartition("|")[2].strip() for line in said.stderr.splitlines() if line.startswith("import time:")}
+    assert "select" in imported or "os" in imported
+    assert not imported & {"typing", "contextlib", "collections", "re", "enum", "pathlib", "subprocess", "signal"}
 
 
 def test_the_doctor_finds_this_machine_well_and_leaves_nothing(tmp_path: Path) -> None:

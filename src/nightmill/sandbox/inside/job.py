@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import time
-from typing import Any, Dict, Optional, Tuple
 
 __all__ = ["Job"]
+
+TYPE_CHECKING = False  # typing itself would be a fifth of the time until a sandbox answers
+if TYPE_CHECKING:
+    from typing import Any, Dict, Optional, Tuple
 
 WATCH, SLACK = 0.5, 1 << 20
 

@@ -8,19 +8,21 @@ from __future__ import annotations
 
 import _ctypes
 import _signal as signal  # type: ignore[import-not-found]  # signal.py without its enums
-import contextlib
 import os
 import resource
 import struct
-from typing import Any, Dict, NoReturn, Set, Tuple
 
 __all__ = ["below", "close_all_but", "crowd", "excess", "keep", "kill", "prctl", "processes", "strays"]
 
-Spec = Dict[str, Any]
-"""A command as the host sent it."""
+TYPE_CHECKING = False  # typing itself would be a fifth of the time until a sandbox answers
+if TYPE_CHECKING:
+    from typing import Any, Dict, NoReturn, Set, Tuple
 
-Known = Dict[int, Tuple[int, int]]
-"""Live processes: pid → (parent, resident pages)."""
+    Spec = Dict[str, Any]
+    """A command as the host sent it."""
+
+    Known = Dict[int, Tuple[int, int]]
+    """Live processes: pid → (parent, resident pages)."""
 
 LIMITS = (("NPROC", "processes"), ("FSIZE", "file_size"), ("DATA", "memory"))
 
@@ -53,8 +55,10 @@ def close_all_but(*kept: int) -> None:
     """Close every descriptor above the standard ones but those *kept*."""
     for name in os.listdir("/proc/self/fd"):
         if int(name) > 2 and int(name) not in kept:  # noqa: PLR2004 - the three standard ones
-            with contextlib.suppress(OSError):
+            try:
                 os.close(int(name))
+            except OSError:
+                pass
 
 
 def alone() -> bool:
@@ -108,8 +112,10 @@ def limit(kind: int, value: int) -> None:
 
 def kill(pid: int, number: int) -> None:
     """Signal *pid*, which may be gone."""
-    with contextlib.suppress(OSError):
+    try:
         os.kill(pid, number)
+    except OSError:
+        pass
 
 
 def crowd() -> int:
@@ -164,6 +170,9 @@ def excess(spec: Spec, keeper: int) -> str:
         return ""
     total = 0
     for pid in tree:  # shared pages were counted once per process: ask for the exact, slower figure
-        with contextlib.suppress(OSError), open("/proc/%d/smaps_rollup" % pid, "rb") as file:
-            total += sum(int(line.split()[1]) << 10 for line in file if line.startswith(b"Pss:"))
+        try:
+            with open("/proc/%d/smaps_rollup" % pid, "rb") as file:
+                total += sum(int(line.split()[1]) << 10 for line in file if line.startswith(b"Pss:"))
+        except OSError:
+            continue
     return "memory" if total > spec["memory"] else ""

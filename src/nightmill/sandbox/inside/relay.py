@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import _socket
 import _thread
-import contextlib
 import time
-from typing import Any, NoReturn, Set
 
 __all__ = ["listen", "relay"]
+
+TYPE_CHECKING = False  # typing itself would be a fifth of the time until a sandbox answers
+if TYPE_CHECKING:
+    from typing import Any, NoReturn, Set
 
 PORT, SOCKET, CONNECTIONS = 3128, "/run/nightmill/egress.sock", 64
 
@@ -62,11 +64,15 @@ def back(far: Any, near: Any, returned: Any) -> None:
 
 def pump(source: Any, target: Any) -> None:
     """Copy until *source* ends, then tell *target* that it has."""
-    with contextlib.suppress(OSError):
+    try:
         while True:
             piece = source.recv(1 << 16)
             if not piece:
                 break
             target.sendall(piece)
-    with contextlib.suppress(OSError):
+    except OSError:
+        pass
+    try:
         target.shutdown(_socket.SHUT_WR)
+    except OSError:
+        pass
