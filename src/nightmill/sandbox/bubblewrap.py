@@ -7,8 +7,9 @@ import contextlib
 import fcntl
 import os
 import secrets
+import socket
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
@@ -36,6 +37,9 @@ COARSE = 0.011
 
 Answered = TypeVar("Answered")
 
+Launch = Callable[[Place], Awaitable[tuple[Processes, socket.socket]]]
+"""How the processes of a sandbox are started; the runner among them answers on the socket."""
+
 
 class BubblewrapSandboxes:
     """Makes sandboxes on this machine; it holds nothing between two of them."""
@@ -58,11 +62,15 @@ class BubblewrapSandboxes:
             await asyncio.get_running_loop().run_in_executor(self.threads, _prepare, place)
             if place.hosts:
                 await sandbox.connect(self.network)
-            await sandbox.start(bwrap=self.bwrap or bundled(), tmp=self.tmp)
+            await sandbox.start(self.launch)
         except BaseException:
             await sandbox.close()
             raise
         return sandbox
+
+    async def launch(self, place: Place) -> tuple[Processes, socket.socket]:
+        """Start the processes of one sandbox; gives them and the socket to its runner."""
+        return launch(place, bwrap=self.bwrap or bundled(), tmp=self.tmp)
 
 
 class BubblewrapSandbox:
@@ -85,14 +93,14 @@ class BubblewrapSandbox:
         self.egress = Egress(self.place.directory / "net" / "egress.sock", hosts=self.place.hosts, network=network)
         await self.egress.start()
 
-    async def start(self, *, bwrap: Path, tmp: int) -> None:
-        """Start bubblewrap and wait for the runner."""
-        self.processes, sock = launch(self.place, bwrap=bwrap, tmp=tmp)
+    async def start(self, launch: Launch) -> None:
+        """Start the processes and wait for the runner."""
+        self.processes, sock = await launch(self.place)
         self.channel = Channel(sock, broken=self.processes.kill)
         await self.channel.start()
         try:
             await asyncio.wait_for(asyncio.shield(self.channel.ready), STARTING)
-            self.processes.find()
+            await self.processes.find()
         except (SandboxError, TimeoutError, OSError, ValueError) as error:
             said = self.processes.said() or repr(error)
             raise SandboxError(

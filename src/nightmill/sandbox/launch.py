@@ -28,7 +28,7 @@ class Processes:
         self.process, self.told, self.errors = process, told, errors
         self.init, self.init_pid = -1, 0
 
-    def find(self) -> None:
+    async def find(self) -> None:
         """Take hold of PID 1; call it once the runner has answered."""
         found = json.loads(os.read(self.told, 65536))
         self.init_pid = int(found["child-pid"])

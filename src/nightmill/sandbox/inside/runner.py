@@ -37,15 +37,17 @@ HOME = "/work/home"
 class Runner:
     """The loop: frames from the host, output and ends of commands, clocks."""
 
-    def __init__(self, control: int) -> None:
-        self.control, self.incoming, self.outgoing = control, bytearray(), bytearray()
+    def __init__(self, source: int, sink: int) -> None:
+        self.source, self.sink, self.incoming, self.outgoing = source, sink, bytearray(), bytearray()
         self.jobs: Dict[int, Job] = {}
         self.handlers: Dict[int, Callable[[], Any]] = {}
         self.children: Set[int] = set()
         self.relay = 0
         self.listener: Any = None
         self.poll = select.epoll()
-        self.watch(control, self.receive)
+        self.watch(source, self.receive)
+        if sink != source:
+            self.watch(sink, self.flush)
 
     def watch(self, fd: int, handler: Callable[[], Any]) -> None:
         """Call *handler* whenever *fd* has something to read or has ended."""
@@ -64,7 +66,9 @@ class Runner:
         """Run until the host closes its end; PID 1 ending ends everything inside."""
         self.send({"ready": 1})
         while True:
-            for fd, _ in self.poll.poll(self.patience()):
+            for fd, what in self.poll.poll(self.patience()):
+                if what & select.EPOLLERR:  # of those watched, only what leads to the host can fail so
+                    os._exit(0)
                 handler = self.handlers.get(fd)
                 if handler:
                     handler()
@@ -92,18 +96,18 @@ class Runner:
 
     def flush(self) -> None:
         """Write what the socket takes now; ask to be woken when it takes more."""
-        wanted = select.EPOLLIN
+        wanted = select.EPOLLIN if self.sink == self.source else 0
         try:
             while self.outgoing:
-                del self.outgoing[: os.write(self.control, self.outgoing[:CHUNK])]
+                del self.outgoing[: os.write(self.sink, self.outgoing[:CHUNK])]
         except BlockingIOError:
             wanted |= select.EPOLLOUT
-        self.poll.modify(self.control, wanted)
+        self.poll.modify(self.sink, wanted)
 
     def receive(self) -> None:
         """Read what the host sent and obey every whole frame."""
         try:
-            piece = os.read(self.control, CHUNK)
+            piece = os.read(self.source, CHUNK)
         except BlockingIOError:
             return
         if not piece:
@@ -270,14 +274,15 @@ class Runner:
         self.forward()
 
 
-def start(control: int) -> None:
-    """Become the runner on the inherited socket *control*."""
+def start(source: int, sink: int) -> None:
+    """Become the runner, which hears the host on *source* and answers on *sink*; they may be one socket."""
     prctl(4, 0)  # PR_SET_DUMPABLE: no command opens our memory or takes our descriptors
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the only signal that Python would let reach PID 1
-    os.set_inheritable(control, False)
     os.umask(0o022)
     try:
         os.makedirs(HOME, exist_ok=True)
     except OSError:
         pass  # the agent put something else there; that is its own affair
-    Runner(control).serve()
+    for fd in (source, sink):
+        os.set_inheritable(fd, False)
+    Runner(source, sink).serve()
