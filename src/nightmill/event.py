@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any, ClassVar
 
 from nightmill.errors import EngineError
@@ -172,12 +172,16 @@ class TaskQueued(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkspacePrepared(Event):
-    """The sandbox holds the base commit. *environment* is the hash of the layers below."""
+    """The sandbox holds the base commit. *environment* is the hash of the environment record and names the layer below.
+
+    *drift* says how that record differs from the one in the commit's environment.lock.json.
+    """
 
     environment: str
     commit: str
     snapshot: str
     seconds: float
+    drift: list[str] = field(default_factory=list)
     key = property(lambda self: "prepared")
 
 

@@ -30,6 +30,7 @@ def sample(kind: type[Event], text: str = "some words", **named: Any) -> Event:
         "float": 1.5,
         "bool": True,
         "float | None": 0.25,
+        "list[str]": [text],
         "dict[str, int]": {"input": 1000, "output": 20, "cache_read": 500},
         "dict[str, Any]": {"reasons": [text], "counts": {"passed": 3}, "stopped": text},
         "list[dict[str, Any]]": [{"id": "T1", "title": text}],

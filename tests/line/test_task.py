@@ -51,6 +51,7 @@ def prepared(world: World) -> tuple[str, dict[str, Any]]:
         "brief": world.machines.blobs.put(briefs.write_brief(BRIEF)),
         "snapshot": "first",
         "seconds": 1.0,
+        "drift": [],
     }
 
 

@@ -83,6 +83,12 @@ def _parked(told: e.RunParked) -> Line:
     return Line("◌", f"parked, {what}: {told.reason}", "yellow")
 
 
+def _prepared(told: e.WorkspacePrepared) -> Line:
+    drift = f"; not as agreed: {'; '.join(told.drift)}" if told.drift else ""
+    text = f"workspace at {told.commit[:10]} on environment {told.environment[:12]} ({duration(told.seconds)}){drift}"
+    return Line("!" if drift else "·", text, "yellow" if drift else "")
+
+
 LINES: dict[type[e.Event], Callable[[Any], Line]] = {
     e.RunQueued: lambda told: Line("○", f"queued: {told.title}"),
     e.RunStarted: lambda told: Line("●", "started", "blue"),
@@ -97,7 +103,7 @@ LINES: dict[type[e.Event], Callable[[Any], Line]] = {
     ),
     e.PlanMade: _plan,
     e.TaskQueued: lambda told: Line("○", f"task {told.task} is run {told.child}"),
-    e.WorkspacePrepared: lambda told: Line("·", f"workspace at {told.commit[:10]} ({duration(told.seconds)})"),
+    e.WorkspacePrepared: _prepared,
     e.WorkspaceRestored: lambda told: Line(
         "↻", f"workspace restored to {told.snapshot[:10]} ({duration(told.seconds)})", fold=True
     ),

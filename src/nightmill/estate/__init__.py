@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from nightmill.estate import agreed
 from nightmill.estate.baseline import definition
 from nightmill.estate.baseline import make as make_baseline
 from nightmill.estate.detect import detect
@@ -22,6 +23,7 @@ __all__ = [
     "Project",
     "Service",
     "Site",
+    "agreed",
     "base",
     "definition",
     "detect",

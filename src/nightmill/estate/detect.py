@@ -6,13 +6,16 @@ import re
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
-from nightmill.estate import others, python
-from nightmill.estate.found import Detected, Finding
+from nightmill.estate import devcontainer, flake, others, python, wishes
+from nightmill.estate.found import Detected, Finding, Ignored
 from nightmill.estate.nouns import Service
-from nightmill.estate.tracked import Tracked
+from nightmill.estate.tools import lacking, used
+from nightmill.estate.tracked import Tracked, in_checkout
 from nightmill.review import Check
 
 __all__ = ["detect"]
+
+NAME = "nightmill.yaml"
 
 INSTRUCTIONS = (
     "AGENTS.override.md",
@@ -60,11 +63,54 @@ target = re.compile(r"^(test|tests|check)\s*:(?!=)", re.MULTILINE)
 
 def detect(root: Path, files: list[str]) -> Detected:
     """What the checkout *root* with the tracked *files* is, how it is installed and how it is tested."""
-    tracked = Tracked(root, files)
+    tracked = in_checkout(root, files)
     found = next((each for look in (python.find, *others.FINDERS) if (each := look(tracked))), Detected())
-    for add in (_fallback, _services, _instructions):
+    for add in (_wishes, _devcontainer, _fallback, flake.add, _services, _instructions):
         found = add(found, tracked)
+    found = replace(found, advice=(*found.advice, *lacking((*found.wishes, *used(found.install, file=NAME)))))
     return found if found.checks else _unknown(found)
+
+
+def _wishes(found: Detected, tracked: Tracked) -> Detected:
+    """What the files of version managers say."""
+    wanted = wishes.wishes(tracked)
+    findings = [
+        Finding(what="version", value=f"{wish.tool} {wish.version}".strip(), because=wish.file) for wish in wanted
+    ]
+    env = wishes.variables(tracked)
+    findings += [Finding(what="variable", value=name, because="`env` of mise's file") for name in env]
+    return replace(
+        found,
+        wishes=(*found.wishes, *wanted),
+        env=env | found.env,
+        findings=(*found.findings, *findings),
+        ignored=(*found.ignored, *wishes.ignored(tracked)),
+    )
+
+
+def _devcontainer(found: Detected, tracked: Tracked) -> Detected:
+    """What a devcontainer asks for. Its commands count where no manifest says how to install."""
+    read = devcontainer.read(tracked)
+    if read is None:
+        return found
+    file = read.file
+    findings = [
+        Finding(what="version", value=f"{wish.tool} {wish.version}".strip(), because=file) for wish in read.wishes
+    ]
+    findings += [Finding(what="variable", value=name, because=f"`containerEnv` in {file}") for name in read.env]
+    used = () if found.install else tuple(line for _, line in read.install)
+    if used:
+        findings += [Finding(what="install", value=line, because=f"`{key}` in {file}") for key, line in read.install]
+    why = "the manifests say how to install; if it does more, add it to `install`"
+    left = () if used else tuple(Ignored(file=file, what=f"{key}: {line}", why=why) for key, line in read.install)
+    return replace(
+        found,
+        install=found.install or used,
+        env=read.env | found.env,
+        wishes=(*found.wishes, *read.wishes),
+        findings=(*found.findings, *findings),
+        ignored=(*found.ignored, *read.ignored, *left),
+    )
 
 
 def _fallback(found: Detected, tracked: Tracked) -> Detected:

@@ -1,38 +1,34 @@
 """The base of a project: one read-only layer that holds its checkout and everything its tests need.
 
-It is built once per environment (install lines, hosts, variables, content of the lock files, platform), in a sandbox
-like any other, and shared by every run. The commit that it was built from is not part of the hash: `prepare` moves a
-run's own checkout to the commit that the run wants.
+It is built once per environment record (`record`: install lines, hosts, variables, files, tools, platform), in a
+sandbox like any other, and shared by every run. The commit that it was built from is not part of the hash: `prepare`
+moves a run's own checkout to the commit that the run wants.
 """
 
 from __future__ import annotations
 
 import asyncio
 import fcntl
-import hashlib
 import json
 import os
-import platform
 import secrets
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import uv
 
-from nightmill.errors import RepoError, SandboxError
-from nightmill.estate import install
+from nightmill.errors import SandboxError
+from nightmill.estate import agreed, install
 from nightmill.estate.nouns import Project
+from nightmill.estate.record import Record, committed
 from nightmill.estate.registry import Reach, resolve
 from nightmill.repo import Hub
 from nightmill.sandbox import Place, Sandboxes
 from nightmill.sandbox.layers import freeze, remove
 
-__all__ = ["BUNDLE", "Base", "Freeze", "Site", "base", "digest", "parcel", "place", "variables"]
-
-VERSION = 1
-"""Part of every hash: raise it when what a base holds changes with this code."""
+__all__ = ["BUNDLE", "Base", "Freeze", "Site", "base", "build", "parcel", "place", "variables"]
 
 BUNDLE = "/mnt/nightmill/base.bundle"
 """Where a bundle is shown inside: a folder in which nothing inside can have made a link."""
@@ -60,11 +56,15 @@ class Site:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Base:
-    """Layers for `Place`, lowest first; their checkout stands at *commit*."""
+    """Layers for `Place`, lowest first; their checkout stands at *commit*.
+
+    *drift* says how the environment differs from the one that people agreed on.
+    """
 
     layers: tuple[Path, ...]
     hash: str
     commit: str
+    drift: tuple[str, ...] = ()
 
 
 async def base(project: Project, *, hub: Hub, commit: str, site: Site, progress: Progress) -> Base:
@@ -73,10 +73,19 @@ async def base(project: Project, *, hub: Hub, commit: str, site: Site, progress:
     Two processes that want the same one do not build it twice; a build that fails or dies leaves nothing.
 
     Raises:
-        SettingsError: If an install line fails; the message holds the end of its output.
+        SettingsError: If an install line fails; the message holds the end of its output. If the environment is not
+            the one that the commit's environment.lock.json agreed on.
         SandboxError: If the sandbox or the disk fails.
     """
-    key = await asyncio.to_thread(digest, project, hub=hub, commit=commit)
+    now = await asyncio.to_thread(committed, project, hub=hub, commit=commit)
+    drift = await asyncio.to_thread(agreed.hold, now, hub=hub, commit=commit)
+    made = await _made(project, now, hub=hub, commit=commit, site=site, progress=progress)
+    return replace(made, drift=drift)
+
+
+async def _made(project: Project, now: Record, *, hub: Hub, commit: str, site: Site, progress: Progress) -> Base:
+    """The base that *now* records, built if there is none."""
+    key = now.hash
     folder = site.home / "projects" / project.id / "bases"
     folder.mkdir(parents=True, exist_ok=True)
     if found := _built(folder, key):
@@ -88,7 +97,10 @@ async def base(project: Project, *, hub: Hub, commit: str, site: Site, progress:
             await asyncio.to_thread(remove, stale)
         work = folder / f".{key}-{secrets.token_hex(4)}"
         try:
-            await _build(project, hub=hub, commit=commit, site=site, work=work, progress=progress)
+            reach = await build(project, hub=hub, commit=commit, site=site, work=work, progress=progress)
+            written = {"hash": key, "project": project.id, "commit": commit, "reached": list(reach.hosts)}
+            text = json.dumps({**written, "record": now.plain()}, indent=2) + "\n"
+            (work / "done" / "record.json").write_text(text, encoding="utf-8")
             (work / "done").rename(folder / key)
         except OSError as error:
             why = f"the environment of {project.id!r} cannot be kept: {error.strerror or error}"
@@ -96,20 +108,6 @@ async def base(project: Project, *, hub: Hub, commit: str, site: Site, progress:
         finally:
             await asyncio.to_thread(remove, work)
     return Base(layers=(folder / key / "layer",), hash=key, commit=commit)
-
-
-def digest(project: Project, *, hub: Hub, commit: str) -> str:
-    """The hash of everything that decides what the install lines give."""
-    wanted = project.environment
-    parts = {
-        "version": VERSION,
-        "install": wanted.install,
-        "hosts": wanted.hosts,
-        "env": wanted.env,
-        "locks": {name: _content(hub, commit, name) for name in wanted.locks},
-        "platform": [platform.machine(), *platform.libc_ver(), Path("/usr/bin/python3").resolve().name],
-    }
-    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32]
 
 
 def variables(project: Project) -> dict[str, str]:
@@ -143,7 +141,13 @@ def parcel(hub: Hub, found: Base, *, commit: str, target: Path) -> bool:
     return True
 
 
-async def _build(project: Project, *, hub: Hub, commit: str, site: Site, work: Path, progress: Progress) -> None:
+async def build(project: Project, *, hub: Hub, commit: str, site: Site, work: Path, progress: Progress) -> Reach:
+    """Make the layer *work*/done/layer for *project* at *commit*, and say what the installation could reach.
+
+    Raises:
+        SettingsError: If an install line fails; the message holds the end of its output.
+        SandboxError: If the sandbox or the disk fails.
+    """
     for name in ("run", "empty", "done"):
         (work / name).mkdir(parents=True)
     bundle = work / "base.bundle"
@@ -169,15 +173,7 @@ async def _build(project: Project, *, hub: Hub, commit: str, site: Site, work: P
     finally:
         await workspace.close()
     await asyncio.to_thread(site.freeze, work / "run", work / "done" / "layer")
-    record = {
-        "version": VERSION,
-        "project": project.id,
-        "commit": commit,
-        "install": list(project.environment.install),
-        "hosts": list(reach.hosts),
-        "locks": {name: _content(hub, commit, name) for name in project.environment.locks},
-    }
-    (work / "done" / "record.json").write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+    return reach
 
 
 async def _reach(project: Project, site: Site, progress: Progress) -> Reach:
@@ -190,16 +186,9 @@ async def _reach(project: Project, site: Site, progress: Progress) -> Reach:
 
 def _built(folder: Path, key: str) -> Base | None:
     try:
-        record = json.loads((folder / key / "record.json").read_text(encoding="utf-8"))
-        return Base(layers=(folder / key / "layer",), hash=key, commit=record["commit"])
+        written = json.loads((folder / key / "record.json").read_text(encoding="utf-8"))
+        return Base(layers=(folder / key / "layer",), hash=key, commit=written["commit"])
     except (OSError, ValueError, KeyError):
-        return None
-
-
-def _content(hub: Hub, commit: str, name: str) -> str | None:
-    try:
-        return hashlib.sha256(hub.show(commit, name)).hexdigest()
-    except RepoError:
         return None
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from nightmill.estate.nouns import Service
+from nightmill.estate.tools import Wish
 from nightmill.review import Check
 
-__all__ = ["Detected", "Finding"]
+__all__ = ["Detected", "Finding", "Ignored"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -17,6 +18,15 @@ class Finding:
     what: str
     value: str
     because: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ignored:
+    """*what* a *file* says that leads to nothing here, and *why*."""
+
+    file: str
+    what: str
+    why: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,3 +44,5 @@ class Detected:
     instructions: tuple[str, ...] = ()
     findings: tuple[Finding, ...] = ()
     advice: tuple[str, ...] = ()
+    wishes: tuple[Wish, ...] = ()
+    ignored: tuple[Ignored, ...] = ()

@@ -9,7 +9,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from nightmill.estate.found import Detected, Finding
-from nightmill.estate.tracked import Tracked
+from nightmill.estate.tracked import Tracked, section
 from nightmill.review import Check
 
 __all__ = ["find"]
@@ -105,7 +105,7 @@ def _tests(reading: _Reading) -> Check | None:
 
 
 def _pytest_because(reading: _Reading) -> str:
-    tracked, tools = reading.tracked, _table(reading.project, "tool")
+    tracked, tools = reading.tracked, section(reading.project, "tool")
     places = {
         "pytest.ini": "pytest.ini" in tracked,
         "[tool.pytest] in pyproject.toml": "pytest" in tools,
@@ -127,7 +127,7 @@ def _test_packages(reading: _Reading, check: Check | None) -> list[str]:
     tracked = reading.tracked
     written = "\n".join(
         [
-            str(_table(_table(reading.project, "tool"), "pytest")),
+            str(section(section(reading.project, "tool"), "pytest")),
             tracked.text("pytest.ini"),
             str(tracked.ini("setup.cfg").get("tool:pytest", "")),
             str(tracked.ini("tox.ini").get("pytest", "")),
@@ -157,8 +157,8 @@ def _install(reading: _Reading, *, extra: list[str]) -> None:
 def _from_uv_lock(reading: _Reading, extra: list[str]) -> None:
     reading.manager = "uv"
     reading.locks.append("uv.lock")
-    optional = _chosen(_table(_table(reading.project, "project"), "optional-dependencies"))
-    groups = _chosen(_table(reading.project, "dependency-groups"))
+    optional = _chosen(section(section(reading.project, "project"), "optional-dependencies"))
+    groups = _chosen(section(reading.project, "dependency-groups"))
     options = [f"--extra {name}" for name in optional] + [f"--group {name}" for name in groups]
     reading.env["UV_PROJECT_ENVIRONMENT"] = "/work/env"
     reading.install.append(" ".join(["uv sync --frozen --no-cache", *options]))
@@ -169,14 +169,14 @@ def _from_uv_lock(reading: _Reading, extra: list[str]) -> None:
 
 def _package(reading: _Reading) -> list[str]:
     """The project itself, editable and with its extras for tests, if it can be built; else its dependencies."""
-    project = _table(reading.project, "project")
+    project = section(reading.project, "project")
     built = "build-system" in reading.project or "setup.py" in reading.tracked
-    poetry = _table(_table(reading.project, "tool"), "poetry")
+    poetry = section(section(reading.project, "tool"), "poetry")
     if poetry.get("package-mode") is False:
         built = False
     if not built:
         return ["-r", "pyproject.toml"] if project.get("dependencies") else []
-    extras = _chosen(_table(project, "optional-dependencies")) or _chosen(poetry.get("extras"))
+    extras = _chosen(section(project, "optional-dependencies")) or _chosen(poetry.get("extras"))
     extras = extras or _chosen(reading.tracked.ini("setup.cfg").get("options.extras_require"))
     extras = extras or _extras_of_setup(reading.tracked.text("setup.py"))
     because = "the package declares them"
@@ -195,7 +195,7 @@ def _extras_of_setup(source: str) -> list[str]:
 
 
 def _groups(reading: _Reading) -> list[str]:
-    groups = _chosen(_table(reading.project, "dependency-groups"))
+    groups = _chosen(section(reading.project, "dependency-groups"))
     if groups:
         reading.say("test dependencies", f"groups {', '.join(groups)}", "[dependency-groups] in pyproject.toml")
     return [word for name in groups for word in ("--group", name)]
@@ -210,7 +210,7 @@ def _requirement_files(reading: _Reading, *, told: bool) -> list[str]:
     stems = {name: re.sub(r"requirements?|[/_.\-]|txt$", " ", name).split() for name in files}
     tests = [name for name in files if set(stems[name]) & set(TEST_NAMES)]
     tests = tests or [name for name in files if set(stems[name]) & set(GROUPS)]
-    packaged = bool(_table(reading.project, "project").get("dependencies")) or "setup.py" in reading.tracked
+    packaged = bool(section(reading.project, "project").get("dependencies")) or "setup.py" in reading.tracked
     plain = [name for name in ("requirements.txt",) if name in files and not packaged]
     chosen = [*plain, *([] if told else tests)]
     reading.locks += chosen
@@ -229,18 +229,18 @@ def _is_requirements(name: str) -> bool:
 
 def _tool_tables(reading: _Reading) -> list[str]:
     """Test dependencies that Poetry, PDM and Hatch keep in tables of their own."""
-    tools = _table(reading.project, "tool")
-    poetry, pdm, hatch = _table(tools, "poetry"), _table(tools, "pdm"), _table(_table(tools, "hatch"), "envs")
+    tools = section(reading.project, "tool")
+    poetry, pdm, hatch = section(tools, "poetry"), section(tools, "pdm"), section(section(tools, "hatch"), "envs")
     found: list[str] = []
-    for name in _chosen(_table(poetry, "group")):
-        found += _poetry(_table(_table(_table(poetry, "group"), name), "dependencies"))
-    found += _poetry(_table(poetry, "dev-dependencies"))
-    for name in _chosen(_table(pdm, "dev-dependencies")):
-        found += _words(_table(pdm, "dev-dependencies").get(name))
+    for name in _chosen(section(poetry, "group")):
+        found += _poetry(section(section(section(poetry, "group"), name), "dependencies"))
+    found += _poetry(section(poetry, "dev-dependencies"))
+    for name in _chosen(section(pdm, "dev-dependencies")):
+        found += _words(section(pdm, "dev-dependencies").get(name))
     for name in ("hatch-test", *GROUPS, "default"):
-        table = _table(hatch, name)
+        table = section(hatch, name)
         found += _words(table.get("dependencies")) + _words(table.get("extra-dependencies"))
-    for manager, table in {"poetry": poetry, "pdm": pdm, "hatch": _table(tools, "hatch")}.items():
+    for manager, table in {"poetry": poetry, "pdm": pdm, "hatch": section(tools, "hatch")}.items():
         reading.manager = manager if table else reading.manager
     if found:
         reading.say("test dependencies", ", ".join(found), f"[tool.{reading.manager}] in pyproject.toml")
@@ -285,11 +285,6 @@ def _version(reading: _Reading) -> None:
 
 
 # Small readers of what may be anything
-
-
-def _table(of: Any, name: str) -> dict[str, Any]:
-    found = of.get(name) if isinstance(of, dict) else None
-    return found if isinstance(found, dict) else {}
 
 
 def _chosen(table: Any) -> list[str]:

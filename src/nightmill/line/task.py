@@ -95,6 +95,7 @@ class TaskRun:
                 commit=self.assignment.base_commit,
                 snapshot=self.snapshot,
                 seconds=self.prepared["seconds"],
+                drift=self.prepared["drift"],
             )
         )
         self.work = self._start_work()
@@ -178,6 +179,7 @@ class TaskRun:
         await prepare(workspace, bundle=BUNDLE if needed else "", commit=commit)
         return {
             "environment": base.hash,
+            "drift": list(base.drift),
             "base_commit": base.commit,
             "layers": [str(layer) for layer in base.layers],
             "bundle": needed,

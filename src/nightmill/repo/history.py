@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -127,9 +127,9 @@ class History:
         words = [word.decode("utf-8", "replace") for word in out.split(b"\0")]
         return [_commit(words[at : at + LOG_FIELDS]) for at in range(0, len(words) - 1, LOG_FIELDS)]
 
-    def files(self, tree: str) -> list[File]:
-        """Every entry of *tree* that is not a folder."""
-        out = self.must("ls-tree", "-r", "-z", "-l", "--full-tree", safe(tree)).out
+    def files(self, tree: str, *, within: Sequence[str] = ()) -> list[File]:
+        """Every entry of *tree* that is not a folder; with *within*, those that are or lie in one of these paths."""
+        out = self.must("ls-tree", "-r", "-z", "-l", "--full-tree", safe(tree), "--", *within).out
         return [_file(entry) for entry in out.split(b"\0") if entry]
 
     def show(self, commit: str, path: str, *, limit: int = 16 << 20) -> bytes:
