@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from nightmill.sandbox.nouns import Command, Entry, Limits, Outcome, Output, Place
+from nightmill.sandbox.nouns import Command, Entry, Limits, Outcome, Output, Place, Service, ServiceState
 
 __all__ = [
     "Command",
@@ -15,6 +15,9 @@ __all__ = [
     "Place",
     "Sandbox",
     "Sandboxes",
+    "Service",
+    "ServiceState",
+    "Services",
     "Workspace",
 ]
 
@@ -49,11 +52,40 @@ class Sandbox(Protocol):
         ...
 
 
+class Services(Protocol):
+    """The services of one sandbox: nothing but the host starts them, and commands cannot keep them from it."""
+
+    async def start(self, *services: Service) -> None:
+        """Start *services*, again if they run, and wait until each is ready or cannot be; what became of it is its state.
+
+        Raises:
+            SandboxError: If the sandbox itself failed.
+        """
+        ...
+
+    async def stop(self, *names: str) -> None:
+        """Ask *names* to end, and wait until they have; none given: all, those that others wait for last."""
+        ...
+
+    def states(self) -> tuple[ServiceState, ...]:
+        """How each service is that was started."""
+        ...
+
+    async def log(self, name: str) -> bytes:
+        """The newest output of *name*."""
+        ...
+
+
 class Workspace(Sandbox, Protocol):
     """A sandbox whose files can be read and written without starting a program.
 
     Paths are absolute inside and resolved inside: a symbolic link leads nowhere else.
     """
+
+    @property
+    def services(self) -> Services:
+        """What runs beside the commands."""
+        ...
 
     async def read(self, path: str, *, limit: int) -> bytes:
         """The first *limit* bytes of the regular file *path*.
@@ -84,7 +116,9 @@ class Sandboxes(Protocol):
     """A way to make sandboxes on this machine."""
 
     async def open(self, place: Place) -> Workspace:
-        """Build a sandbox from *place* and wait until it answers.
+        """Build a sandbox from *place* and wait until it and its services answer.
+
+        A service that does not is no failure: its state says so.
 
         Raises:
             SandboxError: If the host cannot give one (the hint says which knob), or a snapshot is damaged.

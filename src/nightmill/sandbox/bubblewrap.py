@@ -26,6 +26,7 @@ from nightmill.sandbox.profile import check, environment
 from nightmill.sandbox.program import program
 from nightmill.sandbox.reach import Network
 from nightmill.sandbox.runner import Runner
+from nightmill.sandbox.services import RunnerServices
 
 __all__ = ["BubblewrapSandbox", "BubblewrapSandboxes"]
 
@@ -50,7 +51,7 @@ class BubblewrapSandboxes:
         self.threads = ThreadPoolExecutor(max_workers=4, thread_name_prefix="snapshot")
 
     async def open(self, place: Place) -> Workspace:
-        """Build a sandbox from *place* and wait until it answers.
+        """Build a sandbox from *place* and wait until it and its services answer.
 
         Raises:
             SandboxError: If the host cannot give one (the hint says which knob), or a snapshot is damaged.
@@ -63,6 +64,7 @@ class BubblewrapSandboxes:
             if place.hosts:
                 await sandbox.connect(self.network)
             await sandbox.start(self.launch)
+            await sandbox.services.start(*place.services)
         except BaseException:
             await sandbox.close()
             raise
@@ -85,6 +87,7 @@ class BubblewrapSandbox:
         self.processes: Processes | None = None
         self.channel: Channel | None = None
         self.runner: Runner | None = None
+        self.services = RunnerServices(self._runner)
         self.egress: Egress | None = None
         self.closing: asyncio.Task[None] | None = None
 

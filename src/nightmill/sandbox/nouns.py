@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-__all__ = ["Command", "Entry", "Limits", "Outcome", "Output", "Place"]
+__all__ = ["Command", "Entry", "Limits", "Outcome", "Output", "Place", "Service", "ServiceState"]
 
 Output = Callable[[bytes], None]
 """Called with pieces of a command's output as they arrive; of a flood that comes faster than it is taken, with some."""
@@ -65,6 +65,55 @@ class Outcome:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Service:
+    """A program that runs beside the commands, in the same sandbox and on the same loopback, until it is stopped.
+
+    Attributes:
+        run: Shell text that stays in the foreground.
+        ready: Shell text that succeeds once the service answers; "": it counts as ready when it was started.
+        patience: Seconds that may take.
+        after: Names of services that have to be ready first.
+        stop: Name of the signal that asks it to end, without "SIG"; *grace* seconds later it is killed.
+        memory: Bytes that all of its processes may take together.
+    """
+
+    name: str
+    run: str
+    ready: str = ""
+    patience: float = 60.0
+    after: tuple[str, ...] = ()
+    stop: str = "TERM"
+    grace: float = 10.0
+    env: Mapping[str, str] = field(default_factory=dict)
+    cwd: str = "/work/repo"
+    memory: int = 2 << 30
+    processes: int = 256
+
+    @property
+    def log(self) -> str:
+        """Where its output can be read inside: the newest part of it, as text that commands could have changed."""
+        return f"/tmp/services/{self.name}.log"  # noqa: S108 - the sandbox's own
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServiceState:
+    """How a service is.
+
+    Attributes:
+        state: "starting"; "ready"; "unready" (it runs, but did not answer in time); "ended".
+        exit: Of "ended": its exit status; negative: the signal that ended it.
+        reason: Why it is not ready, in words.
+        seconds: From its start until it was ready.
+    """
+
+    name: str
+    state: Literal["starting", "ready", "unready", "ended"]
+    exit: int = 0
+    reason: str = ""
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
     """A name in a directory; *kind* is "file", "directory", "link" or "other"."""
 
@@ -85,6 +134,7 @@ class Place:
         tools: Host programs shown read-only in /opt/nightmill/bin, by their name inside.
         files: Host files shown read-only, by their absolute path inside, which nothing in /work may be.
         env: Environment of every command, on top of the sandbox's own.
+        services: Started when the sandbox is opened.
     """
 
     directory: Path
@@ -94,3 +144,4 @@ class Place:
     tools: Mapping[str, Path] = field(default_factory=dict)
     files: Mapping[str, Path] = field(default_factory=dict)
     env: Mapping[str, str] = field(default_factory=dict)
+    services: tuple[Service, ...] = ()

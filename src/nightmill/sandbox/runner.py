@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 
 from nightmill.errors import SandboxError, ToolError
 from nightmill.sandbox.channel import Answer, Channel
-from nightmill.sandbox.nouns import Command, Entry, Outcome, Output
+from nightmill.sandbox.nouns import Command, Entry, Limits, Outcome, Output, Service
 
 __all__ = ["GRACE", "Runner", "outcome", "refuse"]
 
@@ -19,6 +19,8 @@ GRACE, CANCELLING = 60.0, 10.0
 
 FILE_MOST = 64 << 20
 LIST_MOST = 16 << 20
+LOG_MOST = 256 << 10
+"""Bytes of a service's newest output that are kept."""
 
 YEAR = 366 * 86400.0
 
@@ -48,6 +50,23 @@ class Runner:
                 self.channel.tell({"op": "cancel", "id": number})
             await asyncio.wait([answer], timeout=CANCELLING)
             raise
+
+    async def serve(self, service: Service) -> tuple[int, asyncio.Future[Answer]]:
+        """Start *service*; its number, and the answer that tells its end."""
+        limits = Limits(memory=service.memory, processes=service.processes, output=LOG_MOST)
+        command = Command(argv=("bash", "-c", service.run), cwd=service.cwd, env=service.env, limits=limits)
+        header = _request(command, self.environment) | {"op": "serve", "live": False, "log": service.log}
+        async with self.gate:
+            return self.channel.send(header, most=LOG_MOST)
+
+    def halt(self, number: int, *, signal: int, grace: float) -> None:
+        """Ask the service *number* to end by *signal*; *grace* seconds later it is killed."""
+        self.channel.tell({"op": "halt", "id": number, "signal": signal, "grace": grace})
+
+    async def log(self, number: int) -> bytes:
+        """The newest output of the service *number* while it runs."""
+        asked = self.channel.send({"op": "log", "of": number}, most=LOG_MOST)
+        return (await self.within(GRACE, asked[1])).body
 
     async def read(self, path: str, *, limit: int) -> bytes:
         """The first *limit* bytes of the regular file *path*.

@@ -20,6 +20,7 @@ class Job:
         self.spec, self.keeper, self.out, self.status = spec, keeper, out, status
         self.began = time.monotonic()
         self.deadline = self.began + spec["seconds"]
+        self.bound = float(spec["file_size"])
         self.watch = self.began + WATCH
         self.first = spec["output"] // 2
         self.last = spec["output"] - self.first
@@ -38,6 +39,9 @@ class Job:
         self.tail += piece
         if len(self.tail) > self.last + SLACK:  # not each time: moving the tail costs its length
             del self.tail[: len(self.tail) - self.last]
+
+    def close(self) -> None:
+        """Let go of what only this kind of job holds."""
 
     def stop(self, reason: str) -> None:
         """Have the command ended, for *reason*; the first one counts."""

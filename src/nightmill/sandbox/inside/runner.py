@@ -18,6 +18,7 @@ from _json import encode_basestring_ascii as quote
 from nightmill.sandbox.inside.files import OPERATIONS
 from nightmill.sandbox.inside.job import WATCH, Job
 from nightmill.sandbox.inside.keeper import below, close_all_but, crowd, excess, keep, kill, prctl, processes, strays
+from nightmill.sandbox.inside.lasting import Lasting
 from nightmill.sandbox.inside.relay import listen, relay
 
 __all__ = ["Runner", "start"]
@@ -125,13 +126,9 @@ class Runner:
     def obey(self, header: Dict[str, Any], body: bytes) -> None:
         """Do what one frame asks; what fails is told with its errno."""
         try:
-            if header["op"] == "run":
-                self.run(header, body)
-            elif header["op"] == "cancel":
-                if header["id"] in self.jobs:
-                    self.jobs[header["id"]].stop("cancelled")
-            elif header["op"] == "network":
-                self.forward()
+            own = OWN.get(header["op"])
+            if own:
+                own(self, header, body)
             else:
                 told, content = OPERATIONS[header["op"]](header, body)
                 self.send(dict(told, id=header["id"]), content)
@@ -158,9 +155,30 @@ class Runner:
         for fd in (source, sink, report):
             os.close(fd)
         self.children.add(pid)
-        job = self.jobs[spec["id"]] = Job(spec, pid, out, status)
+        job = self.jobs[spec["id"]] = JOBS[spec["op"]](spec, pid, out, status)
         self.watch(out, lambda: self.drain(job))
         self.watch(status, lambda: self.hear(job))
+
+    def cancel(self, asked: Dict[str, Any], _: bytes) -> None:
+        """End a job now, if it still runs."""
+        if asked["id"] in self.jobs:
+            self.jobs[asked["id"]].stop("cancelled")
+
+    def halt(self, asked: Dict[str, Any], _: bytes) -> None:
+        """Ask a service to end, by a signal to its first process; what has not ended after its grace is killed."""
+        job = self.jobs.get(asked["id"])
+        if job and not job.ending:
+            job.deadline = time.monotonic() + asked["grace"]
+            begun = [pid for pid, (parent, _pages) in processes().items() if parent == job.keeper]
+            for pid in begun:
+                kill(pid, asked["signal"])
+            if not begun:
+                job.stop("cancelled")
+
+    def log(self, asked: Dict[str, Any], _: bytes) -> None:
+        """Give the newest output of a service; of one that ended, the host was given it with its end."""
+        job = self.jobs.get(asked["of"])
+        self.send({"id": asked["id"]}, job.result()[1] if job else b"")
 
     def drain(self, job: Job) -> bool:
         """Take one piece of output; False if there is none now."""
@@ -174,7 +192,7 @@ class Runner:
         job.take(piece)
         if job.spec["live"] and len(self.outgoing) < BACKLOG:
             self.send({"id": job.spec["id"], "live": 1}, piece)
-        if job.total > job.spec["file_size"]:
+        if job.total > job.bound:
             job.stop("output")
         return True
 
@@ -205,6 +223,7 @@ class Runner:
                 break
         self.forget(job.out)
         self.forget(job.status)
+        job.close()
         del self.jobs[job.spec["id"]]
         job.stopped = "" if job.stopped == "lost" else job.stopped
         self.send(*job.result())
@@ -253,7 +272,7 @@ class Runner:
         except ChildProcessError:
             self.children.clear()
 
-    def forward(self) -> None:
+    def forward(self, *_: Any) -> None:
         """Offer the host's proxy on a local port, from a process of its own; again if a command killed it."""
         self.listener = self.listener or listen()
         alive, held = os.pipe()
@@ -272,6 +291,17 @@ class Runner:
         """The relay has ended."""
         self.forget(alive)
         self.forward()
+
+
+JOBS: Dict[str, Callable[..., Job]] = {"run": Job, "serve": Lasting}
+OWN: Dict[str, Callable[[Runner, Dict[str, Any], bytes], None]] = {
+    "run": Runner.run,
+    "serve": Runner.run,
+    "cancel": Runner.cancel,
+    "halt": Runner.halt,
+    "log": Runner.log,
+    "network": Runner.forward,
+}
 
 
 def start(source: int, sink: int) -> None:
