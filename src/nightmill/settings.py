@@ -45,6 +45,12 @@ class Settings:
     spare_megabytes: int = setting(
         200, "Room on the disk of `home` without which no step begins: the run waits for a person.", least=0
     )
+    sandbox_user: int = setting(
+        65525,
+        "Number of the user as whom everything in a sandbox runs if root starts nightmill; nobody else's.",
+        least=1,
+        most=(1 << 32) - 2,
+    )
     workers: int = setting(20, "Runs that one worker works on at once.", least=1)
     park_seconds: float = setting(
         60.0, "First wait of a run whose provider is down; it doubles up to an hour.", least=0.1

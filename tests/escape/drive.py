@@ -15,6 +15,7 @@ from pathlib import Path
 
 from nightmill.sandbox import Command, Limits, Place
 from nightmill.sandbox.bubblewrap import BubblewrapSandboxes
+from nightmill.sandbox.owner import give, owner
 
 FILES = ("kernel", "files", "network")
 KEY = 0x6E696768
@@ -44,6 +45,7 @@ def main() -> None:
     """Everything, with things of the host around that an attack could find."""
     home, inside = Path(sys.argv[1]), Path(sys.argv[2])  # noqa: TID251 - a program of its own
     (home / "layer" / "repo").mkdir(parents=True)
+    give(home / "layer", owner())
     canary = home / "canary"
     canary.write_text("canary: not for you")
     descriptors = len(os.listdir("/proc/self/fd"))  # noqa: PTH208

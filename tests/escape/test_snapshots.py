@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import stat
 import subprocess
 import sys
@@ -16,6 +17,7 @@ from nightmill.errors import SandboxError
 from nightmill.sandbox import Command, Limits, Place
 from nightmill.sandbox.freeze import frozen
 from nightmill.sandbox.layers import freeze, remove
+from nightmill.sandbox.owner import owner
 from nightmill.sandbox.scan import Seen, record, scan
 from tests.sandbox.box import Box, Within
 from tests.sandbox.conftest import place, within
@@ -174,7 +176,7 @@ for space in ("user.overlay.", "trusted.overlay.", "user.overlay.overlay."):
 
 
 def test_a_setuid_file_of_an_agent_is_out_of_other_users_reach(within: Within, place: Place, tmp_path: Path) -> None:
-    """Under root it is a setuid root program, on a disk that honours it."""
+    """It is one of the sandboxes' user, who is nobody else under root, on a disk that honours it."""
 
     async def plant(box: Box) -> str:
         await box.sh("cp /usr/bin/id repo/id; chmod 6755 repo/id; chmod 777 repo /work")
@@ -182,9 +184,12 @@ def test_a_setuid_file_of_an_agent_is_out_of_other_users_reach(within: Within, p
 
     within(plant)
     layer = tmp_path / "bases" / "one" / "layer"
-    assert stat.S_IMODE(place.directory.stat().st_mode) == 0o700
+    to = owner()
+    assert stat.S_IMODE(place.directory.stat().st_mode) == (0o710 if to else 0o700)
+    assert not to or place.directory.stat().st_gid == to.group
     freeze(place.directory, layer)
     assert stat.S_IMODE((layer / "repo" / "id").stat().st_mode) & stat.S_ISUID
+    assert (layer / "repo" / "id").stat().st_uid == (to.user if to else os.getuid())
     assert stat.S_IMODE(layer.parent.stat().st_mode) == 0o700
 
 

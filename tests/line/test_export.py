@@ -13,6 +13,7 @@ from nightmill.line.prove import export
 from nightmill.repo import Hub
 from nightmill.sandbox import Command, Place, Workspace
 from nightmill.sandbox.bubblewrap import BubblewrapSandboxes
+from nightmill.sandbox.owner import give, owner
 from tests import whole
 
 REF = "refs/nightmill/incoming/r1"
@@ -59,6 +60,7 @@ def tell(tmp_path: Path) -> Tell:
 
     def go(story: Callable[[Stand], Awaitable[None]]) -> None:
         async def told() -> None:
+            give(layer, owner())
             workspace = await BubblewrapSandboxes().open(Place(directory=directory, layers=(layer,)))
             try:
                 await story(Stand(workspace, hub, base, folder))

@@ -16,6 +16,7 @@ from nightmill.line.workplace import Workplace
 from nightmill.model import ModelReply, Text, Usage
 from nightmill.sandbox import Command, Place, Workspace
 from nightmill.sandbox.bubblewrap import BubblewrapSandboxes
+from nightmill.sandbox.owner import give, owner
 
 Tell = Callable[[Callable[[Workplace], Awaitable[None]]], None]
 
@@ -30,6 +31,7 @@ def tell(tmp_path: Path, told: list[event.Event]) -> Tell:
     layer, directory = tmp_path / "layer", tmp_path / "run"
     (layer / "repo").mkdir(parents=True)
     (layer / "repo" / "a").write_text("one\n")
+    give(layer, owner())
     directory.mkdir()
 
     def go(story: Callable[[Workplace], Awaitable[None]]) -> None:

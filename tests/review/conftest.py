@@ -13,6 +13,7 @@ import pytest
 
 from nightmill.sandbox import Command, Limits, Place, Workspace
 from nightmill.sandbox.bubblewrap import BubblewrapSandboxes
+from nightmill.sandbox.owner import give, owner
 
 PACKAGES = ("pytest", "pluggy", "iniconfig", "packaging", "pygments")
 
@@ -32,6 +33,7 @@ def python_layer(tmp_path_factory: pytest.TempPathFactory) -> Path:
     program.parent.mkdir()
     program.write_text('#!/bin/sh\nPYTHONPATH=/work/env/site exec /usr/bin/python3 "$@"\n')
     program.chmod(0o755)
+    give(layer, owner())
     return layer
 
 

@@ -11,6 +11,7 @@ import pytest
 
 from nightmill.sandbox import Place
 from nightmill.sandbox.bubblewrap import BubblewrapSandbox, BubblewrapSandboxes
+from nightmill.sandbox.owner import give, owner
 from tests.sandbox.box import Box, Within
 
 
@@ -22,6 +23,7 @@ def place(tmp_path: Path) -> Place:
     (layer / "repo" / "kept.txt").write_text("kept\n")
     (layer / "repo" / "gone" / "file.txt").write_text("gone\n")
     run.mkdir()
+    give(layer, owner())
     return Place(directory=run, layers=(layer,))
 
 

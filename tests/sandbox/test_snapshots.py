@@ -79,7 +79,7 @@ def test_every_turn_of_random_churn_beside_a_live_service_is_restored_exactly(
     assert len({name for name, _ in taken}) == turns
     assert sum(len(expected) for _, expected in taken) > 400
     for name, expected in taken:
-        restore(run, name)
+        restore(run, name, None)
         assert fingerprint(run / "upper") == expected, name
 
 
@@ -186,7 +186,7 @@ def test_a_pack_that_would_write_elsewhere_is_refused(tmp_path: Path, path: str)
     (run / "packs" / "evil").write_bytes(forged)
 
     with pytest.raises(SandboxError, match="no folder there"):
-        restore(run, "evil")
+        restore(run, "evil", None)
     assert list(outside.iterdir()) == []
     assert sorted(each.name for each in tmp_path.iterdir()) == ["outside", "run", "top"]
 
@@ -206,7 +206,7 @@ def forge(pack: Path, path: str) -> bytes:
 def test_only_ids_of_snapshots_are_opened(tmp_path: Path, name: str) -> None:
     (tmp_path / "packs").mkdir()
     with pytest.raises(SandboxError):
-        restore(tmp_path, name)
+        restore(tmp_path, name, None)
 
 
 def test_a_failed_write_leaves_no_half_snapshot(tmp_path: Path) -> None:
@@ -246,7 +246,7 @@ def test_forgetting_keeps_what_the_kept_stand_on_and_what_is_newer(tmp_path: Pat
     assert forget(tmp_path, set()) == 0
     assert forget(tmp_path, {"turn4"}) == 1
     assert sorted(each.name for each in (tmp_path / "packs").iterdir()) == [f"turn{number}" for number in range(6)]
-    restore(tmp_path, "turn4")
+    restore(tmp_path, "turn4", None)
     assert (upper / "file").read_text() == "4"
 
 

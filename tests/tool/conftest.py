@@ -17,6 +17,7 @@ from nightmill.errors import ToolError
 from nightmill.model import ToolCall
 from nightmill.sandbox import Limits, Place, Workspace
 from nightmill.sandbox.bubblewrap import BubblewrapSandboxes
+from nightmill.sandbox.owner import give, owner
 from nightmill.tool import Answer, ToolContext, standard
 
 FILES = {
@@ -70,6 +71,7 @@ def tell(tmp_path: Path) -> Tell:
         path.write_bytes(body)
     rg = shutil.which("rg", path=str(Path(sys.executable).parent)) or shutil.which("rg")
     assert rg, "ripgrep is a dependency"
+    give(layer, owner())
     place = Place(directory=run, layers=(layer,), tools={"rg": Path(rg)})
 
     def go(story: Callable[[Bench], Awaitable[None]]) -> None:

@@ -50,10 +50,11 @@ def doctor(json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = F
 
     door = open_door()
     door.make_home()
-    found = probes.probe(door.settings.home)
+    user = door.settings.sandbox_user
+    found = probes.probe(door.settings.home, user=user)
     found.append(_store(door))
     if all(each.ok for each in found):
-        found.append(asyncio.run(probes.self_test(door.settings.home)))
+        found.append(asyncio.run(probes.self_test(door.settings.home, user=user)))
     if json:
         print_json([{"name": each.name, "ok": each.ok, "detail": each.detail, "fix": each.fix} for each in found])
     else:

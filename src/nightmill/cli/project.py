@@ -10,6 +10,7 @@ import typer
 
 if TYPE_CHECKING:
     from nightmill.cli.door import Door
+    from nightmill.estate.environment import Site
     from nightmill.estate.init import Initialised
     from nightmill.review import Baseline
     from nightmill.spec import Assessment, Spec
@@ -57,19 +58,15 @@ def init(
 def initialise(door: Door, root: Path, *, again: bool = False) -> Initialised:
     """Take the repository around *root* in, telling the person what is found."""
     import asyncio
-    import os
     import time
 
     from nightmill.cli.screen import say
     from nightmill.crew import signers
     from nightmill.errors import RepoError
-    from nightmill.estate.environment import Site
     from nightmill.estate.file import NAME, identify, load
     from nightmill.estate.init import initialise as take_in
     from nightmill.line.submit import hub_of
     from nightmill.repo import inspect
-    from nightmill.sandbox.bubblewrap import BubblewrapSandboxes
-    from nightmill.sandbox.layers import freeze
     from nightmill.store import projects
 
     checkout = inspect(root.absolute(), home=Path.home())
@@ -84,13 +81,24 @@ def initialise(door: Door, root: Path, *, again: bool = False) -> Initialised:
     hub = hub_of(door.settings, identity)
     hub.create(branch=checkout.branch, format=checkout.format, signers=signers(door.settings.home))
     commit = hub.advance(checkout.branch, hub.take(checkout.root, checkout.branch))
-    site = Site(home=door.settings.home, sandboxes=BubblewrapSandboxes(), freeze=freeze, variables=dict(os.environ))
+    site = _site(door)
     made = asyncio.run(
         take_in(checkout.root, hub=hub, commit=commit, site=site, progress=lambda text: say(f"· {text}"), replace=again)
     )
     projects.keep(door.database, projects.Known(id=identity, root=checkout.root, hub=hub.path, added=time.time()))
     _keep_baseline(door, made)
     return made
+
+
+def _site(door: Door) -> Site:
+    import os
+
+    from nightmill.estate.environment import Site
+    from nightmill.sandbox.bubblewrap import BubblewrapSandboxes
+    from nightmill.sandbox.layers import freeze
+
+    sandboxes = BubblewrapSandboxes(user=door.settings.sandbox_user)
+    return Site(home=door.settings.home, sandboxes=sandboxes, freeze=freeze, variables=dict(os.environ))
 
 
 def _keep_baseline(door: Door, made: Initialised) -> None:

@@ -113,7 +113,7 @@ def machines(door: Door, *, name: str, http: Client) -> Machines:
     from nightmill.sandbox.layers import freeze
 
     home = door.settings.home
-    sandboxes = BubblewrapSandboxes()
+    sandboxes = BubblewrapSandboxes(user=door.settings.sandbox_user)
     return Machines(
         settings=door.settings,
         database=door.database,

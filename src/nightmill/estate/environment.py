@@ -148,7 +148,7 @@ async def build(project: Project, *, hub: Hub, commit: str, site: Site, work: Pa
         SettingsError: If an install line fails; the message holds the end of its output.
         SandboxError: If the sandbox or the disk fails.
     """
-    for name in ("run", "empty", "done"):
+    for name in ("run", "done"):
         (work / name).mkdir(parents=True)
     bundle = work / "base.bundle"
     await asyncio.to_thread(hub.bundle, bundle, tips={REF: commit})
@@ -156,7 +156,7 @@ async def build(project: Project, *, hub: Hub, commit: str, site: Site, work: Pa
     workspace = await site.sandboxes.open(
         Place(
             directory=work / "run",
-            layers=(work / "empty",),
+            layers=(),
             hosts=reach.hosts,
             tools={"uv": Path(uv.find_uv_bin())},
             files={BUNDLE: bundle},

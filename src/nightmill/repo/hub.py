@@ -183,6 +183,7 @@ class Hub(History):
         try:
             with unfinished.open("wb") as file:
                 parcel.pack(self, file, tips=tips, exclude=exclude)
+            unfinished.chmod(0o644)  # it is shown in sandboxes, whose user may be another; the folder is shut
             unfinished.replace(target)
         except OSError as error:
             raise EngineError(f"the bundle {str(target)!r} cannot be written: {error.strerror}") from error

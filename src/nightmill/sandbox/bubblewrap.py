@@ -21,6 +21,7 @@ from nightmill.sandbox.egress import Egress
 from nightmill.sandbox.freeze import fine_times, frozen, mapped
 from nightmill.sandbox.launch import Processes, launch
 from nightmill.sandbox.layers import remove
+from nightmill.sandbox.owner import SANDBOX_USER, Owner, give, owner
 from nightmill.sandbox.packs import Packs, restore
 from nightmill.sandbox.profile import check, environment
 from nightmill.sandbox.program import program
@@ -45,9 +46,20 @@ Launch = Callable[[Place], Awaitable[tuple[Processes, socket.socket]]]
 class BubblewrapSandboxes:
     """Makes sandboxes on this machine; it holds nothing between two of them."""
 
-    def __init__(self, *, bwrap: Path | None = None, tmp: int = 512 << 20, network: Network | None = None) -> None:
-        """*bwrap* is the program (None: the one from PyPI), *tmp* the size of /tmp in bytes."""
+    def __init__(
+        self,
+        *,
+        bwrap: Path | None = None,
+        tmp: int = 512 << 20,
+        network: Network | None = None,
+        user: int = SANDBOX_USER,
+    ) -> None:
+        """*bwrap* is the program (None: the one from PyPI), *tmp* the size of /tmp in bytes.
+
+        If root starts it, everything inside runs as *user*.
+        """
         self.bwrap, self.tmp, self.network = bwrap, tmp, network or Network()
+        self.owner = owner(user)
         self.threads = ThreadPoolExecutor(max_workers=4, thread_name_prefix="snapshot")
 
     async def open(self, place: Place) -> Workspace:
@@ -56,11 +68,11 @@ class BubblewrapSandboxes:
         Raises:
             SandboxError: If the host cannot give one (the hint says which knob), or a snapshot is damaged.
         """
-        check(place)
+        check(place, self.owner)
         lock = _lock(place.directory)
-        sandbox = BubblewrapSandbox(place, lock, self.threads)
+        sandbox = BubblewrapSandbox(place, lock, self.threads, self.owner)
         try:
-            await asyncio.get_running_loop().run_in_executor(self.threads, _prepare, place)
+            await asyncio.get_running_loop().run_in_executor(self.threads, _prepare, place, self.owner)
             if place.hosts:
                 await sandbox.connect(self.network)
             await sandbox.start(self.launch)
@@ -72,14 +84,14 @@ class BubblewrapSandboxes:
 
     async def launch(self, place: Place) -> tuple[Processes, socket.socket]:
         """Start the processes of one sandbox; gives them and the socket to its runner."""
-        return launch(place, bwrap=self.bwrap or bundled(), tmp=self.tmp)
+        return launch(place, bwrap=self.bwrap or bundled(), tmp=self.tmp, owner=self.owner)
 
 
 class BubblewrapSandbox:
     """One sandbox: a runner inside, and the socket to it."""
 
-    def __init__(self, place: Place, lock: int, threads: ThreadPoolExecutor) -> None:
-        self.place, self.lock, self.threads = place, lock, threads
+    def __init__(self, place: Place, lock: int, threads: ThreadPoolExecutor, to: Owner | None) -> None:
+        self.place, self.lock, self.threads, self.owner = place, lock, threads, to
         self.environment = environment(place)
         self.packs = Packs(place.directory)
         self.packing = asyncio.Lock()
@@ -95,6 +107,7 @@ class BubblewrapSandbox:
         """Start the proxy through which the allowed hosts are reached."""
         self.egress = Egress(self.place.directory / "net" / "egress.sock", hosts=self.place.hosts, network=network)
         await self.egress.start()
+        give(self.place.directory / "net", self.owner)
 
     async def start(self, launch: Launch) -> None:
         """Start the processes and wait for the runner."""
@@ -235,22 +248,27 @@ def _lock(directory: Path) -> int:
     return fd
 
 
-def _prepare(place: Place) -> None:
+def _prepare(place: Place, to: Owner | None) -> None:
     """Make the upper; what an earlier sandbox left there is in its snapshots or was never kept."""
     program()
     directory = place.directory
     directory.chmod(0o700)  # an agent's setuid file is a file of this user on the host: no one else may reach it
+    if to:
+        os.chown(directory, -1, to.group)
+        directory.chmod(0o710)
     for beside in directory.glob("packs/*.tmp"):
         beside.unlink()
     for name in ("upper.new", "upper.old"):  # of a restore that was cut off
         remove(directory / name)
     if place.snapshot:
-        restore(directory, place.snapshot)
+        restore(directory, place.snapshot, to)
     else:
         remove(directory / "upper")
         (directory / "upper").mkdir(mode=0o755)
+        give(directory / "upper", to)
         if place.layers:  # the root of a mount shows the upper's own mode
             (directory / "upper").chmod(place.layers[-1].stat().st_mode & 0o7777)
     remove(directory / "work")
-    (directory / "work").mkdir(mode=0o755)
-    (directory / "empty").mkdir(mode=0o755, exist_ok=True)
+    for name in ("work", "empty"):
+        (directory / name).mkdir(mode=0o755, exist_ok=True)
+        give(directory / name, to)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ctypes
+import os
 import platform
+import pwd
 import shutil
 import subprocess
 import sys
@@ -11,11 +13,12 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from nightmill.errors import NightmillError
-from nightmill.sandbox import Command, Place
+from nightmill.errors import NightmillError, SandboxError
+from nightmill.sandbox import Command, Place, stage
 from nightmill.sandbox.bubblewrap import BubblewrapSandboxes, bundled
 from nightmill.sandbox.freeze import fine_times
 from nightmill.sandbox.layers import remove
+from nightmill.sandbox.owner import SANDBOX_USER, Owner, give, owner
 from nightmill.sandbox.program import interpreter, program
 from nightmill.sandbox.seccomp import compile_filter
 
@@ -57,17 +60,23 @@ class Probe:
     fix: str = ""
 
 
-def probe(home: Path, *, bwrap: Path | None = None) -> list[Probe]:
-    """Look at everything a sandbox with its folders in *home* needs; starts at most three short programs."""
+def probe(home: Path, *, bwrap: Path | None = None, user: int = SANDBOX_USER) -> list[Probe]:
+    """Look at everything a sandbox with its folders in *home* needs; starts at most three short programs.
+
+    *user* is whom root gives its sandboxes to.
+    """
     found = [_system(), _bubblewrap(bwrap)]
     if not found[-1].ok:
         return found
-    program_path = bwrap or bundled()
-    namespaces = _namespaces(program_path)
+    program_path, to = bwrap or bundled(), owner(user)
+    namespaces = _namespaces(program_path, to)
     return [
         *found,
+        _user(to),
         namespaces,
-        *([_overlay(program_path, home)] if namespaces.ok else []),  # without the one, the other's fix would mislead
+        *(
+            [_overlay(program_path, home, to)] if namespaces.ok else []
+        ),  # without the one, the other's fix would mislead
         _filter(),
         _python(),
         _space(home),
@@ -75,11 +84,11 @@ def probe(home: Path, *, bwrap: Path | None = None) -> list[Probe]:
     ]
 
 
-async def self_test(home: Path, *, bwrap: Path | None = None) -> Probe:
+async def self_test(home: Path, *, bwrap: Path | None = None, user: int = SANDBOX_USER) -> Probe:
     """Open a sandbox in *home*, run a program, write, snapshot, close, and leave nothing."""
     directory = Path(tempfile.mkdtemp(dir=home, prefix="doctor-"))
     try:
-        sandbox = await BubblewrapSandboxes(bwrap=bwrap).open(Place(directory=directory, layers=()))
+        sandbox = await BubblewrapSandboxes(bwrap=bwrap, user=user).open(Place(directory=directory, layers=()))
         try:
             outcome = await sandbox.run(Command(argv=("/bin/true",), cwd="/work"))
             await sandbox.write("/work/home/proof", b"proof")
@@ -115,9 +124,24 @@ def _bubblewrap(bwrap: Path | None) -> Probe:
     return Probe(name="bubblewrap", ok=ok, detail=f"{said[-1]} at {path}", fix="" if ok else fix)
 
 
-def _namespaces(bwrap: Path) -> Probe:
+def _user(to: Owner | None) -> Probe:
+    name = "user of sandboxes"
+    if to is None:
+        return Probe(name=name, ok=True, detail=f"{os.getuid()}, as nightmill itself")
+    try:
+        known = pwd.getpwuid(to.user).pw_name
+    except KeyError:
+        return Probe(name=name, ok=True, detail=f"{to.user}, who is nobody else")
+    fix = "set `sandbox_user` to a number that no user of this machine has"
+    return Probe(name=name, ok=False, detail=f"{to.user} is {known!r}, whose files sandboxes could reach", fix=fix)
+
+
+def _namespaces(bwrap: Path, to: Owner | None) -> Probe:
     words = ["--unshare-user", "--unshare-all", "--ro-bind", "/", "/", "--", "/bin/true"]
-    done = _run([str(bwrap), *words])
+    try:
+        done = _run_bwrap(bwrap, words, to)
+    except SandboxError as error:
+        return Probe(name="user namespaces", ok=False, detail=error.message, fix=error.hint)
     if done.returncode == 0:
         return Probe(name="user namespaces", ok=True, detail="available")
     return Probe(name="user namespaces", ok=False, detail=done.stderr.strip()[-300:], fix=_namespace_fix(bwrap))
@@ -132,13 +156,15 @@ def _namespace_fix(bwrap: Path) -> str:
     return CONTAINER
 
 
-def _overlay(bwrap: Path, home: Path) -> Probe:
+def _overlay(bwrap: Path, home: Path, to: Owner | None) -> Probe:
     with tempfile.TemporaryDirectory(dir=home, prefix="doctor-") as folder:
         for name in ("lower", "upper", "work"):
             (Path(folder) / name).mkdir()
-        words = ["--unshare-user", "--ro-bind", "/", "/", "--overlay-src", f"{folder}/lower"]
-        words += ["--overlay", f"{folder}/upper", f"{folder}/work", "/tmp", "--", "/bin/touch", "/tmp/proof"]  # noqa: S108
-        done = _run([str(bwrap), *words])
+        give(Path(folder), to)
+        seen = f"{stage.STAGE}/home" if to else folder
+        words = ["--unshare-user", "--ro-bind", "/", "/", "--overlay-src", f"{seen}/lower"]
+        words += ["--overlay", f"{seen}/upper", f"{seen}/work", "/tmp", "--", "/bin/touch", "/tmp/proof"]  # noqa: S108
+        done = _run_bwrap(bwrap, words, to, home=Path(folder))
         ok = done.returncode == 0 and (Path(folder) / "upper" / "proof").exists()
         remove(Path(folder) / "work")
     if ok:
@@ -183,6 +209,17 @@ def _times(home: Path) -> Probe:
 
 def _run(command: list[str]) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, env={}, capture_output=True, text=True, errors="replace", timeout=30, check=False)  # noqa: S603
+
+
+def _run_bwrap(bwrap: Path, words: list[str], to: Owner | None, **shown: Path) -> subprocess.CompletedProcess[str]:
+    """Run it as a sandbox's would be: by *to*, who sees each of *shown* by its name on the stage."""
+    if to is None:
+        return _run([str(bwrap), *words])
+    path, libraries = stage.program(bwrap)
+    files = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with stage.start(["bwrap", *words], shown=libraries | shown, executable=path, owner=to, env={}, **files) as process:
+        out, said = process.communicate(timeout=30)
+    return subprocess.CompletedProcess(words, process.returncode, out.decode(), said.decode("utf-8", "replace"))
 
 
 def _text(path: str) -> str:

@@ -10,12 +10,15 @@ import select
 import signal
 import socket
 import subprocess
+from dataclasses import replace
 from pathlib import Path
+from typing import Any, NamedTuple
 
 from nightmill.errors import SandboxError
-from nightmill.sandbox import Place
+from nightmill.sandbox import Place, stage
+from nightmill.sandbox.owner import Owner
 from nightmill.sandbox.profile import Descriptors, arguments
-from nightmill.sandbox.program import interpreter, program
+from nightmill.sandbox.program import Interpreter, interpreter, program
 from nightmill.sandbox.seccomp import compile_filter
 
 __all__ = ["Processes", "launch"]
@@ -70,8 +73,8 @@ class Processes:
         self.init = self.told = self.errors = -1
 
 
-def launch(place: Place, *, bwrap: Path, tmp: int) -> tuple[Processes, socket.socket]:
-    """Start bubblewrap for *place*; gives its processes and the socket to its runner.
+def launch(place: Place, *, bwrap: Path, tmp: int, owner: Owner | None) -> tuple[Processes, socket.socket]:
+    """Start bubblewrap for *place*, as *owner*; gives its processes and the socket to its runner.
 
     Call it from the thread that the event loop runs in: `--die-with-parent` means the thread.
 
@@ -83,48 +86,74 @@ def launch(place: Place, *, bwrap: Path, tmp: int) -> tuple[Processes, socket.so
         stack.callback(theirs.close)
         told, telling = os.pipe()
         stack.callback(os.close, telling)
-        etc = {path: _memory(body, stack) for path, body in _etc().items()}
+        etc = {path: _memory(body, stack) for path, body in _etc(owner).items()}
         given = Descriptors(
             runner=_memory(program(), stack), seccomp=_memory(compile_filter(), stack), etc=etc, told=telling
         )
-        python = interpreter()
-        words = arguments(place, tmp=tmp, python=python, given=given)
+        view = _seen(place, bwrap, interpreter(), staged=owner is not None)
+        words = arguments(view.place, tmp=tmp, python=view.python, given=given)
         listed = _memory(b"\0".join(os.fsencode(word) for word in words) + b"\0", stack)
         errors = os.memfd_create("errors")
+        runner = [view.python.path, "-I", "-S", "/run/nightmill/runner.pyc", str(theirs.fileno())]
         passed = (listed, given.runner, given.seccomp, *etc.values(), telling, theirs.fileno())
-        command = [
-            "bwrap",
-            "--args",
-            str(listed),
-            "--",
-            python.path,
-            "-I",
-            "-S",
-            "/run/nightmill/runner.pyc",
-            str(theirs.fileno()),
-        ]
         try:
-            process = subprocess.Popen(  # noqa: S603 - the words are ours; env={}: PID 1's environment can be read inside
-                command,
-                executable=bwrap,
-                env={},
-                stdin=subprocess.DEVNULL,
-                stdout=errors,
-                stderr=errors,
-                pass_fds=passed,
-            )
-        except OSError as error:
+            process = _start(["bwrap", "--args", str(listed), "--", *runner], view, owner, passed, errors)
+        except (OSError, SandboxError) as error:
             mine.close()
             os.close(told)
             os.close(errors)
+            if isinstance(error, SandboxError):
+                raise
             raise SandboxError(
                 f"bubblewrap cannot be started: {error}", hint="`nightmill doctor` says what is missing"
             ) from error
         return Processes(process, told, errors), mine
 
 
-def _etc() -> dict[str, bytes]:
-    user, group = os.getuid(), os.getgid()
+class View(NamedTuple):
+    """Paths as bubblewrap sees them, and the host's for those that it sees elsewhere."""
+
+    place: Place
+    bwrap: str
+    python: Interpreter
+    shown: dict[str, Path]
+
+
+def _seen(place: Place, bwrap: Path, python: Interpreter, *, staged: bool) -> View:
+    files = {path: source.resolve() for path, source in place.files.items()}
+    tools = {name: source.resolve() for name, source in place.tools.items()}
+    if not staged:
+        return View(replace(place, files=files, tools=tools), str(bwrap), python, {})
+    path, shown = stage.program(bwrap)
+
+    def show(path: Path) -> Path:
+        shown[name := str(len(shown))] = path
+        return Path(stage.STAGE, name)
+
+    place = replace(
+        place,
+        directory=show(place.directory),
+        layers=tuple(show(layer) for layer in place.layers),
+        files={path: show(source) for path, source in files.items()},
+        tools={name: show(source) for name, source in tools.items()},
+    )
+    if python.source:
+        python = python._replace(source=str(show(Path(python.source))))
+    return View(place, path, python, shown)
+
+
+def _start(
+    command: list[str], view: View, owner: Owner | None, passed: tuple[int, ...], errors: int
+) -> subprocess.Popen[bytes]:
+    # env={}: the environment of PID 1 can be read inside
+    given: dict[str, Any] = {"env": {}, "stdin": subprocess.DEVNULL, "stdout": errors, "stderr": errors}
+    if owner is None:
+        return subprocess.Popen(command, executable=view.bwrap, pass_fds=passed, **given)  # noqa: S603 - the words are ours
+    return stage.start(command, shown=view.shown, executable=view.bwrap, owner=owner, pass_fds=passed, **given)
+
+
+def _etc(owner: Owner | None) -> dict[str, bytes]:
+    user, group = owner or (os.getuid(), os.getgid())
     return {
         "/etc/passwd": b"agent:x:%d:%d::/work/home:/bin/bash\nnobody:x:65534:65534::/:/bin/false\n" % (user, group),
         "/etc/group": b"agent:x:%d:\nnogroup:x:65534:\n" % group,

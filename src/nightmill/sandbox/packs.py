@@ -18,6 +18,7 @@ from typing import Any, BinaryIO, NamedTuple
 
 from nightmill.errors import SandboxError
 from nightmill.sandbox.layers import remove
+from nightmill.sandbox.owner import Owner
 from nightmill.sandbox.privileged import record_upper, scan_upper
 from nightmill.sandbox.scan import MAGIC, TRAILER, Seen, finish
 
@@ -94,8 +95,8 @@ class Packs:
         self.chain = [name]
 
 
-def restore(directory: Path, snapshot: str) -> None:
-    """Make the upper of *directory* what *snapshot* recorded; the old upper goes only after the new one is whole.
+def restore(directory: Path, snapshot: str, owner: Owner | None) -> None:
+    """Make the upper of *directory* what *snapshot* recorded, *owner*'s; the old upper goes only after the new one is whole.
 
     Raises:
         SandboxError: If a pack is missing or damaged, or the disk is full; the old upper is then untouched.
@@ -104,7 +105,7 @@ def restore(directory: Path, snapshot: str) -> None:
     remove(fresh)
     try:
         with _loaded(folder, [*_read(folder, snapshot)["chain"], snapshot]) as final:
-            _build(final, str(fresh))
+            _build(final, str(fresh), owner)
         old = directory / "upper.old"
         remove(old)
         if upper.exists():
@@ -216,7 +217,7 @@ def _copied(final: dict[str, Body], out: BinaryIO) -> Iterator[dict[str, Any]]:
         yield plain
 
 
-def _build(final: dict[str, Body], upper: str) -> None:
+def _build(final: dict[str, Body], upper: str, owner: Owner | None) -> None:
     folders: list[tuple[str, dict[str, Any]]] = []
     first: dict[tuple[int, str], str] = {}
     for inner in sorted(final):
@@ -224,35 +225,38 @@ def _build(final: dict[str, Body], upper: str) -> None:
         path, mode = f"{upper}/{inner}", entry["mode"]
         if stat.S_ISDIR(mode):
             os.mkdir(path, 0o700)  # noqa: PTH102 - strings: paths by the thousand
+            _own(path, owner)
             folders.append((path, entry))
         elif stat.S_ISREG(mode) and (fd, group) in first:
             os.link(first[fd, group], path)
         elif stat.S_ISREG(mode):
             first[fd, group] = path
-            _fill(path, fd, data, entry)
+            _fill(path, fd, data, entry, owner)
         else:
-            _make_special(path, entry)
+            _make_special(path, entry, owner)
     for path, entry in reversed(folders):  # last, and children first: writing inside moves a folder's time
         _set_attributes(path, entry["xattr"])
         os.utime(path, ns=(entry["mtime"], entry["mtime"]))
         os.chmod(path, stat.S_IMODE(entry["mode"]))  # noqa: PTH101
 
 
-def _make_special(path: str, entry: dict[str, Any]) -> None:
+def _make_special(path: str, entry: dict[str, Any], owner: Owner | None) -> None:
     """A link, or a whiteout (device 0:0), fifo or socket: none needs a privilege."""
     mode, times = entry["mode"], (entry["mtime"], entry["mtime"])
     if stat.S_ISLNK(mode):
         os.symlink(entry["target"], path)  # noqa: PTH211
+        _own(path, owner)
         os.utime(path, ns=times, follow_symlinks=False)
         return
     if stat.S_ISBLK(mode):
         raise SandboxError("a snapshot holds a block device")
     os.mknod(path, stat.S_IFMT(mode) | 0o600, 0)
+    _own(path, owner)
     os.chmod(path, stat.S_IMODE(mode))  # noqa: PTH101
     os.utime(path, ns=times)
 
 
-def _fill(path: str, fd: int, data: dict[str, Any], entry: dict[str, Any]) -> None:
+def _fill(path: str, fd: int, data: dict[str, Any], entry: dict[str, Any], owner: Owner | None) -> None:
     check = 0
     with open(path, "xb", opener=lambda name, flags: os.open(name, flags | os.O_NOFOLLOW, 0o600)) as out:
         for start, at, length in data["spans"]:
@@ -260,10 +264,17 @@ def _fill(path: str, fd: int, data: dict[str, Any], entry: dict[str, Any]) -> No
             check = _transfer(fd, at, length, out, check)
         out.truncate(data["size"])
         out.flush()
+        _own(path, owner)
         _set_attributes(out.fileno(), data["xattr"])
         os.fchmod(out.fileno(), stat.S_IMODE(entry["mode"]))
         os.utime(out.fileno(), ns=(entry["mtime"], entry["mtime"]))
     _compare(path, check, data)
+
+
+def _own(path: str, owner: Owner | None) -> None:
+    """Before its mode is set: a new owner takes away setuid bits."""
+    if owner:
+        os.lchown(path, *owner)
 
 
 def _transfer(fd: int, at: int, length: int, out: BinaryIO, check: int) -> int:

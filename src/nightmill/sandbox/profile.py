@@ -13,6 +13,7 @@ from pathlib import Path, PurePosixPath
 
 from nightmill.errors import SandboxError
 from nightmill.sandbox import Place
+from nightmill.sandbox.owner import Owner
 from nightmill.sandbox.program import Interpreter
 
 __all__ = ["Descriptors", "arguments", "check", "environment"]
@@ -104,7 +105,7 @@ def environment(place: Place) -> dict[str, str]:
 
 
 def arguments(place: Place, *, tmp: int, python: Interpreter, given: Descriptors) -> list[str]:
-    """Everything between `bwrap` and `--`."""
+    """Everything between `bwrap` and `--`; paths of *place* and *python* are those that bubblewrap sees."""
     words = [*UNSHARE, *_system()]
     for path, fd in given.etc.items():
         words += ["--perms", "0644", "--ro-bind-data", str(fd), path]
@@ -112,12 +113,12 @@ def arguments(place: Place, *, tmp: int, python: Interpreter, given: Descriptors
     words += ["--perms", "1777", "--size", str(tmp), "--tmpfs", "/tmp"]  # noqa: S108 - the sandbox's own
     words += ["--dir", "/var", "--symlink", "../tmp", "/var/tmp"]  # noqa: S108
     if python.prefix:
-        words += ["--ro-bind", python.prefix, python.prefix]
+        words += ["--ro-bind", python.source, python.prefix]
     for path, source in place.files.items():
-        words += ["--ro-bind", str(source.resolve()), path]
+        words += ["--ro-bind", str(source), path]
     words += ["--dir", "/opt/nightmill/bin"]
     for name, source in place.tools.items():
-        words += ["--ro-bind", str(source.resolve()), f"/opt/nightmill/bin/{name}"]
+        words += ["--ro-bind", str(source), f"/opt/nightmill/bin/{name}"]
     if place.hosts:
         words += ["--ro-bind", str(place.directory / "net" / "egress.sock"), "/run/nightmill/egress.sock"]
     return words + _overlay(place) + _last(given)
@@ -171,15 +172,15 @@ def _last(given: Descriptors) -> list[str]:
     ]
 
 
-def check(place: Place) -> None:
-    """Refuse a place that cannot be built, or that would show more than it says.
+def check(place: Place, owner: Owner | None) -> None:
+    """Refuse a place that cannot be built for *owner*, or that would show more than it says.
 
     Raises:
         SandboxError: Which part, and why.
     """
     if not place.directory.is_absolute() or not place.directory.is_dir():
         raise SandboxError(f"the run's folder {str(place.directory)!r} is not an absolute path of a folder")
-    _check_layers(place)
+    _check_layers(place, owner)
     for path, source in place.files.items():
         _check_file(path, source)
     for name, source in place.tools.items():
@@ -187,12 +188,15 @@ def check(place: Place) -> None:
             raise SandboxError(f"tool {name!r} cannot be shown: {str(source)!r} is not a file or the name is none")
 
 
-def _check_layers(place: Place) -> None:
+def _check_layers(place: Place, owner: Owner | None) -> None:
     for layer in place.layers:
         if not layer.is_absolute() or not layer.is_dir():
             raise SandboxError(
                 f"layer {str(layer)!r} is not an absolute path of a folder", hint="the base must be built again"
             )
+        if owner and layer.stat().st_uid != owner.user:
+            why = f"layer {str(layer)!r} is of user {layer.stat().st_uid}, and sandboxes here run as {owner.user}"
+            raise SandboxError(why, hint="delete it: it is built again when it is next needed")
     size = sum(len(str(layer)) + len("/oldroot:") for layer in place.layers) + 2 * len(str(place.directory))
     if size > OPTION_PAGE:
         hint = "flatten them or use a shorter home folder"

@@ -45,10 +45,11 @@ module.start(%r)
 
 
 class Interpreter(NamedTuple):
-    """A Python that can run inside: its path there, and the host folder to show there, if it is not in /usr."""
+    """A Python that can run inside: its path there, the folder to show there if it is not in /usr, and which that is."""
 
     path: str
-    prefix: str
+    prefix: str = ""
+    source: str = ""
 
 
 @lru_cache(maxsize=1)
@@ -58,9 +59,9 @@ def interpreter() -> Interpreter:
     if system.is_file():
         asked = [str(system), "-I", "-S", "-c", "import sys, _ctypes; sys.exit(sys.version_info < (3, 8))"]
         if subprocess.run(asked, env={}, capture_output=True, check=False).returncode == 0:  # noqa: S603 - fixed words
-            return Interpreter(path=str(system), prefix="")
+            return Interpreter(path=str(system))
     version = f"{sys.version_info.major}.{sys.version_info.minor}"
-    return Interpreter(path=f"{sys.base_prefix}/bin/python{version}", prefix=sys.base_prefix)
+    return Interpreter(path=f"{sys.base_prefix}/bin/python{version}", prefix=sys.base_prefix, source=sys.base_prefix)
 
 
 @lru_cache(maxsize=1)
