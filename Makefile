@@ -2,7 +2,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check unit bench bench-crash docs docs-serve generate lock shots
+.PHONY: help setup demo test check unit bench bench-crash bench-sandbox bench-soak docs docs-serve generate lock shots
 .PHONY: check-style check-format check-types check-layers check-house
 
 bin := .venv/bin
@@ -11,7 +11,7 @@ dev := .venv/.nightmill-dev
 sources := src tests bench scripts
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: $(dev) ## Set up .venv with everything that work on nightmill needs
 
@@ -48,6 +48,12 @@ bench: $(dev) ## Measure, and write the table of the docs
 
 bench-crash: $(dev) ## Kill a run at all its seeded moments and look what is left
 	@$(bin)/python -m bench.crash
+
+bench-sandbox: $(dev) ## Measure the sandbox beside what others use, and write its table of the docs
+	@$(bin)/python -m bench.sandbox
+
+bench-soak: $(dev) ## Make, use and destroy 2,000 sandboxes and look what is left
+	@$(bin)/python -m bench.sandbox soak
 
 docs: $(dev) generate ## Build the documentation into site/, without a network
 	@$(bin)/zensical build --strict --clean

@@ -28,6 +28,7 @@ class Figure:
     Attributes:
         goal: What the median is to stay below, in *unit*; None: it is only told.
         detail: What else was seen.
+        floor: The goal is what the median is to reach at least.
     """
 
     name: str
@@ -35,11 +36,14 @@ class Figure:
     values: Spread
     goal: float | None = None
     detail: str = ""
+    floor: bool = False
 
     @property
     def met(self) -> bool | None:
         """Whether the goal was; None: there is none."""
-        return None if self.goal is None else self.values.median < self.goal
+        if self.goal is None:
+            return None
+        return self.values.median >= self.goal if self.floor else self.values.median < self.goal
 
 
 def spread(values: Sequence[float], *, scale: float = 1.0) -> Spread:
@@ -54,9 +58,9 @@ def spread(values: Sequence[float], *, scale: float = 1.0) -> Spread:
     )
 
 
-def table(parts: Mapping[str, Mapping[str, Any]]) -> Iterable[str]:
+def table(parts: Mapping[str, Mapping[str, Any]], *, program: str = "bench") -> Iterable[str]:
     """The lines of a Markdown table of *parts*, as they stand in the file of results."""
-    yield "| what | median (least – most) | goal | met | made by `python -m bench` … |"
+    yield f"| what | median (least – most) | goal | met | made by `python -m {program}` … |"
     yield "|---|---|---|---|---|"
     for name, part in parts.items():
         for figure in part["figures"]:
@@ -72,7 +76,8 @@ def _row(figure: Mapping[str, Any], part: str) -> str:
         told += f" ({short(values['least'])} – {short(values['most'])})"
     told += f", p90 {short(values['p90'])}" if values["count"] >= 20 else ""
     detail = f"; {figure['detail']}" if figure["detail"] else ""
-    goal = "" if figure["goal"] is None else f"< {short(figure['goal'])}{unit}"
+    bound = "≥" if figure.get("floor") else "<"
+    goal = "" if figure["goal"] is None else f"{bound} {short(figure['goal'])}{unit}"
     met = {True: "yes", False: "**no**", None: ""}[figure["met"]]
     return f"| {figure['name']} | {told}{detail} | {goal} | {met} | `{part}` |"
 

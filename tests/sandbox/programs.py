@@ -51,7 +51,7 @@ def sparse():
 def mode():
     path = some()
     if path != "." and not os.path.islink(path):
-        modes = [0o644, 0o755, 0o600, 0o4755] + ([0o000] if os.getuid() == 0 else [])
+        modes = [0o644, 0o755, 0o600, 0o4755] + ([0o000] if os.getuid() == 0 or "shut" in sys.argv else [])
         os.chmod(path, pick.choice(modes) | (0o700 if os.path.isdir(path) else 0))
 
 def link():
@@ -62,6 +62,9 @@ def symbolic():
 
 def move():
     os.rename(some(), fresh())
+
+def carry():
+    shutil.move(some(stat.S_ISDIR), fresh())
 
 def take_away():
     path = some()
@@ -91,7 +94,7 @@ def special():
     else:
         socket.socket(socket.AF_UNIX).bind(path)
 
-WORK = [create, create, create, rewrite, rewrite, cut, sparse, mode, mode, link, symbolic, move, move, take_away,
+WORK = [create, create, create, rewrite, rewrite, cut, sparse, mode, mode, link, symbolic, move, move, carry, take_away,
         replace, folder, folder, attribute, attribute, special]
 done = 0
 for _ in range(30):

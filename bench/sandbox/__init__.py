@@ -1,0 +1,1 @@
+"""What the sandbox costs, beside what people use instead. `python -m bench.sandbox` measures; see `__main__`."""
