@@ -22,7 +22,7 @@ __all__ = ["MANIFESTS", "VERSION", "Record", "committed", "names", "present", "r
 
 NAME = "nightmill.yaml"
 
-VERSION = 2
+VERSION = 3
 """Part of every hash: raise it when what a base holds changes with this code."""
 
 MANIFESTS = ("pyproject.toml", "package.json", "go.mod", "Cargo.toml")
