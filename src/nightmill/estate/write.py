@@ -14,7 +14,7 @@ from nightmill.estate import shape
 from nightmill.estate.file import NAME
 from nightmill.estate.found import Detected
 
-__all__ = ["render", "write"]
+__all__ = ["put", "render", "write"]
 
 HEAD = "# How nightmill builds, tests and changes this project. Written by `nightmill init`; it is yours to change."
 
@@ -36,9 +36,18 @@ def write(root: Path, text: str, *, replace: bool) -> Path:
     Raises:
         SettingsError: If there is one already and *replace* is False, or it cannot be written.
     """
-    target = root / NAME
+    return put(root, NAME, text, replace=replace)
+
+
+def put(folder: Path, called: str, text: str, *, replace: bool) -> Path:
+    """Write *text* to the file *called* in *folder*, whole or not at all; a link of that name is not followed.
+
+    Raises:
+        SettingsError: If there is one already and *replace* is False, or it cannot be written.
+    """
+    target = folder / called
     try:
-        handle, name = tempfile.mkstemp(prefix=f".{NAME}.", dir=root)
+        handle, name = tempfile.mkstemp(prefix=f".{called}.", dir=folder)
         with os.fdopen(handle, "w", encoding="utf-8") as file:
             file.write(text)
             os.fchmod(file.fileno(), 0o644)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from nightmill.repo.checkout import Checkout, inspect
+from nightmill.repo.checkout import Checkout, inspect, tracked
 from nightmill.repo.git import HOST, Git, shown
 from nightmill.repo.history import Change, Commit, Diff, File, History
 from nightmill.repo.hub import Author, Hub, Merge
@@ -24,4 +24,5 @@ __all__ = [
     "inspect",
     "shown",
     "suspicious",
+    "tracked",
 ]

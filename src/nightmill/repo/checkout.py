@@ -9,7 +9,7 @@ from pathlib import Path
 from nightmill.errors import EngineError, RepoError
 from nightmill.repo.git import HOST, Call, Git, Ran, text
 
-__all__ = ["Checkout", "inspect"]
+__all__ = ["Checkout", "inspect", "tracked"]
 
 PROGRAMS = re.compile(
     r"filter\..+\.(?:clean|smudge|process)|diff\..+\.(?:command|textconv)|merge\..+\.driver", re.IGNORECASE
@@ -71,6 +71,17 @@ def inspect(path: Path, *, git: Git = HOST, home: Path | None = None, branch: st
         remote=look.remote(branch),
         format=look.line("rev-parse", "--show-object-format"),
     )
+
+
+def tracked(root: Path, *, git: Git = HOST, home: Path | None = None) -> list[str]:
+    """The files of the checkout at *root* that git knows, in no commit yet included. Nothing is run.
+
+    Raises:
+        RepoError: If it cannot be read.
+    """
+    look = _Look(root, git, home)
+    look.root()
+    return [text(name) for name in look.must("ls-files", "-z").out.split(b"\0") if name]
 
 
 class _Look:
