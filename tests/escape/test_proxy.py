@@ -7,9 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from nightmill.sandbox.egress import Egress
 from nightmill.sandbox.reach import Network
-from tests.sandbox.test_egress import ask, proxied
+from tests.sandbox.web import ask, proxied, proxy
 
 POST = b"POST http://localhost:PORT/x HTTP/1.1\r\nTransfer-Encoding: chunked\r\n"
 HIDDEN = b"GET /admin HTTP/1.1\r\nHost: other\r\n\r\n"
@@ -68,12 +67,8 @@ def refused(requests: list[bytes], folder: Path, *, hosts: tuple[str, ...], netw
     """How the proxy begins its answers."""
 
     async def whole() -> list[bytes]:
-        egress = Egress(folder / "egress.sock", hosts=hosts, network=network)
-        await egress.start()
-        try:
+        async with proxy(folder, network, hosts=hosts) as egress:
             return [(await ask(egress.path, each + b"\r\n\r\n"))[:12] for each in requests]
-        finally:
-            await egress.close()
 
     return asyncio.run(whole())
 
@@ -102,10 +97,8 @@ def test_connections_without_end_are_counted_and_cut(tmp_path: Path) -> None:
     """Slowloris: heads that never end take a bounded number of places, and the next one is told at once."""
 
     async def whole() -> tuple[int, bytes]:
-        egress = Egress(tmp_path / "egress.sock", hosts=(), network=Network())
-        await egress.start()
         held = []
-        try:
+        async with proxy(tmp_path, Network()) as egress:
             for _ in range(80):
                 reader, writer = await asyncio.open_unix_connection(egress.path)
                 writer.write(b"GET http://a/ HTTP/1.1\r\nX: ")
@@ -114,10 +107,9 @@ def test_connections_without_end_are_counted_and_cut(tmp_path: Path) -> None:
                 said = await asyncio.wait_for(reader.read(), 10)
             except ConnectionError:
                 said = b""
-            return len(egress.tasks), said
-        finally:
-            await egress.close()
-            for each in held:
-                each.close()
+            left = len(egress.tasks)
+        for each in held:
+            each.close()
+        return left, said
 
     assert asyncio.run(whole()) == (64, b"")

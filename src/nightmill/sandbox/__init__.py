@@ -39,6 +39,16 @@ class Sandbox(Protocol):
         """
         ...
 
+    async def reach(self, hosts: tuple[str, ...]) -> None:
+        """Let *hosts* through from now on, and no others: those of the place, or fewer.
+
+        It holds for all that runs here; connections to others are cut.
+
+        Raises:
+            SandboxError: If the place does not allow one of them.
+        """
+        ...
+
     async def snapshot(self) -> str:
         """Keep what /work holds now and return its id; what runs goes on. Unchanged: the id from before.
 

@@ -11,6 +11,7 @@ import socket
 import time
 from collections.abc import Awaitable, Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -105,8 +106,10 @@ class BubblewrapSandbox:
 
     async def connect(self, network: Network) -> None:
         """Start the proxy through which the allowed hosts are reached."""
-        self.egress = Egress(self.place.directory / "net" / "egress.sock", hosts=self.place.hosts, network=network)
+        self.egress = Egress(self.place, network)
         await self.egress.start()
+        self.place = replace(self.place, trusted=self.place.trusted + self.egress.trusted)
+        self.environment = environment(self.place) | self.egress.env
         give(self.place.directory / "net", self.owner)
 
     async def start(self, launch: Launch) -> None:
@@ -159,6 +162,17 @@ class BubblewrapSandbox:
             ToolError: If *path* is not a directory.
         """
         return await self._runner().list(path, depth=depth, limit=limit)
+
+    async def reach(self, hosts: tuple[str, ...]) -> None:
+        """Let *hosts* through from now on, and no others: those of the place, or fewer.
+
+        Raises:
+            SandboxError: If the place does not allow one of them.
+        """
+        if self.egress:
+            await self.egress.reach(hosts)
+        elif hosts:
+            raise SandboxError(f"this sandbox was made without a network: {hosts[0]!r} cannot be reached")
 
     async def snapshot(self) -> str:
         """Keep what /work holds now and return its id; what runs goes on. Unchanged: the id from before.

@@ -1,7 +1,9 @@
 """The only way out of a sandbox: an HTTP proxy on a unix socket that lets allowed names through, and nothing else.
 
 It lives on the host. Names are resolved here and nowhere else, the address that was checked is the one that is
-connected to, and `Host` is written anew, so an allowed name cannot stand for another (fronting, rebinding).
+connected to, and `Host` is written anew, so an allowed name cannot stand for another (fronting, rebinding). A tunnel
+must begin with TLS for its own host. Where a credential is added, or where the place asks for it, TLS ends here, and
+what is inside is read like any other request.
 """
 
 from __future__ import annotations
@@ -9,39 +11,38 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import re
 import socket
-from pathlib import Path
+from collections.abc import Callable
+from functools import partial
 
 from nightmill.errors import SandboxError
-from nightmill.sandbox.reach import Network, Target, addresses, allowed, read_target
+from nightmill.sandbox import Place
+from nightmill.sandbox.authority import Authority
+from nightmill.sandbox.head import Target, body_size, read_inner, read_target
+from nightmill.sandbox.passage import ESTABLISHED, Passage
+from nightmill.sandbox.pump import Budget, Refusal, Streams
+from nightmill.sandbox.reach import Network, allowed, within
+from nightmill.sandbox.tally import Tally
 
 __all__ = ["Egress"]
 
-HEAD_SECONDS, CONNECT_SECONDS, IDLE_SECONDS = 15.0, 20.0, 300.0
-HEAD_MOST, PIECE, CONNECTIONS = 1 << 15, 1 << 16, 64
+HEAD_SECONDS, TLS_SECONDS, LINGER_SECONDS = 15.0, 15.0, 5.0
+HEAD_MOST, CONNECTIONS = 1 << 15, 64
 HTTP_PORT = 80
-
-ALL, CHUNKED = -1, -2
-"""Instead of a body's size: everything until the end, or as it says itself, piece by piece."""
-
-DROPPED = frozenset({b"host", b"connection", b"keep-alive", b"upgrade", b"te", b"trailer", b"expect"})
-
-TOKEN = re.compile(rb"[a-z0-9!#$%&'*+.^_`|~-]+")
-"""A header's name in lower case."""
-
-SIZE = re.compile(rb"([0-9a-fA-F]{1,8})(;[^\r\n]*)?\r\n")
-
-Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
 class Egress:
     """The proxy of one sandbox."""
 
-    def __init__(self, path: Path, *, hosts: tuple[str, ...], network: Network) -> None:
-        """Listen on the unix socket *path* and let *hosts* through, each "host" or "*.host"."""
-        self.path, self.hosts, self.network = path, hosts, network
-        self.tasks: set[asyncio.Task[None]] = set()
+    def __init__(self, place: Place, network: Network) -> None:
+        """Listen in the folder of *place* and let its hosts through."""
+        self.path = place.directory / "net" / "egress.sock"
+        self.place, self.network, self.hosts = place, network, place.hosts
+        self.credentials = [each for each in network.credentials if each.name in place.credentials]
+        self.authority = Authority(now=network.now) if self.credentials or place.inspect else None
+        self.budget = Budget(network.upload)
+        self.tally = Tally(partial(network.on_request, place.run))
+        self.tasks: dict[asyncio.Task[None], Passage] = {}
         self.server: asyncio.AbstractServer | None = None
 
     async def start(self) -> None:
@@ -53,7 +54,7 @@ class Egress:
         try:
             self.path.parent.mkdir(mode=0o700, exist_ok=True)
             self.path.unlink(missing_ok=True)
-            self.server = await asyncio.start_unix_server(self._accept, sock=_bound(self.path), limit=HEAD_MOST)
+            self.server = await asyncio.start_unix_server(self._accept, sock=self._bound(), limit=HEAD_MOST)
         except OSError as error:
             raise SandboxError(f"the proxy cannot listen on {str(self.path)!r}: {error}") from error
 
@@ -61,170 +62,147 @@ class Egress:
         """Stop listening and cut every connection. Safe to repeat."""
         if self.server:
             self.server.close()
-        for task in self.tasks:
-            task.cancel()
-        if self.tasks:
-            await asyncio.wait(self.tasks)
+        await self._cut(lambda _: True)
+        self.tally.end()
         self.path.unlink(missing_ok=True)
+
+    async def reach(self, hosts: tuple[str, ...]) -> None:
+        """Let *hosts* through from now on, and no others; what goes on with others is cut.
+
+        Raises:
+            SandboxError: If the place does not allow one of them.
+        """
+        beyond = [each for each in hosts if not within(each, self.place.hosts)]
+        if beyond:
+            raise SandboxError(f"{beyond[0]!r} is not among the hosts that this sandbox was made for")
+        self.hosts = hosts
+        await self._cut(lambda host: not allowed(host, hosts))
+
+    @property
+    def env(self) -> dict[str, str]:
+        """Placeholders, by the variables that tools look for credentials in."""
+        return {each.variable: each.placeholder for each in self.credentials if each.variable}
+
+    @property
+    def trusted(self) -> bytes:
+        """Certificates that the sandbox trusts besides the system's, in PEM."""
+        own = self.authority.certificate if self.authority else b""
+        return (self.network.authorities.read_bytes() + b"\n" if self.network.authorities else b"") + own
+
+    async def _cut(self, which: Callable[[str], bool]) -> None:
+        cut = [task for task, passage in self.tasks.items() if which(passage.target.host)]
+        for task in cut:
+            task.cancel()
+        if cut:
+            await asyncio.wait(cut)
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
         if task is None or len(self.tasks) >= CONNECTIONS:
             writer.transport.abort()
             return
-        self.tasks.add(task)
+        passage = self.tasks[task] = Passage(self.network, self.budget, credentials=self.credentials)
         try:
-            await self._serve(reader, writer)
-        except (OSError, ValueError, asyncio.IncompleteReadError, asyncio.LimitOverrunError, asyncio.CancelledError):
-            pass  # the connection is closed; there is nobody to tell
+            with contextlib.suppress(OSError, ValueError, EOFError, asyncio.LimitOverrunError, TimeoutError):
+                await self._answer((reader, writer), passage)
+            # the connection is closed; there is nobody to tell
+            await _closed(writer)
+        except asyncio.CancelledError:
+            writer.transport.abort()
         finally:
-            self.tasks.discard(task)
-            writer.close()
+            self.tasks.pop(task, None)
+            if passage.target.method:
+                self.tally.add(passage.request())
 
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        async with asyncio.timeout(HEAD_SECONDS):
-            head = await reader.readuntil(b"\r\n\r\n")
-        request, *headers = head[:-4].split(b"\r\n")
+    async def _answer(self, near: Streams, passage: Passage) -> None:
+        try:
+            await self._serve(near, passage)
+        except Refusal as refusal:
+            passage.reason = refusal.reason
+            if not passage.status:
+                passage.status = int(refusal.status[:3])
+                await _refuse(near[1], refusal)
+
+    async def _serve(self, near: Streams, passage: Passage) -> None:
+        request, headers = await _head(near[0])
         target, size = read_target(request), body_size(headers)
         if target is None or size is None:
-            await _refuse(writer, "400 Bad Request", "the proxy does not understand the request")
-            return
-        found: list[str] = []
-        if allowed(target.host, self.hosts) and self._port(target):
-            async with asyncio.timeout(CONNECT_SECONDS):
-                found = await addresses(target, self.network)
-        self.network.on_request(target.host, target.port, bool(found))
-        if not found:
-            await _refuse(writer, "403 Forbidden", f"{target.host}:{target.port} may not be reached from here")
-            return
-        far = await _dial(found, target.port)
-        if far is None:
-            await _refuse(writer, "502 Bad Gateway", f"{target.host}:{target.port} does not answer")
-            return
+            raise _unclear()
+        passage.target = target
+        self._permit(target)
+        if target.method != "CONNECT":
+            await passage.exchange(near, headers, size)
+        elif self.authority and self._opens(target):
+            await self._open(near, passage, self.authority)
+        else:
+            await passage.tunnel(near)
+
+    async def _open(self, near: Streams, passage: Passage, authority: Authority) -> None:
+        """End the sandbox's TLS here, and read what is inside."""
+        near[1].write(ESTABLISHED)
         try:
-            if target.method == "CONNECT":
-                writer.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
-                size = ALL
-            else:
-                far[1].write(rewritten(target, headers))
-            await _carry((reader, writer), far, size)
+            context = authority.context(passage.target.host)
+            await near[1].start_tls(context, ssl_handshake_timeout=TLS_SECONDS)
+        except OSError:
+            passage.reason = "no TLS for this host"
+            raise
+        request, headers = await _head(near[0])
+        target, size = read_inner(request, headers, tunnel=passage.target), body_size(headers)
+        if target is None or size is None:
+            raise _unclear()
+        passage.target = target
+        await passage.exchange(near, headers, size)
+
+    def _opens(self, target: Target) -> bool:
+        named = any((each.host, each.port) == (target.host, target.port) for each in self.credentials)
+        return named or allowed(target.host, self.place.inspect)
+
+    def _permit(self, target: Target) -> None:
+        """Refuse a name that is not allowed. A tunnel to the plain port would go round the rewriting of `Host`."""
+        ports = self.network.ports | {each.port for each in self.credentials if each.host == target.host}
+        known = target.port in ports and (target.method, target.port) != ("CONNECT", HTTP_PORT)
+        if not allowed(target.host, self.hosts) or not known:
+            reason = "port" if allowed(target.host, self.hosts) else "not allowed"
+            raise Refusal("403 Forbidden", reason, f"{target.host}:{target.port} may not be reached from here")
+
+    def _bound(self) -> socket.socket:
+        """A unix socket, whose path may be longer than the 107 bytes that the kernel takes: bound by its folder."""
+        folder = os.open(self.path.parent, os.O_PATH | os.O_DIRECTORY)
+        bound = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            bound.bind(f"/proc/self/fd/{folder}/{self.path.name}")
+            self.path.chmod(0o600)
+        except OSError:
+            bound.close()
+            raise
         finally:
-            far[1].close()
-
-    def _port(self, target: Target) -> bool:
-        """Whether its port may be reached. A tunnel to the plain port would go round the rewriting of `Host`."""
-        return target.port in self.network.ports and (target.method, target.port) != ("CONNECT", HTTP_PORT)
+            os.close(folder)
+        return bound
 
 
-def _bound(path: Path) -> socket.socket:
-    """A unix socket at *path*, which may be longer than the 107 bytes that the kernel takes: bound by its folder."""
-    folder = os.open(path.parent, os.O_PATH | os.O_DIRECTORY)
-    bound = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    try:
-        bound.bind(f"/proc/self/fd/{folder}/{path.name}")
-        path.chmod(0o600)
-    except OSError:
-        bound.close()
-        raise
-    finally:
-        os.close(folder)
-    return bound
+async def _head(reader: asyncio.StreamReader) -> tuple[bytes, list[bytes]]:
+    async with asyncio.timeout(HEAD_SECONDS):
+        head = await reader.readuntil(b"\r\n\r\n")
+    request, *headers = head[:-4].split(b"\r\n")
+    return request, headers
 
 
-def body_size(headers: list[bytes]) -> int | None:
-    """Bytes of the body, `CHUNKED`, or None if the head could be read in two ways."""
-    if any(b"\n" in line or b"\r" in line or b"\0" in line or b":" not in line for line in headers):
-        return None
-    named = [(line.partition(b":")[0].lower(), line.partition(b":")[2].strip()) for line in headers]
-    if not all(TOKEN.fullmatch(name) for name, _ in named):
-        return None
-    lengths = [value for name, value in named if name == b"content-length"]
-    codings = [value.lower() for name, value in named if name == b"transfer-encoding"]
-    if codings:
-        return CHUNKED if codings == [b"chunked"] and not lengths else None
-    if not lengths:
-        return 0
-    return int(lengths[0]) if len(lengths) == 1 and lengths[0].isdigit() and len(lengths[0]) < 16 else None  # noqa: PLR2004
+def _unclear() -> Refusal:
+    return Refusal("400 Bad Request", "not understood", "the proxy does not understand the request")
 
 
-def rewritten(target: Target, headers: list[bytes]) -> bytes:
-    """The head of a plain request as it goes out: our own Host, no proxy's header, one request per connection."""
-    kept = [
-        line
-        for line in headers
-        if (name := line.partition(b":")[0].lower()) not in DROPPED and not name.startswith(b"proxy-")
-    ]
-    host = target.host if target.port == HTTP_PORT else f"{target.host}:{target.port}"
-    first = f"{target.method} {target.path} HTTP/1.1\r\nHost: {host}\r\nConnection: close"
-    return b"\r\n".join([first.encode(), *kept, b"", b""])
-
-
-async def _dial(found: list[str], port: int) -> Streams | None:
-    """Connect to the first address that answers: addresses, not a name, so nothing is looked up again."""
-    for address in found:
-        with contextlib.suppress(OSError):
-            async with asyncio.timeout(CONNECT_SECONDS):
-                return await asyncio.open_connection(address, port, limit=PIECE)
-    return None
-
-
-async def _carry(near: Streams, far: Streams, size: int) -> None:
-    """Copy *size* bytes up and everything down, until the answer has ended or nothing moves any more."""
-    moved = [0.0]
-    upwards = _pump_chunks(near[0], far[1], moved) if size == CHUNKED else _pump(near[0], far[1], moved, size)
-    up = asyncio.create_task(upwards)
-    down = asyncio.create_task(_pump(far[0], near[1], moved, ALL))
-    try:
-        await asyncio.wait({down})
-    finally:
-        up.cancel()  # what the sandbox might still send concerns nobody
-        down.cancel()
-        await asyncio.gather(up, down, return_exceptions=True)
-
-
-async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, moved: list[float], left: int) -> None:
-    clock = asyncio.get_running_loop().time
-    while left:
-        try:
-            async with asyncio.timeout(IDLE_SECONDS):
-                piece = await reader.read(PIECE if left < 0 else min(left, PIECE))
-        except TimeoutError:
-            if clock() - moved[0] < IDLE_SECONDS:
-                continue  # the other direction is busy
-            return
-        if not piece:
-            break
-        moved[0] = clock()
-        left -= len(piece) if left > 0 else 0
-        writer.write(piece)
-        async with asyncio.timeout(IDLE_SECONDS):
-            await writer.drain()
-    if left < 0 and writer.can_write_eof():
-        writer.write_eof()
-
-
-async def _pump_chunks(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, moved: list[float]) -> None:
-    """Copy a chunked body to its end and nothing after it: that would be a request whose Host nobody looked at."""
-    while True:
-        async with asyncio.timeout(IDLE_SECONDS):
-            line = await reader.readuntil(b"\r\n")
-        found = SIZE.fullmatch(line)
-        if not found:
-            return
-        size = int(found[1], 16)
-        writer.write(b"%x\r\n" % size)
-        if not size:  # trailers stay here
-            writer.write(b"\r\n")
-            return
-        await _pump(reader, writer, moved, size)
-        async with asyncio.timeout(IDLE_SECONDS):
-            if await reader.readexactly(2) != b"\r\n":
-                return
-        writer.write(b"\r\n")
-
-
-async def _refuse(writer: asyncio.StreamWriter, status: str, why: str) -> None:
-    body = f"nightmill: {why}\n".encode()
-    head = f"HTTP/1.1 {status}\r\nX-Proxy-Error: {why}\r\nContent-Type: text/plain\r\n"
+async def _refuse(writer: asyncio.StreamWriter, refusal: Refusal) -> None:
+    body = f"nightmill: {refusal.said}\n".encode()
+    head = f"HTTP/1.1 {refusal.status}\r\nX-Proxy-Error: {refusal.said}\r\nContent-Type: text/plain\r\n"
     writer.write(f"{head}Content-Length: {len(body)}\r\nConnection: close\r\n\r\n".encode() + body)
     await writer.drain()
+
+
+async def _closed(writer: asyncio.StreamWriter) -> None:
+    """Close it; who does not let it end within seconds is cut off."""
+    writer.close()
+    try:
+        async with asyncio.timeout(LINGER_SECONDS):
+            await writer.wait_closed()
+    except (OSError, TimeoutError):
+        writer.transport.abort()

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 from nightmill.errors import SandboxError
 from nightmill.sandbox import Place, stage
 from nightmill.sandbox.owner import Owner
-from nightmill.sandbox.profile import Descriptors, arguments
+from nightmill.sandbox.profile import TRUSTED, Descriptors, arguments, bundle
 from nightmill.sandbox.program import Interpreter, interpreter, program
 from nightmill.sandbox.seccomp import compile_filter
 
@@ -86,7 +86,7 @@ def launch(place: Place, *, bwrap: Path, tmp: int, owner: Owner | None) -> tuple
         stack.callback(theirs.close)
         told, telling = os.pipe()
         stack.callback(os.close, telling)
-        etc = {path: _memory(body, stack) for path, body in _etc(owner).items()}
+        etc = {path: _memory(body, stack) for path, body in (_etc(owner) | _certificates(place)).items()}
         given = Descriptors(
             runner=_memory(program(), stack), seccomp=_memory(compile_filter(), stack), etc=etc, told=telling
         )
@@ -160,6 +160,10 @@ def _etc(owner: Owner | None) -> dict[str, bytes]:
         "/etc/hosts": b"127.0.0.1 localhost sandbox\n::1 localhost\n",
         "/etc/nsswitch.conf": b"passwd: files\ngroup: files\nhosts: files\n",
     }
+
+
+def _certificates(place: Place) -> dict[str, bytes]:
+    return {TRUSTED: bundle(place.trusted)} if place.trusted else {}
 
 
 def _memory(body: bytes, stack: contextlib.ExitStack) -> int:

@@ -130,7 +130,11 @@ class Place:
         directory: The run's own folder on the host: live upper, work folder and packs.
         layers: Read-only folders below the upper, lowest first; their union is /work inside.
         snapshot: Restore this snapshot of *directory* first; "": start with an empty upper.
+        run: Whose it is, for the record of its requests; "": nobody's.
         hosts: Names that the egress proxy lets through, as "host" or "*.host"; empty: no network at all.
+        inspect: Those of them whose TLS the proxy opens, to check and record each request inside.
+        credentials: Names of the credentials that the proxy may add to requests.
+        trusted: Certificates (PEM) that are trusted inside besides the host's; with a network, the proxy's are added.
         tools: Host programs shown read-only in /opt/nightmill/bin, by their name inside.
         files: Host files shown read-only, by their absolute path inside, which nothing in /work may be.
         env: Environment of every command, on top of the sandbox's own.
@@ -140,7 +144,11 @@ class Place:
     directory: Path
     layers: tuple[Path, ...]
     snapshot: str = ""
+    run: str = ""
     hosts: tuple[str, ...] = ()
+    inspect: tuple[str, ...] = ()
+    credentials: tuple[str, ...] = ()
+    trusted: bytes = b""
     tools: Mapping[str, Path] = field(default_factory=dict)
     files: Mapping[str, Path] = field(default_factory=dict)
     env: Mapping[str, str] = field(default_factory=dict)

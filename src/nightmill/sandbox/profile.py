@@ -16,7 +16,7 @@ from nightmill.sandbox import Place
 from nightmill.sandbox.owner import Owner
 from nightmill.sandbox.program import Interpreter
 
-__all__ = ["Descriptors", "arguments", "check", "environment"]
+__all__ = ["TRUSTED", "Descriptors", "arguments", "bundle", "check", "environment"]
 
 UNSHARE = """
     --unshare-user --unshare-ipc --unshare-pid --unshare-net --unshare-uts --unshare-cgroup-try
@@ -57,6 +57,9 @@ BUNDLES = (
     "/etc/ssl/ca-bundle.pem",
 )
 
+TRUSTED = "/run/nightmill/authorities.pem"
+"""Certificates that are trusted inside, where they are not the host's own file."""
+
 OPEN_FOR_FILES = ("etc", "mnt", "opt", "srv")
 """Folders inside in which `Place.files` may show something: made anew for each start, never writable inside."""
 
@@ -74,6 +77,12 @@ class Descriptors:
     told: int
 
 
+def bundle(more: bytes) -> bytes:
+    """The certificates that the host trusts, and *more*, in one file."""
+    known = next((Path(path) for path in BUNDLES if Path(path).is_file()), None)
+    return (known.read_bytes() if known else b"") + b"\n" + more
+
+
 def environment(place: Place) -> dict[str, str]:
     """Environment of every command: nothing of the host's own is in it."""
     found = {
@@ -85,17 +94,19 @@ def environment(place: Place) -> dict[str, str]:
         "SHELL": "/bin/bash",
         "TERM": "dumb",
     }
-    bundle = next((path for path in BUNDLES if Path(path).is_file()), "")
-    if bundle:
-        names = (
+    certificates = TRUSTED if place.trusted else next((path for path in BUNDLES if Path(path).is_file()), "")
+    if certificates:
+        tools = (
             "SSL_CERT_FILE",
             "PIP_CERT",
             "REQUESTS_CA_BUNDLE",
             "CURL_CA_BUNDLE",
             "NODE_EXTRA_CA_CERTS",
             "GIT_SSL_CAINFO",
+            "CARGO_HTTP_CAINFO",
+            "npm_config_cafile",
         )
-        found |= dict.fromkeys(names, bundle) | {"UV_SYSTEM_CERTS": "1"}
+        found |= dict.fromkeys(tools, certificates) | {"UV_SYSTEM_CERTS": "1"}
     if place.hosts:
         names = ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY", "all_proxy", "ALL_PROXY")
         local = "localhost,127.0.0.1,::1"

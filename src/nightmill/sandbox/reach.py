@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
-import re
 import socket
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import NamedTuple
+from pathlib import Path
 
-__all__ = ["Lookup", "Network", "Target", "addresses", "allowed", "look_up", "reachable", "read_target"]
+from nightmill.sandbox.credential import Credential
+from nightmill.sandbox.head import Target
 
-NAME = re.compile(r"[a-z0-9_][a-z0-9_-]{0,62}(\.[a-z0-9_][a-z0-9_-]{0,62})*", re.ASCII)
-METHOD = re.compile(r"[A-Z]{1,20}", re.ASCII)
-PATH = re.compile(r"/[\x21-\x7e]*", re.ASCII)
-PORT = re.compile(r"[0-9]{1,5}", re.ASCII)
-LONGEST_NAME = 253
+__all__ = ["Lookup", "Network", "Request", "addresses", "allowed", "look_up", "reachable", "within"]
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
@@ -50,7 +47,34 @@ async def look_up(host: str, port: int) -> list[str]:
     return list(dict.fromkeys(str(entry[4][0]) for entry in found))
 
 
-def _ignore(_host: str, _port: int, _passed: bool) -> None:  # noqa: FBT001 - the shape of a listener
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """One request, or *count* of one kind, that a sandbox made.
+
+    Attributes:
+        path: Without its query, which may hold anything; "" inside a tunnel.
+        status: What was answered; 0: nothing.
+        up: Bytes that left the sandbox; *down*: that came in.
+        allowed: Whether it went out.
+        reason: Why not, or what went wrong.
+        credential: Name of the credential that was added.
+    """
+
+    host: str
+    port: int
+    method: str
+    path: str = ""
+    status: int = 0
+    up: int = 0
+    down: int = 0
+    seconds: float = 0.0
+    allowed: bool = False
+    reason: str = ""
+    credential: str = ""
+    count: int = 1
+
+
+def _ignore(_run: str, _request: Request) -> None:
     """Listen to nothing."""
 
 
@@ -60,49 +84,23 @@ class Network:
 
     Attributes:
         private: Names ("host" or "*.host") that may lead to private and loopback addresses.
-        ports: Ports that may be reached.
+        ports: Ports that may be reached; a credential's own port may be, too.
         lookup: How names become addresses.
-        on_request: Told of each request: host, port, whether it was let through.
+        on_request: Told of requests: the place's run, and the request; of a flood, sums.
+        authorities: File of certificates (PEM) that are trusted besides the system's.
+        credentials: What may be added to requests of places that name them.
+        upload: Bytes that one sandbox may send, from its start to its end.
+        now: Unix seconds, for certificates.
     """
 
     private: frozenset[str] = frozenset()
     ports: frozenset[int] = frozenset({80, 443})
     lookup: Lookup = look_up
-    on_request: Callable[[str, int, bool], None] = _ignore
-
-
-class Target(NamedTuple):
-    """Where a request wants to go; of a plain request also its path."""
-
-    host: str
-    port: int
-    method: str
-    path: str
-
-
-def read_target(request: bytes) -> Target | None:
-    """What a request line asks for, None if it is no plain HTTP/1.x request for one name."""
-    parts = request.decode("latin-1").split(" ")
-    if len(parts) != 3 or not METHOD.fullmatch(parts[0]) or parts[2] not in {"HTTP/1.0", "HTTP/1.1"}:  # noqa: PLR2004
-        return None
-    method, authority, _ = parts
-    path, port = "", "443"
-    if method != "CONNECT":
-        scheme, authority, path = _split(authority)
-        port = "80"
-        if scheme != "http" or not PATH.fullmatch(path):
-            return None
-    host, colon, given = authority.partition(":")
-    host, port = host.lower().rstrip("."), given if colon else port
-    if len(host) > LONGEST_NAME or not NAME.fullmatch(host) or not PORT.fullmatch(port):
-        return None
-    return Target(host=host, port=int(port), method=method, path=path)
-
-
-def _split(url: str) -> tuple[str, str, str]:
-    scheme, _, rest = url.partition("://")
-    authority, _, path = rest.partition("/")
-    return scheme.lower(), authority, f"/{path}"
+    on_request: Callable[[str, Request], None] = _ignore
+    authorities: Path | None = None
+    credentials: tuple[Credential, ...] = ()
+    upload: int = 256 << 20
+    now: Callable[[], float] = time.time
 
 
 def allowed(host: str, hosts: tuple[str, ...]) -> bool:
@@ -111,6 +109,14 @@ def allowed(host: str, hosts: tuple[str, ...]) -> bool:
     return any(
         host == each or (each.startswith("*.") and host.endswith(each[1:]) and host != each[1:]) for each in names
     )
+
+
+def within(name: str, hosts: tuple[str, ...]) -> bool:
+    """Whether all that *name* ("host" or "*.host") allows is allowed by *hosts*."""
+    name = name.lower().rstrip(".")
+    inside = f"x.{name[2:]}" if name.startswith("*.") else name
+    wide = tuple(each for each in hosts if each.startswith("*."))
+    return allowed(inside, wide) or name in {each.lower().rstrip(".") for each in hosts}
 
 
 async def addresses(target: Target, network: Network) -> list[str]:
