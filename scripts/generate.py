@@ -1,4 +1,4 @@
-"""Write what is made from the code into docs/: the reference and the drawing of the house.
+"""Write what is made from the code into docs/: the reference, the table of attacks, the drawing of the house.
 
 `python -m scripts.generate` writes; tests/house fails when what is committed is not what would be written.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from scripts import drawing, reference
+from scripts import attacks, drawing, reference
 
 __all__ = ["ROOT", "files"]
 
@@ -17,6 +17,7 @@ ROOT = Path(__file__).parent.parent
 def files() -> dict[Path, str]:
     """Every generated file with its text."""
     pages = {ROOT / "docs/reference" / name: text for name, text in reference.pages().items()}
+    pages[ROOT / "docs/reference/attacks.md"] = reference.NOTE + attacks.page().rstrip() + "\n"
     return {**pages, ROOT / "docs/concepts/house.svg": drawing.draw()}
 
 

@@ -15,7 +15,7 @@ import typer
 from nightmill import errors, event
 from nightmill.settings import PREFIX, Settings
 
-__all__ = ["commands", "pages"]
+__all__ = ["NOTE", "commands", "pages"]
 
 NOTE = "<!-- Made by `make generate` from the code; change it there. -->\n\n"
 

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from nightmill.errors import NightmillError
 from nightmill.line.prove import notes
 from nightmill.repo import Hub
 from tests.line.test_export import REF, Stand, Tell, tell
 
 __all__ = ["tell"]  # a fixture
+
+pytestmark = pytest.mark.wall("export")
 
 
 def names(hub: Hub) -> set[str]:

@@ -10,6 +10,8 @@ import pytest
 from nightmill.sandbox.reach import Network
 from tests.sandbox.web import ask, proxied, proxy
 
+pytestmark = pytest.mark.wall("proxy")
+
 POST = b"POST http://localhost:PORT/x HTTP/1.1\r\nTransfer-Encoding: chunked\r\n"
 HIDDEN = b"GET /admin HTTP/1.1\r\nHost: other\r\n\r\n"
 

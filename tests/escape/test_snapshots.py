@@ -24,6 +24,8 @@ from tests.sandbox.conftest import place, within
 
 __all__ = ["place", "within"]  # fixtures
 
+pytestmark = pytest.mark.wall("packs")
+
 Story = Callable[[Box], Awaitable[str]]
 
 SECRET = "a-secret-of-the-host"
@@ -143,6 +145,7 @@ def test_links_in_a_snapshot_come_back_as_links_and_are_followed_by_nobody_outsi
     assert (victim / "secret").read_text() == SECRET
 
 
+@pytest.mark.wall("layers")
 @pytest.mark.parametrize("name", ["redirect", "metacopy", "opaque", "whiteout", "upper", "origin"])
 def test_marks_of_the_overlay_that_an_agent_forges_show_nothing_of_the_host(
     within: Within, place: Place, victim: Path, tmp_path: Path, name: str

@@ -1,13 +1,12 @@
 """Attacks through /proc, paths and descriptors, on PID 1 and on what the host shows."""
 
 # run inside, by the Python that is there, each in a process of its own
-# ruff: noqa: ANN001, ANN201, ANN202, B905, SIM105, TID251, PTH101, PTH104, PTH110, PTH114, PTH115, PTH116, PTH118, PTH123, PTH208, PTH211
 
 import os
 import signal
 import stat
 
-from wall import attack, call, libc, main, put, through
+from wall import apart, attack, call, libc, main, put, through
 
 CANARY = os.environ["CANARY"]
 """A file of the host, which this user could read there; its content begins with its name."""
@@ -29,7 +28,7 @@ def seen(path):
         os.close(fd)
 
 
-@attack
+@attack("view", without="view")
 def links_and_climbing_paths_lead_to_no_file_of_the_host():
     os.symlink(CANARY, "/work/repo/link")
     os.symlink("/", "/work/repo/top")
@@ -47,7 +46,7 @@ def links_and_climbing_paths_lead_to_no_file_of_the_host():
     return repr(found) if found else ""
 
 
-@attack
+@attack("runner", without="runner")
 def descriptors_and_memory_of_pid_1_are_shut():
     links = [f"fd/{number}" for number in range(20)] + ["exe", "root", "cwd", "ns/mnt", "ns/user", "task/1/fd/3"]
     texts = ("environ", "mem", "maps", "smaps", "auxv", "syscall", "pagemap", "io", "personality")
@@ -59,7 +58,7 @@ def descriptors_and_memory_of_pid_1_are_shut():
     )
 
 
-@attack
+@attack("empty")
 def no_descriptor_of_the_host_was_inherited():
     here = {
         os.readlink(f"/proc/self/fd/{name}")
@@ -70,7 +69,7 @@ def no_descriptor_of_the_host_was_inherited():
     return repr(strange) if strange else ""
 
 
-@attack
+@attack("runner", "filter", "processes", without="runner")
 def pid_1_cannot_be_traced_stopped_or_killed():
     for number in set(range(1, 65)) - {32, 33}:
         try:
@@ -78,6 +77,7 @@ def pid_1_cannot_be_traced_stopped_or_killed():
         except OSError:
             pass
     refused = through(
+        ("trace", lambda: call(101 if os.uname().machine == "x86_64" else 117, 0x4206, 1, 0, 0)),
         ("getfd", lambda: call(438, os.pidfd_open(1), 3, 0)),
         ("madvise", lambda: call(440, os.pidfd_open(1), b"\0" * 16, 1, 21, 0)),
         ("kcmp", lambda: call(312, 1, os.getpid(), 0, 0, 0)),
@@ -88,21 +88,19 @@ def pid_1_cannot_be_traced_stopped_or_killed():
     return refused or ("" if state in "SRD" else state)
 
 
-@attack
+@attack("processes")
 def processes_of_the_host_cannot_be_signalled():
     host = int(os.environ["HOST_PID"])
-    return (
-        through(
-            ("kill", lambda: os.kill(host, 0) if host > 1000 else 1 / 0),
-            ("pidfd", lambda: os.pidfd_open(host)),
-            ("group", lambda: os.killpg(host, 0)),
-        )
-        if not os.path.exists(f"/proc/{host}")
-        else ""
+    if os.path.exists(f"/proc/{host}"):
+        return ""  # one of ours has its number
+    return through(
+        ("kill", lambda: os.kill(host, 0)),
+        ("pidfd", lambda: os.pidfd_open(host)),
+        ("group", lambda: os.killpg(host, 0)),
     )
 
 
-@attack
+@attack("capabilities", "users")
 def identities_cannot_be_mapped_anew():
     return through(
         *((name, lambda name=name: put(f"/proc/self/{name}", b"0 0 4294967295")) for name in ("uid_map", "gid_map")),
@@ -113,7 +111,7 @@ def identities_cannot_be_mapped_anew():
     )
 
 
-@attack
+@attack("covered", "users")
 def nothing_in_proc_that_is_the_kernels_can_be_written():
     found = []
     for top, folders, names in os.walk("/proc"):
@@ -130,7 +128,7 @@ def nothing_in_proc_that_is_the_kernels_can_be_written():
     return repr(found) if found else ""
 
 
-@attack
+@attack("view", "covered", "capabilities")
 def memory_and_tables_of_the_kernel_are_not_read():
     addresses = []
     try:
@@ -161,7 +159,7 @@ def memory_and_tables_of_the_kernel_are_not_read():
     )
 
 
-@attack
+@attack("read-only", without="read-only")
 def everything_that_can_be_written_is_bounded_or_the_runs_own():
     found = []
     with open("/proc/self/mountinfo") as file:
@@ -181,7 +179,7 @@ def everything_that_can_be_written_is_bounded_or_the_runs_own():
     return repr(bare) if bare else ""
 
 
-@attack
+@attack("read-only")
 def the_runner_and_etc_cannot_be_replaced():
     paths = ["/run/nightmill/runner.pyc", "/etc/passwd", "/etc/hosts", "/etc/nsswitch.conf", "/opt/attacks/wall.py"]
     return through(
@@ -206,8 +204,9 @@ def _shut(path):
     os.chmod(path, stat.S_IMODE(os.stat(path).st_mode) ^ 0o200)
 
 
-@attack
+@attack("filter", "users", "capabilities", without="filter users")
 def a_mount_planted_in_the_way_is_refused():
+    apart()
     paths = (b"/work", b"/proc", b"/tmp")
     return through(
         *((f"{at!r}", lambda at=at: libc.mount(b"none", at, b"tmpfs", 0, None) == 0 or _raise()) for at in paths)
@@ -218,7 +217,7 @@ def _raise():
     raise OSError(1, "")
 
 
-@attack
+@attack("processes")
 def killing_everyone_leaves_pid_1():
     child = os.fork()
     if child == 0:

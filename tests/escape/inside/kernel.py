@@ -1,7 +1,6 @@
 """Attacks on the kernel that sandbox and host share; those on single refused calls are in tests/sandbox/test_walls.py."""
 
 # run inside, by the Python that is there, each in a process of its own
-# ruff: noqa: ANN001, ANN201, ANN202, PTH101, PTH123, PTH208
 
 import contextlib
 import ctypes
@@ -15,13 +14,13 @@ import socket
 import stat
 import struct
 
-from wall import attack, call, ended_by, libc, main, put, through
+from wall import apart, attack, call, ended_by, libc, main, put, through
 
 X86 = platform.machine() == "x86_64"
 MINE = "/work/repo/mine"
 
 
-@attack
+@attack("filter", "capabilities", "users", without="filter users")
 def a_namespace_of_any_kind_cannot_be_made():
     flags = {"mnt": 0x20000, "cgroup": 0x2000000, "uts": 0x4000000, "ipc": 0x8000000, "user": 0x10000000}
     flags |= {"pid": 0x20000000, "net": 0x40000000}
@@ -30,7 +29,7 @@ def a_namespace_of_any_kind_cannot_be_made():
     )
 
 
-@attack
+@attack("filter", without="filter")
 def the_calls_of_another_abi_kill():
     if not X86:
         return ""
@@ -41,12 +40,12 @@ def the_calls_of_another_abi_kill():
     return "" if set(ends.values()) <= {signal.SIGSYS, signal.SIGSEGV} else repr(ends)
 
 
-@attack
+@attack("filter")
 def newer_calls_do_not_exist():
     return through(*((str(number), lambda number=number: call(number, 0, 0, 0, 0, 0)) for number in range(467, 480)))
 
 
-@attack
+@attack("filter", "capabilities", without="filter")
 def a_program_in_memory_runs_behind_the_same_walls():
     try:
         fd = os.memfd_create("program")
@@ -66,7 +65,7 @@ def a_program_in_memory_runs_behind_the_same_walls():
     return "" if all(line in text for line in wanted) else repr(text)
 
 
-@attack
+@attack("capabilities", without="capabilities")
 def setuid_and_file_capabilities_give_nothing():
     with open("/usr/bin/cat", "rb") as file, open(MINE, "wb") as copy:
         copy.write(file.read())
@@ -79,7 +78,7 @@ def setuid_and_file_capabilities_give_nothing():
     return set_ if "CapEff:\t" + "0" * 16 in text else text
 
 
-@attack
+@attack("capabilities", without="capabilities")
 def capabilities_cannot_be_taken():
     header, data = struct.pack("Ii", 0x20080522, 0), struct.pack("IIIIII", *[0xFFFFFFFF] * 6)
     ambient = [lambda number=number: 1 / (libc.prctl(47, 2, number, 0, 0) + 1) for number in range(41)]
@@ -95,8 +94,9 @@ def _works(take):
     return True
 
 
-@attack
+@attack("users", "capabilities", "network", "filter", without="filter users")
 def the_network_cannot_be_configured():
+    apart()
     plain = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     route = socket.socket(16, socket.SOCK_RAW, 0)
     down = struct.pack("16sh14x", b"lo", 0)
@@ -120,7 +120,7 @@ def the_network_cannot_be_configured():
     )
 
 
-@attack
+@attack("capabilities")
 def priority_and_real_time_cannot_be_taken():
     return through(
         ("nice", lambda: os.setpriority(os.PRIO_PROCESS, 0, -20)),
@@ -134,7 +134,7 @@ def priority_and_real_time_cannot_be_taken():
     )
 
 
-@attack
+@attack("capabilities")
 def limits_cannot_be_raised():
     raised = []
     for kind in (resource.RLIMIT_NPROC, resource.RLIMIT_FSIZE, resource.RLIMIT_DATA, resource.RLIMIT_CORE):
@@ -150,7 +150,7 @@ def limits_cannot_be_raised():
     return repr(raised) if raised else ""
 
 
-@attack
+@attack("capabilities", "filter")
 def clocks_cannot_be_set():
     return through(
         ("adjtimex", lambda: call(159 if X86 else 171, struct.pack("IxxxxqQQQ", 0x1, 1000, 0, 0, 0) + bytes(200))),
@@ -158,7 +158,7 @@ def clocks_cannot_be_set():
     )
 
 
-@attack
+@attack("filter", "covered", without="filter")
 def keys_of_the_host_are_not_seen():
     names = b""
     with contextlib.suppress(OSError), open("/proc/keys", "rb") as file:
@@ -167,7 +167,7 @@ def keys_of_the_host_are_not_seen():
     return made or (repr(names) if b"_uid" in names or b"builtin" in names else "")
 
 
-@attack
+@attack("read-only", "capabilities")
 def files_of_the_host_cannot_be_marked_or_held():
     fd = os.open("/usr/bin/env", os.O_RDONLY)
     mine = os.open(MINE, os.O_RDWR | os.O_CREAT)
@@ -184,7 +184,7 @@ def files_of_the_host_cannot_be_marked_or_held():
     )
 
 
-@attack
+@attack("capabilities")
 def files_are_not_watched_over_the_whole_disk():
     return through(
         ("content", lambda: call(300 if X86 else 262, 0x4, 0)),
@@ -196,7 +196,7 @@ def files_are_not_watched_over_the_whole_disk():
     )
 
 
-@attack
+@attack("view", "filter")
 def devices_are_only_the_harmless_ones():
     known = {
         "null",
@@ -219,7 +219,7 @@ def devices_are_only_the_harmless_ones():
     return repr(strange) if strange else through(("tty", lambda: os.open("/dev/tty", os.O_RDWR)))
 
 
-@attack
+@attack("filter", "layers")
 def a_mark_of_a_deleted_file_cannot_be_forged():
     made = through(("whiteout", lambda: os.mknod("/work/repo/white", 0o020600, 0)))
     return made or through(("overlay", lambda: os.setxattr("/work/repo", "trusted.overlay.redirect", b"/")))
