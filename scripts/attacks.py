@@ -67,7 +67,7 @@ def attacks() -> Iterator[Attack]:
         module = ast.parse(path.read_text(encoding="utf-8"))
         inside = path.parent.name == "inside"
         family = (ast.get_docstring(module) or "").splitlines()[0].rstrip(".")
-        default = next((each.value for each in module.body if _names_pytestmark(each)), None)
+        default = next(filter(None, map(_pytestmark, module.body)), None)
         for node in module.body:
             if not isinstance(node, ast.FunctionDef):
                 continue
@@ -85,8 +85,10 @@ def attacks() -> Iterator[Attack]:
                 )
 
 
-def _names_pytestmark(node: ast.stmt) -> bool:
-    return isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name) and node.targets[0].id == "pytestmark"
+def _pytestmark(node: ast.stmt) -> ast.expr | None:
+    if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name) and node.targets[0].id == "pytestmark":
+        return node.value
+    return None
 
 
 def _given(node: Any, *, inside: bool) -> tuple[tuple[str, ...], tuple[str, ...]] | None:

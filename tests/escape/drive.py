@@ -76,6 +76,7 @@ async def burst(sandbox: Workspace, names: list[str], *, wide: bool) -> dict[str
     """Each by a command of its own, in limits that are 16 times as *wide* or its own; then what is left of it."""
     import_module("bombs")
     found, known = {}, import_module("wall").LIMITS
+    assert names or not wide, "a bomb that gets through could harm the machine: only those that are named"
     for name in names or known:
         limits = {key: value * (16 if wide else 1) for key, value in known[name].items()}
         program = ("/usr/bin/python3", "/opt/attacks/bombs.py", name)

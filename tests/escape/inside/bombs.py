@@ -39,7 +39,7 @@ def filled(size):
     return body
 
 
-@attack("limits", limits={"seconds": 3.0, "processes": 100})
+@attack("limits", limits={"seconds": 2.0, "processes": 100})
 def a_fork_bomb_ends_with_its_command():
     while True:
         try:
@@ -48,7 +48,7 @@ def a_fork_bomb_ends_with_its_command():
             pass
 
 
-@attack("limits", limits={"seconds": 3.0, "processes": 100})
+@attack("limits", limits={"seconds": 2.0, "processes": 100})
 def a_bomb_of_processes_that_leave_every_group_ends_too():
     deaf()
     while True:

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     Spec = Dict[str, Any]
     """A command as the host sent it."""
 
-    Known = Dict[int, Tuple[int, int, int]]
-    """Live processes: pid → (parent, resident pages, threads)."""
+    Known = Dict[int, Tuple[int, int]]
+    """Live processes: pid → (parent, resident pages)."""
 
 LIMITS = (("NPROC", "processes"), ("FSIZE", "file_size"), ("DATA", "memory"))
 
@@ -134,14 +134,14 @@ def processes() -> Known:
             except OSError:
                 continue
             if fields[0] not in (b"Z", b"X") or int(fields[17]) > 1:
-                found[int(name)] = (int(fields[1]), int(fields[21]), int(fields[17]))
+                found[int(name)] = (int(fields[1]), int(fields[21]))
     return found
 
 
 def below(known: Known, top: int) -> Set[int]:
     """All descendants of *top*."""
     children: Dict[int, list[int]] = {}
-    for pid, (parent, _, _) in known.items():
+    for pid, (parent, _) in known.items():
         children.setdefault(parent, []).append(pid)
     found: Set[int] = set()
     todo = [top]
@@ -154,7 +154,7 @@ def below(known: Known, top: int) -> Set[int]:
 
 def strays(known: Known, keepers: Set[int]) -> Set[int]:
     """What has come to PID 1 because its keeper was killed."""
-    found = {pid for pid, (parent, _, _) in known.items() if parent == 1 and pid not in keepers}
+    found = {pid for pid, (parent, _) in known.items() if parent == 1 and pid not in keepers}
     for pid in list(found):
         found |= below(known, pid)
     return found
@@ -164,7 +164,7 @@ def excess(spec: Spec, keeper: int) -> str:
     """Which limit on the whole tree of a command is passed, "" if none; the kernel's own are per process."""
     known = processes()
     tree = below(known, keeper)
-    if sum(known[pid][2] for pid in tree) > spec["processes"]:  # as RLIMIT_NPROC counts, which holds for no root
+    if len(tree) > spec["processes"]:
         return "processes"
     if sum(known[pid][1] for pid in tree) * resource.getpagesize() <= spec["memory"]:
         return ""
