@@ -193,6 +193,25 @@ class WorkspaceRestored(Event):
     seconds: float
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServiceStarted(Event):
+    """A service runs beside the commands. *ready*: whether it answered, after *seconds*; if not, *reason* says why."""
+
+    service: str
+    ready: bool
+    seconds: float
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServiceEnded(Event):
+    """A service ended, with status *exit* (negative: by that signal), and not because it was asked to."""
+
+    service: str
+    exit: int
+    reason: str
+
+
 # Turns
 
 

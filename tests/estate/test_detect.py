@@ -9,6 +9,7 @@ import pytest
 
 from nightmill.estate import Detected, detect
 from nightmill.estate.file import parse
+from nightmill.estate.presets import find
 from nightmill.estate.write import render
 
 PROJECT = '[build-system]\nrequires=["hatchling"]\n[project]\nname="x"\ndependencies=["attrs"]\n'
@@ -113,7 +114,10 @@ def test_services_and_instructions_are_found_with_their_reason(tmp_path: Path) -
         "CLAUDE.md": " ",
     }
     found = look(tmp_path, files)
-    assert [service.name for service in found.services] == ["postgres", "redis", "mysql", "mongo"]
+    named = [finding.value for finding in found.findings if finding.what == "service"]
+    assert named == ["postgres", "redis", "mysql", "mongo"]
+    assert [record["use"] for record in found.services] == [name for name in ("postgres", "redis") if find(name)]
+    assert any(line.startswith("mysql seems to be needed (an address in .env.example)") for line in found.advice)
     assert found.instructions == ("AGENTS.md",)
     assert "an image in compose.yaml" in {finding.because for finding in found.findings}
 
@@ -142,3 +146,22 @@ def test_hostile_repository_is_looked_at_without_harm(tmp_path: Path) -> None:
 def test_package_json_nested_beyond_reason_is_no_crash(tmp_path: Path) -> None:
     assert look(tmp_path, {"package.json": "[" * 100_000}).language == "javascript"
     assert look(tmp_path, {"pyproject.toml": "a=" + "[" * 5_000}).language == "python"
+
+
+def test_accounts_of_a_repositorys_own_containers_are_seeded(tmp_path: Path) -> None:
+    if not find("postgres"):
+        pytest.skip("this machine has no PostgreSQL")
+    container = (
+        "        image: postgres:17\n        env:\n          POSTGRES_DB: 'shop'\n          POSTGRES_USER: ada\n"
+    )
+    workflow = f"jobs:\n  test:\n    services:\n      db:\n{container}"
+    found = look(tmp_path, {".github/workflows/test.yml": workflow, ".gitlab-ci.yml": "services:\n  - redis:7\n"})
+    (postgres,) = [record for record in found.services if record["use"] == "postgres"]
+    assert postgres["seed"] == [
+        "psql -qc 'CREATE ROLE \"ada\" SUPERUSER LOGIN'",
+        'psql -qc \'CREATE DATABASE "shop" OWNER "ada"\'',
+    ]
+    assert found.env["DATABASE_URL"] == "postgresql://ada@127.0.0.1:5432/shop"
+    assert "an image in .gitlab-ci.yml" in {finding.because for finding in found.findings}
+    (project,) = parse(render(found).encode(), root=tmp_path).services[:1]
+    assert project.seed == tuple(postgres["seed"])

@@ -9,11 +9,12 @@ from pathlib import Path
 import pytest
 
 from nightmill.errors import SettingsError
-from nightmill.estate import Detected, Service, load
+from nightmill.estate import Detected, load
 from nightmill.estate.file import NAME, identify, parse
 from nightmill.estate.shape import FILE, schema
 from nightmill.estate.write import render, write
 from nightmill.review import Check
+from nightmill.sandbox import Service
 
 SCHEMA = Path(__file__).parents[2] / "docs/reference/nightmill.schema.json"
 
@@ -44,7 +45,9 @@ def test_every_key_is_read(tmp_path: Path) -> None:
         Check(name="tests", command="python -m pytest", format="pytest", seconds=900.0),
         Check(name="lint", command="ruff check ."),
     )
-    assert project.services == (Service(name="redis", command="redis-server", ready="redis-cli ping"),)
+    assert [each.program for each in project.services] == [
+        Service(name="redis", run="redis-server", ready="redis-cli ping")
+    ]
     assert (project.limits.memory, project.limits.seconds, project.limits.processes) == (3 << 30, 45.5, 100)
     assert project.protected == (".github/**",)
     assert project.id == identify(tmp_path)
@@ -98,14 +101,15 @@ def test_what_was_found_survives_writing_and_reading(tmp_path: Path) -> None:
         env={"A": "yes", "B": "1", "C": "ü: #"},
         locks=("pyproject.toml",),
         checks=(Check(name="tests", command="python -m pytest", format="pytest"),),
-        services=(Service(name="redis", command="redis-server"),),
+        services=({"name": "redis", "run": "redis-server"},),
         instructions=("AGENTS.md",),
     )
     write(tmp_path, render(found), replace=False)
     project = load(tmp_path)
     assert project.environment.install == found.install
     assert project.environment.env == found.env
-    assert (project.checks, project.services) == (found.checks, found.services)
+    assert project.checks == found.checks
+    assert [each.program for each in project.services] == [Service(name="redis", run="redis-server")]
     assert all(key.name in (tmp_path / NAME).read_text() for key in FILE)
 
 

@@ -15,6 +15,7 @@ from nightmill.estate import Environment, Project, Service, Site, agreed, base
 from nightmill.estate.record import committed, present
 from nightmill.estate.tools import Tool
 from nightmill.repo import Hub
+from nightmill.sandbox import Service as Program
 
 Write = Callable[[dict[str, str]], str]
 
@@ -66,7 +67,7 @@ def test_everything_that_decides_changes_the_hash_and_nothing_else_does(root: Pa
         replace(project, environment=replace(project.environment, install=("false",))),
         replace(project, environment=replace(project.environment, hosts=("pypi",))),
         replace(project, environment=replace(project.environment, env={"A": "c"})),
-        replace(project, services=(Service(name="x", command="y"),)),
+        replace(project, services=(Service(program=Program(name="x", run="y")),)),
         replace(project, language="go"),
     ]
     last = take({"a.py": "3"})

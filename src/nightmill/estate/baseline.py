@@ -13,6 +13,7 @@ from dataclasses import asdict
 from nightmill.estate.environment import BUNDLE, Base, Site, parcel, place
 from nightmill.estate.install import prepare
 from nightmill.estate.nouns import Project
+from nightmill.estate.services import demand
 from nightmill.repo import Hub
 from nightmill.review import Baseline, Check
 from nightmill.review.prove import holds
@@ -65,7 +66,9 @@ async def make(project: Project, base: Base, *, hub: Hub, commit: str, site: Sit
         files = {BUNDLE: bundle} if needed else {}
         workspace = await site.sandboxes.open(place(project, base, directory=folder / "run", files=files))
         try:
-            await prepare(workspace, bundle=BUNDLE if needed else "", commit=commit)
+            bundle_inside = BUNDLE if needed else ""
+            await prepare(workspace, bundle=bundle_inside, commit=commit, services=project.services)
+            await demand(workspace)
             tree = await asyncio.to_thread(hub.tree, commit)
             return await measure(workspace, project.checks, tree=tree, progress=progress)
         finally:

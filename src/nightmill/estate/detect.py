@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
-from nightmill.estate import devcontainer, flake, others, python, wishes
+from nightmill.estate import devcontainer, flake, needs, others, python, wishes
 from nightmill.estate.found import Detected, Finding, Ignored
-from nightmill.estate.nouns import Service
 from nightmill.estate.tools import lacking, used
 from nightmill.estate.tracked import Tracked, in_checkout
 from nightmill.review import Check
@@ -30,34 +29,6 @@ INSTRUCTIONS = (
     ".github/CONTRIBUTING.md",
     "docs/CONTRIBUTING.md",
 )
-COMPOSE = ("compose.yaml", "compose.yml", "docker-compose.yml", "docker-compose.yaml", "docker-compose.test.yml")
-EXAMPLES = (".env.example", ".env.sample", ".env.template", ".env.dist", ".env.test", "env.example")
-SERVICES = {
-    "postgres": "postgres",
-    "redis": "redis-server",
-    "mysql": "mysqld",
-    "mongo": "mongod",
-    "rabbitmq": "rabbitmq-server",
-}
-ALIASES = {
-    "postgresql": "postgres",
-    "postgis": "postgres",
-    "valkey": "redis",
-    "mariadb": "mysql",
-    "mongodb": "mongo",
-    "amqp": "rabbitmq",
-}
-DRIVERS = {
-    "psycopg": "postgres", "psycopg2": "postgres", "psycopg2-binary": "postgres",
-    "asyncpg": "postgres", "pg": "postgres",
-    "redis": "redis", "ioredis": "redis", "mysqlclient": "mysql", "pymysql": "mysql", "mysql2": "mysql",
-    "pymongo": "mongo", "mongoose": "mongo", "pika": "rabbitmq",
-}  # fmt: skip
-NEEDS = ("pyproject.toml", "requirements.txt", "setup.cfg", "setup.py", "package.json")
-
-image = re.compile(r"^\s*image:\s*[\"']?([\w./-]+)", re.MULTILINE)
-address = re.compile(r"^\s*(?:export\s+)?\w*(?:URL|URI|DSN|HOST)\w*\s*=\s*[\"']?(\w+?)(?:\+\w+)?://", re.MULTILINE)
-word = re.compile(r"[\"'\s](" + "|".join(sorted(DRIVERS, key=len, reverse=True)) + r")(?=[\"'\s\[<>=~!;,])")
 target = re.compile(r"^(test|tests|check)\s*:(?!=)", re.MULTILINE)
 
 
@@ -65,7 +36,7 @@ def detect(root: Path, files: list[str]) -> Detected:
     """What the checkout *root* with the tracked *files* is, how it is installed and how it is tested."""
     tracked = in_checkout(root, files)
     found = next((each for look in (python.find, *others.FINDERS) if (each := look(tracked))), Detected())
-    for add in (_wishes, _devcontainer, _fallback, flake.add, _services, _instructions):
+    for add in (_wishes, _devcontainer, _fallback, flake.add, needs.add, _instructions):
         found = add(found, tracked)
     found = replace(found, advice=(*found.advice, *lacking((*found.wishes, *used(found.install, file=NAME)))))
     return found if found.checks else _unknown(found)
@@ -124,28 +95,6 @@ def _fallback(found: Detected, tracked: Tracked) -> Detected:
     check = Check(name="tests", command=f"make {named[1]}")
     finding = Finding(what="tests", value=check.command, because=f"target {named[1]!r} in {name}")
     return replace(found, checks=(check,), findings=(*found.findings, finding))
-
-
-def _services(found: Detected, tracked: Tracked) -> Detected:
-    because: dict[str, str] = {}
-    for name in COMPOSE:
-        for each in image.findall(tracked.text(name)):
-            _note(because, PurePosixPath(each).name, f"an image in {name}")
-    for name in EXAMPLES:
-        for each in address.findall(tracked.text(name)):
-            _note(because, each, f"an address in {name}")
-    for name in NEEDS:
-        for each in word.findall(tracked.text(name)):
-            _note(because, DRIVERS[each], f"the driver {each} in {name}")
-    services = tuple(Service(name=name, command=SERVICES[name]) for name in because)
-    findings = [Finding(what="service", value=name, because=why) for name, why in because.items()]
-    return replace(found, services=services, findings=(*found.findings, *findings))
-
-
-def _note(because: dict[str, str], name: str, why: str) -> None:
-    name = ALIASES.get(name.lower(), name.lower())
-    if name in SERVICES:
-        because.setdefault(name, why)
 
 
 def _instructions(found: Detected, tracked: Tracked) -> Detected:

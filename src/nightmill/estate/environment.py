@@ -20,7 +20,7 @@ from pathlib import Path
 import uv
 
 from nightmill.errors import SandboxError
-from nightmill.estate import agreed, install
+from nightmill.estate import agreed, install, services
 from nightmill.estate.nouns import Project
 from nightmill.estate.record import Record, committed
 from nightmill.estate.registry import Reach, resolve
@@ -111,11 +111,13 @@ async def _made(project: Project, now: Record, *, hub: Hub, commit: str, site: S
 
 
 def variables(project: Project) -> dict[str, str]:
-    """Variables of every command in a sandbox of *project*: what its language needs, and what the project sets."""
+    """Variables of every command in a sandbox of *project*: what its language and its services need, and what it sets."""
     ours = {"PATH": "/work/env/bin:/opt/nightmill/bin:/usr/bin:/bin"}
     if project.language == "python":
         # Byte code would make every snapshot larger and can outlive the source that it came from.
         ours |= {"VIRTUAL_ENV": "/work/env", "PYTHONDONTWRITEBYTECODE": "1"}
+    for service in reversed(project.services):
+        ours |= service.variables
     return ours | project.environment.env
 
 
@@ -169,6 +171,7 @@ async def build(project: Project, *, hub: Hub, commit: str, site: Site, work: Pa
         await install.install(
             workspace, project.environment.install, env=install.SETTINGS | reach.env, progress=progress
         )
+        await services.fill(workspace, project.services, env=install.SETTINGS | reach.env, progress=progress)
         await install.settle(workspace)
     finally:
         await workspace.close()

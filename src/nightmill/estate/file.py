@@ -13,8 +13,8 @@ from typing import Any, NoReturn
 import yaml
 
 from nightmill.errors import SettingsError
-from nightmill.estate import shape
-from nightmill.estate.nouns import Environment, Project, Service
+from nightmill.estate import services, shape
+from nightmill.estate.nouns import Environment, Project
 from nightmill.review import Check
 from nightmill.sandbox import Limits
 
@@ -70,10 +70,7 @@ def parse(body: bytes, *, root: Path) -> Project:
             locks=tuple(values.get("locks", ())),
         ),
         checks=checks,
-        services=tuple(
-            Service(name=each["name"], command=each["run"], ready=each.get("ready", ""))
-            for each in values.get("services", [])
-        ),
+        services=services.read(values.get("services", [])),
         instructions=tuple(values.get("instructions", ())),
         limits=Limits(**values.get("limits", {})),
         co_author=values.get("co_author", ""),
@@ -176,8 +173,9 @@ def _records(node: yaml.Node, key: shape.Key, *, where: str) -> list[dict[str, A
     found: list[dict[str, Any]] = []
     for index, each in enumerate(_items(node, where)):
         record = _record(each, key.keys, where=f"{where}[{index}]")
-        if record["name"] in {before["name"] for before in found}:
-            _fail(each, f"{where}: the name {record['name']!r} is used twice", hint="every name once")
+        name = record.get("name")
+        if name and name in {before.get("name") for before in found}:
+            _fail(each, f"{where}: the name {name!r} is used twice", hint="every name once")
         found.append(record)
     return found
 

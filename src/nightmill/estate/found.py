@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
-from nightmill.estate.nouns import Service
 from nightmill.estate.tools import Wish
 from nightmill.review import Check
 
@@ -40,7 +40,8 @@ class Detected:
     env: dict[str, str] = field(default_factory=dict)
     locks: tuple[str, ...] = ()
     checks: tuple[Check, ...] = ()
-    services: tuple[Service, ...] = ()
+    services: tuple[dict[str, Any], ...] = ()
+    """Records as nightmill.yaml has them."""
     instructions: tuple[str, ...] = ()
     findings: tuple[Finding, ...] = ()
     advice: tuple[str, ...] = ()

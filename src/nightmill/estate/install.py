@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Mapping
 
 from nightmill.errors import SandboxError, SettingsError
+from nightmill.estate.nouns import Service
 from nightmill.sandbox import Command, Limits, Outcome, Workspace
 
 __all__ = ["SETTINGS", "check_out", "install", "prepare", "settle"]
@@ -71,8 +72,8 @@ async def check_out(workspace: Workspace, *, bundle: str, commit: str) -> None:
     await _git(workspace, MOVE, bundle, commit)
 
 
-async def prepare(workspace: Workspace, *, bundle: str, commit: str) -> None:
-    """Move the checkout to *commit*, with *bundle* (a path inside, "" for none) as what it lacks.
+async def prepare(workspace: Workspace, *, bundle: str, commit: str, services: tuple[Service, ...] = ()) -> None:
+    """Move the checkout to *commit*, with *bundle* (a path inside, "" for none) as what it lacks; then start *services*.
 
     What is tracked becomes exactly the commit's tree and what is untracked goes, but for what the installation left
     (it is in `.git/info/exclude`) and what the tree ignores.
@@ -81,21 +82,27 @@ async def prepare(workspace: Workspace, *, bundle: str, commit: str) -> None:
         SandboxError: If git fails.
     """
     await _git(workspace, MOVE, bundle, commit)
+    await workspace.services.start(*(each.program for each in services))  # not before: they may run what is checked out
 
 
 async def install(
-    workspace: Workspace, lines: tuple[str, ...], *, env: Mapping[str, str], progress: Callable[[str], None]
+    workspace: Workspace,
+    lines: tuple[str, ...],
+    *,
+    env: Mapping[str, str],
+    progress: Callable[[str], None],
+    where: str = "`install`",
 ) -> None:
-    """Run the install *lines* in order.
+    """Run the shell *lines* that stand under *where* in nightmill.yaml, in order.
 
     Raises:
         SettingsError: If one fails: its number, the end of its output and what to change.
     """
     for number, line in enumerate(lines, start=1):
-        progress(f"install: {line}")
+        progress(f"{where.replace('`', '')}: {line}")
         outcome = await workspace.run(Command(argv=("bash", "-c", line), env=env, limits=LIMITS))
         if outcome.exit or outcome.stopped:
-            raise _failed(number, line, outcome)
+            raise _failed(number, line, outcome, where=where)
 
 
 async def settle(workspace: Workspace) -> None:
@@ -111,17 +118,17 @@ async def settle(workspace: Workspace) -> None:
         await workspace.write("/work/repo/.git/info/exclude", b"\n".join([*lines, b""]))
 
 
-def _failed(number: int, line: str, outcome: Outcome) -> SettingsError:
+def _failed(number: int, line: str, outcome: Outcome, *, where: str) -> SettingsError:
     endings = {
         "timeout": f"did not end within {LIMITS.seconds / 60:.0f} minutes",
         "memory": f"needs more than {LIMITS.memory >> 30} GB of memory",
     }
     ending = endings.get(outcome.stopped, outcome.stopped or f"failed with exit status {outcome.exit}")
     said = outcome.text.strip()[-TAIL:]
-    hint = f"change line {number} of `install` in nightmill.yaml"
+    hint = f"change line {number} of {where} in nightmill.yaml"
     if re.search(r"allowlist|403|tunnel|[Cc]ould not resolve|Failed to fetch|proxy", said):
         hint += "; if it needs another host, add it under `hosts`"
-    return SettingsError(f"install line {number} {ending}: {line}\n{said}", hint=hint)
+    return SettingsError(f"{where.replace('`', '')} line {number} {ending}: {line}\n{said}", hint=hint)
 
 
 async def _git(workspace: Workspace, script: str, *args: str, cwd: str = "/work/repo") -> Outcome:

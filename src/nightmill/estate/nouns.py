@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from nightmill import sandbox
 from nightmill.review import Check
 from nightmill.sandbox import Limits
 
@@ -13,11 +14,24 @@ __all__ = ["Environment", "Project", "Service"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Service:
-    """A program that tests need beside them: found and written down by `init`; started from a later version on."""
+    """A program that tests need beside them, and how its data is made.
 
-    name: str
-    command: str
-    ready: str = ""
+    Attributes:
+        program: What a sandbox starts.
+        setup: Shell lines, run once when a base is built, before the service is started.
+        seed: Shell lines, run once when a base is built, while all services run.
+        variables: Environment of every command of the project, which the project's own may replace.
+    """
+
+    program: sandbox.Service
+    setup: tuple[str, ...] = ()
+    seed: tuple[str, ...] = ()
+    variables: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """The service's name."""
+        return self.program.name
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

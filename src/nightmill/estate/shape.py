@@ -36,9 +36,30 @@ CHECK = (
 )
 
 SERVICE = (
-    Key(name="name", kind="text", doc="Name of the service.", required=True),
-    Key(name="run", kind="text", doc="Command that starts it.", required=True),
-    Key(name="ready", kind="text", doc="Command that succeeds once it answers."),
+    Key(name="name", kind="text", doc="Name of the service; that of the preset, if none is given."),
+    Key(
+        name="use",
+        kind="text",
+        choices=("postgres", "redis"),
+        doc="A preset, run with this machine's programs. Other keys replace what it says; `setup` and `seed` add to it.",
+    ),
+    Key(name="port", kind="count", doc="Port of a preset on 127.0.0.1; the usual one, if none is given."),
+    Key(name="run", kind="text", doc="Shell text that runs it in the foreground; end it with `exec PROGRAM …`."),
+    Key(name="setup", kind="texts", doc="Shell lines, run once when the environment is built, before it is started."),
+    Key(name="seed", kind="texts", doc="Shell lines, run once when the environment is built, while it runs."),
+    Key(name="ready", kind="text", doc="Shell text that succeeds once it answers."),
+    Key(name="seconds", kind="number", doc="How long it may take until it answers; 60 if nothing is said."),
+    Key(name="after", kind="texts", doc="Names of services that have to be ready before it is started."),
+    Key(
+        name="stop",
+        kind="text",
+        choices=("TERM", "INT", "QUIT", "HUP", "USR1", "USR2", "KILL"),
+        doc="Signal that asks it to end; TERM if nothing is said.",
+    ),
+    Key(name="grace", kind="number", doc="Seconds after that until it is killed; 10 if nothing is said."),
+    Key(name="env", kind="map", doc="Environment of its own, on top of the project's. Never a secret."),
+    Key(name="cwd", kind="text", doc="Folder that it runs in, relative to the repository."),
+    Key(name="memory", kind="size", doc="Memory of all its processes together; 2 GB if nothing is said."),
 )
 
 LIMITS = (
@@ -61,7 +82,7 @@ FILE = (
     Key(name="env", kind="map", doc="Environment of every command. Never a secret: agents read it."),
     Key(name="locks", kind="texts", doc="Files that decide what the install lines give; a change builds anew."),
     Key(name="checks", kind="records", keys=CHECK, doc="What proves a change. All have to pass."),
-    Key(name="services", kind="records", keys=SERVICE, doc="Programs that tests need beside them (not started yet)."),
+    Key(name="services", kind="records", keys=SERVICE, doc="Programs that run beside the tests, in the same sandbox."),
     Key(name="instructions", kind="texts", doc="Files whose text agents are given."),
     Key(name="limits", kind="record", keys=LIMITS, doc="Bounds on each command of an agent."),
     Key(name="protected", kind="texts", doc="Paths or globs that no change of an agent may touch."),

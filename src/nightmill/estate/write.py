@@ -74,7 +74,7 @@ def _values(found: Detected) -> dict[str, Any]:
             {"name": check.name, "run": check.command, "format": check.format, "seconds": int(check.seconds)}
             for check in found.checks
         ],
-        "services": [{"name": service.name, "run": service.command} for service in found.services],
+        "services": list(found.services),
         "instructions": list(found.instructions),
     }
 
@@ -92,6 +92,6 @@ def _example(key: shape.Key) -> str:
         "protected": "[.github/**]",
         "co_author": "Ada Example <ada@example.org>",
         "env": "{TZ: UTC}",
-        "services": "[{name: redis, run: redis-server}]",
+        "services": "[{use: postgres}, {name: web, run: exec python3 -m http.server 8000, ready: curl -sf localhost:8000}]",
     }
     return examples.get(key.name, "[]")

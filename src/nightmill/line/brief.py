@@ -20,6 +20,7 @@ from nightmill.repo import shown
 
 if TYPE_CHECKING:
     from nightmill.crew import Role
+    from nightmill.estate.nouns import Service
     from nightmill.line.assignment import Assignment
     from nightmill.repo import Hub
     from nightmill.spec import Criterion
@@ -112,7 +113,22 @@ def facts(assignment: Assignment) -> str:
     """What an agent needs to know of the project, in a sentence or two."""
     checks = "; ".join(f"`{check.command}`" for check in assignment.project.checks)
     tests = f" Its checks: {checks}." if checks else ""
-    return f"It is a {assignment.project.language} project; what its checks need is installed, and there is no network.{tests}"
+    beside = _beside(assignment.project.services)
+    return f"It is a {assignment.project.language} project; what its checks need is installed, and there is no network.{tests}{beside}"
+
+
+def _beside(services: tuple[Service, ...]) -> str:
+    """What an agent needs to know of the services."""
+    if not services:
+        return ""
+    told = [
+        each.name + (f" (in the environment: {', '.join(each.variables)})" if each.variables else "")
+        for each in services
+    ]
+    return (
+        f" These services run beside your commands, started for you: {'; '.join(told)}. What one writes is in"
+        " /tmp/services/NAME.log. One that has ended is started again before your next turn: to restart it, end it."
+    )
 
 
 def instructions(assignment: Assignment, hub: Hub) -> str:

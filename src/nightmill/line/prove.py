@@ -19,6 +19,7 @@ from nightmill.errors import NightmillError, RepoError, SandboxError, ToolError
 from nightmill.estate import baseline as baselines
 from nightmill.estate.environment import BUNDLE, parcel
 from nightmill.estate.install import prepare
+from nightmill.estate.services import troubles
 from nightmill.repo import shown, suspicious
 from nightmill.review.prove import Case, prove
 from nightmill.sandbox import Command, Limits
@@ -149,14 +150,17 @@ class Proving:
         where.directory.mkdir()
         workspace = await self.machines.sandboxes.open(where)
         try:
-            await prepare(workspace, bundle=BUNDLE if needed else "", commit=commit)
-            return await prove(
+            services = self.assignment.project.services
+            await prepare(workspace, bundle=BUNDLE if needed else "", commit=commit, services=services)
+            amiss = await troubles(workspace)
+            verdict = await prove(
                 workspace,
                 case,
                 tell=lambda result: self._tell(result, number),
                 keep=self.machines.blobs.put,
                 progress=_silent,
             )
+            return _with(verdict, amiss)
         finally:
             await workspace.close()
             await asyncio.to_thread(remove, folder)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,6 +23,7 @@ from nightmill.errors import NightmillError, RepoError, StoreUnavailable
 from nightmill.estate import environment
 from nightmill.estate.environment import BUNDLE, Base, parcel
 from nightmill.estate.install import prepare
+from nightmill.estate.services import programs
 from nightmill.line import brief as briefs
 from nightmill.line.journal import Journal
 from nightmill.line.prove import Proving, export, plain
@@ -176,7 +177,9 @@ class TaskRun:
         self.workplace = self._workplace(base, bundle if needed else None)
         workspace = await self.workplace.stand_at("")
         self.workplace.touched()
-        await prepare(workspace, bundle=BUNDLE if needed else "", commit=commit)
+        bundle_inside = BUNDLE if needed else ""
+        await prepare(workspace, bundle=bundle_inside, commit=commit, services=assignment.project.services)
+        self.workplace.look()
         return {
             "environment": base.hash,
             "drift": list(base.drift),
@@ -348,10 +351,11 @@ class TaskRun:
     def _workplace(self, base: Base, bundle: Path | None) -> Workplace:
         directory = self.folder / "sandbox"
         directory.mkdir(parents=True, exist_ok=True)
-        where = self.machines.place(self.assignment.project, base, directory=directory, bundle=bundle)
+        project = self.assignment.project
+        where = self.machines.place(project, base, directory=directory, bundle=bundle)
         return Workplace(
             run=self.run,
-            place=where,
+            place=replace(where, services=programs(project.services)),
             sandboxes=self.machines.sandboxes,
             emit=self.machines.ledger.emit,
             clock=self.machines.clock,

@@ -108,7 +108,9 @@ class Work:
                     self.state,
                     reply,
                     tools=self.tools,
-                    context=ToolContext(workspace=workspace, limits=self.assignment.project.limits),
+                    context=ToolContext(
+                        workspace=workspace, limits=self.assignment.project.limits, news=self.workplace.news
+                    ),
                     told=agent.Told(run=self.run, emit=self.machines.ledger.emit, clock=self.machines.clock),
                 )
             except SandboxError:

@@ -14,9 +14,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from nightmill.event import Emit
-    from nightmill.sandbox import Place, Sandboxes, Workspace
+    from nightmill.sandbox import Place, Sandboxes, ServiceState, Workspace
 
 __all__ = ["Workplace"]
+
+AGAIN = "The sandbox was built again from its last snapshot: /work is as it was; /tmp is empty, and nothing else runs."
 
 
 class Workplace:
@@ -31,6 +33,8 @@ class Workplace:
         self._clock = clock
         self._workspace: Workspace | None = None
         self._dirty = False
+        self._known: dict[str, ServiceState] = {}
+        self._news: list[str] = []
 
     async def stand_at(self, snapshot: str) -> Workspace:
         """The sandbox, with /work as *snapshot* recorded it ("": as the layers below are).
@@ -42,12 +46,16 @@ class Workplace:
             SandboxError: If it cannot be built.
         """
         if self._workspace is not None and self.at == snapshot and not self._dirty:
+            await self._revive(self._workspace)
             return self._workspace
         await self.leave()
         started = self._clock()
-        self._workspace = await self._sandboxes.open(replace(self.place, snapshot=snapshot))
+        services = self.place.services if snapshot else ()  # else the checkout is not yet the one that they work with
+        self._workspace = await self._sandboxes.open(replace(self.place, snapshot=snapshot, services=services))
         self.at, self._dirty = snapshot, False
+        self._known.clear()
         if snapshot:
+            self._news.append(AGAIN)
             seconds = self._clock() - started
             self._emit(event.WorkspaceRestored(run=self.run, snapshot=snapshot, seconds=seconds))
         return self._workspace
@@ -60,6 +68,21 @@ class Workplace:
         """Say that what happened since `stand_at` only read."""
         self._dirty = False
 
+    def news(self) -> str:
+        """What happened beside the commands since this was asked last, in lines for the agent; the ledger is told too."""
+        self.look()
+        news, self._news = self._news, []
+        return "\n".join(f"({line})" for line in news)
+
+    def look(self) -> None:
+        """Tell what became of the services since the last look."""
+        for state in self._workspace.services.states() if self._workspace is not None else ():
+            before = self._known.get(state.name)
+            if state == before or state.state == "starting":
+                continue
+            self._known[state.name] = state
+            self._tell(state, before)
+
     async def keep(self) -> str:
         """Snapshot what /work holds now, and return its id.
 
@@ -68,6 +91,7 @@ class Workplace:
         """
         if self._workspace is None:
             return self.at
+        self.look()
         self.at = await self._workspace.snapshot()
         self._dirty = False
         return self.at
@@ -83,6 +107,32 @@ class Workplace:
         except asyncio.CancelledError:
             await asyncio.wait({clearing})  # half closed, it would hold the run's folder against the next
             raise
+
+    def _tell(self, state: ServiceState, before: ServiceState | None) -> None:
+        name, ready = state.name, state.state == "ready"
+        if state.state == "ended":
+            self._emit(event.ServiceEnded(run=self.run, service=name, exit=state.exit, reason=state.reason))
+            self._news.append(f"the service {name} has ended: {state.reason}; its output: /tmp/services/{name}.log")
+            return
+        self._emit(
+            event.ServiceStarted(run=self.run, service=name, ready=ready, seconds=state.seconds, reason=state.reason)
+        )
+        if not ready:
+            self._news.append(
+                f"the service {name} does not answer: {state.reason}; its output: /tmp/services/{name}.log"
+            )
+        elif before is not None:
+            self._news.append(f"the service {name} was started again")
+
+    async def _revive(self, workspace: Workspace) -> None:
+        """Start services again that have ended: a turn begins with all of them, whatever the one before did."""
+        self.look()
+        ended = {state.name for state in workspace.services.states() if state.state == "ended"}
+        if ended:
+            self._dirty = True
+            await workspace.services.start(*(each for each in self.place.services if each.name in ended))
+            self.look()
+            self._dirty = False
 
     async def _clear(self, workspace: Workspace) -> None:
         await workspace.close()

@@ -26,13 +26,22 @@ class Arguments(BaseModel):
     model_config = ConfigDict(extra="ignore", frozen=True)
 
 
+def quiet() -> str:
+    """Nothing happened beside the commands."""
+    return ""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ToolContext:
-    """What a tool works with: the sandbox, the bounds on commands, and who watches the output."""
+    """What a tool works with: the sandbox, the bounds on commands, and who watches the output.
+
+    *news* gives what happened beside the commands since it was asked last, in lines for the model.
+    """
 
     workspace: Workspace
     limits: Limits
     watch: Callable[[bytes], None] | None = None
+    news: Callable[[], str] = quiet
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -60,6 +60,5 @@ class RunCommand:
             "cancelled": "stopped by a person",
         }
         text = cut(plain(outcome.text)).rstrip("\n")
-        return Answer(
-            text=f"{text}\n({ends[outcome.stopped]})" if text else f"({ends[outcome.stopped]}, no output)", changed=True
-        )
+        told = f"{text}\n({ends[outcome.stopped]})" if text else f"({ends[outcome.stopped]}, no output)"
+        return Answer(text="\n".join(part for part in (told, context.news()) if part), changed=True)
