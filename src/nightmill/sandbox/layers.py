@@ -9,7 +9,7 @@ from pathlib import Path
 
 from nightmill.errors import SandboxError
 
-__all__ = ["freeze", "remove"]
+__all__ = ["flush", "freeze", "remove"]
 
 LONG_PATH = 1000
 """Characters below the top at which a folder is moved up before it is emptied."""
@@ -28,7 +28,7 @@ def freeze(directory: Path, target: Path) -> None:
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         target.parent.chmod(0o700)
-        _flush(upper)
+        flush(upper)
         upper.rename(target)
         for folder in {target.parent, directory}:
             fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
@@ -38,7 +38,7 @@ def freeze(directory: Path, target: Path) -> None:
         raise SandboxError(f"{str(upper)!r} cannot become the layer {str(target)!r}: {error.strerror}") from error
 
 
-def _flush(folder: Path) -> None:
+def flush(folder: Path) -> None:
     """Have the file system write what it holds back: a layer that others stand on survives a power cut."""
     fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from nightmill.errors import SandboxError
-from nightmill.sandbox.scan import Seen, record, scan
+from nightmill.sandbox.scan import Below, Seen, record, scan
 
 __all__ = ["main", "record_upper", "scan_upper"]
 
@@ -32,13 +32,13 @@ def scan_upper(top: str, old: Seen) -> Seen:
         return Seen(*_in_namespace({"do": "scan", "top": top, "old": tuple(old)}))
 
 
-def record_upper(*, top: str, target: str, old: Seen, hot: set[str], chain: list[str]) -> tuple[Seen, bool]:
+def record_upper(*, top: str, target: str, old: Seen, hot: set[str], below: Below) -> tuple[Seen, bool]:
     """`scan.record`, of whatever modes."""
     try:
-        return record(top=top, target=target, old=old, hot=hot, chain=chain)
+        return record(top=top, target=target, old=old, hot=hot, below=below)
     except PermissionError:
         Path(target).unlink(missing_ok=True)
-    asked = {"do": "record", "top": top, "target": target, "old": tuple(old), "hot": list(hot), "chain": chain}
+    asked = {"do": "record", "top": top, "target": target, "old": tuple(old), "hot": list(hot), "below": tuple(below)}
     found, written = _in_namespace(asked)
     return Seen(*found), written
 
@@ -57,7 +57,8 @@ def main() -> None:
             answer: tuple[Any, ...] = tuple(scan(asked["top"], old))
         else:
             hot = set(asked["hot"])
-            found, written = record(top=asked["top"], target=asked["target"], old=old, hot=hot, chain=asked["chain"])
+            below = Below(*asked["below"])
+            found, written = record(top=asked["top"], target=asked["target"], old=old, hot=hot, below=below)
             answer = (tuple(found), written)
     except (OSError, SandboxError) as error:
         sys.exit(str(error))

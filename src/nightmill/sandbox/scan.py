@@ -20,9 +20,22 @@ from typing import Any, BinaryIO, NamedTuple
 
 from nightmill.errors import SandboxError
 
-__all__ = ["MAGIC", "TRAILER", "Facts", "Seen", "finish", "record", "scan"]
+__all__ = [
+    "KEPT",
+    "MAGIC",
+    "SKIPPED",
+    "TRAILER",
+    "Below",
+    "Facts",
+    "Seen",
+    "changed",
+    "finish",
+    "record",
+    "root_entry",
+    "scan",
+]
 
-MAGIC = b"NMSNAP02"
+MAGIC = b"NMSNAP03"
 TRAILER = struct.Struct("<QQI8s")
 """At the end of a pack: where the index begins, its length, its checksum, the magic."""
 
@@ -55,14 +68,21 @@ class Seen(NamedTuple):
     attributes: dict[str, dict[str, str]]
 
 
+class Below(NamedTuple):
+    """What a pack stands on: packs, oldest first, and layers of the shelf below the upper, lowest first."""
+
+    chain: tuple[str, ...] = ()
+    layers: tuple[str, ...] = ()
+
+
 def scan(top: str, old: Seen) -> Seen:
     """Look at everything in *top*. A folder with the ctime from before has the names from before: no listing."""
     with _opened(top) as root:
         return _scan(root, old)
 
 
-def record(*, top: str, target: str, old: Seen, hot: set[str], chain: list[str]) -> tuple[Seen, bool]:
-    """Write to the new file *target* how *top* differs from *old*, with the *chain* below it; False: it does not.
+def record(*, top: str, target: str, old: Seen, hot: set[str], below: Below) -> tuple[Seen, bool]:
+    """Write to the new file *target* how *top* differs from *old*, and what is *below* it; False: it does not.
 
     *hot* are files whose time stamps cannot be trusted, because they are mapped.
 
@@ -72,13 +92,13 @@ def record(*, top: str, target: str, old: Seen, hot: set[str], chain: list[str])
     """
     with _opened(top) as root:
         new = _scan(root, old)
-        changed = _changed(old, new, hot)
+        differing = changed(old, new, hot)
         gone = [path for path in old.facts if path not in new.facts]
-        if not changed and not gone:
+        if not differing and not gone:
             return new, False
         with open(target, "xb", PIECE) as out:  # noqa: PTH123 - strings throughout: paths by the thousand
-            entries = list(_entries(root, changed, new, out))
-            finish(out, {"chain": chain, "gone": gone, "set": entries})
+            entries = list(_entries(root, differing, new, out))
+            finish(out, below=below, gone=gone, entries=entries)
     return new, True
 
 
@@ -104,27 +124,41 @@ def _scan(root: int, old: Seen) -> Seen:
     return Seen(new, listed, attributes)
 
 
-def _changed(old: Seen, new: Seen, hot: set[str]) -> list[str]:
-    """What to record: all names of an inode or none, or a hard link would come back as a copy.
+def changed(old: Seen, new: Seen, hot: set[str]) -> list[str]:
+    """Paths of *new* that are not what they were, or are in *hot*: all names of an inode or none, or a hard link would come back as a copy.
 
     A name can be new while its inode is as it was: a folder above it was renamed.
     """
     found = {path for path in new.facts if path in hot or _differs(path, old, new)}
-    inodes = {facts[1] for path in found if (facts := new.facts[path])[5] > 1 and not stat.S_ISDIR(facts[0])}
+    inodes = {facts[1] for path in found if (facts := new.facts[path])[5] > 1 and stat.S_ISREG(facts[0])}
     return [path for path, facts in new.facts.items() if path in found or facts[1] in inodes]
 
 
 def _differs(path: str, old: Seen, new: Seen) -> bool:
     """Whether to record *path* anew. overlayfs marks folders that are only looked at, which moves their ctime."""
     before, after = old.facts.get(path), new.facts[path]
+    if before is not None and stat.S_ISCHR(before[0]):  # whiteouts share one inode, so each moves the ctime of all
+        return (before[0], before[4]) != (after[0], after[4])
     if before is None or before == after or path not in old.attributes or path not in new.attributes:
         return before != after
     return before[:3] + before[4:] != after[:3] + after[4:] or old.attributes[path] != new.attributes[path]
 
 
-def finish(out: BinaryIO, index: dict[str, Any]) -> None:
+def root_entry(top: str) -> dict[str, Any]:
+    """The entry of the folder *top* itself, as a pack has it."""
+    with _opened(top) as root:
+        status = os.fstat(root)
+        fd = _open(root, "", FOLDER)
+    try:
+        return {"path": "", "mode": status.st_mode, "mtime": status.st_mtime_ns, "xattr": _attributes(fd)}
+    finally:
+        os.close(fd)
+
+
+def finish(out: BinaryIO, *, below: Below, gone: list[str], entries: list[dict[str, Any]]) -> None:
     """Write the index and the trailer, and have all of it on the disk."""
     at = out.tell()
+    index = {"chain": below.chain, "layers": below.layers, "gone": gone, "set": entries}
     plain = json.dumps(index, separators=(",", ":")).encode()
     out.write(plain + TRAILER.pack(at, len(plain), zlib.crc32(plain), MAGIC))
     out.flush()

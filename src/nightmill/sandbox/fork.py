@@ -1,0 +1,94 @@
+"""Fork a snapshot: another sandbox's folder that opens where it was, without a copy of what a layer can share.
+
+A snapshot is made a frozen layer of the shelf once, from its packs, and then only mounted. So it can be forked while
+its own sandbox goes on: packs never change. Of a snapshot that is next to nothing, the packs themselves are shared.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import secrets
+import shutil
+from pathlib import Path
+
+from nightmill.errors import SandboxError
+from nightmill.sandbox.build import build
+from nightmill.sandbox.chain import Body, Stand, loaded, stand
+from nightmill.sandbox.owner import Owner
+from nightmill.sandbox.packs import plant
+from nightmill.sandbox.scan import TRAILER, root_entry
+from nightmill.sandbox.shelf import Shelf
+
+__all__ = ["Forks"]
+
+FEW, LITTLE = 24, 1 << 18
+"""Entries and bytes of a snapshot up to which writing them again costs less than a layer more to look through."""
+
+
+class Forks:
+    """Makes forks over the layers of *shelf*, which belong to *owner*."""
+
+    def __init__(self, shelf: Shelf, owner: Owner | None) -> None:
+        self.shelf, self.owner = shelf, owner
+
+    def make(self, *, source: Path, snapshot: str, directory: Path) -> str:
+        """Make the new folder *directory* able to open at the snapshot that this returns: *snapshot* of *source*.
+
+        *source* may be at work meanwhile. A fork that was cut off can be made again.
+
+        Raises:
+            SandboxError: If a pack or a layer is missing or damaged, or the disk is full.
+        """
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if not snapshot:
+            return ""
+        packs = source / "packs"
+        found = stand(packs, snapshot)
+        self.shelf.hold(found.layers, directory)
+        layer = _name(packs, snapshot)
+        if not self.shelf.has(layer):
+            with loaded(packs, found.chain) as final:
+                if _small(final):
+                    return _share(packs, found, directory)
+        self.shelf.put(layer, directory, lambda top: self._fill(top, packs, found))
+        return self._plant(directory, [*found.layers, layer])
+
+    def _fill(self, top: Path, packs: Path, found: Stand) -> None:
+        with loaded(packs, found.chain) as final:
+            build(final, str(top), self.owner)
+
+    def _plant(self, directory: Path, layers: list[str]) -> str:
+        """A snapshot of nothing on *layers*; the root of a mount shows the upper's own mode and time: they are kept."""
+        name = secrets.token_hex(8)
+        plant(directory, root=root_entry(str(self.shelf.paths(layers)[-1])), layers=layers, name=name)
+        return name
+
+
+def _small(final: dict[str, Body]) -> bool:
+    return len(final) <= FEW and sum(body.data.get("size", 0) for body in final.values()) <= LITTLE
+
+
+def _share(packs: Path, found: Stand, directory: Path) -> str:
+    """Give *directory* the same packs: a pack is never written again, so a second name is enough."""
+    (directory / "packs").mkdir(exist_ok=True)
+    for name in found.chain:
+        target = directory / "packs" / name
+        try:
+            os.link(packs / name, target)
+        except FileExistsError:
+            continue
+        except OSError:
+            shutil.copyfile(packs / name, target.with_suffix(".tmp"))
+            target.with_suffix(".tmp").rename(target)
+    return found.chain[-1]
+
+
+def _name(packs: Path, snapshot: str) -> str:
+    """The layer that holds what *snapshot* does: the same for all forks of it, another for anything else."""
+    try:
+        with (packs / snapshot).open("rb") as file:
+            file.seek(-TRAILER.size, os.SEEK_END)
+            return hashlib.sha256(snapshot.encode() + file.read()).hexdigest()[:16]
+    except OSError as error:
+        raise SandboxError(f"snapshot {snapshot!r} cannot be read: {error.strerror}") from error
