@@ -97,7 +97,7 @@ def _site(door: Door) -> Site:
     from nightmill.sandbox.bubblewrap import BubblewrapSandboxes
     from nightmill.sandbox.layers import freeze
 
-    sandboxes = BubblewrapSandboxes(user=door.settings.sandbox_user)
+    sandboxes = BubblewrapSandboxes(user=door.settings.sandbox_user, shelf=door.settings.home / "layers")
     return Site(home=door.settings.home, sandboxes=sandboxes, freeze=freeze, variables=dict(os.environ))
 
 

@@ -113,7 +113,7 @@ def machines(door: Door, *, name: str, http: Client) -> Machines:
     from nightmill.sandbox.layers import freeze
 
     home = door.settings.home
-    sandboxes = BubblewrapSandboxes(user=door.settings.sandbox_user)
+    sandboxes = BubblewrapSandboxes(user=door.settings.sandbox_user, shelf=home / "layers")
     return Machines(
         settings=door.settings,
         database=door.database,

@@ -1,4 +1,4 @@
-"""The live sandbox of one run: always at a known snapshot, built again whenever it is not."""
+"""The live sandbox of one run: always at a known snapshot, taken back or built again whenever it is not."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from nightmill import event
+from nightmill.errors import SandboxError
 from nightmill.sandbox.layers import remove
 
 if TYPE_CHECKING:
@@ -39,8 +40,8 @@ class Workplace:
     async def stand_at(self, snapshot: str) -> Workspace:
         """The sandbox, with /work as *snapshot* recorded it ("": as the layers below are).
 
-        A sandbox in which anything ran since its last snapshot is thrown away first: what is not in a snapshot
-        did not happen.
+        A sandbox in which anything ran since its last snapshot goes back to it: what is not in a snapshot did not
+        happen. One that cannot is thrown away.
 
         Raises:
             SandboxError: If it cannot be built.
@@ -48,10 +49,10 @@ class Workplace:
         if self._workspace is not None and self.at == snapshot and not self._dirty:
             await self._revive(self._workspace)
             return self._workspace
-        await self.leave()
         started = self._clock()
         services = self.place.services if snapshot else ()  # else the checkout is not yet the one that they work with
-        self._workspace = await self._sandboxes.open(replace(self.place, snapshot=snapshot, services=services))
+        place = replace(self.place, snapshot=snapshot, services=services)
+        self._workspace = await self._rolled_back(place) or await self._opened(place)
         self.at, self._dirty = snapshot, False
         self._known.clear()
         if snapshot:
@@ -123,6 +124,21 @@ class Workplace:
             )
         elif before is not None:
             self._news.append(f"the service {name} was started again")
+
+    async def _rolled_back(self, place: Place) -> Workspace | None:
+        workspace = self._workspace
+        wanted = {service.name for service in place.services}
+        if workspace is None or {state.name for state in workspace.services.states()} != wanted:
+            return None
+        try:
+            await workspace.roll_back(place.snapshot)
+        except SandboxError:
+            return None
+        return workspace
+
+    async def _opened(self, place: Place) -> Workspace:
+        await self.leave()
+        return await self._sandboxes.open(place)
 
     async def _revive(self, workspace: Workspace) -> None:
         """Start services again that have ended: a turn begins with all of them, whatever the one before did."""

@@ -57,8 +57,8 @@ def alter(
 ) -> None:
     """Make the upper of *directory*, which nothing uses, what the second of *chains* recorded, by what differs.
 
-    The upper holds *now*, which but for *dirty* is what the first of *chains* recorded. What has to go is moved to the folder "gone", for the caller to delete in time. Cut
-    off in the middle, the upper is of no use: it has to be restored.
+    The upper holds *now*, which but for *dirty* is what the first of *chains* recorded. What has to go is moved to the
+    folder "gone", for the caller to delete in time. Cut off in the middle, the upper has to be restored.
 
     Raises:
         SandboxError: If a pack is missing or damaged, or the disk is full.
