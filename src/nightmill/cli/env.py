@@ -175,8 +175,9 @@ def _print_comparison(seen: Comparison, name: str) -> None:
     from nightmill.estate.compare import WHYS
     from nightmill.report.words import count
 
-    word = "✓ the same twice" if seen.same else f"✗ {count(len(seen.differences), 'entry', 'entries')} differ"
-    lines = [f"{word}: environment {name[:12]}, {count(seen.entries, 'entry', 'entries')}"]
+    number = len(seen.differences)
+    word = "✓ the same twice" if seen.same else f"✗ not the same twice ({number} differ{'s' if number == 1 else ''})"
+    lines = [f"environment {name[:12]}, {count(seen.entries, 'entry', 'entries')}: {word}"]
     lines += [f"  {each.path}  {each.what}" for each in seen.differences[:SHOWN]]
     if len(seen.differences) > SHOWN:
         lines.append(f"  and {len(seen.differences) - SHOWN} more: --json names them all")

@@ -120,5 +120,11 @@ LINES: dict[type[e.Event], Callable[[Any], Line]] = {
     e.WorkPreserved: lambda told: Line("·", f"work kept on branch {told.branch}"),
     e.CommitMade: lambda told: Line("·", f"commit {told.commit[:10]} by {told.author} on {told.branch}"),
     e.PullRequestOpened: lambda told: Line("✓", f"pull request {told.number}: {told.branch} → {told.target}", "green"),
+    e.EnvironmentBuilt: lambda told: Line(
+        "·", f"environment {told.environment[:12]} of {told.project} built ahead ({duration(told.seconds)})"
+    ),
+    e.EnvironmentFailed: lambda told: Line(
+        "✗", f"the environment of {told.project} cannot be built: {told.reason}", "red"
+    ),
     e.PullRequestMerged: lambda told: Line("✓", f"pull request {told.number} merged by {told.by}", "green"),
 }

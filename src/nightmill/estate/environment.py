@@ -28,7 +28,7 @@ from nightmill.repo import Hub
 from nightmill.sandbox import Place, Sandboxes
 from nightmill.sandbox.layers import freeze, remove
 
-__all__ = ["BUNDLE", "Base", "Freeze", "Site", "base", "build", "parcel", "place", "variables"]
+__all__ = ["BUNDLE", "Base", "Freeze", "Site", "base", "build", "parcel", "place", "standing", "variables"]
 
 BUNDLE = "/mnt/nightmill/base.bundle"
 """Where a bundle is shown inside: a folder in which nothing inside can have made a link."""
@@ -46,12 +46,14 @@ class Site:
     """What this machine gives: where bases are kept and how sandboxes are made.
 
     *variables* are the operator's environment, for the tools that say where packages come from; they go no further.
+    *before* are words that every install line is started with, such as `nice`.
     """
 
     home: Path
     sandboxes: Sandboxes
     variables: Mapping[str, str] = field(default_factory=dict)
     freeze: Freeze = freeze
+    before: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,6 +83,12 @@ async def base(project: Project, *, hub: Hub, commit: str, site: Site, progress:
     drift = await asyncio.to_thread(agreed.hold, now, hub=hub, commit=commit)
     made = await _made(project, now, hub=hub, commit=commit, site=site, progress=progress)
     return replace(made, drift=drift)
+
+
+async def standing(project: Project, *, hub: Hub, commit: str, site: Site) -> bool:
+    """Whether the base that *commit* needs is built already."""
+    now = await asyncio.to_thread(committed, project, hub=hub, commit=commit)
+    return _built(site.home / "projects" / project.id / "bases", now.hash) is not None
 
 
 async def _made(project: Project, now: Record, *, hub: Hub, commit: str, site: Site, progress: Progress) -> Base:
@@ -168,10 +176,9 @@ async def build(project: Project, *, hub: Hub, commit: str, site: Site, work: Pa
     try:
         progress("checking out")
         await install.check_out(workspace, bundle=BUNDLE, commit=commit)
-        await install.install(
-            workspace, project.environment.install, env=install.SETTINGS | reach.env, progress=progress
-        )
-        await services.fill(workspace, project.services, env=install.SETTINGS | reach.env, progress=progress)
+        lines, settings = project.environment.install, install.SETTINGS | reach.env
+        await install.install(workspace, lines, env=settings, before=site.before, progress=progress)
+        await services.fill(workspace, project.services, env=settings, progress=progress)
         await install.settle(workspace)
     finally:
         await workspace.close()

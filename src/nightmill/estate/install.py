@@ -92,15 +92,16 @@ async def install(
     env: Mapping[str, str],
     progress: Callable[[str], None],
     where: str = "`install`",
+    before: tuple[str, ...] = (),
 ) -> None:
-    """Run the shell *lines* that stand under *where* in nightmill.yaml, in order.
+    """Run the shell *lines* that stand under *where* in nightmill.yaml, in order, each after the words *before*.
 
     Raises:
         SettingsError: If one fails: its number, the end of its output and what to change.
     """
     for number, line in enumerate(lines, start=1):
         progress(f"{where.replace('`', '')}: {line}")
-        outcome = await workspace.run(Command(argv=("bash", "-c", line), env=env, limits=LIMITS))
+        outcome = await workspace.run(Command(argv=(*before, "bash", "-c", line), env=env, limits=LIMITS))
         if outcome.exit or outcome.stopped:
             raise _failed(number, line, outcome, where=where)
 

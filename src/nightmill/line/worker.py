@@ -11,6 +11,7 @@ from sqlalchemy.exc import InterfaceError, OperationalError
 
 from nightmill import event
 from nightmill.errors import EngineError, NightmillError, StoreUnavailable
+from nightmill.line.ahead import Ahead
 from nightmill.line.assignment import read
 from nightmill.line.control import Control
 from nightmill.line.task import TaskRun
@@ -28,6 +29,9 @@ LOOK = 0.1
 
 AWAY = 2.0
 """Seconds before the next look when the store is away."""
+
+CALM = 1.0
+"""Seconds without a run after which bases are built ahead."""
 
 GIVEN_UP = 30.0
 """Seconds between looks for runs that the engine has given up."""
@@ -49,6 +53,7 @@ class Worker:
         self._engine: Engine | None = None
         self._ready = asyncio.Event()
         self._started: set[str] = set()
+        self._ahead = Ahead(machines)
 
     @property
     def workflows(self) -> dict[str, Any]:
@@ -59,6 +64,12 @@ class Worker:
         """Work until cancelled, or until nothing was to be done for *until_idle* seconds."""
         self._engine = engine
         self._ready.set()
+        try:
+            await self._work(engine, until_idle)
+        finally:
+            await self._ahead.leave()
+
+    async def _work(self, engine: Engine, until_idle: float | None) -> None:
         idle_since, buried = self.machines.clock(), -math.inf
         while True:
             try:
@@ -67,10 +78,14 @@ class Worker:
                 if self.machines.clock() - buried > GIVEN_UP:
                     await self._end_given_up(engine)
                     buried = self.machines.clock()
+                if self.machines.clock() - idle_since > CALM:
+                    self._ahead.look()
             except UNAVAILABLE as error:
                 log.warning("the store is away: %s", error)
                 await asyncio.sleep(AWAY)
-            if self.controls or engine.interrupted:  # what is interrupted goes on here once the store is back
+            if (
+                self.controls or engine.interrupted or self._ahead.busy
+            ):  # what is interrupted goes on here once the store is back
                 idle_since = self.machines.clock()
             elif until_idle is not None and self.machines.clock() - idle_since > until_idle:
                 return
