@@ -22,14 +22,14 @@ FLOORS = (
     ("ground", ("spec", "plan", "agent", "review", "change")),
     ("shelves", ("prompt", "crew", "tool", "policy")),
     ("machines", ("model", "sandbox", "repo", "forge")),
-    ("cellar", ("durable", "store", "event", "settings", "errors")),
+    ("cellar", ("durable", "store", "event", "happening", "settings", "errors")),
 )
 """The rooms by floor, from the top; on the ground floor in the order in which data goes."""
 
-EVERYWHERE = ("event", "settings", "errors")
+EVERYWHERE = ("event", "happening", "settings", "errors")
 """The nouns that everyone may use: a number says how many do, where arrows would only cross."""
 
-WIDTH, MARGIN, LEFT = 1080, 20, 96
+WIDTH, MARGIN, LEFT = 1240, 20, 96
 ROOM_WIDTH, ROOM_HEIGHT, PITCH = 172, 64, 118
 TOP = 56
 
