@@ -37,7 +37,7 @@ class Answer:
         """The whole number *name*, never negative nor absurd."""
         value = self.header.get(name)
         if isinstance(value, bool) or not isinstance(value, int) or not LEAST <= value < MOST:
-            raise SandboxError(f"the sandbox answered with {name} = {value!r}")
+            raise SandboxError(f"the sandbox answered with {name} = {repr(value)[:100]}")
         return value
 
 

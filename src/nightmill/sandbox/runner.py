@@ -132,10 +132,12 @@ def outcome(answer: Answer) -> Outcome:
     """What a command's answer says; SandboxError if it says nothing that can be."""
     header = answer.header
     if "error" in header:
-        raise SandboxError(f"the sandbox cannot start a command: {str(header.get('text'))[:200]}")
+        raise SandboxError(f"the sandbox cannot start a command: {_said(header)}")
     seconds, stopped = header.get("seconds"), header.get("stopped")
-    if not isinstance(seconds, int | float) or not 0 <= seconds < YEAR or stopped not in STOPS:  # NaN is not, either
-        raise SandboxError(f"the sandbox answered {header!r}")
+    if not isinstance(seconds, int | float) or not 0 <= seconds < YEAR:  # NaN is not, either
+        raise SandboxError(f"the sandbox answered with seconds = {repr(seconds)[:100]}")
+    if not isinstance(stopped, str) or stopped not in STOPS:
+        raise SandboxError(f"the sandbox answered with stopped = {repr(stopped)[:100]}")
     numbers = {name: answer.number(name) for name in ("exit", "dropped", "cut")}
     return Outcome(output=answer.body, seconds=float(seconds), stopped=stopped, **numbers)
 
@@ -160,10 +162,15 @@ def _request(command: Command, base: Mapping[str, str]) -> dict[str, Any]:
 def refuse(asked: dict[str, Any], answer: dict[str, Any]) -> NoReturn:
     """Raise what *answer* means: a full disk behind /work is the host's trouble, all else the asker's."""
     path = asked["path"]
-    if answer["error"] in {"ENOSPC", "EDQUOT"} and path.startswith("/work"):
+    if str(answer["error"]) in {"ENOSPC", "EDQUOT"} and path.startswith("/work"):
         hint = "free space on the disk that holds nightmill's home"
         raise SandboxError(f"no disk space to write {path!r}", hint=hint)
-    raise ToolError(f"cannot {asked['op']} {path!r}: {str(answer.get('text'))[:200]}")
+    raise ToolError(f"cannot {asked['op']} {path!r}: {_said(answer)}")
+
+
+def _said(header: dict[str, Any]) -> str:
+    """The words of a refusal: for a model, a ledger and a terminal, so nothing that moves a cursor or is no text."""
+    return "".join(letter if letter.isprintable() else "?" for letter in str(header.get("text"))[:200])
 
 
 def _entry(record: bytes) -> Entry:
