@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import resource
+import stat
 import termios
 import time
 from collections.abc import Iterator
@@ -31,7 +32,8 @@ VOLATILE = (
 FILES = """
     /etc/passwd /etc/group /etc/shadow /etc/hosts /etc/resolv.conf /etc/ld.so.preload /etc/profile /etc/environment
     /etc/crontab /etc/cron.d /etc/sudoers /etc/nsswitch.conf /usr/bin/env /usr/bin/cat /usr/bin/git /usr/bin/python3
-    /usr/local/bin /root /bin /lib /planted /usr/planted /etc/planted /tmp/planted /dev/shm/planted /run/planted
+    /usr/local/bin /bin /lib /root/.profile /root/.bashrc /root/.ssh/authorized_keys /planted /usr/planted
+    /etc/planted /tmp/planted /dev/shm/planted /run/planted
 """.split()  # noqa: SIM905 - a list of words
 
 SYSTEM = ("/usr", "/etc", "/proc", "/sys", "/dev/", "/boot", "/root")
@@ -89,6 +91,8 @@ def _file(path: str) -> str:
         found = os.lstat(path)
     except OSError:
         return "absent"
+    if stat.S_ISDIR(found.st_mode):
+        return repr((found.st_mode, found.st_uid, found.st_gid, sorted(os.listdir(path))))  # noqa: PTH208
     return repr((found.st_mode, found.st_uid, found.st_gid, found.st_size, found.st_mtime_ns, found.st_ctime_ns))
 
 

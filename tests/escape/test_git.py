@@ -130,3 +130,104 @@ def test_a_tree_that_unfolds_to_billions_of_files_ends_in_a_bounded_error(tell: 
         assert "the names of the bundle's files are more than" in await stand.refused()
 
     tell(story)
+
+
+UNFOLDING = r"""
+import hashlib, struct, sys, zlib
+
+def number(value):
+    out = b""
+    while value > 127:
+        out, value = out + bytes([value & 127 | 128]), value >> 7
+    return out + bytes([value])
+
+def head(kind, size):
+    first, rest = kind << 4 | size & 15, size >> 4
+    return bytes([first | 128]) + number(rest) if rest else bytes([first])
+
+def name(kind, body):
+    return hashlib.sha1(b"%s %d\0" % (kind, len(body)) + body).digest()
+
+size, times = int(sys.argv[2]), int(sys.argv[3])
+again = b"\xf0" + struct.pack("<I", size)[:3]
+whole, delta = bytes(size), number(size) + number(size * times) + again * times
+large = hashlib.sha1(b"blob %d\0" % (size * times))
+for _ in range(times):
+    large.update(whole)
+tree = b"100644 large\0" + large.digest()
+commit = b"tree %s\nparent %s\nauthor a <a@b> 1 +0000\ncommitter a <a@b> 1 +0000\n\nx\n" % (
+    name(b"tree", tree).hex().encode(), sys.argv[1].encode())
+pack = b"PACK" + struct.pack(">II", 2, 4)
+for kind, body in ((1, commit), (2, tree), (3, whole)):
+    pack += head(kind, len(body)) + zlib.compress(body, 9)
+pack += head(7, len(delta)) + name(b"blob", whole) + zlib.compress(delta, 9)
+bundle = b"# v2 git bundle\n-%s \n%s refs/nightmill/out\n\n" % (sys.argv[1].encode(), name(b"commit", commit).hex().encode())
+open("/tmp/evil", "wb").write(bundle + pack + hashlib.sha1(pack).digest())
+"""
+
+
+@pytest.mark.parametrize(("size", "times"), [(0xFFFF, 2), (0xFFFFFF, 40)])
+def test_a_few_bytes_that_unfold_to_gigabytes_are_refused_before_they_do(tell: Tell, size: int, times: int) -> None:
+    """A delta may say "that again" as often as it likes, and git makes the whole of it in memory."""
+
+    async def story(stand: Stand) -> None:
+        await stand.sh(
+            f"mkdir -p /work/env/bin; cat > /tmp/unfold.py <<'END'\n{UNFOLDING}\nEND\n"
+            f"python3 /tmp/unfold.py {stand.base} {size} {times};"
+            'printf \'#!/bin/sh\\nif [ "$1" = bundle ]; then cp /tmp/evil /tmp/out.bundle; '
+            'else exec /usr/bin/git "$@"; fi\\n\' > /work/env/bin/git; chmod +x /work/env/bin/git'
+        )
+        if times == 2:  # what is no attack comes in: the bundle is sound
+            assert (await stand.out())["large"] == bytes(2 * size)
+        else:
+            assert "over limit" in await stand.refused()
+
+    tell(story)
+
+
+REFS = [
+    "refs/heads/main",
+    "HEAD",
+    "refs/owner/heads/main",
+    "--upload-pack=touch",
+    "../../config",
+    "refs/heads/a..b",
+    "a\0b",
+]
+
+
+@pytest.mark.parametrize("name", REFS, ids=repr)
+def test_whatever_a_bundle_calls_its_commit_no_other_ref_moves(tell: Tell, name: str) -> None:
+    async def story(stand: Stand) -> None:
+        rename = f"import sys; b = open('/tmp/out.bundle', 'rb').read(); n = {name.encode()!r}; h, _, p = b.partition(b'PACK')"
+        rename += "; open('/tmp/out.bundle', 'wb').write(h.replace(b'refs/nightmill/out', n) + b'PACK' + p)"
+        await stand.sh(
+            "mkdir -p /work/env/bin; echo two > a.txt;"
+            f"cat > /tmp/rename.py <<'END'\n{rename}\nEND\n"
+            'printf \'#!/bin/sh\\n/usr/bin/git "$@" || exit 1\\n'
+            'if [ "$1" = bundle ]; then python3 /tmp/rename.py; fi\\n\' > /work/env/bin/git; chmod +x /work/env/bin/git'
+        )
+        assert (await stand.out())["a.txt"] == b"two\n"
+        assert names(stand.hub) == BEFORE | {REF}
+
+    tell(story)
+
+
+def test_work_that_stands_on_another_history_is_shown_against_the_base_and_not_against_its_own(tell: Tell) -> None:
+    """A commit whose parent is the agent's would hide what changed: the diff is of trees, whatever the parents say."""
+
+    async def story(stand: Stand) -> None:
+        await stand.sh(
+            "mkdir -p /work/env/bin; echo evil > a.txt; git add a.txt; evil=$(git commit-tree $(git write-tree) -m forged);"
+            'printf \'#!/bin/sh\\ncase "$*" in *commit-tree*) exec /usr/bin/git -c user.name=a -c user.email=a@b '
+            'commit-tree "$(/usr/bin/git write-tree)" -p %s -m x;; esac\\n'
+            'if [ "$1" = bundle ]; then exec /usr/bin/git bundle create --quiet /tmp/out.bundle refs/nightmill/out; fi\\n'
+            'exec /usr/bin/git "$@"\\n\' $evil > /work/env/bin/git; chmod +x /work/env/bin/git'
+        )
+        try:
+            await stand.out()
+        except (NightmillError, AssertionError):
+            return
+        assert "evil" in stand.hub.diff(stand.base, REF).text
+
+    tell(story)

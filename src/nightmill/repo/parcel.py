@@ -27,6 +27,9 @@ SIGNATURES = {b"# v2 git bundle\n": 2, b"# v3 git bundle\n": 3}
 LINE = 4096
 LINES = 1000
 NAMES = 64 << 20
+LARGEST = "256m"
+"""Bytes that git may take at once to unfold what came in: a delta of some bytes can stand for gigabytes."""
+
 REF = re.compile(rb"(-?)([0-9a-f]{40}(?:[0-9a-f]{24})?)(?: ([^\n]*))?\n")
 ORDER = (".pack", ".rev", ".idx")  # a pack counts from the moment its index is there
 
@@ -156,6 +159,7 @@ def _inside(history: History, args: tuple[str, ...], quarantine: Path, *, stdin:
         env={
             "GIT_OBJECT_DIRECTORY": str(quarantine),
             "GIT_ALTERNATE_OBJECT_DIRECTORIES": str(history.path / "objects"),
+            "GIT_ALLOC_LIMIT": LARGEST,
         },
         stdin=stdin,
         seconds=300,
