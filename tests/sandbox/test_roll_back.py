@@ -152,3 +152,18 @@ def test_folders_that_were_shut_are_no_obstacle(within: Within) -> None:
         assert (await box.sh("stat -c %a repo/a; chmod 700 repo/a; ls repo/a/b")).text == "0\nc\nd\n"
 
     within(scenario)
+
+
+def test_going_back_and_forth_at_once_trips_over_nothing_that_is_still_deleted(within: Within) -> None:
+    async def scenario(box: Box) -> None:
+        first = await box.sandbox.snapshot()
+        await box.sh("mkdir repo/many; cd repo/many; touch $(seq 3000)", seconds=60)
+        second = await box.sandbox.snapshot()
+        for _ in range(2):
+            await box.sandbox.roll_back(first)
+            await box.sandbox.roll_back(second)
+        assert (await box.sh("ls repo/many | wc -l")).text == "3000\n"
+        await box.sandbox.close()
+        assert not list(box.place.directory.glob("gone-*"))
+
+    within(scenario)

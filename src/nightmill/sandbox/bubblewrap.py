@@ -271,14 +271,16 @@ class BubblewrapSandbox:
             self._runner()
             await self._halt()
             try:
-                if not await self._in_thread(self.packs.go_to, snapshot):
+                gone = await self._in_thread(self.packs.go_to, snapshot)
+                if gone is None:
                     await self._in_thread(prepare, self.place, found.chain, self.host.owner)
                 await self._begin(found)
                 await self.services.again()
             except BaseException:
                 await self._halt()
                 raise
-        self._task(self._in_thread(_sweep, self.place.directory / "gone"))
+        if gone:
+            self._task(self._in_thread(_sweep, gone))
 
     def _stand(self, snapshot: str) -> Stand:
         if not snapshot:

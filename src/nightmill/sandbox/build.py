@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import stat
 from pathlib import Path
 from typing import Any
@@ -54,27 +55,29 @@ def build(final: dict[str, Body], top: str, owner: Owner | None) -> None:
 
 def alter(
     directory: Path, *, now: Seen, dirty: set[str], chains: tuple[list[str], list[str]], owner: Owner | None
-) -> None:
+) -> Path:
     """Make the upper of *directory*, which nothing uses, what the second of *chains* recorded, by what differs.
 
     The upper holds *now*, which but for *dirty* is what the first of *chains* recorded. What has to go is moved to the
-    folder "gone", for the caller to delete in time. Cut off in the middle, the upper has to be restored.
+    folder that this gives, for the caller to delete in time. Cut off in the middle, the upper has to be restored.
 
     Raises:
         SandboxError: If a pack is missing or damaged, or the disk is full.
     """
     top, packs = str(directory / "upper"), directory / "packs"
+    gone = directory / f"gone-{secrets.token_hex(4)}"
     try:
         with loaded(packs, chains[0]) as at, loaded(packs, chains[1]) as target:
             kept = _kept(now, dirty, at, target)
             folders = {path for path in target if _both_folders(path, now, target)}
-            moved = _clear(top, directory / "gone", now, kept | folders)
+            moved = _clear(top, gone, now, kept | folders)
             added = [path for path in sorted(target) if path not in kept and path not in folders]
             moved |= {_folder(path) for path in added}
             fresh = _create(top, target, added, owner)
             _settle(top, target, fresh + sorted(path for path in folders if path in moved or path not in kept))
     except OSError as error:
         raise unwritten(error) from error
+    return gone
 
 
 def unwritten(error: OSError) -> SandboxError:
@@ -114,7 +117,7 @@ def _both_folders(path: str, now: Seen, target: dict[str, Body]) -> bool:
 
 def _clear(top: str, gone: Path, now: Seen, stay: set[str]) -> set[str]:
     """Move away what does not stay, and make every folder that does one that can be written; gives changed folders."""
-    gone.mkdir(mode=0o700, exist_ok=True)
+    gone.mkdir(mode=0o700)
     moved: set[str] = set()
     away: set[str] = set()
     for path in sorted(now.facts, key=lambda each: each.count("/")):  # a folder before what is in it
@@ -124,7 +127,7 @@ def _clear(top: str, gone: Path, now: Seen, stay: set[str]) -> set[str]:
         elif path not in stay:
             if stat.S_ISDIR(mode):
                 os.chmod(f"{top}/{path}", 0o700)  # noqa: PTH101 - strings: paths by the thousand
-                os.rename(f"{top}/{path}", gone / f"{os.getpid()}-{len(moved)}-{len(away)}")  # noqa: PTH104
+                os.rename(f"{top}/{path}", gone / str(len(away)))  # noqa: PTH104
             else:
                 os.unlink(f"{top}/{path}")  # noqa: PTH108
             away.add(path)

@@ -64,8 +64,12 @@ def prepare(place: Place, chain: list[str], to: Owner | None) -> None:
         directory.chmod(0o710)
     for beside in directory.glob("packs/*.tmp"):
         beside.unlink()
-    for name in ("upper.new", "upper.old", "gone"):  # of a restore that was cut off
-        remove(directory / name)
+    for stale in (
+        directory / "upper.new",
+        directory / "upper.old",
+        *directory.glob("gone-*"),
+    ):  # of one that was cut off
+        remove(stale)
     if chain:
         restore(directory, chain, to)
     else:

@@ -52,6 +52,7 @@ class Forks:
                 if _small(final):
                     return _share(packs, found, directory)
         self.shelf.put(layer, directory, lambda top: self._fill(top, packs, found))
+        self.shelf.hold([layer], source)  # its next fork finds it, also if this one is destroyed before
         return self._plant(directory, [*found.layers, layer])
 
     def _fill(self, top: Path, packs: Path, found: Stand) -> None:

@@ -72,22 +72,21 @@ class Packs:
             self.stand = Stand([*self.stand.chain, name], self.stand.layers)
         return self.at
 
-    def go_to(self, snapshot: str) -> bool:
-        """Make the upper, which nothing uses any more, what *snapshot* recorded; False: only anew.
+    def go_to(self, snapshot: str) -> Path | None:
+        """Make the upper, which nothing uses any more, what *snapshot* recorded; None: only anew.
 
-        That is where it stands on other layers, or where there is no snapshot to begin from or to go to.
-
+        Gives the folder of what had to go, to be deleted in time. Anew is where it stands on other layers, or where
+        there is no snapshot to begin from or to go to.
 
         Raises:
             SandboxError: If a pack is missing or damaged, or the disk is full; the upper is then to be restored.
         """
         wanted = stand(self.folder, snapshot) if snapshot else Stand([], [])
         if not self.at or not snapshot or wanted.layers != self.stand.layers:
-            return False
+            return None
         now = scan_upper(self.upper, self.seen)
         dirty = set(changed(self.seen, now, set(self.hot)))
-        alter(self.directory, now=now, dirty=dirty, chains=(self.stand.chain, wanted.chain), owner=self.owner)
-        return True
+        return alter(self.directory, now=now, dirty=dirty, chains=(self.stand.chain, wanted.chain), owner=self.owner)
 
     @property
     def long(self) -> bool:
