@@ -27,6 +27,9 @@ __all__ = ["ensure", "machines", "serve"]
 LEAST = 8
 """Megabytes with which interrupted runs go on."""
 
+LEFT_OVER = 60.0
+"""Seconds after which a bubblewrap that has begun nothing is one that a killed worker left."""
+
 IDLE = 60.0
 """Seconds after which a worker that `run` started ends when there is nothing to do."""
 
@@ -76,6 +79,8 @@ async def _serve(door: Door, until_idle: float | None) -> bool:
     async with AsyncExitStack() as stack:
         http = await stack.enter_async_context(client(door.settings))
         worker = Worker(machines(door, name=name, http=http))
+        sweeping = asyncio.create_task(_sweeping())
+        stack.callback(sweeping.cancel)
         url = door.settings.store or f"sqlite:///{door.settings.home / 'engine.db'}"
         stack.callback(door.ledger.close)
         engine = await Engine.launch(
@@ -93,6 +98,16 @@ async def _serve(door: Door, until_idle: float | None) -> bool:
             logging.getLogger(__name__).warning("worker %s stops; what it had goes on with the next", name)
             return False
     return True
+
+
+async def _sweeping() -> None:
+    """End what killed workers left of their sandboxes, now and then."""
+    from nightmill.sandbox.bubblewrap import bundled
+    from nightmill.sandbox.orphans import sweep
+
+    while True:
+        await asyncio.to_thread(sweep, bundled(), older=LEFT_OVER)
+        await asyncio.sleep(LEFT_OVER)
 
 
 def _roomy(door: Door) -> bool:
