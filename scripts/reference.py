@@ -65,7 +65,7 @@ def _settings() -> str:
 def _default(name: str, value: Any) -> str:
     if name == "home":
         return "see text"
-    if value in ("", None):
+    if value in ("", None, ()) or value == Path():
         return "empty"
     return f"`{value:_}`" if isinstance(value, int) and value >= 10_000 else f"`{value}`"  # noqa: PLR2004 - five digits
 

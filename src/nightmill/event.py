@@ -275,6 +275,28 @@ class SentBack(Event):
     key = property(lambda self: f"sent_back/{self.count}")
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestMade(Event):
+    """The sandbox asked the network for something: one request, or *count* of one kind if there were many.
+
+    *path* has no query and is "" in a tunnel that is not opened; *status* is what was answered, 0 if nothing; *up* and
+    *down* are bytes; *reason* says why it was not *allowed* or went wrong; *credential* names what the proxy added.
+    """
+
+    host: str
+    port: int
+    method: str
+    path: str = ""
+    status: int = 0
+    up: int = 0
+    down: int = 0
+    seconds: float = 0.0
+    allowed: bool = False
+    reason: str = ""
+    credential: str = ""
+    count: int = 1
+
+
 # Proof and change
 
 

@@ -51,6 +51,18 @@ class Settings:
         least=1,
         most=(1 << 32) - 2,
     )
+    allow_hosts: tuple[str, ...] = setting(
+        (), "Hosts that projects may reach if they ask, besides the presets' own: `host` or `*.host`, by spaces."
+    )
+    private_hosts: tuple[str, ...] = setting(
+        (), "Hosts that may lead to private and loopback addresses: `host` or `*.host`, by spaces."
+    )
+    authorities: Path = setting(
+        Path(), "File of certificates (PEM) that are trusted for hosts and in sandboxes besides the system's."
+    )
+    upload_megabytes: int = setting(
+        256, "What one sandbox may send to the network, from its start to its end.", least=1
+    )
     workers: int = setting(20, "Runs that one worker works on at once.", least=1)
     park_seconds: float = setting(
         60.0, "First wait of a run whose provider is down; it doubles up to an hour.", least=0.1
@@ -113,6 +125,8 @@ def _typed(value: Any, kind: str) -> Any:
     Raises:
         ValueError: If it is something else.
     """
+    if kind.startswith("tuple"):
+        return _names(value)
     if isinstance(value, bool) or not isinstance(value, str | int | float | Path):
         raise ValueError(value)  # noqa: TRY004 - one remedy for both
     if kind == "Path":
@@ -123,6 +137,14 @@ def _typed(value: Any, kind: str) -> Any:
         return _refuse(value) if isinstance(value, float) else int(str(value))
     number = float(str(value))
     return number if math.isfinite(number) else _refuse(value)
+
+
+def _names(value: Any) -> tuple[str, ...]:
+    """Names that are given as a list, or in one text with spaces or commas between."""
+    words = value.replace(",", " ").split() if isinstance(value, str) else value
+    if not isinstance(words, list | tuple) or not all(isinstance(word, str) for word in words):
+        return _refuse(value)
+    return tuple(words)
 
 
 def _refuse(value: Any) -> NoReturn:

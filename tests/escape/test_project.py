@@ -90,7 +90,11 @@ def test_taking_in_a_hostile_repository_runs_nothing_of_it_on_the_host(tmp_path:
     before = whole.fingerprint(root)
     mill = whole.Mill(folder=tmp_path).given(AWS_SECRET_ACCESS_KEY="canary-secret", GITHUB_TOKEN="canary-secret")
 
-    done = mill.run("init", root)
+    refused = mill.run("init", root)
+    assert refused.returncode != 0
+    assert "'169.254.169.254' may not be reached" in refused.stderr
+    allowed = mill.given(NIGHTMILL_ALLOW_HOSTS=" ".join(hostile(tmp_path)["hosts"]))  # by one who does not look
+    done = allowed.run("init", root)
 
     assert done.returncode == 0, done.stderr
     assert sorted(path.name for path in tmp_path.iterdir()) == ["mill", "repo", "user"]

@@ -24,10 +24,13 @@ from nightmill.estate import (
     place,
     prepare,
 )
+from nightmill.estate.environment import access, connected
+from nightmill.estate.nouns import Access
 from nightmill.estate.registry import resolve
 from nightmill.repo import Hub
 from nightmill.review import Check
-from nightmill.sandbox import Command, Workspace
+from nightmill.sandbox import Command, Place, Workspace
+from nightmill.sandbox.credential import Credential
 
 Write = Callable[[dict[str, str]], str]
 
@@ -120,7 +123,7 @@ def test_operators_secrets_and_other_hosts_are_out_of_reach_of_an_installation(
 ) -> None:
     made = commit({"a": "1"})
     hub.take(root, "HEAD")
-    guarded = replace(site, variables={**site.variables, "TOKEN": "canary-7"})
+    guarded = replace(site, variables={**site.variables, "TOKEN": "canary-7"}, allow=("allowed.invalid",))
     reach = "/usr/bin/python3 -c 'import urllib.request as u; u.urlopen(\"http://elsewhere.invalid/\")'"
     project = described(root, f"env; cat /proc/1/environ; {reach}")
     project = replace(project, environment=replace(project.environment, hosts=("allowed.invalid",)))
@@ -220,11 +223,43 @@ def test_baseline_names_the_module_that_is_not_installed(root: Path, commit: Wri
 def test_unknown_host_name_is_refused(site: Site) -> None:
     for name in ("pypy", "http://x.example", "*", "a b.example"):
         with pytest.raises(SettingsError, match="is no host and no preset"):
-            asyncio.run(resolve((name,), environment={}))
-    assert asyncio.run(resolve(("Files.Example.org", "*.example.com"), environment={})).hosts == (
-        "files.example.org",
-        "*.example.com",
-    )
+            asyncio.run(resolve((name,), environment={}, allow=()))
+    names, allow = ("Files.Example.org", "*.example.com"), ("*.example.com", "files.example.org")
+    assert asyncio.run(resolve(names, environment={}, allow=allow)).hosts == ("files.example.org", "*.example.com")
+
+
+def test_hosts_that_the_operator_did_not_allow_stop_an_installation_before_it_begins(
+    root: Path, commit: Write, hub: Hub, site: Site
+) -> None:
+    made = commit({"a": "1"})
+    hub.take(root, "HEAD")
+    project = described(root, "touch /work/env-was-made")
+    project = replace(project, environment=replace(project.environment, hosts=("*.example.com",)))
+    with pytest.raises(SettingsError, match=r"'\*.example.com' may not be reached"):
+        asyncio.run(base(project, hub=hub, commit=made, site=site, progress=quiet))
+
+
+def test_agents_reach_what_the_project_asks_for_and_the_operator_allows_with_their_credentials(
+    root: Path, site: Site
+) -> None:
+    project = described(root)
+    wanted = Access(hosts=("api.example.com", "files.example.com"), inspect=("api.example.com",))
+    project = replace(project, network=wanted)
+    secret = "not-for-any-sandbox"
+    theirs = Credential(name="theirs", host="api.example.com", projects=("other-12345678",), secret=secret)
+    own = Credential(name="own", host="api.example.com", projects=(project.id,), secret=secret)
+    open_site = replace(site, allow=("*.example.com",), credentials=(theirs, own), run="run-1")
+
+    reach = asyncio.run(access(project, site=open_site))
+    where = connected(Place(directory=root, layers=()), reach, project=project, site=open_site)
+
+    assert (where.hosts, where.inspect) == (wanted.hosts, wanted.inspect)
+    assert (where.credentials, where.run) == (("own",), "run-1")
+    assert secret not in repr(where) + repr(open_site)
+    with pytest.raises(SettingsError, match="may not be reached"):
+        asyncio.run(access(project, site=site))
+    with pytest.raises(SettingsError, match="inspect"):
+        asyncio.run(access(replace(project, network=Access(inspect=("a.example.com",))), site=open_site))
 
 
 @pytest.mark.slow

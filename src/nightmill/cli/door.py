@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from nightmill.store.ledger import Ledger
     from nightmill.store.runs import Runs
 
-__all__ = ["STALE", "Door", "keys", "open_door", "person"]
+__all__ = ["STALE", "Door", "keys", "open_door", "person", "settings_file"]
 
 STALE = 20.0
 """Seconds without a heartbeat after which a worker of another machine counts as dead."""
@@ -130,11 +130,15 @@ def person() -> str:
     return f"{user} <{user}@{os.uname().nodename}>"
 
 
+def settings_file(environment: Mapping[str, str]) -> Path:
+    """Where the settings file is, or would be."""
+    config = Path(environment.get("XDG_CONFIG_HOME") or Path.home() / ".config")
+    return Path(environment.get("NIGHTMILL_SETTINGS") or config / "nightmill" / "settings.yaml")
+
+
 def _file(environment: Mapping[str, str]) -> dict[str, Any]:
     """What the settings file holds; only one that is named has to be there."""
-    named = environment.get("NIGHTMILL_SETTINGS")
-    config = Path(environment.get("XDG_CONFIG_HOME") or Path.home() / ".config")
-    path = Path(named or config / "nightmill" / "settings.yaml")
+    named, path = environment.get("NIGHTMILL_SETTINGS"), settings_file(environment)
     hint = "it holds lines like `budget_turns: 50`"
     try:
         read = yaml.safe_load(path.read_text(encoding="utf-8"))

@@ -68,20 +68,17 @@ def lock(project: Root = Path(), json: Json = False) -> None:
 def verify(project: Root = Path(), json: Json = False) -> None:
     """Build the environment of the last commit twice and compare. Exit status 0: the same; 1: something differs."""
     import asyncio
-    import os
 
     from nightmill.cli.door import open_door
     from nightmill.cli.screen import print_json, say
-    from nightmill.estate.environment import Site
+    from nightmill.cli.site import make_site
     from nightmill.estate.record import committed
     from nightmill.estate.verify import verify as twice
-    from nightmill.sandbox.bubblewrap import BubblewrapSandboxes
-    from nightmill.sandbox.layers import freeze
 
     door = open_door()
     found = door.project(project)
     hub, commit = _taken(door, found.root)
-    site = Site(home=door.settings.home, sandboxes=BubblewrapSandboxes(), freeze=freeze, variables=dict(os.environ))
+    site = make_site(door)
     seen = asyncio.run(twice(found, hub=hub, commit=commit, site=site, progress=lambda text: say(f"· {text}")))
     record = committed(found, hub=hub, commit=commit)
     if json:

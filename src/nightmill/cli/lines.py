@@ -78,6 +78,16 @@ def _plan(told: e.PlanMade) -> Line:
     return Line("◇", f"plan: {len(told.tasks)} {'task' if len(told.tasks) == 1 else 'tasks'}: {titles}")
 
 
+def _request(told: e.RequestMade) -> Line:
+    where = f"{told.method} {told.host}:{told.port}{told.path}" if told.host else told.method
+    many = f" ({told.count} times)" if told.count > 1 else ""
+    if not told.allowed or told.reason:
+        return Line("⊘", f"network: {where}{many}: {told.reason}", "yellow", fold=True)
+    added = f", with {told.credential}" if told.credential else ""
+    size = f"{told.up:,} bytes out, {told.down:,} in"
+    return Line("⇅", f"network: {where}{many} ({told.status or 'no answer'}, {size}{added})", "dim", fold=True)
+
+
 def _parked(told: e.RunParked) -> Line:
     what = "waits for a person" if told.needs == "person" else "waits, then tries again"
     return Line("◌", f"parked, {what}: {told.reason}", "yellow")
@@ -109,6 +119,7 @@ LINES: dict[type[e.Event], Callable[[Any], Line]] = {
     ),
     e.ModelRetried: lambda told: Line("↻", f"{told.reason}; asked again in {duration(told.wait)}", "yellow"),
     e.ToolFinished: _tool,
+    e.RequestMade: _request,
     e.TurnFinished: _turn,
     e.AgentNudged: lambda told: Line("!", f"nudged ({told.guard.replace('_', ' ')})", "yellow"),
     e.AgentFinished: lambda told: Line("·", f"finished, it says: {' '.join(told.summary.split())[:300]}"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import sys
 from dataclasses import fields
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -30,6 +31,7 @@ def settings(json: Annotated[bool, typer.Option("--json", help="Print JSON.")] =
 
     door = open_door()
     values = {field.name: getattr(door.settings, field.name) for field in fields(Settings)}
+    values["authorities"] = "" if values["authorities"] == Path() else values["authorities"]
     for address in ("store", "base_url"):
         values[address] = _shown(values[address])
     if json:

@@ -10,7 +10,6 @@ import typer
 
 if TYPE_CHECKING:
     from nightmill.cli.door import Door
-    from nightmill.estate.environment import Site
     from nightmill.estate.init import Initialised
     from nightmill.review import Baseline
     from nightmill.spec import Assessment, Spec
@@ -61,6 +60,7 @@ def initialise(door: Door, root: Path, *, again: bool = False) -> Initialised:
     import time
 
     from nightmill.cli.screen import say
+    from nightmill.cli.site import make_site
     from nightmill.crew import signers
     from nightmill.errors import RepoError
     from nightmill.estate.file import NAME, identify, load
@@ -81,24 +81,13 @@ def initialise(door: Door, root: Path, *, again: bool = False) -> Initialised:
     hub = hub_of(door.settings, identity)
     hub.create(branch=checkout.branch, format=checkout.format, signers=signers(door.settings.home))
     commit = hub.advance(checkout.branch, hub.take(checkout.root, checkout.branch))
-    site = _site(door)
+    site = make_site(door)
     made = asyncio.run(
         take_in(checkout.root, hub=hub, commit=commit, site=site, progress=lambda text: say(f"· {text}"), replace=again)
     )
     projects.keep(door.database, projects.Known(id=identity, root=checkout.root, hub=hub.path, added=time.time()))
     _keep_baseline(door, made)
     return made
-
-
-def _site(door: Door) -> Site:
-    import os
-
-    from nightmill.estate.environment import Site
-    from nightmill.sandbox.bubblewrap import BubblewrapSandboxes
-    from nightmill.sandbox.layers import freeze
-
-    sandboxes = BubblewrapSandboxes(user=door.settings.sandbox_user, shelf=door.settings.home / "layers")
-    return Site(home=door.settings.home, sandboxes=sandboxes, freeze=freeze, variables=dict(os.environ))
 
 
 def _keep_baseline(door: Door, made: Initialised) -> None:

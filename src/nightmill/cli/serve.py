@@ -120,15 +120,13 @@ def _roomy(door: Door) -> bool:
 def machines(door: Door, *, name: str, http: Client) -> Machines:
     """What the line works with."""
     from nightmill.cli.door import keys
-    from nightmill.estate.environment import Site
+    from nightmill.cli.site import make_site
     from nightmill.forge.local import LocalForge
     from nightmill.line.machines import Machines
     from nightmill.repo import Hub
-    from nightmill.sandbox.bubblewrap import BubblewrapSandboxes
-    from nightmill.sandbox.layers import freeze
 
     home = door.settings.home
-    sandboxes = BubblewrapSandboxes(user=door.settings.sandbox_user, shelf=home / "layers")
+    site = make_site(door, emit=door.ledger.emit)
     return Machines(
         settings=door.settings,
         database=door.database,
@@ -136,8 +134,8 @@ def machines(door: Door, *, name: str, http: Client) -> Machines:
         blobs=door.blobs,
         runs=door.runs,
         forge=LocalForge(door.database, lambda project: Hub(home / "projects" / project / "hub.git"), clock=time.time),
-        sandboxes=sandboxes,
-        site=Site(home=home, sandboxes=sandboxes, freeze=freeze, variables=dict(os.environ)),
+        sandboxes=site.sandboxes,
+        site=site,
         client=http,
         keys=keys(),
         tools=tools(),

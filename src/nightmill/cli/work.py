@@ -72,9 +72,11 @@ def run(
 def check(door: Door) -> None:
     """Refuse a model that cannot be had; its key is looked for where it will be used, unless a worker is at work."""
     from nightmill.cli.door import keys
+    from nightmill.cli.site import credentials
     from nightmill.model import connect
 
     settings = door.settings
+    credentials()  # the worker reads them, too, but nobody looks at what it says
     connect.check(settings.model, base_url=settings.base_url)
     if not ((settings.home / "nightmill.db").exists() or settings.store) or not door.alive():
         connect.check(settings.model, base_url=settings.base_url, keys=keys())

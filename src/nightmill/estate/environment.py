@@ -19,16 +19,30 @@ from pathlib import Path
 
 import uv
 
-from nightmill.errors import SandboxError
+from nightmill.errors import SandboxError, SettingsError
 from nightmill.estate import agreed, install, services
 from nightmill.estate.nouns import Project
 from nightmill.estate.record import Record, committed
 from nightmill.estate.registry import Reach, resolve
 from nightmill.repo import Hub
 from nightmill.sandbox import Place, Sandboxes
+from nightmill.sandbox.credential import Credential
 from nightmill.sandbox.layers import freeze, remove
 
-__all__ = ["BUNDLE", "Base", "Freeze", "Site", "base", "build", "parcel", "place", "standing", "variables"]
+__all__ = [
+    "BUNDLE",
+    "Base",
+    "Freeze",
+    "Site",
+    "access",
+    "base",
+    "build",
+    "connected",
+    "parcel",
+    "place",
+    "standing",
+    "variables",
+]
 
 BUNDLE = "/mnt/nightmill/base.bundle"
 """Where a bundle is shown inside: a folder in which nothing inside can have made a link."""
@@ -45,15 +59,26 @@ Progress = Callable[[str], None]
 class Site:
     """What this machine gives: where bases are kept and how sandboxes are made.
 
-    *variables* are the operator's environment, for the tools that say where packages come from; they go no further.
-    *before* are words that every install line is started with, such as `nice`.
+    Attributes:
+        variables: The operator's environment, for the tools that say where packages come from; they go no further.
+        allow: Hosts that the operator lets projects reach if they ask.
+        credentials: What the proxy of *sandboxes* can add; each names the projects that it is for.
+        run: In whose record requests of an installation go; "": nobody's.
+        before: Words that every install line is started with, such as `nice`.
     """
 
     home: Path
     sandboxes: Sandboxes
     variables: Mapping[str, str] = field(default_factory=dict)
     freeze: Freeze = freeze
+    allow: tuple[str, ...] = ()
+    credentials: tuple[Credential, ...] = ()
+    run: str = ""
     before: tuple[str, ...] = ()
+
+    def names(self, project: str) -> tuple[str, ...]:
+        """The credentials that sandboxes of *project* may use."""
+        return tuple(each.name for each in self.credentials if each.serves(project))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,6 +165,32 @@ def place(project: Project, found: Base, *, directory: Path, files: Mapping[str,
     )
 
 
+async def access(project: Project, *, site: Site) -> Reach:
+    """What agents' commands in *project* may reach on this machine.
+
+    Raises:
+        SettingsError: If the operator does not allow it, or a preset's tool does not say.
+    """
+    wanted = project.network
+    if not set(wanted.inspect) <= set(wanted.hosts):
+        raise SettingsError("`network.inspect` names what is not in `network.hosts`", hint="add it there, too")
+    reach = await resolve(wanted.hosts, environment=site.variables, allow=site.allow)
+    inspected = await resolve(wanted.inspect, environment=site.variables, allow=site.allow)
+    return replace(reach, inspect=inspected.hosts)
+
+
+def connected(place: Place, reach: Reach, *, project: Project, site: Site) -> Place:
+    """*place* with the network that *reach* describes."""
+    return replace(
+        place,
+        run=site.run,
+        hosts=reach.hosts,
+        inspect=reach.inspect,
+        credentials=site.names(project.id),
+        env={**place.env, **reach.env},
+    )
+
+
 def parcel(hub: Hub, found: Base, *, commit: str, target: Path) -> bool:
     """Write to *target* the bundle that `install.prepare` needs on *found*; False: none is needed."""
     if commit == found.commit:
@@ -163,20 +214,18 @@ async def build(project: Project, *, hub: Hub, commit: str, site: Site, work: Pa
     bundle = work / "base.bundle"
     await asyncio.to_thread(hub.bundle, bundle, tips={REF: commit})
     reach = await _reach(project, site, progress)
-    workspace = await site.sandboxes.open(
-        Place(
-            directory=work / "run",
-            layers=(),
-            hosts=reach.hosts,
-            tools={"uv": Path(uv.find_uv_bin())},
-            files={BUNDLE: bundle},
-            env=variables(project),
-        )
+    where = Place(
+        directory=work / "run",
+        layers=(),
+        tools={"uv": Path(uv.find_uv_bin())},
+        files={BUNDLE: bundle},
+        env=variables(project),
     )
+    workspace = await site.sandboxes.open(connected(where, reach, project=project, site=site))
     try:
         progress("checking out")
         await install.check_out(workspace, bundle=BUNDLE, commit=commit)
-        lines, settings = project.environment.install, install.SETTINGS | reach.env
+        lines, settings = project.environment.install, install.SETTINGS
         await install.install(workspace, lines, env=settings, before=site.before, progress=progress)
         await services.fill(workspace, project.services, env=settings, progress=progress)
         await install.settle(workspace)
@@ -189,7 +238,7 @@ async def build(project: Project, *, hub: Hub, commit: str, site: Site, work: Pa
 async def _reach(project: Project, site: Site, progress: Progress) -> Reach:
     if not project.environment.install or not project.environment.hosts:
         return Reach(hosts=())
-    reach = await resolve(project.environment.hosts, environment=site.variables)
+    reach = await resolve(project.environment.hosts, environment=site.variables, allow=site.allow)
     progress(f"installing may reach {', '.join(reach.hosts)}")
     return reach
 

@@ -14,7 +14,7 @@ import yaml
 
 from nightmill.errors import SettingsError
 from nightmill.estate import services, shape
-from nightmill.estate.nouns import Environment, Project
+from nightmill.estate.nouns import Access, Environment, Project
 from nightmill.review import Check
 from nightmill.sandbox import Limits
 
@@ -70,6 +70,7 @@ def parse(body: bytes, *, root: Path) -> Project:
             locks=tuple(values.get("locks", ())),
         ),
         checks=checks,
+        network=Access(**{name: tuple(each) for name, each in values.get("network", {}).items()}),
         services=services.read(values.get("services", [])),
         instructions=tuple(values.get("instructions", ())),
         limits=Limits(**values.get("limits", {})),

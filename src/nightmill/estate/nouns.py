@@ -9,7 +9,7 @@ from nightmill import sandbox
 from nightmill.review import Check
 from nightmill.sandbox import Limits
 
-__all__ = ["Environment", "Project", "Service"]
+__all__ = ["Access", "Environment", "Project", "Service"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +52,19 @@ class Environment:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Access:
+    """What agents' commands may reach. Checks have no network: a proof that depends on it is none.
+
+    Attributes:
+        hosts: Names and presets, as in `Environment`.
+        inspect: Those of them whose TLS the proxy opens, to check and record each request inside.
+    """
+
+    hosts: tuple[str, ...] = ()
+    inspect: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Project:
     """One codebase.
 
@@ -59,6 +72,7 @@ class Project:
         id: Short and stable: the folder's name and eight digits of the hash of its real path.
         root: The owner's checkout, which is only ever read.
         language: "python", "javascript", "go", "rust" or "other".
+        network: What agents' commands may reach; nothing by default.
         instructions: Files such as AGENTS.md whose text agents are given.
         limits: Bounds on each command of an agent.
         co_author: Line for the `Co-authored-by` trailer, "" for none.
@@ -69,6 +83,7 @@ class Project:
     language: str
     environment: Environment
     checks: tuple[Check, ...]
+    network: Access = Access()
     services: tuple[Service, ...] = ()
     instructions: tuple[str, ...] = ()
     limits: Limits = Limits()

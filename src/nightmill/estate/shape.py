@@ -70,6 +70,11 @@ LIMITS = (
     Key(name="output", kind="size", doc="Output that is kept; the middle of a longer one is dropped."),
 )
 
+NETWORK = (
+    Key(name="hosts", kind="texts", doc="pypi, npm, crates, go, debian, or hosts that the operator allows."),
+    Key(name="inspect", kind="texts", doc="Those of them whose TLS is opened, to record each request."),
+)
+
 FILE = (
     Key(
         name="language",
@@ -78,7 +83,10 @@ FILE = (
         doc="What the project is written in.",
     ),
     Key(name="install", kind="texts", doc="Shell lines that install what the project and its tests need, in order."),
-    Key(name="hosts", kind="texts", doc="What the install lines may reach: pypi, npm, go, or names of hosts."),
+    Key(
+        name="hosts", kind="texts", doc="What the install lines may reach: presets, or hosts that the operator allows."
+    ),
+    Key(name="network", kind="record", keys=NETWORK, doc="What agents' commands may reach; nothing without it."),
     Key(name="env", kind="map", doc="Environment of every command. Never a secret: agents read it."),
     Key(name="locks", kind="texts", doc="Files that decide what the install lines give; a change builds anew."),
     Key(name="checks", kind="records", keys=CHECK, doc="What proves a change. All have to pass."),

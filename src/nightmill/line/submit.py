@@ -12,6 +12,7 @@ from nightmill import plan
 from nightmill import spec as specs
 from nightmill.crew import signers
 from nightmill.errors import RepoError, SettingsError, SpecError
+from nightmill.estate import registry
 from nightmill.event import RunQueued
 from nightmill.line.assignment import Assignment, write
 from nightmill.model import connect
@@ -54,11 +55,13 @@ def submit(ask: Ask, *, settings: Settings, database: Database, blobs: Blobs, ru
 
     Raises:
         SpecError: If the spec is refused; the message gives each reason with its line.
-        SettingsError: If no model is named, or by a name or an address that can be none, or the project has no checks.
+        SettingsError: If no model is named, or by a name or an address that can be none, or the project has no checks or asks for hosts
+            that the operator does not allow.
         RepoError: If work cannot start from the repository as it is.
     """
     spec = accepted(ask.spec, settings=settings)
     connect.check(settings.model, base_url=settings.base_url)
+    registry.check((*project.environment.hosts, *project.network.hosts), allow=settings.allow_hosts)
     if not project.checks:
         raise SettingsError(
             f"the project {project.id!r} has no checks, so nothing can be proven and no change could pass",

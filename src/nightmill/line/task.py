@@ -23,6 +23,7 @@ from nightmill.errors import NightmillError, RepoError, StoreUnavailable
 from nightmill.estate import environment
 from nightmill.estate.environment import BUNDLE, Base, parcel
 from nightmill.estate.install import prepare
+from nightmill.estate.registry import Reach
 from nightmill.estate.services import programs
 from nightmill.line import brief as briefs
 from nightmill.line.journal import Journal
@@ -45,7 +46,7 @@ if TYPE_CHECKING:
 __all__ = ["TaskRun"]
 
 log = logging.getLogger(__name__)
-verdicts = TypeAdapter(Verdict)
+verdicts, reaches = TypeAdapter(Verdict), TypeAdapter(Reach)
 SAID = 300
 """Characters of a turn's words that the ledger shows beside its figures."""
 
@@ -167,14 +168,16 @@ class TaskRun:
         started = self.machines.clock()
         self._tell(event.PhaseStarted(run=self.run, phase="prepare"))
         assignment, commit = self.assignment, self.assignment.base_commit
+        site = replace(self.machines.site, run=self.run)
+        reach = await environment.access(assignment.project, site=site)
         base = await environment.base(
-            assignment.project, hub=self.hub, commit=commit, site=self.machines.site, progress=lambda _: None
+            assignment.project, hub=self.hub, commit=commit, site=site, progress=lambda _: None
         )
         brief = await asyncio.to_thread(briefs.developer, assignment, run=self.run, hub=self.hub)
         self.folder.mkdir(parents=True, exist_ok=True)
         bundle = self.folder / "base.bundle"
         needed = await asyncio.to_thread(parcel, self.hub, base, commit=commit, target=bundle)
-        self.workplace = self._workplace(base, bundle if needed else None)
+        self.workplace = self._workplace(base, bundle if needed else None, reach)
         workspace = await self.workplace.stand_at("")
         self.workplace.touched()
         bundle_inside = BUNDLE if needed else ""
@@ -186,6 +189,7 @@ class TaskRun:
             "base_commit": base.commit,
             "layers": [str(layer) for layer in base.layers],
             "bundle": needed,
+            "reach": plain(reach),
             "brief": self.machines.blobs.put(briefs.write_brief(brief)),
             "snapshot": await self.workplace.keep(),
             "seconds": self.machines.clock() - started,
@@ -329,7 +333,8 @@ class TaskRun:
         """The agent's side of the run, from what `_prepare` found, in this process or in one before it."""
         if self.workplace is None:
             bundle = self.folder / "base.bundle" if self.prepared["bundle"] else None
-            self.workplace = self._workplace(self._base(), bundle)
+            reach = reaches.validate_python(self.prepared.get("reach", {"hosts": ()}))
+            self.workplace = self._workplace(self._base(), bundle, reach)
         assignment = self.assignment
         return Work(
             run=self.run,
@@ -348,11 +353,12 @@ class TaskRun:
         layers = tuple(Path(layer) for layer in self.prepared["layers"])
         return Base(layers=layers, hash=self.prepared["environment"], commit=self.prepared["base_commit"])
 
-    def _workplace(self, base: Base, bundle: Path | None) -> Workplace:
-        directory = self.folder / "sandbox"
+    def _workplace(self, base: Base, bundle: Path | None, reach: Reach) -> Workplace:
+        directory, project = self.folder / "sandbox", self.assignment.project
         directory.mkdir(parents=True, exist_ok=True)
-        project = self.assignment.project
         where = self.machines.place(project, base, directory=directory, bundle=bundle)
+        site = replace(self.machines.site, run=self.run)
+        where = environment.connected(where, reach, project=project, site=site)
         return Workplace(
             run=self.run,
             place=replace(where, services=programs(project.services)),

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from nightmill.errors import SettingsError
+from nightmill.sandbox.head import NAME as HOST
 
 __all__ = ["Credential", "Redaction"]
 
@@ -17,6 +18,7 @@ SHORTEST = 8
 NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,40}")
 HEADER = re.compile(r"[A-Za-z0-9-]{1,60}")
 SECRET = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?")
+VARIABLE = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)?", re.ASCII)
 USER = re.compile(r"[\x21-\x39\x3b-\x7e]*")
 
 
@@ -46,7 +48,9 @@ class Credential:
     def __post_init__(self) -> None:
         fits = {
             "name": NAME.fullmatch(self.name),
+            "host": HOST.fullmatch(self.host),
             "header": HEADER.fullmatch(self.header) and self.header.lower() not in UNFIT,
+            "variable": VARIABLE.fullmatch(self.variable),
             "user": USER.fullmatch(self.user),
             "secret": SECRET.fullmatch(self.secret) and len(self.secret) >= SHORTEST,
         }

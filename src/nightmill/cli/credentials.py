@@ -1,0 +1,113 @@
+"""The operator's credentials: a file beside the settings that says where each secret is, read here and nowhere else."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import stat
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from nightmill.errors import SettingsError
+from nightmill.sandbox.credential import Credential
+
+__all__ = ["NAME", "load"]
+
+NAME = "credentials.yaml"
+LARGEST = 1 << 16
+
+KEYS = ("name", "host", "port", "header", "scheme", "user", "variable", "projects", "from")
+REQUIRED = ("name", "host", "projects", "from")
+SCHEMES = ("bearer", "basic", "raw")
+
+HINT = "each is a mapping with name, host, projects and from; see docs/guides/network.md"
+
+
+def load(path: Path, *, environment: Mapping[str, str]) -> tuple[Credential, ...]:
+    """What the file *path* describes, secrets and all; none if there is no such file.
+
+    Raises:
+        SettingsError: If others can read it, or it cannot be used. No message holds a secret.
+    """
+    body = _private(path, missing=True)
+    if body is None:
+        return ()
+    try:
+        read = yaml.safe_load(body.decode())
+    except (ValueError, yaml.YAMLError) as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f", line {mark.line + 1}" if mark else ""  # not its text: it could be a secret in the wrong place
+        raise SettingsError(f"{str(path)!r} is not valid YAML{where}", hint=HINT) from None
+    if read is not None and not isinstance(read, list):
+        raise SettingsError(f"{str(path)!r} must hold a list of credentials", hint=HINT)
+    found = tuple(_credential(each, index, environment) for index, each in enumerate(read or ()))
+    names = [each.name for each in found]
+    twice = [name for name in names if names.count(name) > 1]
+    if twice:
+        raise SettingsError(f"two credentials are called {twice[0]!r}", hint="every name once")
+    return found
+
+
+def _credential(plain: Any, index: int, environment: Mapping[str, str]) -> Credential:
+    where = f"credential {index + 1}"
+    if not isinstance(plain, dict):
+        raise SettingsError(f"{where} in {NAME} is no mapping", hint=HINT)
+    for key in plain:
+        if key not in KEYS:
+            close = difflib.get_close_matches(str(key), KEYS, n=1)
+            raise SettingsError(f"{where}: unknown key{f'; did you mean {close[0]}?' if close else ''}", hint=HINT)
+    absent = [key for key in REQUIRED if key not in plain]
+    if absent:
+        raise SettingsError(f"{where} lacks {', '.join(absent)}", hint=HINT)
+    texts = {key: str(plain[key]) for key in ("name", "header", "user", "variable") if key in plain}
+    scheme, port, projects = plain.get("scheme", "bearer"), plain.get("port", 443), plain["projects"]
+    if scheme not in SCHEMES or isinstance(port, bool) or not isinstance(port, int) or not 0 < port < 1 << 16:
+        raise SettingsError(f"{where}: its scheme or port cannot be", hint=f"schemes: {', '.join(SCHEMES)}")
+    if not isinstance(projects, list) or not all(isinstance(each, str) for each in projects):
+        raise SettingsError(f"{where}: projects must be a list", hint='ids as `nightmill projects` shows them, or "*"')
+    return Credential(
+        **texts,
+        host=str(plain["host"]).lower().rstrip("."),
+        scheme=scheme,
+        port=port,
+        projects=tuple(projects),
+        secret=_secret(str(plain["from"]), where, environment),
+    )
+
+
+def _secret(source: str, where: str, environment: Mapping[str, str]) -> str:
+    kind, _, rest = source.partition(":")
+    if kind == "env" and rest:
+        value = environment.get(rest)
+        if value is None:
+            raise SettingsError(f"{where}: the environment has no {rest!r}", hint="set it where the worker is started")
+        return value
+    if kind == "file" and rest:
+        body = _private(Path(rest).expanduser())
+        try:
+            return (body or b"").decode("ascii").rstrip("\r\n")
+        except UnicodeDecodeError:
+            raise SettingsError(f"{where}: {rest!r} is not ASCII", hint="a secret is one line of ASCII") from None
+    raise SettingsError(f"{where}: from must be env:NAME or file:PATH", hint="the secret itself is never in this file")
+
+
+def _private(path: Path, *, missing: bool = False) -> bytes | None:
+    """The body of a file that is this user's, and that nobody else may read; None if it may be and is *missing*."""
+    try:
+        with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
+            status = os.fstat(file.fileno())
+            if not stat.S_ISREG(status.st_mode) or status.st_size > LARGEST:
+                raise SettingsError(f"{str(path)!r} is no small file", hint="name a file")
+            if status.st_mode & 0o077 or status.st_uid != os.geteuid():
+                hint = f"chmod 600 {str(path)!r}, as its owner"
+                raise SettingsError(f"{str(path)!r} holds what leads to secrets, and others can read it", hint=hint)
+            return file.read()
+    except FileNotFoundError:
+        if missing:
+            return None
+        raise SettingsError(f"there is no file {str(path)!r}", hint="correct the credential's `from`") from None
+    except OSError as error:
+        raise SettingsError(f"{str(path)!r} cannot be read: {error.strerror}", hint="look at its mode") from None

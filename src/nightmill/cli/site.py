@@ -1,0 +1,69 @@
+"""What this machine gives to projects: sandboxes with the operator's network, and where their environments are kept."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from nightmill.cli.door import Door
+    from nightmill.estate.environment import Site
+    from nightmill.event import Emit
+    from nightmill.sandbox.credential import Credential
+    from nightmill.sandbox.reach import Request
+
+__all__ = ["credentials", "make_site"]
+
+
+def make_site(door: Door, *, emit: Emit | None = None) -> Site:
+    """The machine as *door*'s operator set it up; requests of runs are told to *emit*.
+
+    Raises:
+        SettingsError: If the credentials cannot be used.
+    """
+    from nightmill.estate.environment import Site
+    from nightmill.sandbox.bubblewrap import BubblewrapSandboxes
+    from nightmill.sandbox.layers import freeze
+    from nightmill.sandbox.reach import Network
+
+    settings = door.settings
+    network = Network(
+        private=frozenset(settings.private_hosts),
+        on_request=_telling(emit) if emit else lambda _run, _request: None,
+        authorities=settings.authorities if settings.authorities != Path() else None,
+        credentials=credentials(),
+        upload=settings.upload_megabytes << 20,
+    )
+    return Site(
+        home=settings.home,
+        sandboxes=BubblewrapSandboxes(user=settings.sandbox_user, network=network, shelf=settings.home / "layers"),
+        freeze=freeze,
+        variables=dict(os.environ),
+        allow=settings.allow_hosts,
+        credentials=network.credentials,
+    )
+
+
+def credentials() -> tuple[Credential, ...]:
+    """The operator's credentials.
+
+    Raises:
+        SettingsError: If they cannot be used.
+    """
+    from nightmill.cli.credentials import NAME, load
+    from nightmill.cli.door import settings_file
+
+    return load(settings_file(os.environ).with_name(NAME), environment=os.environ)
+
+
+def _telling(emit: Emit) -> Callable[[str, Request], None]:
+    from nightmill import event
+
+    def tell(run: str, request: Request) -> None:
+        if run:  # the ledger is about runs: what `init` does is not in it
+            emit(event.RequestMade(run=run, **asdict(request)))
+
+    return tell
