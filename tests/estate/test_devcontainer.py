@@ -138,7 +138,7 @@ def test_wished_versions_are_found_in_every_file_that_says_them(tmp_path: Path) 
     assert {("node", "20.1.0", ".tool-versions"), ("terraform", "1.5", ".tool-versions")} <= said
     assert {("python", "3.12", ".python-version"), ("node", "18", ".nvmrc")} <= said
     assert {("rust", "1.75", "rust-toolchain.toml"), ("python", ">=3.9", "pyproject.toml")} <= said
-    assert {("node", ">=18", "package.json"), ("pnpm", "9.1.0", "package.json")} <= said
+    assert {("node", ">=18", "package.json"), ("corepack", "", "package.json")} <= said
     assert {("go", ">=1.21", "go.mod"), ("rust", ">=1.70", "Cargo.toml")} <= said
     assert found.env["A"] == "1"
     assert {"env._", "env.B", "tasks"} <= set(left(found))

@@ -118,6 +118,33 @@ def test_only_content_is_forgiven_and_only_where_it_is_known(layers: tuple[Path,
     ]
 
 
+@pytest.mark.parametrize(
+    ("path", "category"),
+    [
+        ("repo/node_modules/.modules.yaml", "installer"),
+        ("env/nix/nix/var/nix/db/db.sqlite", "installer"),
+        ("home/.cache/nix/eval.sqlite", "cache"),
+        ("home/.npm/_cacache/index-v5/a", "cache"),
+        ("home/.local/share/pnpm/store/v3/files/db/2c-index.json", "cache"),
+        ("services/postgres/data/global/1", "services"),
+        ("home/.cache/node/corepack/pnpm.cjs", ""),
+        ("home/.local/share/pnpm/store/v3/files/db/2c", ""),
+        ("env/nix/nix/store/x/bin/y", ""),
+        ("repo/services/x", ""),
+        ("env/lib/x.dist-info/METADATA", ""),
+        ("env/x.dist-info/RECORD/deeper", ""),
+    ],
+)
+def test_only_what_no_test_reads_is_a_category(layers: tuple[Path, Path], path: str, category: str) -> None:
+    for top in layers:
+        (top / "env/x.dist-info/RECORD").unlink()
+        (top / path).parent.mkdir(parents=True, exist_ok=True)
+        (top / path).write_text(top.name)
+    seen = compare(*layers)
+    assert seen.known.get(category, 0) == (1 if category else 0)
+    assert [each.path for each in seen.differences] == ([] if category else [path])
+
+
 def test_shut_folders_and_files_are_read_all_the_same(layers: tuple[Path, Path]) -> None:
     for top in layers:
         (top / "env/shut/x").write_text(top.name)

@@ -27,8 +27,7 @@ def show(door: Door, run: Run) -> None:
     from nightmill.report.summary import summary
     from nightmill.report.words import count, duration, money, share, tokens
 
-    events = told(door, run)
-    seen = summary(events, now=time.time())
+    seen = summary(told(door, run), now=time.time())
     lines = [
         f"{seen.face.word}: {' '.join(seen.title.split())}",
         f"{run.id} · {run.kind} · {run.project} · {seen.model}",
@@ -40,7 +39,8 @@ def show(door: Door, run: Run) -> None:
     lines.append(
         f"{count(seen.turns, 'turn')} · {tokens(seen.tokens)} tokens{cached} · {cost} · {duration(seen.total_seconds)}"
     )
-    lines += _environment(events)
+    lines += [f"environment {seen.environment[:12]}"] if seen.environment else []
+    lines += [f"! environment: {sentence}" for sentence in seen.drift]
     lines += [f"✗ {reason}" for reason in seen.reasons if _is_news(reason, seen)]
     lines += [f"{'✓' if check.passed else '✗'} check {check.check} on {check.tree[:10]}" for check in seen.checks]
     lines += _evidence(seen)
@@ -53,16 +53,6 @@ def show(door: Door, run: Run) -> None:
     sys.stdout.flush()
     for line in advice(door, run):
         say(line)
-
-
-def _environment(events: list[Told]) -> list[str]:
-    """What the run stood on, and how that differs from what was agreed on."""
-    from nightmill.event import WorkspacePrepared
-
-    prepared = next((each.event for each in events if isinstance(each.event, WorkspacePrepared)), None)
-    if prepared is None:
-        return []
-    return [f"environment {prepared.environment[:12]}", *(f"! environment: {line}" for line in prepared.drift)]
 
 
 def _is_news(reason: str, seen: Summary) -> bool:

@@ -50,7 +50,10 @@ def init(
         print_json({"project": made.project.id, "root": str(made.project.root), "tree": made.tree, "checks": checks})
         return
     print_baseline(made)
+    for line in made.detected.advice if made.detected else ():
+        say(f"! {line}")
     say(f"{made.project.root}/nightmill.yaml says how; it is yours: read it, change it, commit it")
+    say("what was found and what was left out: `nightmill env explain`")
     say("next: write a spec and try it with `nightmill spec check SPEC.md`, then `nightmill run SPEC.md`")
 
 

@@ -26,11 +26,21 @@ CATEGORIES: dict[str, tuple[str, re.Pattern[str]]] = {
     ),
     "installer": (
         "installers note where a package came from and when, and the hashes of these notes",
-        re.compile(r"(?:.+/)?[^/]+\.dist-info/(?:RECORD|direct_url\.json|uv_cache\.json)"),
+        re.compile(
+            r"(?:.+/)?(?:[^/]+\.dist-info/(?:RECORD|direct_url\.json|uv_cache\.json)|node_modules/\.modules\.yaml)"
+            r"|env/nix/nix/var/nix/db/.+"
+        ),
     ),
     "cache": (
         "a package manager's own cache and logs, which no test reads",
-        re.compile(r"home/(?:\.npm/_(?:cacache|logs)|\.npm/_update-notifier-last-checked|\.cache)(?:/.*)?"),
+        re.compile(
+            r"home/(?:\.npm/_(?:cacache|logs)|\.cache/(?:nix|pip|uv|go-build|pnpm|yarn)"
+            r"|\.local/share/pnpm/store/[^/]+/(?:files/.+-index\.json|index))(?:/.*)?"
+        ),
+    ),
+    "services": (
+        "the data of a service, which writes times and identifiers of its own",
+        re.compile(r"services/.+"),
     ),
 }
 """Paths below a layer whose content may differ between two builds, each with why."""

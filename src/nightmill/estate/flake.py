@@ -31,6 +31,7 @@ def add(found: Detected, tracked: Tracked) -> Detected:
         return replace(found, ignored=(*found.ignored, left), advice=(*found.advice, advice))
     locks = tuple(name for name in FILES if name in tracked)
     finding = Finding(what="check", value="nix flake check, evaluated without building", because="flake.nix")
+    told = "add the hosts of the inputs in flake.lock under `hosts`: nix does not say them"
     return replace(
         found,
         checks=(*found.checks, Check(name="flake", command=COMMAND)),
@@ -38,5 +39,5 @@ def add(found: Detected, tracked: Tracked) -> Detected:
         locks=(*found.locks, *locks),
         ignored=(*found.ignored, left),
         findings=(*found.findings, finding),
-        advice=(*found.advice, "add the hosts of the inputs in flake.lock under `hosts`: nix does not say them"),
+        advice=(*found.advice, *([told] if "flake.lock" in tracked else [])),
     )

@@ -32,6 +32,9 @@ SINGLE = {
 FILES = (*MISE, ".tool-versions", *SINGLE, "rust-toolchain.toml")
 """Files that only say which versions are wanted."""
 
+FETCHED = ("pnpm@", "yarn@")
+"""Package managers that corepack fetches in the very version that package.json names."""
+
 MOST = 40
 """Programs of one file that are looked at."""
 LONGEST = 60
@@ -123,9 +126,8 @@ def _package(tracked: Tracked, file: str) -> Found:
         if isinstance(wanted, str):
             yield name, wanted
     manager = held.get("packageManager") if isinstance(held, dict) else None
-    if isinstance(manager, str) and "@" in manager:
-        name, _, wanted = manager.partition("@")
-        yield name, wanted.partition("+")[0]
+    if isinstance(manager, str) and manager.startswith(FETCHED):
+        yield "corepack", ""
 
 
 def _go(tracked: Tracked, file: str) -> Found:

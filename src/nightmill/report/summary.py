@@ -31,6 +31,7 @@ class Summary:
         headline: More of the state in one sentence; the word of `face` stands before it.
         reasons: Why it does not go on, or why its work is not proven.
         roles: Who took turns, in order of appearance.
+        environment: Hash of the record that the workspace stood on; *drift* how it differs from the one agreed on.
         calls: Tool calls.
         cost: US dollars; None if no reply had a known price, and *priced* False if any had none.
         seconds: By what they went to: model, tools, checks, workspace, waiting, other.
@@ -47,6 +48,8 @@ class Summary:
     model: str = ""
     parent: str = ""
     base_branch: str = ""
+    environment: str = ""
+    drift: tuple[str, ...] = ()
     why: str = ""
     needs: str = ""
     hint: str = ""
@@ -223,7 +226,9 @@ def _asked(told: Sequence[e.Event]) -> dict[str, Any]:
         return {}
     names = ("kind", "title", "project", "model", "parent", "base_branch")
     plan = _last(told, e.PlanMade)
-    return {**{name: getattr(queued, name) for name in names}, "tasks": len(plan.tasks) if plan else 0}
+    prepared = _last(told, e.WorkspacePrepared)
+    stands = {"environment": prepared.environment, "drift": tuple(prepared.drift)} if prepared else {}
+    return {**{name: getattr(queued, name) for name in names}, **stands, "tasks": len(plan.tasks) if plan else 0}
 
 
 def _turns(told: Sequence[e.Event]) -> dict[str, Any]:
