@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
 from nightmill.errors import SandboxError
+from nightmill.sandbox.index import is_index, is_name
 from nightmill.sandbox.scan import MAGIC, TRAILER, Below
 
 __all__ = ["Body", "Stand", "copy", "loaded", "read", "stand"]
@@ -97,7 +98,7 @@ def read(folder: Path, name: str) -> dict[str, Any]:
     Raises:
         SandboxError: If it is missing or damaged.
     """
-    if not name or "/" in name or name.startswith("."):
+    if not is_name(name):
         raise SandboxError(f"{name!r} is not the id of a snapshot")
     try:
         with (folder / name).open("rb") as file:
@@ -113,7 +114,12 @@ def read(folder: Path, name: str) -> dict[str, Any]:
         ) from error
     if not whole or zlib.crc32(plain) != check:
         raise SandboxError(f"snapshot {name!r} is damaged", hint="start from an older one")
-    index: dict[str, Any] = json.loads(plain)
+    try:
+        index: dict[str, Any] = json.loads(plain)
+    except (ValueError, RecursionError):
+        index = {}
+    if not is_index(index, data=at):
+        raise SandboxError(f"snapshot {name!r} says what no snapshot says", hint="start from an older one")
     return index
 
 
