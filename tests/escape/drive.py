@@ -1,6 +1,7 @@
 """Opens one sandbox per file of attacks and prints what got through; a program, so that any user can start it.
 
 usage: drive.py HOME INSIDE [WALLS FILE.NAME…]   (with WALLS: only the named attacks, in sandboxes without those walls)
+       drive.py HOME INSIDE podman=RUNTIME           (all, in containers of podman's, made by that OCI runtime)
 """
 
 from __future__ import annotations
@@ -17,7 +18,9 @@ from pathlib import Path
 
 import host
 
-from nightmill.sandbox import Command, Limits, Place, Workspace
+from nightmill.sandbox import Command, Limits, Place, Sandboxes, Workspace
+from nightmill.sandbox.backends.container import ContainerSandboxes
+from nightmill.sandbox.backends.engine import Engine
 from nightmill.sandbox.bubblewrap import BubblewrapSandboxes, bundled
 from nightmill.sandbox.owner import give, owner
 
@@ -51,7 +54,7 @@ async def attacked(*, home: Path, inside: Path, file: str, names: list[str], env
     shown = {f"/opt/attacks/{each}.py": inside / f"{each}.py" for each in ("wall", file)}
     hosts = ("localhost",) if file == "network" else ()
     weak = home / "bwrap"
-    sandbox = await BubblewrapSandboxes(bwrap=weak if weak.exists() else None).open(
+    sandbox = await sandboxes(weak).open(
         Place(directory=directory, layers=(home / "layer",), files=shown, hosts=hosts, env=env)
     )
     try:
@@ -61,6 +64,14 @@ async def attacked(*, home: Path, inside: Path, file: str, names: list[str], env
         return found
     finally:
         await sandbox.close()
+
+
+def sandboxes(weak: Path) -> Sandboxes:
+    """As the words of the command ask for."""
+    backend, _, runtime = "".join(sys.argv[3:4]).partition("=")  # noqa: TID251 - a program of its own
+    if backend == "podman":
+        return ContainerSandboxes(Engine(program=backend, environment=os.environ, runtime=runtime))  # noqa: TID251
+    return BubblewrapSandboxes(bwrap=weak if weak.exists() else None)
 
 
 async def probed(sandbox: Workspace, file: str, names: list[str]) -> dict[str, str]:

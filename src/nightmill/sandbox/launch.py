@@ -21,7 +21,7 @@ from nightmill.sandbox.profile import TRUSTED, Descriptors, arguments, bundle
 from nightmill.sandbox.program import Interpreter, interpreter, program
 from nightmill.sandbox.seccomp import compile_filter
 
-__all__ = ["Processes", "launch"]
+__all__ = ["Processes", "etc", "launch"]
 
 
 class Processes:
@@ -86,16 +86,16 @@ def launch(place: Place, *, bwrap: Path, tmp: int, owner: Owner | None) -> tuple
         stack.callback(theirs.close)
         told, telling = os.pipe()
         stack.callback(os.close, telling)
-        etc = {path: _memory(body, stack) for path, body in (_etc(owner) | _certificates(place)).items()}
+        small = {path: _memory(body, stack) for path, body in (etc(owner) | _certificates(place)).items()}
         given = Descriptors(
-            runner=_memory(program(), stack), seccomp=_memory(compile_filter(), stack), etc=etc, told=telling
+            runner=_memory(program(), stack), seccomp=_memory(compile_filter(), stack), etc=small, told=telling
         )
         view = _seen(place, bwrap, interpreter(), staged=owner is not None)
         words = arguments(view.place, tmp=tmp, python=view.python, given=given)
         listed = _memory(b"\0".join(os.fsencode(word) for word in words) + b"\0", stack)
         errors = os.memfd_create("errors")
         runner = [view.python.path, "-I", "-S", "/run/nightmill/runner.pyc", str(theirs.fileno())]
-        passed = (listed, given.runner, given.seccomp, *etc.values(), telling, theirs.fileno())
+        passed = (listed, given.runner, given.seccomp, *small.values(), telling, theirs.fileno())
         try:
             process = _start(["bwrap", "--args", str(listed), "--", *runner], view, owner, passed, errors)
         except (OSError, SandboxError) as error:
@@ -152,7 +152,8 @@ def _start(
     return stage.start(command, shown=view.shown, executable=view.bwrap, owner=owner, pass_fds=passed, **given)
 
 
-def _etc(owner: Owner | None) -> dict[str, bytes]:
+def etc(owner: Owner | None) -> dict[str, bytes]:
+    """Small files of /etc that are made, not shown, by their path inside."""
     user, group = owner or (os.getuid(), os.getgid())
     return {
         "/etc/passwd": b"agent:x:%d:%d::/work/home:/bin/bash\nnobody:x:65534:65534::/:/bin/false\n" % (user, group),

@@ -111,6 +111,14 @@ def identities_cannot_be_mapped_anew():
     )
 
 
+def nothing(path):
+    """Whether /dev/null lies over *path*."""
+    try:
+        return os.stat(path).st_rdev == os.makedev(1, 3)
+    except OSError:
+        return False
+
+
 @attack("covered", "users")
 def nothing_in_proc_that_is_the_kernels_can_be_written():
     found = []
@@ -119,7 +127,7 @@ def nothing_in_proc_that_is_the_kernels_can_be_written():
             folders[:] = [name for name in folders if not name.isdigit() and name not in ("self", "thread-self", "net")]
         for name in names:
             path = os.path.join(top, name)
-            if not os.path.islink(path):
+            if not os.path.islink(path) and not nothing(path):
                 try:
                     os.close(os.open(path, os.O_WRONLY | os.O_NONBLOCK))
                     found.append(path)
@@ -166,7 +174,7 @@ def everything_that_can_be_written_is_bounded_or_the_runs_own():
         for line in file:
             left, _, right = line.partition(" - ")
             point, options, kind = left.split()[4], left.split()[5].split(","), right.split()[0]
-            if "rw" not in options or kind in ("proc", "devpts", "mqueue") or point == "/work":
+            if "rw" not in options or kind in ("proc", "devpts", "mqueue") or point == "/work" or nothing(point):
                 continue
             size = os.statvfs(point)
             if kind != "tmpfs" or size.f_blocks * size.f_frsize > 512 << 20:
@@ -181,7 +189,8 @@ def everything_that_can_be_written_is_bounded_or_the_runs_own():
 
 @attack("read-only")
 def the_runner_and_etc_cannot_be_replaced():
-    paths = ["/run/nightmill/runner.pyc", "/etc/passwd", "/etc/hosts", "/etc/nsswitch.conf", "/opt/attacks/wall.py"]
+    runner = next(path for path in ("/run/nightmill/runner.pyc", "/run/nightmill/runner.py") if os.path.exists(path))
+    paths = [runner, "/etc/passwd", "/etc/hosts", "/etc/nsswitch.conf", "/opt/attacks/wall.py"]
     return through(
         *(
             (f"{verb.__name__} {path}", lambda path=path, verb=verb: verb(path))

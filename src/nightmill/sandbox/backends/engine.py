@@ -1,0 +1,146 @@
+"""A container engine, podman or docker, by its command line: what it can do, and the few words that are asked of it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from nightmill.errors import SandboxError
+
+__all__ = ["Engine", "Traits"]
+
+PATIENCE = 60.0
+"""Seconds for one short command of the engine."""
+
+NAMES = ("PATH", "HOME", "USER", "LANG", "TMPDIR", "SSH_AUTH_SOCK", "DBUS_SESSION_BUS_ADDRESS")
+PREFIXES = ("DOCKER_", "CONTAINER_", "CONTAINERS_", "XDG_")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Traits:
+    """What an engine says of itself.
+
+    Attributes:
+        rootless: It runs as the user that calls it and can do no more than that user.
+        limits: It can bound the memory and the processes of a container with a control group.
+    """
+
+    version: str
+    rootless: bool
+    limits: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Engine:
+    """podman or docker, by their program.
+
+    Attributes:
+        environment: The operator's; the program gets what it needs of it, a container nothing.
+        runtime: The OCI runtime to use, as in "runsc"; "" is the engine's own choice.
+    """
+
+    program: str
+    environment: Mapping[str, str] = field(repr=False)
+    runtime: str = ""
+
+    @property
+    def podman(self) -> bool:
+        """Whether it has podman's options."""
+        return self.program.rpartition("/")[2] == "podman"
+
+    @property
+    def variables(self) -> dict[str, str]:
+        """The environment of its program: what it needs to find its engine."""
+        return {name: value for name, value in self.environment.items() if name in NAMES or name.startswith(PREFIXES)}
+
+    def command(self, *words: str) -> list[str]:
+        """The argument list of one call."""
+        chosen = ["--runtime", self.runtime] if self.runtime and self.podman else []
+        return [self.program, *chosen, *words]
+
+    async def traits(self) -> Traits:
+        """Ask it.
+
+        Raises:
+            SandboxError: If it is not there or does not answer.
+        """
+        said = json.loads(await self.call("info", "--format", "{{json .}}"))
+        return _of_podman(said) if self.podman else _of_docker(said)
+
+    async def process(self, name: str) -> int:
+        """The id, here on the host, of the first process of the container *name*."""
+        return int(await self.call("container", "inspect", "--format", "{{.State.Pid}}", name))
+
+    async def has_image(self, image: str) -> bool:
+        """Whether *image* is there without a download."""
+        return (await self.ask("image", "inspect", "--format", "{{.Id}}", image))[0] == 0
+
+    async def overlay(self, name: str, options: str) -> None:
+        """Make the volume *name* an overlay mount with *options*; it is mounted while a container uses it."""
+        kind = [word for each in ("type=overlay", "device=overlay", f"o={options}") for word in ("--opt", each)]
+        await self.call("volume", "create", "--driver", "local", *kind, name)
+
+    async def remove(self, name: str) -> None:
+        """End the container *name* and forget its volume, if they are there.
+
+        Raises:
+            SandboxError: If they are still there afterwards.
+        """
+        at_once = ["--time", "0", "--ignore"] if self.podman else []
+        await self.ask("rm", "--force", "--volumes", *at_once, name)
+        code, said = await self.ask("volume", "rm", "--force", name)
+        if code and "no such volume" not in said.lower():
+            raise SandboxError(f"{self.program} cannot remove the volume {name!r}: {said}")
+
+    async def call(self, *words: str, given: bytes = b"") -> str:
+        """Run one short command and give its output.
+
+        Raises:
+            SandboxError: If it fails; the message holds the end of what it said.
+        """
+        code, said = await self.ask(*words, given=given)
+        if code:
+            what = f"{self.program} {words[0]} failed: {said}"
+            raise SandboxError(what, hint="`nightmill doctor` says what is missing")
+        return said
+
+    async def ask(self, *words: str, given: bytes = b"") -> tuple[int, str]:
+        """Exit status of one short command, and its output, or the end of its errors if it failed."""
+        pipe = asyncio.subprocess.PIPE
+        try:
+            process = await asyncio.create_subprocess_exec(
+                *self.command(*words), stdin=pipe, stdout=pipe, stderr=pipe, env=self.variables
+            )
+        except OSError as error:
+            hint = f"install {self.program}, or set `sandbox` to another backend"
+            raise SandboxError(f"{self.program!r} cannot be started: {error.strerror}", hint=hint) from error
+        try:
+            out, errors = await asyncio.wait_for(process.communicate(given), PATIENCE)
+        except TimeoutError as error:
+            raise SandboxError(f"{self.program} {words[0]} did not end within {PATIENCE:.0f} s") from error
+        finally:
+            if process.returncode is None:
+                process.kill()
+                await process.wait()
+        said = errors if process.returncode else out
+        return process.returncode or 0, said.decode("utf-8", "replace").strip()[-4000 if process.returncode else None :]
+
+
+def _of_podman(said: dict[str, Any]) -> Traits:
+    host = said["host"]
+    # On cgroup v1 without root podman would warn and go on without any limit.
+    limits = {"memory", "pids"} <= set(host["cgroupControllers"] or ())
+    rootless = bool(host["security"]["rootless"])
+    return Traits(version=said["version"]["Version"], rootless=rootless, limits=limits)
+
+
+def _of_docker(said: dict[str, Any]) -> Traits:
+    if said.get("ServerErrors"):
+        hint = "start the docker daemon, and let this user reach its socket"
+        raise SandboxError(f"docker does not answer: {said['ServerErrors'][0]}", hint=hint)
+    rootless = any("name=rootless" in each for each in said.get("SecurityOptions") or ())
+    limits = bool(said.get("MemoryLimit")) and bool(said.get("PidsLimit"))
+    return Traits(version=str(said.get("ServerVersion")), rootless=rootless, limits=limits)

@@ -1,0 +1,104 @@
+"""A real podman, where there is one that works, and an ordinary user who may run it."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import pwd
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from nightmill.errors import SandboxError
+from nightmill.sandbox import Place
+from nightmill.sandbox.backends.container import ContainerSandboxes
+from nightmill.sandbox.backends.engine import Engine
+from nightmill.sandbox.layers import remove
+
+RUNTIMES = ("", "crun", "runc")
+ENVIRONMENT = dict(os.environ)  # noqa: TID251 - podman is an operator's program
+
+
+def podman(image: str = "", **changes: Any) -> ContainerSandboxes:
+    """Sandboxes of the podman here, with the first runtime that works."""
+    return ContainerSandboxes(engine(working()), image=image, **changes)
+
+
+def engine(runtime: str) -> Engine:
+    """The podman here."""
+    return Engine(program="podman", environment=ENVIRONMENT, runtime=runtime)
+
+
+def working() -> str:
+    """The OCI runtime that can make a sandbox here; skips the test if none can."""
+    found, why = _look()
+    if why:
+        pytest.skip(why)
+    return found
+
+
+@cache
+def _look() -> tuple[str, str]:
+    if shutil.which("podman") is None:
+        return "", "podman is not installed"
+    why = ""
+    for runtime in RUNTIMES:
+        directory = Path(tempfile.mkdtemp(prefix="podman-"))
+        try:
+            asyncio.run(_try(runtime, directory))
+        except SandboxError as error:
+            why = f"podman gives no sandbox here: {error.message}"
+        else:
+            return runtime, ""
+        finally:
+            remove(directory)
+    return "", why
+
+
+async def _try(runtime: str, directory: Path) -> None:
+    sandboxes = ContainerSandboxes(engine(runtime))
+    await (await sandboxes.open(Place(directory=directory, layers=()))).close()
+
+
+@contextmanager
+def ordinary() -> Iterator[tuple[Path, dict[str, Any]]]:
+    """A home of a user that is not root and has sub-ids, and the keywords with which a process becomes that user."""
+    user = next(iter(_with_subids()), None)
+    if os.geteuid() or user is None:
+        pytest.skip("root can become no user here that has sub-ids")
+    home = Path(tempfile.mkdtemp(prefix="ordinary-"))
+    environment = {"HOME": str(home), "XDG_RUNTIME_DIR": str(home / "run"), "PATH": ENVIRONMENT["PATH"]}
+    become: dict[str, Any] = {
+        "user": user.pw_uid,
+        "group": user.pw_gid,
+        "extra_groups": [],
+        "env": environment,
+        "cwd": home,
+    }
+    try:
+        (home / "run").mkdir(mode=0o700)
+        for path in (home, home / "run"):
+            os.chown(path, user.pw_uid, user.pw_gid)
+        reads = [sys.executable, "-c", "import nightmill"]
+        if subprocess.run(reads, capture_output=True, check=False, **become).returncode:
+            pytest.skip("that user cannot read this checkout")
+        yield home, become
+    finally:
+        subprocess.run(["podman", "system", "migrate"], capture_output=True, check=False, **become)  # ends its helper
+        remove(home)
+
+
+def _with_subids() -> list[pwd.struct_passwd]:
+    try:
+        names = [line.partition(":")[0] for line in Path("/etc/subuid").read_text("utf-8").splitlines()]
+    except OSError:
+        return []
+    return [user for user in pwd.getpwall() if user.pw_name in names and user.pw_uid]
