@@ -19,6 +19,7 @@ __all__ = [
     "Service",
     "ServiceState",
     "Services",
+    "Terminal",
     "Workspace",
 ]
 
@@ -96,6 +97,30 @@ class Services(Protocol):
         ...
 
 
+class Terminal(Protocol):
+    """A command that a person works with: bytes both ways."""
+
+    def type(self, body: bytes) -> None:
+        """Type *body*; a program that does not read lets what is too much be lost."""
+        ...
+
+    def resize(self, *, rows: int, columns: int) -> None:
+        """Give it another size."""
+        ...
+
+    def end(self) -> None:
+        """End the command now, with all that it started."""
+        ...
+
+    async def ended(self) -> Outcome:
+        """Wait for the command, however long it takes.
+
+        Raises:
+            SandboxError: If the sandbox itself failed.
+        """
+        ...
+
+
 class Workspace(Sandbox, Protocol):
     """A sandbox whose files can be read and written without starting a program.
 
@@ -105,6 +130,14 @@ class Workspace(Sandbox, Protocol):
     @property
     def services(self) -> Services:
         """What runs beside the commands."""
+        ...
+
+    async def terminal(self, command: Command, *, rows: int, columns: int, output: Output) -> Terminal:
+        """Start *command* on a terminal of its own; its seconds do not count. *output* gets all that it writes.
+
+        Raises:
+            SandboxError: If the sandbox itself failed.
+        """
         ...
 
     async def read(self, path: str, *, limit: int) -> bytes:

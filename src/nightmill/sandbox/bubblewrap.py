@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from nightmill.errors import SandboxError
-from nightmill.sandbox import Command, Entry, Outcome, Output, Place, Workspace
+from nightmill.sandbox import Command, Entry, Outcome, Output, Place, Terminal, Workspace
 from nightmill.sandbox.chain import Stand, stand
 from nightmill.sandbox.channel import Channel
 from nightmill.sandbox.egress import Egress
@@ -187,6 +187,14 @@ class BubblewrapSandbox:
             SandboxError: If the sandbox itself failed.
         """
         return await self._runner().run(command, output=output)
+
+    async def terminal(self, command: Command, *, rows: int, columns: int, output: Output) -> Terminal:
+        """Start *command* on a terminal of its own; its seconds do not count. *output* gets all that it writes.
+
+        Raises:
+            SandboxError: If the sandbox itself failed.
+        """
+        return await self._runner().terminal(command, rows=rows, columns=columns, output=output)
 
     async def read(self, path: str, *, limit: int) -> bytes:
         """The first *limit* bytes of the regular file *path*.

@@ -13,7 +13,7 @@ from nightmill.sandbox.seccomp import MACHINES, compile_filter
 
 __all__ = ["Interpreter", "interpreter", "program", "source"]
 
-MODULES = ("keeper", "files", "job", "lasting", "relay", "runner")
+MODULES = ("keeper", "files", "job", "lasting", "terminal", "relay", "runner")
 
 COMPILER = """
 import marshal, sys

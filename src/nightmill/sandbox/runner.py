@@ -12,7 +12,7 @@ from nightmill.errors import SandboxError, ToolError
 from nightmill.sandbox.channel import Answer, Channel
 from nightmill.sandbox.nouns import Command, Entry, Limits, Outcome, Output, Service
 
-__all__ = ["GRACE", "Runner", "outcome", "refuse"]
+__all__ = ["GRACE", "Runner", "RunnerTerminal", "outcome", "refuse"]
 
 GRACE, CANCELLING = 60.0, 10.0
 """Seconds on the host's own clock: for an answer beyond its command's time, and for a kill."""
@@ -21,6 +21,9 @@ FILE_MOST = 64 << 20
 LIST_MOST = 16 << 20
 LOG_MOST = 256 << 10
 """Bytes of a service's newest output that are kept."""
+
+PASTED = 1 << 16
+"""Bytes that are typed in one frame."""
 
 YEAR = 366 * 86400.0
 
@@ -51,6 +54,13 @@ class Runner:
                 self.channel.tell({"op": "cancel", "id": number})
             await asyncio.wait([answer], timeout=CANCELLING)
             raise
+
+    async def terminal(self, command: Command, *, rows: int, columns: int, output: Output) -> RunnerTerminal:
+        """Start *command* on a terminal of its own; its seconds do not count."""
+        header = _request(command, self.environment) | {"op": "terminal", "live": True}
+        async with self.gate:
+            number, answer = self.channel.send(header | {"rows": rows, "columns": columns}, live=output)
+        return RunnerTerminal(self.channel, number, answer)
 
     async def serve(self, service: Service) -> tuple[int, asyncio.Future[Answer]]:
         """Start *service*; its number, and the answer that tells its end."""
@@ -127,6 +137,34 @@ class Runner:
         if "error" in answer.header:
             refuse(asked, answer.header)
         return answer
+
+
+class RunnerTerminal:
+    """A command on a terminal inside, by the number under which the runner knows it."""
+
+    def __init__(self, channel: Channel, number: int, answer: asyncio.Future[Answer]) -> None:
+        self.channel, self.number, self.answer = channel, number, answer
+
+    def type(self, body: bytes) -> None:
+        """Type *body*; a program that does not read lets what is too much be lost."""
+        for at in range(0, len(body), PASTED):
+            self.channel.tell({"op": "type", "id": self.number}, body[at : at + PASTED])
+
+    def resize(self, *, rows: int, columns: int) -> None:
+        """Give it another size."""
+        self.channel.tell({"op": "resize", "id": self.number, "rows": rows, "columns": columns})
+
+    def end(self) -> None:
+        """End the command now, with all that it started."""
+        self.channel.tell({"op": "cancel", "id": self.number})
+
+    async def ended(self) -> Outcome:
+        """Wait for the command, however long it takes.
+
+        Raises:
+            SandboxError: If the sandbox itself failed.
+        """
+        return outcome(await asyncio.shield(self.answer))
 
 
 def outcome(answer: Answer) -> Outcome:

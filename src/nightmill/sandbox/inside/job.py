@@ -16,6 +16,9 @@ WATCH, SLACK = 0.5, 1 << 20
 class Job:
     """A command, its keeper and its two pipes. Of the output the beginning and the end are kept."""
 
+    whole = False
+    """Whether the host is to get every piece of the output while it runs."""
+
     def __init__(self, spec: Dict[str, Any], keeper: int, out: int, status: int) -> None:
         self.spec, self.keeper, self.out, self.status = spec, keeper, out, status
         self.began = time.monotonic()
@@ -28,6 +31,8 @@ class Job:
         self.exit: Optional[int] = None
         self.stopped, self.clean = "", False
         self.sweeps, self.ended = 0, 0.0
+        self.held = False
+        """Whether its output waits until the host has taken what it was sent."""
 
     def take(self, piece: bytes) -> None:
         """Keep what may be needed of *piece*; count all of it."""

@@ -81,6 +81,8 @@ def become(spec: Spec, source: int, sink: int) -> NoReturn:
             signal.signal(number, signal.SIG_DFL)
         for fd, target in ((source, 0), (sink, 1), (sink, 2)):
             os.dup2(fd, target)
+        if spec["op"] == "terminal":
+            control(0)
         for name, field in LIMITS:
             limit(getattr(resource, "RLIMIT_" + name), spec[field])
         limit(resource.RLIMIT_CORE, 1)  # at 0 a host that pipes cores would still start its program, outside, as root
@@ -95,6 +97,13 @@ def become(spec: Spec, source: int, sink: int) -> NoReturn:
         complain(what, error)
     finally:
         os._exit(code)
+
+
+def control(fd: int) -> None:
+    """Make the terminal *fd* what controls this session."""
+    import fcntl  # noqa: PLC0415 - only terminals need it
+
+    fcntl.ioctl(fd, 0x540E, 0)  # TIOCSCTTY
 
 
 def complain(what: str, error: Exception) -> None:

@@ -20,6 +20,7 @@ from nightmill.sandbox.inside.job import WATCH, Job
 from nightmill.sandbox.inside.keeper import below, close_all_but, crowd, excess, keep, kill, prctl, processes, strays
 from nightmill.sandbox.inside.lasting import Lasting
 from nightmill.sandbox.inside.relay import listen, relay
+from nightmill.sandbox.inside.terminal import Terminal, pair, window
 
 __all__ = ["Runner", "start"]
 
@@ -104,6 +105,10 @@ class Runner:
         except BlockingIOError:
             wanted |= select.EPOLLOUT
         self.poll.modify(self.sink, wanted)
+        for job in self.jobs.values():
+            if job.held and not self.outgoing:
+                job.held = False
+                self.poll.register(job.out, select.EPOLLIN)
 
     def receive(self) -> None:
         """Read what the host sent and obey every whole frame."""
@@ -138,13 +143,12 @@ class Runner:
 
     def run(self, spec: Dict[str, Any], body: bytes) -> None:
         """Fork a keeper, which forks the command."""
-        source = os.open("/dev/null", os.O_RDONLY) if not body else os.memfd_create("stdin")
-        view = memoryview(body)
-        while view:
-            view = view[os.write(source, view) :]
-        if body:
-            os.lseek(source, 0, 0)
-        out, sink = os.pipe()
+        if spec["op"] == "terminal":
+            out, sink = pair(spec)
+            source = os.dup(sink)
+        else:
+            source = given(body)
+            out, sink = os.pipe()
         status, report = os.pipe()
         pid = os.fork()
         if pid == 0:
@@ -175,6 +179,20 @@ class Runner:
             if not begun:
                 job.stop("cancelled")
 
+    def enter(self, asked: Dict[str, Any], body: bytes) -> None:
+        """Type *body* on a terminal."""
+        job = self.jobs.get(asked["id"])
+        if isinstance(job, Terminal) and job.out >= 0:
+            job.enter(body)
+            if not job.held:
+                self.poll.modify(job.out, select.EPOLLIN | (select.EPOLLOUT if job.typed else 0))
+
+    def resize(self, asked: Dict[str, Any], _: bytes) -> None:
+        """Give a terminal another size."""
+        job = self.jobs.get(asked["id"])
+        if isinstance(job, Terminal) and job.out >= 0:
+            window(job.out, asked["rows"], asked["columns"])
+
     def log(self, asked: Dict[str, Any], _: bytes) -> None:
         """Give the newest output of a service; of one that ended, the host was given it with its end."""
         job = self.jobs.get(asked["of"])
@@ -182,10 +200,18 @@ class Runner:
 
     def drain(self, job: Job) -> bool:
         """Take one piece of output; False if there is none now."""
+        if isinstance(job, Terminal) and job.typed:
+            self.enter(job.spec, b"")
+        if job.whole and len(self.outgoing) >= BACKLOG:
+            self.poll.unregister(job.out)
+            job.held = True
+            return False
         try:
             piece = os.read(job.out, CHUNK)
         except BlockingIOError:
             return False
+        except OSError:
+            piece = b""  # EIO: nobody is left on the terminal
         if not piece:
             job.out = self.forget(job.out)
             return False
@@ -216,7 +242,7 @@ class Runner:
         elif now >= job.watch and not job.ending:
             job.watch = now + WATCH
             job.stop(self.excess(job))
-        if not job.ending or (not job.clean and self.sweep(job)):
+        if not job.ending or (not job.clean and self.sweep(job)) or job.held:
             return
         for _ in range(64):  # what still holds the pipe from elsewhere must not keep the answer back
             if job.out < 0 or not self.drain(job):
@@ -293,10 +319,25 @@ class Runner:
         self.forward()
 
 
-JOBS: Dict[str, Callable[..., Job]] = {"run": Job, "serve": Lasting}
+def given(body: bytes) -> int:
+    """A descriptor to read *body* from."""
+    if not body:
+        return os.open("/dev/null", os.O_RDONLY)
+    source = os.memfd_create("stdin")
+    view = memoryview(body)
+    while view:
+        view = view[os.write(source, view) :]
+    os.lseek(source, 0, 0)
+    return source
+
+
+JOBS: Dict[str, Callable[..., Job]] = {"run": Job, "serve": Lasting, "terminal": Terminal}
 OWN: Dict[str, Callable[[Runner, Dict[str, Any], bytes], None]] = {
     "run": Runner.run,
     "serve": Runner.run,
+    "terminal": Runner.run,
+    "type": Runner.enter,
+    "resize": Runner.resize,
     "cancel": Runner.cancel,
     "halt": Runner.halt,
     "log": Runner.log,
