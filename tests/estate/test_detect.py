@@ -73,6 +73,26 @@ def test_python_is_installed_with_what_its_tests_need(tmp_path: Path, files: dic
     assert found.findings[0].because
 
 
+def test_what_decides_an_installation_is_a_lock_included_files_too(tmp_path: Path) -> None:
+    files = {
+        "setup.py": "",
+        "requirements-test.txt": "-r reqs/base.txt\n-c constraints.txt # why\n--requirement=../../etc/passwd\n",
+        "reqs/base.txt": "x\n-r more.txt\n-r ../requirements-test.txt\n",
+        "reqs/more.txt": "y\n-r gone.txt\n",
+        "constraints.txt": "y<2\n",
+    }
+    found = look(tmp_path, files)
+    assert found.locks == (
+        "setup.py",
+        "requirements-test.txt",
+        "reqs/base.txt",
+        "constraints.txt",
+        "reqs/more.txt",
+    )
+    node = look(tmp_path, {"package.json": "{}", ".npmrc": "save-exact=true", "pnpm-lock.yaml": ""})
+    assert node.locks == ("package.json", "pnpm-lock.yaml", ".npmrc")
+
+
 def test_requirements_with_hashes_are_installed_apart(tmp_path: Path) -> None:
     found = look(tmp_path, {"setup.py": "", "requirements-test.txt": "a==1 --hash=sha256:00", "test_a.py": ""})
     assert found.install[1:] == (f"{UV} -r requirements-test.txt", f"{UV} -e . pytest")

@@ -11,10 +11,14 @@ from pathlib import Path
 import pytest
 
 from nightmill.errors import SettingsError
-from nightmill.estate import Environment, Project, Site
+from nightmill.estate import Environment, Project, Site, base, detect, make_baseline
 from nightmill.estate.compare import WHYS, compare
+from nightmill.estate.file import parse
+from nightmill.estate.tools import found as found_here
 from nightmill.estate.verify import verify
+from nightmill.estate.write import render
 from nightmill.repo import Hub
+from nightmill.review import Baseline
 from nightmill.sandbox.layers import remove
 
 Write = Callable[[dict[str, str]], str]
@@ -193,3 +197,39 @@ def test_a_python_environment_is_the_same_twice(root: Path, commit: Write, hub: 
 
     assert seen.same, seen.differences
     assert "byte code" not in seen.known, "compiled files name their source by its hash"
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not found_here("npm"), reason="this machine has no npm in /usr")
+def test_a_node_environment_is_the_same_twice_but_for_its_cache(
+    root: Path, commit: Write, hub: Hub, site: Site
+) -> None:
+    made = commit({"package.json": '{"name":"x","version":"1.0.0","dependencies":{"minimist":"1.2.8"}}'})
+    hub.take(root, "HEAD")
+    project = detect(root, ["package.json"])
+    wanted = Environment(install=project.install, hosts=project.hosts, env=project.env, locks=project.locks)
+    own = Project(id="own-12345678", root=root, language="javascript", environment=wanted, checks=())
+    seen = asyncio.run(verify(own, hub=hub, commit=made, site=site, progress=quiet))
+
+    assert seen.same, seen.differences
+    assert seen.known["cache"]
+
+
+@pytest.mark.skipif(not found_here("nix"), reason="this machine has no nix in /usr")
+@pytest.mark.parametrize(
+    ("outputs", "passes"),
+    [("lib.x = 1;", True), ("packages.x86_64-linux.default = 3;", False)],
+    ids=["sound", "faulty"],
+)
+def test_a_flake_is_evaluated_inside(
+    root: Path, commit: Write, hub: Hub, site: Site, outputs: str, *, passes: bool
+) -> None:
+    made = commit({"flake.nix": f"{{ outputs = {{ self }}: {{ {outputs} }}; }}"})
+    hub.take(root, "HEAD")
+    project = parse(render(detect(root, ["flake.nix"])).encode(), root=root)
+
+    async def story() -> Baseline:
+        stands = await base(project, hub=hub, commit=made, site=site, progress=quiet)
+        return await make_baseline(project, stands, hub=hub, commit=made, site=site, progress=quiet)
+
+    assert (asyncio.run(story()).passing["flake"] == ("",)) is passes

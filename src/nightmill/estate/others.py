@@ -23,6 +23,10 @@ LOCKS = {
 }
 
 
+SETTINGS = (".npmrc", ".yarnrc", ".yarnrc.yml", "pnpm-workspace.yaml")
+"""Files beside a lock file that decide what an installation gives."""
+
+
 def javascript(tracked: Tracked) -> Detected | None:
     """A package.json, and the lock file that names its package manager."""
     if "package.json" not in tracked:
@@ -45,7 +49,7 @@ def javascript(tracked: Tracked) -> Detected | None:
         install=(install,),
         hosts=("npm",),
         env={"CI": "1"},
-        locks=tuple(name for name in ("package.json", lock) if name),
+        locks=tuple(name for name in ("package.json", lock, *SETTINGS) if name in tracked),
         checks=checks,
         findings=tuple(findings),
         advice=() if lock else ("commit a lock file: without one every install may give other versions",),
@@ -62,7 +66,7 @@ def go(tracked: Tracked) -> Detected | None:
             manager="go",
             install=("go mod download",),
             hosts=("go",),
-            locks=tuple(name for name in ("go.mod", "go.sum") if name in tracked),
+            locks=tuple(name for name in ("go.mod", "go.sum", "go.work", "go.work.sum") if name in tracked),
             checks=(Check(name="tests", command="go test ./..."),),
         ),
         because="go.mod",
@@ -79,7 +83,7 @@ def rust(tracked: Tracked) -> Detected | None:
             manager="cargo",
             install=("cargo fetch" + (" --locked" if "Cargo.lock" in tracked else ""),),
             hosts=("crates",),
-            locks=tuple(name for name in ("Cargo.toml", "Cargo.lock") if name in tracked),
+            locks=tuple(name for name in ("Cargo.toml", "Cargo.lock", ".cargo/config.toml") if name in tracked),
             checks=(Check(name="tests", command="cargo test --offline"),),
         ),
         because="Cargo.toml",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 import re
 import shlex
 from dataclasses import dataclass, field
@@ -37,12 +38,14 @@ PLUGINS = {
 
 UV = "uv pip install --no-cache"
 SMALL = 40
+MOST_INCLUDED = 50
 SELF = len(("-e", "."))
 """Words that install the project alone."""
 
 requirement = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]*(?:\[[\w ,.-]*\])?\s*(?:[<>=!~(@;].*)?$")
 extra = re.compile(r"^[\w.-]{1,60}$")
 test_file = re.compile(r"(?:^|/)(?:test_[^/]*|[^/]*_test)\.py$")
+include = re.compile(r"^\s*(?:-r|-c|--requirement|--constraint)[ =]?\s*([^\s#]{1,200})", re.MULTILINE)
 scm = re.compile(r"setuptools[-_]scm|hatch[-_]vcs|versioningit|pbr\b", re.IGNORECASE)
 caret = re.compile(r"^\^\s*(\d+)(?:\.(\d+))?(?:\.(\d+))?")
 
@@ -71,7 +74,7 @@ def find(tracked: Tracked) -> Detected | None:
         return None
     reading = _Reading(tracked, tracked.toml("pyproject.toml"))
     reading.say("language", "python", mark or "most files are Python")
-    reading.locks += [name for name in ("pyproject.toml", "setup.py", "setup.cfg") if name in tracked]
+    reading.locks += [name for name in ("pyproject.toml", "setup.py", "setup.cfg", "uv.toml") if name in tracked]
     check = _tests(reading)
     _install(reading, extra=_test_packages(reading, check))
     _version(reading)
@@ -213,12 +216,23 @@ def _requirement_files(reading: _Reading, *, told: bool) -> list[str]:
     packaged = bool(section(reading.project, "project").get("dependencies")) or "setup.py" in reading.tracked
     plain = [name for name in ("requirements.txt",) if name in files and not packaged]
     chosen = [*plain, *([] if told else tests)]
-    reading.locks += chosen
+    reading.locks += _with_included(reading.tracked, chosen)
     for name in chosen:
         reading.say("dependencies", name, "it is tracked")
     hashed = [name for name in chosen if "--hash=" in reading.tracked.text(name)]
     reading.install += [f"{UV} -r {shlex.quote(name)}" for name in hashed]
     return [word for name in chosen if name not in hashed for word in ("-r", name)]
+
+
+def _with_included(tracked: Tracked, files: list[str]) -> list[str]:
+    """*files* and the tracked files that they include, as requirements or as constraints."""
+    found = list(files)
+    for name in found:
+        for included in include.findall(tracked.text(name)):
+            path = posixpath.normpath(posixpath.join(posixpath.dirname(name), included))
+            if path in tracked and path not in found and len(found) < MOST_INCLUDED:
+                found.append(path)
+    return found
 
 
 def _is_requirements(name: str) -> bool:

@@ -10,6 +10,7 @@ import json
 import os
 import platform
 from dataclasses import asdict, dataclass
+from itertools import islice
 from typing import Any
 
 from nightmill.estate import devcontainer, flake, wishes
@@ -30,6 +31,9 @@ MANIFESTS = ("pyproject.toml", "package.json", "go.mod", "Cargo.toml")
 
 DESCRIPTIONS = (*wishes.FILES, *flake.FILES)
 """Files that do nothing but describe an environment: their content always counts."""
+
+MOST = 100
+"""Devcontainers of a checkout that are looked at."""
 
 LANGUAGES = {"python": ("python", "uv"), "javascript": ("node",), "go": ("go",), "rust": ("rust", "cargo")}
 """Programs that a project of a language runs, whatever its install lines say."""
@@ -102,13 +106,10 @@ def committed(project: Project, *, hub: Hub, commit: str) -> Record:
 
 def present(project: Project) -> Record:
     """The record of *project* as its checkout stands, with what is in no commit yet."""
-    containers = project.root / devcontainer.FOLDER
-    below = (
-        []
-        if containers.is_symlink()
-        else [path.relative_to(project.root) for path in containers.glob("**/devcontainer.json")]
-    )
-    listed = (*names(project), f"{devcontainer.FOLDER}/{devcontainer.NAME}", *(str(path) for path in below))
+    folder = project.root / devcontainer.FOLDER
+    below = () if folder.is_symlink() else islice(folder.glob(f"*/{devcontainer.NAME}"), MOST)
+    inside = [str(path.relative_to(project.root)) for path in (folder / devcontainer.NAME, *below)]
+    listed = (*names(project), *inside)
     return record(project, in_checkout(project.root, [name for name in listed if os.path.lexists(project.root / name)]))
 
 
