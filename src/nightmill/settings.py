@@ -45,6 +45,17 @@ class Settings:
     spare_megabytes: int = setting(
         200, "Room on the disk of `home` without which no step begins: the run waits for a person.", least=0
     )
+    sandbox: str = setting(
+        "bubblewrap",
+        "What makes sandboxes: `bubblewrap`, or containers of `podman` or `docker`.",
+        choices=("bubblewrap", "podman", "docker"),
+    )
+    sandbox_image: str = setting(
+        "", "Image that containers show, best by its digest; empty: this machine's own /usr, as bubblewrap does."
+    )
+    sandbox_runtime: str = setting(
+        "", "OCI runtime of containers, as in `runc`, or `runsc` for gVisor; empty: the engine's own choice."
+    )
     sandbox_user: int = setting(
         65525,
         "Number of the user as whom everything in a sandbox runs if root starts nightmill; nobody else's.",

@@ -266,7 +266,7 @@ def test_the_runner_starts_without_what_takes_long_to_import(tmp_path: Path) -> 
 
 
 def test_the_doctor_finds_this_machine_well_and_leaves_nothing(tmp_path: Path) -> None:
-    found = [*probe(tmp_path), asyncio.run(self_test(tmp_path))]
+    found = [*probe(tmp_path), asyncio.run(self_test(tmp_path, BubblewrapSandboxes()))]
 
     assert [each.name for each in found if not each.ok] == []
     assert all(each.detail for each in found)

@@ -13,6 +13,7 @@ import typer
 if TYPE_CHECKING:
     from nightmill.cli.door import Door
     from nightmill.sandbox.doctor import Probe
+    from nightmill.settings import Settings
 
 __all__ = ["register"]
 
@@ -45,18 +46,20 @@ def settings(json: Annotated[bool, typer.Option("--json", help="Print JSON.")] =
 def doctor(json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
     """Look whether this machine can do the work. Exit status 1: something must be changed first."""
     import asyncio
+    import os
 
     from nightmill.cli.door import open_door
     from nightmill.cli.screen import print_json
+    from nightmill.cli.site import choice
     from nightmill.sandbox import doctor as probes
+    from nightmill.sandbox.backends.choose import choose
 
     door = open_door()
     door.make_home()
-    user = door.settings.sandbox_user
-    found = probes.probe(door.settings.home, user=user)
-    found.append(_store(door))
+    sandboxes = choose(choice(door.settings), environment=os.environ)
+    found = [*_probes(door.settings), _store(door)]
     if all(each.ok for each in found):
-        found.append(asyncio.run(probes.self_test(door.settings.home, user=user)))
+        found.append(asyncio.run(probes.self_test(door.settings.home, sandboxes)))
     if json:
         print_json([{"name": each.name, "ok": each.ok, "detail": each.detail, "fix": each.fix} for each in found])
     else:
@@ -65,6 +68,20 @@ def doctor(json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = F
             if not each.ok and each.fix:
                 sys.stdout.write("".join(f"    {line}\n" for line in f"fix: {each.fix}".splitlines()))
     raise typer.Exit(0 if all(each.ok for each in found) else 1)
+
+
+def _probes(settings: Settings) -> list[Probe]:
+    """What the operator's way to make sandboxes needs."""
+    import asyncio
+    import os
+
+    from nightmill.sandbox.backends.engine import Engine
+    from nightmill.sandbox.doctor import probe, probe_engine
+
+    if settings.sandbox == "bubblewrap":
+        return probe(settings.home, user=settings.sandbox_user)
+    engine = Engine(program=settings.sandbox, environment=os.environ, runtime=settings.sandbox_runtime)
+    return asyncio.run(probe_engine(settings.home, engine, image=settings.sandbox_image))
 
 
 def _store(door: Door) -> Probe:

@@ -12,20 +12,22 @@ if TYPE_CHECKING:
     from nightmill.cli.door import Door
     from nightmill.estate.environment import Site
     from nightmill.event import Emit
+    from nightmill.sandbox.backends.choose import Choice
     from nightmill.sandbox.credential import Credential
     from nightmill.sandbox.reach import Request
+    from nightmill.settings import Settings
 
-__all__ = ["credentials", "make_site"]
+__all__ = ["choice", "credentials", "make_site"]
 
 
 def make_site(door: Door, *, emit: Emit | None = None) -> Site:
     """The machine as *door*'s operator set it up; requests of runs are told to *emit*.
 
     Raises:
-        SettingsError: If the credentials cannot be used.
+        SettingsError: If the credentials cannot be used, or the settings of sandboxes do not fit each other.
     """
     from nightmill.estate.environment import Site
-    from nightmill.sandbox.bubblewrap import BubblewrapSandboxes
+    from nightmill.sandbox.backends.choose import choose
     from nightmill.sandbox.layers import freeze
     from nightmill.sandbox.reach import Network
 
@@ -39,11 +41,24 @@ def make_site(door: Door, *, emit: Emit | None = None) -> Site:
     )
     return Site(
         home=settings.home,
-        sandboxes=BubblewrapSandboxes(user=settings.sandbox_user, network=network, shelf=settings.home / "layers"),
+        sandboxes=choose(choice(settings), environment=os.environ, network=network, shelf=settings.home / "layers"),
+        image=settings.sandbox_image,
         freeze=freeze,
         variables=dict(os.environ),
         allow=settings.allow_hosts,
         credentials=network.credentials,
+    )
+
+
+def choice(settings: Settings) -> Choice:
+    """What makes sandboxes here."""
+    from nightmill.sandbox.backends.choose import Choice
+
+    return Choice(
+        backend=settings.sandbox,
+        image=settings.sandbox_image,
+        runtime=settings.sandbox_runtime,
+        user=settings.sandbox_user,
     )
 
 

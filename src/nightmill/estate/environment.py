@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import fcntl
+import hashlib
 import json
 import os
 import secrets
@@ -63,6 +64,7 @@ class Site:
         variables: The operator's environment, for the tools that say where packages come from; they go no further.
         allow: Hosts that the operator lets projects reach if they ask.
         credentials: What the proxy of *sandboxes* can add; each names the projects that it is for.
+        image: The image that *sandboxes* show in place of this machine's /usr; "": none.
         run: In whose record requests of an installation go; "": nobody's.
         before: Words that every install line is started with, such as `nice`.
     """
@@ -73,6 +75,7 @@ class Site:
     freeze: Freeze = freeze
     allow: tuple[str, ...] = ()
     credentials: tuple[Credential, ...] = ()
+    image: str = ""
     run: str = ""
     before: tuple[str, ...] = ()
 
@@ -113,12 +116,12 @@ async def base(project: Project, *, hub: Hub, commit: str, site: Site, progress:
 async def standing(project: Project, *, hub: Hub, commit: str, site: Site) -> bool:
     """Whether the base that *commit* needs is built already."""
     now = await asyncio.to_thread(committed, project, hub=hub, commit=commit)
-    return _built(site.home / "projects" / project.id / "bases", now.hash) is not None
+    return _built(site.home / "projects" / project.id / "bases", _key(now, site)) is not None
 
 
 async def _made(project: Project, now: Record, *, hub: Hub, commit: str, site: Site, progress: Progress) -> Base:
     """The base that *now* records, built if there is none."""
-    key = now.hash
+    key = _key(now, site)
     folder = site.home / "projects" / project.id / "bases"
     folder.mkdir(parents=True, exist_ok=True)
     if found := _built(folder, key):
@@ -241,6 +244,11 @@ async def _reach(project: Project, site: Site, progress: Progress) -> Reach:
     reach = await resolve(project.environment.hosts, environment=site.variables, allow=site.allow)
     progress(f"installing may reach {', '.join(reach.hosts)}")
     return reach
+
+
+def _key(now: Record, site: Site) -> str:
+    """The name of the base that *now* records: what was installed for one system does not run on another."""
+    return now.hash if not site.image else hashlib.sha256(f"{now.hash} {site.image}".encode()).hexdigest()[:32]
 
 
 def _built(folder: Path, key: str) -> Base | None:

@@ -14,15 +14,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nightmill.errors import NightmillError, SandboxError
-from nightmill.sandbox import Command, Place, stage
-from nightmill.sandbox.bubblewrap import BubblewrapSandboxes, bundled
+from nightmill.sandbox import Command, Place, Sandboxes, stage
+from nightmill.sandbox.backends.engine import Engine
+from nightmill.sandbox.bubblewrap import bundled
 from nightmill.sandbox.freeze import fine_times
 from nightmill.sandbox.layers import remove
 from nightmill.sandbox.owner import SANDBOX_USER, Owner, give, owner
 from nightmill.sandbox.program import interpreter, program
 from nightmill.sandbox.seccomp import compile_filter
 
-__all__ = ["Probe", "probe", "self_test"]
+__all__ = ["Probe", "probe", "probe_engine", "self_test"]
 
 OLDEST = (0, 11)
 SPACE = 2 << 30
@@ -84,13 +85,21 @@ def probe(home: Path, *, bwrap: Path | None = None, user: int = SANDBOX_USER) ->
     ]
 
 
-async def self_test(home: Path, *, bwrap: Path | None = None, user: int = SANDBOX_USER) -> Probe:
+async def probe_engine(home: Path, engine: Engine, *, image: str) -> list[Probe]:
+    """Look at everything that a container in *image* ("": on the host's /usr) with its folders in *home* needs."""
+    found = [_system(), await _engine(engine)]
+    if image and found[-1].ok:
+        found.append(await _image(engine, image))
+    return [*found, *([] if image else [_python()]), _space(home), _times(home)]
+
+
+async def self_test(home: Path, sandboxes: Sandboxes) -> Probe:
     """Open a sandbox in *home*, run a program, write, snapshot, close, and leave nothing."""
     directory = Path(tempfile.mkdtemp(dir=home, prefix="doctor-"))
     try:
-        sandbox = await BubblewrapSandboxes(bwrap=bwrap, user=user).open(Place(directory=directory, layers=()))
+        sandbox = await sandboxes.open(Place(directory=directory, layers=()))
         try:
-            outcome = await sandbox.run(Command(argv=("/bin/true",), cwd="/work"))
+            outcome = await sandbox.run(Command(argv=("/bin/sh", "-c", ":"), cwd="/work"))
             await sandbox.write("/work/home/proof", b"proof")
             await sandbox.snapshot()
         finally:
@@ -99,8 +108,29 @@ async def self_test(home: Path, *, bwrap: Path | None = None, user: int = SANDBO
         return Probe(name="sandbox", ok=False, detail=error.message, fix=error.hint)
     finally:
         remove(directory)
-    detail = f"/bin/true ended with {outcome.exit} after {outcome.seconds * 1000:.0f} ms"
+    detail = f"a shell ended with {outcome.exit} after {outcome.seconds * 1000:.0f} ms"
     return Probe(name="sandbox", ok=outcome.exit == 0, detail=detail)
+
+
+async def _engine(engine: Engine) -> Probe:
+    name = "container engine"
+    try:
+        traits = await engine.traits()
+    except SandboxError as error:
+        return Probe(name=name, ok=False, detail=error.message, fix=error.hint)
+    who = "rootless" if traits.rootless else "as root"
+    limits = "with" if traits.limits else "without"
+    return Probe(
+        name=name,
+        ok=True,
+        detail=f"{engine.program} {traits.version}, {who}, {limits} hard limits on memory and processes",
+    )
+
+
+async def _image(engine: Engine, image: str) -> Probe:
+    ok = await engine.has_image(image)
+    fix = "" if ok else f"`{engine.program} pull {image}`: nothing is downloaded while a run waits"
+    return Probe(name="image", ok=ok, detail=f"{image} is {'here' if ok else 'not on this machine'}", fix=fix)
 
 
 def _system() -> Probe:

@@ -1,0 +1,44 @@
+"""Which sandboxes the operator wants, by the name of what makes them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from nightmill.errors import SettingsError
+from nightmill.sandbox.backends.container import ContainerSandboxes
+from nightmill.sandbox.backends.engine import Engine
+from nightmill.sandbox.bubblewrap import BubblewrapSandboxes
+from nightmill.sandbox.owner import SANDBOX_USER
+from nightmill.sandbox.reach import Network
+
+__all__ = ["Choice", "choose"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choice:
+    """What the operator set: the settings `sandbox`, `sandbox_image`, `sandbox_runtime` and `sandbox_user`."""
+
+    backend: str = "bubblewrap"
+    image: str = ""
+    runtime: str = ""
+    user: int = SANDBOX_USER
+
+
+def choose(
+    choice: Choice, *, environment: Mapping[str, str], network: Network | None = None, shelf: Path | None = None
+) -> BubblewrapSandboxes:
+    """Sandboxes as *choice* says; *environment* is the operator's, for the programs of container engines.
+
+    Raises:
+        SettingsError: If it asks for what its backend has not.
+    """
+    if choice.backend != "bubblewrap":
+        engine = Engine(program=choice.backend, environment=environment, runtime=choice.runtime)
+        return ContainerSandboxes(engine, image=choice.image, network=network, user=choice.user, shelf=shelf)
+    for name, value in (("sandbox_image", choice.image), ("sandbox_runtime", choice.runtime)):
+        if value:
+            hint = "set `sandbox` to podman or docker, or leave it empty"
+            raise SettingsError(f"bubblewrap has no use for {name} = {value!r}", hint=hint)
+    return BubblewrapSandboxes(network=network, user=choice.user, shelf=shelf)

@@ -1,0 +1,63 @@
+"""Which backend the operator gets, and what doctor says of it."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from nightmill.errors import SettingsError
+from nightmill.sandbox.backends.choose import Choice, choose
+from nightmill.sandbox.backends.container import ContainerSandboxes
+from nightmill.sandbox.backends.engine import Engine
+from nightmill.sandbox.bubblewrap import BubblewrapSandboxes
+from nightmill.sandbox.doctor import probe_engine, self_test
+from nightmill.settings import Settings, load
+from tests.sandbox.podman import engine, podman, working
+
+
+def test_nothing_set_is_bubblewrap() -> None:
+    assert type(choose(Choice(), environment={})) is BubblewrapSandboxes
+    assert Settings().sandbox == Choice().backend
+
+
+@pytest.mark.parametrize("name", ["image", "runtime"])
+def test_what_bubblewrap_has_not_is_refused_and_not_overlooked(name: str) -> None:
+    with pytest.raises(SettingsError, match=f"sandbox_{name} = 'x'"):
+        choose(Choice(**{name: "x"}), environment={})
+
+
+def test_an_engine_gets_of_the_environment_only_what_finds_it() -> None:
+    given = {"PATH": "/bin", "DOCKER_HOST": "unix:///d", "ANTHROPIC_API_KEY": "secret"}
+
+    found = choose(Choice(backend="docker", image="debian", runtime="runsc"), environment=given)
+
+    assert isinstance(found, ContainerSandboxes)
+    assert (found.image, found.engine.runtime) == ("debian", "runsc")
+    assert found.engine.variables == {"PATH": "/bin", "DOCKER_HOST": "unix:///d"}
+
+
+def test_an_unknown_backend_is_a_settings_error() -> None:
+    with pytest.raises(SettingsError, match="bubblewrap or podman or docker"):
+        load(file={"sandbox": "chroot"}, environment={}, flags={})
+
+
+def test_doctor_looks_at_the_engine_and_opens_a_real_container(tmp_path: Path) -> None:
+    sandboxes = podman()
+    found = [
+        *asyncio.run(probe_engine(tmp_path, engine(working()), image="")),
+        asyncio.run(self_test(tmp_path, sandboxes)),
+    ]
+
+    assert [each for each in found if not each.ok and each.name != "disk space"] == []
+    assert {"container engine", "sandbox"} <= {each.name for each in found}
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_doctor_says_what_to_do_without_the_engine_and_without_the_image(tmp_path: Path) -> None:
+    absent = asyncio.run(probe_engine(tmp_path, Engine(program="/nonexistent/docker", environment={}), image="x"))
+    assert next(each for each in absent if not each.ok).fix.startswith("install")
+
+    without = asyncio.run(probe_engine(tmp_path, engine(working()), image="localhost/nightmill-absent:1"))
+    assert "podman pull localhost/nightmill-absent:1" in next(each for each in without if each.name == "image").fix
