@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-__all__ = ["WALLS", "Attack", "attacks", "page"]
+__all__ = ["SUITE", "WALLS", "Attack", "attacks", "page"]
 
 ROOT = Path(__file__).parent.parent
 SUITE = ROOT / "tests" / "escape"

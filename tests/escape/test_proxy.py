@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from nightmill.sandbox.authority import Authority
 from nightmill.sandbox.reach import Network
 from tests.sandbox.web import ask, proxied, proxy
 
@@ -115,3 +116,16 @@ def test_connections_without_end_are_counted_and_cut(tmp_path: Path) -> None:
         return left, said
 
     assert asyncio.run(whole()) == (64, b"")
+
+
+def test_names_without_end_below_a_wildcard_take_no_memory_without_end() -> None:
+    """Each opened tunnel to a new name makes a certificate, before anybody asks whether the name exists."""
+    authority = Authority(now=lambda: 1_800_000_000.0)
+
+    first = authority.context("0.example")
+    for number in range(200):
+        authority.context(f"{number}.example")
+
+    assert len(authority._contexts) <= 64
+    assert authority.context("199.example") is authority.context("199.example")
+    assert authority.context("0.example") is not first

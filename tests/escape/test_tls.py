@@ -15,6 +15,8 @@ from nightmill.sandbox.reach import Network
 from tests.sandbox.test_tls import GET, SECRET, Far, credential, credited, hello, loopback, opened, tunnelled
 from tests.sandbox.web import ask, client, proxied, proxy, through, web
 
+pytestmark = pytest.mark.wall("proxy")
+
 CHANGE = bytes.fromhex("140303000101")
 
 

@@ -13,7 +13,7 @@ import pytest
 from nightmill import errors, spec
 from nightmill.event import EVENTS
 from nightmill.settings import Settings
-from scripts import generate, reference
+from scripts import attacks, generate, reference
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -89,6 +89,25 @@ def test_the_numbers_of_decisions_are_used_once() -> None:
     numbers = [each.name[:4] for each in DOCS.glob("decisions/0*.md")]
 
     assert len(set(numbers)) == len(numbers)
+
+
+def test_every_attack_says_what_stops_it() -> None:
+    """Else it is not in the table."""
+    told = {(each.file, each.name) for each in attacks.attacks()}
+    about = {
+        "test_host.py",
+        "test_inside.py",
+        "test_containers.py",
+    }  # the measure, and who carries out what is in inside/
+    silent = [
+        f"{path.name}: {name}"
+        for path in attacks.SUITE.glob("test_*.py")
+        for name in re.findall(r"^def (test_\w+)", path.read_text(encoding="utf-8"), re.MULTILINE)
+        if path.name not in about and (path.name, name) not in told
+    ]
+
+    assert not silent, 'give the file a `pytestmark = pytest.mark.wall("…")`; scripts/attacks.py has the names'
+    assert len(told) >= 80
 
 
 def test_the_guide_to_specs_shows_one_that_is_accepted(tmp_path: Path) -> None:

@@ -19,6 +19,9 @@ __all__ = ["Authority"]
 EARLY, LIFE, LEAF_LIFE, SPARE = timedelta(hours=1), timedelta(days=90), timedelta(days=2), timedelta(hours=6)
 """How far before now certificates begin; how long they hold; what a leaf that is used must have left."""
 
+NAMES = 64
+"""Names whose certificates are kept: as many as connections at once."""
+
 
 class Authority:
     """Makes server certificates, one per name, for the side of the proxy that faces the sandbox."""
@@ -48,6 +51,8 @@ class Authority:
         now = self._moment()
         ends, context = self._contexts.get(host, (now, None))
         if context is None or ends - now < SPARE:
+            while len(self._contexts) >= NAMES:  # below a wildcard there is no end of names
+                del self._contexts[next(iter(self._contexts))]
             ends, context = now + LEAF_LIFE, self._context(host)
             self._contexts[host] = ends, context
         return context
