@@ -104,6 +104,35 @@ def test_the_base_is_built_when_the_lock_file_moved_and_not_before(world: World,
     assert (layer / "env" / "nice").read_text().strip() == str(min(19, os.nice(0) + 15))
 
 
+def test_a_commit_that_only_the_checkout_has_is_built_for_and_moves_no_branch(
+    world: World, made: Machines, clock: Clock
+) -> None:
+    ahead = Ahead(made)
+    look(ahead, clock)
+    tip = world.hub.commit_of("main")
+    (world.root / "lock").write_text("mine")
+    whole.commit(world.root, "only here")
+
+    assert look(ahead, clock)
+    assert len(bases(world)) == 2
+    assert world.hub.commit_of("main") == tip
+    whole.git(world.root, "reset", "-q", "--hard", "HEAD~1")
+    look(ahead, clock)
+    assert len(bases(world)) == 2, "the hub's branch is as it was"
+
+
+def test_the_checkout_of_another_user_is_not_read(world: World, made: Machines, clock: Clock) -> None:
+    if os.geteuid():
+        pytest.skip("only root can give a file away")
+    ahead = Ahead(made)
+    look(ahead, clock)
+    (world.root / "lock").write_text("mine")
+    whole.commit(world.root, "only here")
+    os.chown(world.root / ".git", 65534, 65534)
+    look(ahead, clock)
+    assert len(bases(world)) == 1
+
+
 def test_a_failure_is_told_once_and_not_repeated_until_something_moves(
     world: World, made: Machines, clock: Clock
 ) -> None:

@@ -29,6 +29,7 @@ def hostile() -> Telling:
         base_branch=EVIL,
     )
     t.tell(e.RunStarted, worker=EVIL)
+    t.tell(e.WorkspacePrepared, environment=EVIL, commit=EVIL, snapshot=EVIL, seconds=1.0, drift=[EVIL, EVIL])
     t.tell(e.PhaseStarted, phase=f"work{EVIL}")
     t.tell(e.TurnStarted, turn=1, role=t.role, model=EVIL)
     t.tell(e.ModelRetried, turn=1, reason=EVIL, wait=1.0, attempt=1)

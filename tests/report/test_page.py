@@ -17,7 +17,7 @@ from nightmill.errors import EngineError
 from tests.report.others import refused, spec, under_way
 from tests.report.sample import BODY, DIFF, LAST, fixed
 from tests.report.strangers import EVIL, HOSTILE_DIFF, hostile, huge
-from tests.report.telling import Telling
+from tests.report.telling import Telling, sha
 
 
 def words(text: str) -> set[str]:
@@ -127,6 +127,7 @@ def test_the_page_answers_whether_the_work_can_be_trusted() -> None:
     assert "Pull request 12 waits for a person to merge it." in text
     assert "Proven" in text
     assert f"tree {LAST}" in text
+    assert f"environment {sha('env', 64)[:12]}" in text
     assert "holds this very tree" in text
     assert "against the baseline: 0 new · 1 old · 0 flaky" in text
     assert "1 failure was there before the change." in text

@@ -10,7 +10,7 @@ from nightmill.report.summary import together
 from nightmill.report.words import duration, face, money, share, tokens
 from tests.report.others import refused, under_way
 from tests.report.sample import fixed
-from tests.report.telling import Telling
+from tests.report.telling import Telling, sha
 
 
 def test_a_run_comes_to_its_figures() -> None:
@@ -22,6 +22,8 @@ def test_a_run_comes_to_its_figures() -> None:
     assert s.pull_request is not None
     assert s.pull_request.number == 12
     assert s.branch == "nightmill/0291-rounds-months"
+    assert s.environment == sha("env", 64)
+    assert s.drift == ()
     assert [(check.check, check.passed) for check in s.checks] == [("tests", True), ("lint", True)]
     assert s.verdict is not None
     assert s.verdict.passed

@@ -99,6 +99,12 @@ def _prepared(told: e.WorkspacePrepared) -> Line:
     return Line("!" if drift else "·", text, "yellow" if drift else "")
 
 
+def _service(told: e.ServiceStarted) -> Line:
+    if told.ready:
+        return Line("·", f"service {told.service} answers ({duration(told.seconds)})", fold=True)
+    return Line("✗", f"service {told.service} does not answer: {told.reason}", "yellow")
+
+
 LINES: dict[type[e.Event], Callable[[Any], Line]] = {
     e.RunQueued: lambda told: Line("○", f"queued: {told.title}"),
     e.RunStarted: lambda told: Line("●", "started", "blue"),
@@ -117,6 +123,8 @@ LINES: dict[type[e.Event], Callable[[Any], Line]] = {
     e.WorkspaceRestored: lambda told: Line(
         "↻", f"workspace restored to {told.snapshot[:10]} ({duration(told.seconds)})", fold=True
     ),
+    e.ServiceStarted: _service,
+    e.ServiceEnded: lambda told: Line("✗", f"service {told.service} ended: {told.reason or told.exit}", "yellow"),
     e.ModelRetried: lambda told: Line("↻", f"{told.reason}; asked again in {duration(told.wait)}", "yellow"),
     e.ToolFinished: _tool,
     e.RequestMade: _request,

@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 import logging
 import math
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,6 +19,7 @@ from nightmill.store import projects
 
 if TYPE_CHECKING:
     from nightmill.line.machines import Machines
+    from nightmill.repo import Hub
     from nightmill.store.projects import Known
 
 __all__ = ["Ahead"]
@@ -88,7 +90,7 @@ class Ahead:
             return  # moved away or deleted, so that nobody waits for it; or as broken as it was
         project = await asyncio.to_thread(load, known.root)
         hub = self.machines.hub(known.id)
-        commit = await asyncio.to_thread(hub.resolve, "HEAD")
+        commit = await asyncio.to_thread(_newest, hub, known.root)
         if commit is None or await environment.standing(project, hub=hub, commit=commit, site=self._site):
             return
         started = self.machines.clock()
@@ -119,15 +121,34 @@ class Ahead:
         return hashlib.sha256(repr(self._marks.get(known.id)).encode()).hexdigest()[:16]
 
 
-def _mark(known: Known) -> Mark:
-    """The state of the hub's branch and of nightmill.yaml, from what the file system says of them."""
+def _newest(hub: Hub, root: Path) -> str | None:
+    """The newest commit of the hub's branch, the checkout's own if that one is ahead; None: there is none."""
+    tip, branch = hub.resolve("HEAD"), _branch(hub.path)
     try:
-        head = (known.hub / "HEAD").read_text(encoding="utf-8", errors="replace")[:MOST_TEXT].strip()
+        # Of another user's checkout a person has to say first that it is trusted; here nobody can be asked.
+        if not branch or (root / ".git").lstat().st_uid != os.geteuid():
+            return tip
+        mine = hub.take(root, branch)
+    except (OSError, NightmillError):
+        return tip
+    return mine if tip is None or hub.contains(commit=mine, ancestor=tip) else tip
+
+
+def _mark(known: Known) -> Mark:
+    """The state of the branch in the hub and in the checkout, and of nightmill.yaml, as the file system tells it."""
+    ref = f"refs/heads/{_branch(known.hub)}"
+    names = (ref, "packed-refs", "reftable/tables.list")
+    files = [folder / name for folder in (known.hub, known.root / ".git") for name in names]
+    return tuple(_state(file) for file in (*files, known.root / NAME))
+
+
+def _branch(hub: Path) -> str:
+    """The branch that the repository *hub* is on."""
+    try:
+        head = (hub / "HEAD").read_text(encoding="utf-8", errors="replace")[:MOST_TEXT].strip()
     except OSError:
-        head = ""
-    branch = head.removeprefix("ref: ") or "HEAD"
-    files = (known.hub / branch, known.hub / "packed-refs", known.hub / "reftable" / "tables.list", known.root / NAME)
-    return tuple(_state(file) for file in files)
+        return ""
+    return head.removeprefix("ref: refs/heads/") if head.startswith("ref: refs/heads/") else ""
 
 
 def _state(file: Path) -> tuple[int, int, int]:
