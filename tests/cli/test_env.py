@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from nightmill import event as e
 from tests import whole
 from tests.cli.conftest import Here
 from tests.whole import Mill
@@ -43,6 +44,21 @@ def test_explain_names_files_findings_and_what_was_left_out(root: Path, here: He
     assert plain["record"]["sources"].keys() == {"pyproject.toml", ".devcontainer/devcontainer.json"}
     assert {each["what"] for each in plain["ignored"]} >= {"forwardPorts"}
     assert plain["agreed"] is None
+
+
+def test_explain_says_what_a_worker_could_not_build(root: Path, here: Here, mill: Mill) -> None:
+    project = json.loads(here("env", "explain", str(root), "--json").out)["project"]
+    built = e.EnvironmentBuilt(run="", project=project, environment="e", commit="c", seconds=1.0)
+    failed = e.EnvironmentFailed(run="", project=project, mark="m", reason="no such \x1b[2J thing")
+    other = e.EnvironmentFailed(run="", project="another", mark="m", reason="not mine")
+    with mill.door() as door:
+        door.ledger.append([built, failed, other])
+
+    done = here("env", "explain", str(root))
+    assert "could not be built ahead of a run: no such \\x1b[2J thing" in done.out
+    with mill.door() as door:
+        door.ledger.append([built])
+    assert json.loads(here("env", "explain", str(root), "--json").out)["failed"] == ""
 
 
 def test_lock_writes_what_is_then_compared(root: Path, here: Here) -> None:

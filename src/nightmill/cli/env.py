@@ -38,10 +38,12 @@ def explain(project: Root = Path(), json: Json = False) -> None:
     from nightmill.cli.screen import print_json, safe
 
     found = _look(project)
+    failed = _failed(found.project.id)
     if json:
-        print_json(_plain(found))
+        print_json({**_plain(found), "failed": failed})
     else:
-        sys.stdout.write("".join(f"{safe(line)}\n" for line in _lines(found)))
+        lines = [*_lines(found), *([f"✗ it could not be built ahead of a run: {failed}"] if failed else [])]
+        sys.stdout.write("".join(f"{safe(line)}\n" for line in lines))
 
 
 def lock(project: Root = Path(), json: Json = False) -> None:
@@ -87,6 +89,19 @@ def verify(project: Root = Path(), json: Json = False) -> None:
     else:
         _print_comparison(seen, record.hash)
     raise typer.Exit(0 if seen.same else 1)
+
+
+def _failed(project: str) -> str:
+    """Why a worker could not build ahead for *project* the last time that it tried; "": it could, or never did."""
+    from nightmill.cli.door import open_door
+    from nightmill.event import EnvironmentBuilt, EnvironmentFailed
+
+    door = open_door()
+    if not door.settings.store and not (door.settings.home / "nightmill.db").exists():
+        return ""  # looking makes nothing
+    told = door.ledger.read(run="", names={EnvironmentBuilt.name, EnvironmentFailed.name})
+    own = [each for each in (entry.event() for entry in told) if getattr(each, "project", "") == project]
+    return own[-1].reason if own and isinstance(own[-1], EnvironmentFailed) else ""
 
 
 def _taken(door: Door, root: Path) -> tuple[Hub, str]:
