@@ -6,7 +6,7 @@ Paths are resolved here, inside, so a symbolic link leads nowhere that a command
 from __future__ import annotations
 
 import errno
-import os
+import posix
 import stat
 
 __all__ = ["OPERATIONS"]
@@ -22,24 +22,26 @@ KINDS = {stat.S_IFREG: b"file", stat.S_IFDIR: b"directory", stat.S_IFLNK: b"link
 
 def read(asked: Dict[str, Any], _: bytes) -> Answer:
     """The beginning of a regular file. A fifo would block and a device never ends: neither is opened for reading."""
-    fd = os.open(asked["path"], os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY)
+    fd = posix.open(asked["path"], posix.O_RDONLY | posix.O_NONBLOCK | posix.O_NOCTTY)
     try:
-        status = os.fstat(fd)
+        status = posix.fstat(fd)
         check_regular(status.st_mode)
         pieces, left = [], asked["limit"]
         while left > 0:
-            piece = os.read(fd, min(left, 1 << 20))
+            piece = posix.read(fd, min(left, 1 << 20))
             if not piece:
                 break
             pieces.append(piece)
             left -= len(piece)
     finally:
-        os.close(fd)
+        posix.close(fd)
     return {"size": status.st_size}, b"".join(pieces)
 
 
 def write(asked: Dict[str, Any], body: bytes) -> Answer:
     """Write beside the file and rename: a reader sees the old file or the new one, and no disk space loses nothing."""
+    import os  # it takes more than a millisecond: not of those who only run commands
+
     path = os.path.realpath(asked["path"])
     mode = 0o644
     try:
@@ -66,6 +68,8 @@ def write(asked: Dict[str, Any], body: bytes) -> Answer:
 
 def entries(asked: Dict[str, Any], _: bytes) -> Answer:
     """Names below a folder, the upper levels first, so that a limit cuts the deepest."""
+    import os
+
     found: List[bytes] = []
     level, depth = [os.fsencode(asked["path"])], 0
     while level and depth < asked["depth"] and len(found) < asked["limit"]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import _ctypes
 import _signal as signal  # type: ignore[import-not-found]  # signal.py without its enums
-import os
+import posix as os  # what os itself would add is slow to import, and never used here
 import resource
 import struct
 
@@ -16,7 +16,7 @@ __all__ = ["below", "close_all_but", "crowd", "excess", "keep", "kill", "prctl",
 
 TYPE_CHECKING = False  # typing itself would be a fifth of the time until a sandbox answers
 if TYPE_CHECKING:
-    from typing import Any, Dict, NoReturn, Set, Tuple
+    from typing import Any, Dict, NoReturn, Optional, Set, Tuple
 
     Spec = Dict[str, Any]
     """A command as the host sent it."""
@@ -89,7 +89,7 @@ def become(spec: Spec, source: int, sink: int) -> NoReturn:
         what = spec["cwd"]
         os.chdir(what)
         what = spec["argv"][0]
-        os.execvpe(what, spec["argv"], spec["env"])  # noqa: S606 - no shell is the point
+        execute(spec["argv"], spec["env"])
     except FileNotFoundError as error:
         code = 126 if what == spec["cwd"] else 127
         complain(what, error)
@@ -101,9 +101,24 @@ def become(spec: Spec, source: int, sink: int) -> NoReturn:
 
 def control(fd: int) -> None:
     """Make the terminal *fd* what controls this session."""
-    import fcntl  # noqa: PLC0415 - only terminals need it
+    import fcntl  # only terminals need it
 
     fcntl.ioctl(fd, 0x540E, 0)  # TIOCSCTTY
+
+
+def execute(argv: list[str], env: Dict[str, str]) -> NoReturn:
+    """Become the program; a name without a slash is looked for in the command's own PATH."""
+    name = argv[0]
+    why: Optional[OSError] = None
+    folders = [""] if "/" in name else [(folder or ".") + "/" for folder in env.get("PATH", "/usr/bin:/bin").split(":")]
+    for folder in folders:
+        try:
+            os.execve(folder + name, argv, env)
+        except (FileNotFoundError, NotADirectoryError) as error:
+            why = why or error
+        except OSError as error:  # it is there and may not be run: told, if no later one can be
+            why = error if why is None or isinstance(why, (FileNotFoundError, NotADirectoryError)) else why
+    raise why or FileNotFoundError(2, "No such file or directory")
 
 
 def complain(what: str, error: Exception) -> None:

@@ -32,7 +32,7 @@ def relay(listener: Any) -> NoReturn:
     while True:
         while len(busy) >= CONNECTIONS:
             time.sleep(0.01)
-        fd, _ = listener._accept()  # noqa: SLF001 - what socket.accept() calls
+        fd, _ = listener._accept()  # what socket.accept() calls
         busy.add(fd)
         _thread.start_new_thread(carry, (fd,))
 
