@@ -12,26 +12,36 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from bench.figures import Figure, spread
 from bench.sandbox.ground import Ground, Timer
 from bench.sandbox.look import Looker, Looks, differences
-from nightmill.sandbox import Command, Place
+from nightmill.sandbox import Command, Limits, Outcome, Place
 from nightmill.sandbox.bubblewrap import BubblewrapSandbox, BubblewrapSandboxes
+from nightmill.sandbox.build import restore
+from nightmill.sandbox.chain import stand
 from nightmill.sandbox.freeze import frozen, mapped
 from nightmill.sandbox.layers import remove
-from nightmill.sandbox.packs import restore
 from tests.sandbox.programs import CHURN, SERVICE
 
-__all__ = ["Taken", "churn", "figures"]
+__all__ = ["Churn", "Taken", "figures"]
 
 RUNS, TURNS, AT_ONCE = 10, 100, 2
 """Runs, each with another seed; turns of each; how many runs are made side by side."""
 
-Taken = tuple[str, Looks]
-"""The id of a snapshot, and how the upper looked while all was held still for it."""
+BACK = 10
+"""After so many turns it goes back to some turn before."""
+
+
+class Taken(NamedTuple):
+    """A snapshot, the folder that it is in, and how the upper looked while all was held still for it."""
+
+    directory: Path
+    snapshot: str
+    looks: Looks
 
 
 def figures(ground: Ground) -> Iterator[Figure]:
@@ -44,7 +54,8 @@ def figures(ground: Ground) -> Iterator[Figure]:
     detail = (
         f"every one of {count:,} restored and compared in {timer.seconds:.0f} s; up to {most['entries']} entries, "
         f"{most['links']} groups of hard links, {most['shut']} files of mode 000; {sum(each['whole'] for each in told)} "
-        f"consolidations{': ' + '; '.join(wrong[:5]) if wrong else ''}"
+        f"consolidations, "
+        f"{sum(each['back'] for each in told)} times gone back and compared on the spot{': ' + '; '.join(wrong[:5]) if wrong else ''}"
     )
     name = f"snapshots that differ from what was there, of {count:,} turns of churn beside a writing service"
     yield Figure(name=name, unit="", values=spread([len(wrong)]), goal=1.0, detail=detail)
@@ -67,33 +78,104 @@ def main(home: str, turns: str, seed: str) -> None:
 
 
 async def whole(home: Path, turns: int, seed: str) -> dict[str, Any]:
-    """Churn, then restore each snapshot and compare."""
-    log, run, layer = home / "looks", home / "run", home / "layer"
-    for folder in (log, run, home / "back"):
-        folder.mkdir()
+    """Churn, one half in a fork of the other, then restore each snapshot and compare."""
+    log, layer = home / "looks", home / "layer"
+    log.mkdir()
     build(layer)
-    (home / "back" / "packs").symlink_to(run / "packs")
+    sandboxes = BubblewrapSandboxes(shelf=home / "shelf")
+    place = Place(directory=home / "run", layers=(layer,))
+    place.directory.mkdir()
     with Looker(log) as looker:
-        sandbox = await BubblewrapSandboxes().open(Place(directory=run, layers=(layer,)))
-        assert isinstance(sandbox, BubblewrapSandbox)
-        try:
-            taken, consolidated = await churn(sandbox, looker, turns=turns, seed=seed)
-        finally:
-            await sandbox.close()
-        wrong = []
-        for number, (name, expected) in enumerate(taken):
-            restore(home / "back", name)
-            found = looker.look(home / "back" / "upper")
-            if found != expected:
-                wrong.append(f"seed {seed}, turn {number}: {differences(log, expected, found)[:3]}")
+        first = await Churn(sandboxes, looker, seed).go(place, range(turns // 2))
+        fork = home / "fork"
+        start = await sandboxes.fork(source=place.directory, snapshot=first.taken[-1].snapshot, directory=fork)
+        place = replace(place, directory=fork, snapshot=start)
+        second = await Churn(sandboxes, looker, seed).go(place, range(turns // 2, turns))
+        taken, wrong = [*first.taken, *second.taken], [*first.wrong, *second.wrong]
+        for each in taken:
+            found = looker.look(restored(home / "back", each))
+            if found != each.looks:
+                wrong.append(f"seed {seed}, {each.snapshot}: {differences(log, each.looks, found)[:3]}")
     return {
         "turns": len(taken),
         "wrong": wrong,
-        "whole": consolidated,
-        "entries": max(looks.entries for _, looks in taken),
-        "links": max(looks.links for _, looks in taken),
-        "shut": max(looks.shut for _, looks in taken),
+        "back": first.back + second.back,
+        "whole": first.consolidated + second.consolidated,
+        "entries": max(each.looks.entries for each in taken),
+        "links": max(each.looks.links for each in taken),
+        "shut": max(each.looks.shut for each in taken),
     }
+
+
+def restored(home: Path, taken: Taken) -> Path:
+    """The upper of a snapshot in a folder of its own, written as opening it would."""
+    home.mkdir(exist_ok=True)
+    (home / "packs").unlink(missing_ok=True)
+    (home / "packs").symlink_to(taken.directory / "packs")
+    restore(home, stand(home / "packs", taken.snapshot).chain, None)
+    return home / "upper"
+
+
+class Churn:
+    """One sandbox in which things happen; each tenth turn it goes back to some turn before."""
+
+    def __init__(self, sandboxes: BubblewrapSandboxes, looker: Looker, seed: str) -> None:
+        self.sandboxes, self.looker, self.seed, self.pick = sandboxes, looker, seed, random.Random(seed)
+        self.taken: list[Taken] = []
+        self.wrong: list[str] = []
+        self.back = self.consolidated = 0
+
+    async def go(self, place: Place, turns: range) -> Churn:
+        """Churn for *turns*, which are numbers of their own, so that no two are the same."""
+        sandbox = await self.sandboxes.open(place)
+        assert isinstance(sandbox, BubblewrapSandbox)
+        service = await serve(sandbox)
+        try:
+            for turn in turns:
+                await self.turn(sandbox, turn)
+                if turn % BACK == BACK - 1:
+                    await self.go_back(sandbox)
+                    await asyncio.gather(service, return_exceptions=True)  # it ended with what was there
+                    service = await serve(sandbox)
+        finally:
+            await sandbox.close()
+            await asyncio.gather(service, return_exceptions=True)
+        return self
+
+    async def turn(self, sandbox: BubblewrapSandbox, turn: int) -> None:
+        """Thirty changes, then what `snapshot` does, with a look at what is there while all is held still."""
+        words = ("/usr/bin/python3", "-c", CHURN, str(turn), self.seed, "shut")
+        done = await sandbox.run(Command(argv=words, cwd="/work"))
+        assert done.exit == 0, done.text
+        assert sandbox.processes is not None
+        with frozen(sandbox.processes.init_pid) as pids:
+            name = sandbox.packs.take(name=f"turn{turn}", hot=mapped(pids))
+            looks = self.looker.look(sandbox.place.directory / "upper")
+        self.taken.append(Taken(sandbox.place.directory, name, looks))
+        if sandbox.packs.long:
+            sandbox.packs.consolidate(name=f"whole{turn}")
+            self.consolidated += 1
+
+    async def go_back(self, sandbox: BubblewrapSandbox) -> None:
+        """To some turn: only what differs is written, so what is there then is compared, too."""
+        wanted = self.pick.choice(self.taken)
+        await sandbox.roll_back(wanted.snapshot)
+        found = self.looker.look(sandbox.place.directory / "upper")
+        if found != wanted.looks:
+            self.wrong.append(
+                f"seed {self.seed}, back to {wanted.snapshot}: {differences(self.looker.log, wanted.looks, found)[:3]}"
+            )
+        self.back += 1
+
+
+async def serve(sandbox: BubblewrapSandbox) -> asyncio.Task[Outcome]:
+    """Start what writes all the time; it ends with the sandbox."""
+    ready = asyncio.Event()
+    service = Command(argv=("/usr/bin/python3", "-c", SERVICE), cwd="/work", limits=Limits(seconds=3600))
+    running = asyncio.create_task(sandbox.run(service, output=lambda _: ready.set()))
+    await asyncio.wait([running, asyncio.ensure_future(ready.wait())], return_when=asyncio.FIRST_COMPLETED)
+    assert ready.is_set(), running.exception() or running.result()
+    return running
 
 
 def build(layer: Path) -> None:
@@ -104,33 +186,6 @@ def build(layer: Path) -> None:
         for number in range(4):
             (layer / "repo" / folder / f"file{number}").write_bytes(pick.randbytes(3000 * number))
     (layer / "repo" / "kept.txt").write_text("kept\n")
-
-
-async def churn(sandbox: BubblewrapSandbox, looker: Looker, *, turns: int, seed: str) -> tuple[list[Taken], int]:
-    """So many turns in *sandbox*: the snapshot after each, and how often the chain was consolidated."""
-    ready = asyncio.Event()
-    service = Command(argv=("/usr/bin/python3", "-c", SERVICE), cwd="/work")
-    running = asyncio.create_task(sandbox.run(service, output=lambda _: ready.set()))
-    await ready.wait()
-    taken, consolidated = [], 0
-    for turn in range(turns):
-        done = await sandbox.run(Command(argv=("/usr/bin/python3", "-c", CHURN, str(turn), seed, "shut"), cwd="/work"))
-        assert done.exit == 0, done.text
-        taken.append(take(sandbox, looker, f"turn{turn}"))
-        if sandbox.packs.long:
-            sandbox.packs.consolidate(name=f"whole{turn}")
-            consolidated += 1
-    running.cancel()
-    await asyncio.wait([running])
-    return taken, consolidated
-
-
-def take(sandbox: BubblewrapSandbox, looker: Looker, name: str) -> Taken:
-    """What `snapshot` does, with a look at what is there while it is held still."""
-    assert sandbox.processes is not None
-    with frozen(sandbox.processes.init_pid) as pids:
-        found = sandbox.packs.take(name=name, hot=mapped(pids))
-        return found, looker.look(sandbox.place.directory / "upper")
 
 
 if __name__ == "__main__":

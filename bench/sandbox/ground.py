@@ -9,7 +9,8 @@ import subprocess
 import time
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Self
 
@@ -45,7 +46,7 @@ class Timer:
         self.seconds = time.perf_counter() - self.began
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Ground:
     """A folder of ours in which everything that is measured lives.
 
@@ -57,7 +58,6 @@ class Ground:
     home: Path
     files: int = FILES
     share: float = 1.0
-    sandboxes: BubblewrapSandboxes = field(default_factory=BubblewrapSandboxes)
 
     @property
     def layer(self) -> Path:
@@ -68,6 +68,11 @@ class Ground:
     def repo(self) -> Path:
         """The repository: /work/repo inside."""
         return self.layer / "repo"
+
+    @cached_property
+    def sandboxes(self) -> BubblewrapSandboxes:
+        """Who makes them."""
+        return BubblewrapSandboxes(shelf=self.home / "shelf")
 
     def rounds(self, usual: int) -> int:
         """How often something is measured that is measured *usual* times in a full run."""

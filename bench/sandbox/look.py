@@ -43,6 +43,7 @@ class Looker:
 
     def __init__(self, log: Path) -> None:
         """*log* is a folder that gets the details of every look, by digest: to say what differs."""
+        self.log = log
         words = [sys.executable, "-m", "bench.sandbox.look", str(log)]
         self.process = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 

@@ -16,7 +16,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from bench.figures import Figure, spread
-from bench.sandbox import churn, commands, copies, crowd, soak, turns
+from bench.sandbox import churn, commands, copies, crowd, database, soak, turns
 from bench.sandbox.ground import Ground, Timer
 
 __all__ = ["LONG", "PARTS"]
@@ -50,6 +50,7 @@ PARTS: dict[str, Callable[[Ground], Iterator[Figure]]] = {
     "crowd": lambda ground: crowd.figures(ground, ask),
     "snapshots": turns.snapshots,
     "back": turns.back,
+    "database": database.figures,
     "churn": churn.figures,
     "soak": soak.figures,
 }

@@ -17,11 +17,10 @@ from bench.sandbox.ground import Ground, Timer
 from bench.stage import adopt_orphans
 from nightmill.sandbox import Command, Limits, Place, Workspace
 from nightmill.sandbox.bubblewrap import BubblewrapSandboxes
-from nightmill.sandbox.layers import remove
 
 __all__ = ["CYCLES", "Held", "Soak", "figures", "soak"]
 
-CYCLES, WARM = 2_000, 8
+CYCLES = 2_000
 
 DEEDS = (
     "echo $RANDOM > kept; ls",
@@ -36,8 +35,11 @@ DEEDS = (
 )
 """What commands of agents leave behind: daemons, folders that nobody may enter, output, and a keeper that was killed."""
 
-WAYS = ("close", "close", "close", "cancel", "timeout", "break", "again")
-"""How a sandbox ends: closed; with a command that is cancelled, or too slow, or still there; or to be opened once more."""
+WAYS = ("close", "close", "cancel", "timeout", "break", "again", "fork", "back")
+"""How a sandbox's life goes: closed; with a command that is cancelled, too slow or still there; opened once more; forked;
+rolled back."""
+
+SHELF = "shelf"
 
 
 class Held(NamedTuple):
@@ -81,13 +83,13 @@ def figures(ground: Ground) -> Iterator[Figure]:
 async def soak(home: Path, *, layer: Path, cycles: int, seed: int) -> Soak:
     """Make, use and destroy so many sandboxes below *home*; this process should be who adopts orphans."""
     pick = random.Random(seed)
-    sandboxes = BubblewrapSandboxes()
-    warm = (_cycle(sandboxes, _place(home, layer, f"warm{number}"), pick) for number in range(WARM))
+    sandboxes = BubblewrapSandboxes(shelf=home / SHELF)
+    warm = (_cycle(sandboxes, Place(directory=home / f"warm-{way}", layers=(layer,)), pick, way) for way in set(WAYS))
     await asyncio.gather(*warm)  # at once: what is made as often as it is needed is made, threads of the pool among it
     before, size, seconds = held(home), memory(os.getpid()).rss, []
     for number in range(cycles):
         with Timer() as timer:
-            await _cycle(sandboxes, _place(home, layer, f"run{number}"), pick)
+            await _cycle(sandboxes, Place(directory=home / f"run{number}", layers=(layer,)), pick, pick.choice(WAYS))
         seconds.append(timer.seconds)
     return Soak(before=before, after=held(home), seconds=seconds, grown=memory(os.getpid()).rss - size)
 
@@ -97,24 +99,31 @@ def held(home: Path) -> Held:
     return Held(
         processes=len(below(os.getpid())),
         mounts=len(Path("/proc/self/mountinfo").read_text().splitlines()),
-        files=sum(len(folders) + len(files) for _, folders, files in os.walk(home)),
+        files=sum(len(folders) + len(files) for _, folders, files in os.walk(home)) - empty_shelf(home / SHELF),
         descriptors=len(list(Path("/proc/self/fd").iterdir())),
         threads=threading.active_count(),
     )
 
 
-def _place(home: Path, layer: Path, name: str) -> Place:
-    folder = home / name
-    folder.mkdir(parents=True)
-    return Place(directory=folder, layers=(layer,))
+def empty_shelf(shelf: Path) -> int:
+    """What the first layer brings, and stays: the shelf and its lock."""
+    return sum(path.exists() for path in (shelf, shelf / ".lock"))
 
 
-async def _cycle(sandboxes: BubblewrapSandboxes, place: Place, pick: random.Random) -> None:
-    way = pick.choice(WAYS)
+async def _cycle(sandboxes: BubblewrapSandboxes, place: Place, pick: random.Random, way: str) -> None:
+    """A sandbox's whole life, or that and a fork's, of which either may be destroyed first."""
+    place.directory.mkdir(parents=True)
     snapshot = await _life(await sandboxes.open(place), pick, way)
+    places = [place]
     if way == "again":
         await _life(await sandboxes.open(replace(place, snapshot=snapshot)), pick, "close")
-    await asyncio.to_thread(remove, place.directory)
+    if way in {"again", "break", "fork"}:
+        directory = place.directory.with_name(f"{place.directory.name}-fork")
+        start = await sandboxes.fork(source=place.directory, snapshot=snapshot, directory=directory)
+        places.append(replace(place, directory=directory, snapshot=start))
+        await _life(await sandboxes.open(places[1]), pick, "back")
+    for each in pick.sample(places, k=len(places)):
+        await sandboxes.destroy(each.directory)
 
 
 async def _life(sandbox: Workspace, pick: random.Random, way: str) -> str:
@@ -127,6 +136,9 @@ async def _life(sandbox: Workspace, pick: random.Random, way: str) -> str:
         endless = Command(argv=("sleep", "1000"), cwd="/work", limits=Limits(seconds=0.05 if way == "timeout" else 60))
         if way == "timeout":
             assert (await sandbox.run(endless)).stopped == "timeout"
+        if way == "back":
+            await sandbox.roll_back(snapshot)
+            assert await sandbox.snapshot() == snapshot
         if way in {"cancel", "break"}:
             running = asyncio.create_task(sandbox.run(endless))
             await sandbox.read("/work/written", limit=100)

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from nightmill.sandbox.owner import give, owner
+
 SOAK = """
 import asyncio, json, sys
 from pathlib import Path
@@ -25,6 +27,7 @@ print(json.dumps({"left": found.left, "cycles": len(found.seconds)}))
 @pytest.mark.parametrize("seed", [1, 2])
 def test_nothing_is_left_of_sandboxes_made_used_and_destroyed(tmp_path: Path, seed: int) -> None:
     (tmp_path / "layer" / "repo").mkdir(parents=True)
+    give(tmp_path / "layer", owner())
 
     words = [sys.executable, "-c", SOAK, str(tmp_path / "home"), str(tmp_path / "layer"), str(seed)]
     said = subprocess.run(words, cwd=Path(__file__).parents[2], capture_output=True, check=False)
