@@ -41,7 +41,8 @@ def test_the_walls_hold_against_attacks_from_inside(within: Within) -> None:
     assert found["newuser"] == "EPERM"
     assert {found[f"family {number}"] for number in (16, 17, 31, 38, 40, 44)} == {"EAFNOSUPPORT"}
     assert {found[f"family {number}"] for number in ("1", "2", "10", "16 route")} == {"open"}
-    refused = ["raw", "TIOCSTI", "TIOCSTI with high bits", "TIOCLINUX", "device", "block", "pidfd"]
+    assert found["raw"] == "EPROTONOSUPPORT"
+    refused = ["TIOCSTI", "TIOCSTI with high bits", "TIOCLINUX", "device", "block", "pidfd"]
     assert {name: found[name] for name in refused if found[name] != "EPERM"} == {}
     assert found["fifo"] == "open"
     assert [name for name in found if name.startswith(("write", "see", "read")) and found[name] == "open"] == []
@@ -140,6 +141,15 @@ def test_the_filter_refuses_other_architectures_and_garbage_in_high_bits(machine
     assert decide(program, ioctl, audit, 0, 0x5412 | 1 << 40) == eperm
     assert decide(program, ioctl, audit, 0, 0x5401) == allow
     assert decide(program, sock, audit, 40 | 1 << 32, 1, 0) == 0x00050000 | 97
+    assert decide(program, ioctl, audit, 0, 0x5423) == eperm
+    pair = (53, 199)[column]
+    refused = 0x00050000 | 97
+    for family in range(50):
+        for protocol in (0, 1, 6, 7, 17, 33, 58, 132, 262):
+            known = family == 1 or (family, protocol) == (16, 0) or (family in {2, 10} and protocol in {0, 6, 17})
+            wanted = allow if known else 0x00050000 | 93 if family in {2, 10} else refused
+            assert decide(program, sock, audit, family | 1 << 40, 1, protocol | 1 << 40) == wanted
+        assert decide(program, pair, audit, family, 1, 0) == (allow if family == 1 else refused)
     assert decide(program, mknodat, audit, 0, 0, 0o020600) == eperm
     assert decide(program, mknodat, audit, 0, 0, 0o010600) == allow
 

@@ -79,8 +79,11 @@ NEWER = 467
 NAMESPACES = 0x7E020000
 """CLONE_NEWNS, NEWCGROUP, NEWUTS, NEWIPC, NEWUSER, NEWPID and NEWNET."""
 
-FAMILIES = (1, 2, 10)
-"""AF_UNIX, AF_INET, AF_INET6: all else (packet, alg, vsock, xdp, bluetooth, …) is kernel surface."""
+AF_UNIX, AF_INET, AF_INET6, AF_NETLINK = 1, 2, 10, 16
+"""All other families (packet, alg, vsock, xdp, bluetooth, …) are kernel surface."""
+
+PROTOCOLS = (0, 6, 17)
+"""Of IP: the usual one of a kind, TCP, UDP. Asking for another (SCTP, DCCP, L2TP, MPTCP, …) has the kernel load it."""
 
 
 class Machine(NamedTuple):
@@ -128,21 +131,29 @@ def compile_filter(machine: str = "") -> bytes:
 def _argument_checks(kind: Machine) -> list[tuple[int, list[bytes]]]:
     """Per call, what runs if it is that call; each list ends by itself."""
     clone = [_argument(0), _jump(0x45, NAMESPACES, 0, 1), _fail(errno.EPERM), _end(ALLOW)]
-    # TIOCSTI and TIOCLINUX type into a terminal that a person is looking at
-    ioctl = [_argument(1), _jump(0x15, 0x5412, 1, 0), _jump(0x15, 0x541C, 0, 1), _fail(errno.EPERM), _end(ALLOW)]
-    refused = [_fail(errno.EAFNOSUPPORT), _end(ALLOW)]
-    # netlink ROUTE is what os.networkInterfaces() and if_nameindex() need
-    route = [_jump(0x15, 16, 0, 2), _argument(2), _jump(0x15, 0, 1, 0)]
-    known = [_jump(0x15, family, len(FAMILIES) - at - 1 + len(route) + 1, 0) for at, family in enumerate(FAMILIES)]
-    pair = [_argument(0), *(_jump(0x15, family, len(FAMILIES) - at, 0) for at, family in enumerate(FAMILIES)), *refused]
+    # TIOCSTI and TIOCLINUX type into a terminal that a person is looking at; TIOCSETD has the kernel load drivers
+    ioctl = [_argument(1), _jump(0x15, 0x5412, 2, 0), _jump(0x15, 0x541C, 1, 0), _jump(0x15, 0x5423, 0, 1)]
     return [
         (kind.clone, clone),
-        (kind.ioctl, ioctl),
-        (kind.socket, [_argument(0), *known, *route, *refused]),
-        (kind.socketpair, pair),
+        (kind.ioctl, [*ioctl, _fail(errno.EPERM), _end(ALLOW)]),
+        (kind.socket, _socket_check()),
+        (kind.socketpair, [_argument(0), *_one_of((AF_UNIX,), errno.EAFNOSUPPORT), _end(ALLOW)]),
         (kind.mknod, _device_check(1)),
         (kind.mknodat, _device_check(2)),
     ]
+
+
+def _socket_check() -> list[bytes]:
+    """Unix sockets; IP with TCP and UDP; of netlink ROUTE, which os.networkInterfaces() and if_nameindex() need."""
+    unix = [_jump(0x15, AF_UNIX, 0, 1), _end(ALLOW)]
+    route = [_argument(2), *_one_of((0,), errno.EAFNOSUPPORT), _end(ALLOW)]
+    ip = [*_one_of((AF_INET, AF_INET6), errno.EAFNOSUPPORT), _argument(2), *_one_of(PROTOCOLS, errno.EPROTONOSUPPORT)]
+    return [_argument(0), *unix, _jump(0x15, AF_NETLINK, 0, len(route)), *route, *ip, _end(ALLOW)]
+
+
+def _one_of(values: tuple[int, ...], number: int) -> list[bytes]:
+    """Go on if what was loaded is one of *values*, else fail with *number*."""
+    return [*(_jump(0x15, value, len(values) - at, 0) for at, value in enumerate(values)), _fail(number)]
 
 
 def _device_check(argument: int) -> list[bytes]:

@@ -82,6 +82,46 @@ def sockets_of_rare_families_do_not_exist():
 
 
 @attack("filter")
+def protocols_that_nobody_needs_are_not_loaded():
+    """A socket of one has the kernel load its module, for anybody: SCTP, DCCP, L2TP, UDP-Lite, SMC and MPTCP had holes."""
+    protocols = {
+        "sctp": 132,
+        "dccp": 33,
+        "l2tp": 115,
+        "udplite": 136,
+        "mptcp": 262,
+        "smc": 256,
+        "icmp": 1,
+        "icmp6": 58,
+        "gre": 47,
+    }
+    kinds = (socket.SOCK_STREAM, socket.SOCK_DGRAM, socket.SOCK_SEQPACKET, 6, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
+    return through(
+        *(
+            (f"{name} {family} {kind}", lambda number=number, family=family, kind=kind: opened(family, kind, number))
+            for name, number in protocols.items()
+            for family in (2, 10)
+            for kind in kinds
+        ),
+        ("with high bits", lambda: call(number(41, 198), 2, 1, ctypes.c_ulong(262 | 1 << 40))),
+        ("a packet", lambda: opened(2, 10)),
+    )
+
+
+@attack("filter", without="filter")
+def a_terminal_gets_no_other_line_discipline():
+    """The kernel loads its module for anybody who has a pty; that of modems (n_gsm) was a way to root."""
+    _, other = os.openpty()
+    disciplines = {"slip": 1, "mouse": 2, "ppp": 3, "x25": 6, "hdlc": 13, "slcan": 17, "gsm": 21, "null": 27}
+    return through(
+        *(
+            (name, lambda each=each: fcntl.ioctl(other, 0x5423, struct.pack("i", each)))
+            for name, each in disciplines.items()
+        )
+    )
+
+
+@attack("filter")
 def rings_of_calls_that_no_filter_sees_cannot_be_set_up():
     return through(
         ("setup", lambda: call(425, 8, ctypes.create_string_buffer(120))),
