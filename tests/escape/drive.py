@@ -13,6 +13,7 @@ import os
 import resource
 import socket
 import sys
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 
@@ -22,10 +23,14 @@ from nightmill.sandbox import Command, Limits, Place, Sandboxes, Workspace
 from nightmill.sandbox.backends.container import ContainerSandboxes
 from nightmill.sandbox.backends.engine import Engine
 from nightmill.sandbox.bubblewrap import BubblewrapSandboxes, bundled
+from nightmill.sandbox.credential import Credential
 from nightmill.sandbox.owner import give, owner
+from nightmill.sandbox.reach import Network
 
 KEY = 0x6E696768
 LATE = 40.0
+HALVES = ("the-proxys-own-", "secret-canary")
+"""What the proxy adds; an attack is told it in two parts, so that it can look for the whole."""
 STAYING = "nothing_stays"
 """How the names of those begin that end well and are judged by what they leave."""
 
@@ -52,11 +57,11 @@ async def attacked(*, home: Path, inside: Path, file: str, names: list[str], env
     directory = home / file
     directory.mkdir()
     shown = {f"/opt/attacks/{each}.py": inside / f"{each}.py" for each in ("wall", file)}
-    hosts = ("localhost",) if file == "network" else ()
     weak = home / "bwrap"
-    sandbox = await sandboxes(weak).open(
-        Place(directory=directory, layers=(home / "layer",), files=shown, hosts=hosts, env=env)
-    )
+    place = Place(directory=directory, layers=(home / "layer",), files=shown, env=env)
+    if file == "network":
+        place = replace(place, hosts=("localhost", "secret.example"), credentials=("own",))
+    sandbox = await sandboxes(weak).open(place)
     try:
         found = await (burst(sandbox, names, wide=weak.exists()) if file == "bombs" else probed(sandbox, file, names))
         if not weak.exists():
@@ -68,10 +73,13 @@ async def attacked(*, home: Path, inside: Path, file: str, names: list[str], env
 
 def sandboxes(weak: Path) -> Sandboxes:
     """As the words of the command ask for."""
+    own = Credential(name="own", host="secret.example", projects=("*",), secret="".join(HALVES))
+    network = Network(credentials=(own,))
     backend, _, runtime = "".join(sys.argv[3:4]).partition("=")  # noqa: TID251 - a program of its own
     if backend == "podman":
-        return ContainerSandboxes(Engine(program=backend, environment=os.environ, runtime=runtime))  # noqa: TID251
-    return BubblewrapSandboxes(bwrap=weak if weak.exists() else None)
+        engine = Engine(program=backend, environment=os.environ, runtime=runtime)  # noqa: TID251
+        return ContainerSandboxes(engine, network=network)
+    return BubblewrapSandboxes(bwrap=weak if weak.exists() else None, network=network)
 
 
 async def probed(sandbox: Workspace, file: str, names: list[str]) -> dict[str, str]:
@@ -131,6 +139,7 @@ def main() -> None:
         segment = ctypes.CDLL(None).shmget(KEY, 4096, 0o1666)
         env = {"CANARY": str(canary), "ABSTRACT": f"nightmill-escape-{os.getpid()}", "SHM_KEY": str(KEY)}
         env |= {
+            "SECRET_HALVES": " ".join(HALVES),
             "PORT": str(listener.getsockname()[1]),
             "HOST_PID": str(os.getpid()),
             "CORE": str(resource.getrlimit(resource.RLIMIT_CORE)[1] % (1 << 63)),

@@ -108,7 +108,11 @@ def only_the_allowed_name_goes_through_the_proxy():
         b"CONNECT localhost:443@evil.example:443", b"CONNECT [::1]:443", b"CONNECT [::ffff:169.254.169.254]:80",
         b"GET http://169.254.169.254/latest/meta-data/", b"GET http://2852039166/", b"GET http://0251.0376.0251.0376/",
         b"GET http://localhost/ ", b"GET http://LOCALHOST./", b"GET http://user@localhost/", b"GET gopher://localhost/",
-        b"GET http://localhost:0/", b"GET http://localhost:65616/", b"OPTIONS *", b"GET unix:///etc/passwd", b"GET file:///etc/passwd",
+        b"CONNECT 0xa9fea9fe:443", b"CONNECT [fd00:ec2::254]:443", b"CONNECT [::ffff:a9fe:a9fe]:443", b"CONNECT [64:ff9b::a9fe:a9fe]:443",
+        b"CONNECT 8.8.8.8:853", b"CONNECT dns.example:443", b"CONNECT localhost:80", b"CONNECT secret.example.:80",
+        b"CONNECT secret.example:22",
+        b"GET https://secret.example/", b"GET http://secret.example:443@evil.example/", b"GET http://localhost:0/", b"GET http://localhost:65616/",
+        b"OPTIONS *", b"GET unix:///etc/passwd", b"GET file:///etc/passwd",
     ]  # fmt: skip
     return through(
         *((line.decode(), lambda line=line: proxy(line + b" HTTP/1.1\r\nHost: localhost\r\n\r\n")) for line in lines)
@@ -125,6 +129,47 @@ def the_proxys_socket_cannot_be_taken_over():
         ("bind", bind),
         ("rename", lambda: os.rename("/run/nightmill/egress.sock", "/tmp/sock")),
         ("mode", lambda: os.chmod("/run/nightmill/egress.sock", 0o777)),
+    )
+
+
+def holds(path, words):
+    """Which of *words* are in the file *path*."""
+    try:
+        if not os.path.isfile(path) or os.path.getsize(path) > 1 << 22:
+            return []
+        with open(path, "rb") as file:
+            body = file.read(1 << 22)
+    except OSError:
+        return []
+    return [word for word in words if word in body]
+
+
+@attack("proxy", "view")
+def neither_a_secret_nor_the_authoritys_key_is_anywhere_inside():
+    """The proxy adds a secret and signs certificates for this sandbox; it keeps both to itself."""
+    words = ["".join(os.environ["SECRET_HALVES"].split()).encode(), b"PRIVATE " + b"KEY"]
+    found = []
+    for top in ("/run", "/work", "/tmp", "/dev/shm", "/etc", "/proc", "/opt/nightmill"):
+        for folder, folders, files in os.walk(top):
+            folders[:] = [name for name in folders if name not in ("task", "net") and folder.count("/") < 5]
+            found += [
+                f"{folder}/{name}" for name in files if name != "kmsg" and holds(os.path.join(folder, name), words)
+            ]
+    variables = [name for name, value in os.environb.items() if any(word in value for word in words)]
+    return "; ".join([*found, *map(repr, variables)])
+
+
+@attack("read-only")
+def what_is_trusted_inside_cannot_be_changed():
+    """A certificate of its own among them would let one run read what the next one sends."""
+    trusted = os.environ["SSL_CERT_FILE"]
+    if trusted != "/run/nightmill/authorities.pem" or not os.path.exists(trusted):
+        return f"there is nothing to attack: {trusted}"
+    return through(
+        ("write", lambda: os.open(trusted, os.O_WRONLY)),
+        ("mode", lambda: os.chmod(trusted, 0o666)),
+        ("unlink", lambda: os.unlink(trusted)),
+        ("rename", lambda: os.rename(trusted, "/run/nightmill/old.pem")),
     )
 
 
