@@ -166,3 +166,19 @@ def test_what_is_no_record_is_refused(root: Path, take: Write, hub: Hub, text: s
     now = committed(described(root), hub=hub, commit=made)
     with pytest.raises(SettingsError, match="is no environment record"):
         agreed.hold(now, hub=hub, commit=made)
+
+
+def test_what_a_stranger_wrote_into_the_agreement_is_told_shortly(root: Path, take: Write, hub: Hub) -> None:
+    now = committed(described(root), hub=hub, commit=take({"lock": "1"}))
+    plain = now.plain()
+    plain["sources"] |= {f"{number}{'x' * 5000}\x1b": "" for number in range(100)}
+    plain["tools"].append({"name": "y" * 100_000, "found": "1", "wanted": {}})
+    made = take({agreed.FILE: json.dumps({"record": plain})})
+    told = agreed.hold(now, hub=hub, commit=made)
+
+    assert len(told) == agreed.MOST + 1
+    assert max(map(len, told)) <= agreed.LONGEST + 1
+    plain["install"] = ["z" * 100_000]
+    with pytest.raises(SettingsError) as caught:
+        agreed.hold(now, hub=hub, commit=take({agreed.FILE: json.dumps({"record": plain})}))
+    assert len(caught.value.message) < 1000

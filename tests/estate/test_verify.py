@@ -176,7 +176,23 @@ def test_an_environment_is_built_twice_and_compared(root: Path, commit: Write, h
     assert same.same, same.differences
     assert same.known["times"]
     assert [(each.path, each.what) for each in other.differences] == [("env/now", "content")]
-    assert not list((site.home / "projects/own-12345678/verified").iterdir())
+    assert not (site.home / "projects/own-12345678/verified").exists()
+
+
+def test_what_a_killed_comparison_left_is_swept_and_two_wait_for_each_other(
+    root: Path, commit: Write, hub: Hub, site: Site
+) -> None:
+    made = commit({"a.txt": "1"})
+    hub.take(root, "HEAD")
+    left = site.home / "projects/own-12345678/verified/first/run/upper"
+    left.mkdir(parents=True)
+    left.chmod(0)
+
+    async def story() -> list[bool]:
+        both = [verify(described(root, "true"), hub=hub, commit=made, site=site, progress=quiet) for _ in range(2)]
+        return [seen.same for seen in await asyncio.gather(*both)]
+
+    assert asyncio.run(story()) == [True, True]
 
 
 def test_a_build_that_fails_leaves_nothing(root: Path, commit: Write, hub: Hub, site: Site) -> None:
@@ -184,7 +200,7 @@ def test_a_build_that_fails_leaves_nothing(root: Path, commit: Write, hub: Hub, 
     hub.take(root, "HEAD")
     with pytest.raises(SettingsError, match="install line 1 failed"):
         asyncio.run(verify(described(root, "false"), hub=hub, commit=made, site=site, progress=quiet))
-    assert not list((site.home / "projects/own-12345678/verified").iterdir())
+    assert not (site.home / "projects/own-12345678/verified").exists()
 
 
 @pytest.mark.slow

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from nightmill.errors import SettingsError
@@ -24,6 +24,10 @@ FILE = ".nightmill/environment.lock.json"
 DECIDED = ("language", "install", "hosts", "env", "locks", "services")
 """Parts that nightmill.yaml decides."""
 
+MOST = 20
+LONGEST = 500
+"""Differences that are told, and characters of one."""
+
 SERIES = 2
 """Leading numbers of a version that have to agree."""
 
@@ -35,7 +39,7 @@ SHAPES: dict[str, type] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Drift:
-    """One difference, as a sentence; *refused* says that nothing may be built with it."""
+    """One difference, as a *sentence* of bounded length; *refused* says that nothing may be built with it."""
 
     what: str
     sentence: str
@@ -84,7 +88,7 @@ def drifts(agreed: dict[str, Any], now: Record) -> tuple[Drift, ...]:
         found.append(
             _told("platform", f"this machine is {_short(plain['platform'])}, agreed on {_short(agreed['platform'])}")
         )
-    return tuple(found)
+    return tuple(replace(drift, sentence=_cut(drift.sentence)) for drift in found)
 
 
 def hold(now: Record, *, hub: Hub, commit: str) -> tuple[str, ...]:
@@ -98,10 +102,11 @@ def hold(now: Record, *, hub: Hub, commit: str) -> tuple[str, ...]:
     refused = [drift.sentence for drift in found if drift.refused]
     if refused:
         raise SettingsError(
-            f"the environment is not the one agreed on in {FILE}: {'; '.join(refused)}",
+            f"the environment is not the one agreed on in {FILE}: {'; '.join(refused[:MOST])}",
             hint="put it right, or agree anew: `nightmill env lock`, and commit the file",
         )
-    return tuple(drift.sentence for drift in found)
+    more = (f"and {len(found) - MOST} differences more",) if len(found) > MOST else ()
+    return (*(drift.sentence for drift in found[:MOST]), *more)
 
 
 def _tools(agreed: dict[str, Any], plain: dict[str, Any]) -> list[Drift]:
@@ -128,4 +133,9 @@ def _told(what: str, sentence: str) -> Drift:
 
 def _short(value: Any) -> str:
     text = json.dumps(value, ensure_ascii=True)
-    return text if len(text) <= 200 else f"{text[:200]}…"  # noqa: PLR2004 - a line of a message
+    return text if len(text) <= LONGEST // 2 else f"{text[: LONGEST // 2]}…"
+
+
+def _cut(sentence: str) -> str:
+    """*sentence* without what would make it long: names in the file are whoever's who wrote the commit."""
+    return sentence if len(sentence) <= LONGEST else f"{sentence[:LONGEST]}…"

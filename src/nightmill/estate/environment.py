@@ -126,7 +126,7 @@ async def _made(project: Project, now: Record, *, hub: Hub, commit: str, site: S
     folder.mkdir(parents=True, exist_ok=True)
     if found := _built(folder, key):
         return found
-    async with _alone(folder / f"{key}.lock", progress):
+    async with alone(folder / f"{key}.lock", progress):
         if found := _built(folder, key):
             return found
         for stale in folder.glob(f".{key}-*"):
@@ -260,7 +260,7 @@ def _built(folder: Path, key: str) -> Base | None:
 
 
 @asynccontextmanager
-async def _alone(path: Path, progress: Progress) -> AsyncIterator[None]:
+async def alone(path: Path, progress: Progress) -> AsyncIterator[None]:
     """Hold the lock file *path*. Asked for again and again, because a thread that waits cannot be cancelled."""
     lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     told = False

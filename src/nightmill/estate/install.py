@@ -23,16 +23,19 @@ SETTINGS = {
     "UV_COMPILE_BYTECODE": "1",
     "PYTHONDONTWRITEBYTECODE": "1",
     "GIT_TERMINAL_PROMPT": "0",
-    "SOURCE_DATE_EPOCH": "315532800",
+    "SOURCE_DATE_EPOCH": "315619200",
     "PYTHONHASHSEED": "0",
     "PYC_INVALIDATION_MODE": "CHECKED_HASH",
     "ZERO_AR_DATE": "1",
     "npm_config_logs_max": "0",
     "npm_config_update_notifier": "false",
 }
-"""Of the install lines only: the host's own Python, nothing downloaded but packages; and one date, the first that a
-ZIP archive can hold, so that what is built twice is the same. Compiled files name their source by its hash: by its
-time, every build would differ, and a restored snapshot could make a stale one look fresh."""
+"""Of the install lines only: the host's own Python, and nothing downloaded but packages.
+
+One date, the second day that a ZIP archive can hold (the first is not yet there in the west), makes what is built twice
+the same. Compiled files name their source by its hash: by its time, every build would differ, and a restored snapshot
+could make a stale one look fresh.
+"""
 
 INIT = """
 set -e

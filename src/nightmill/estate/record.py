@@ -23,7 +23,7 @@ __all__ = ["MANIFESTS", "VERSION", "Record", "committed", "names", "present", "r
 
 NAME = "nightmill.yaml"
 
-VERSION = 3
+VERSION = 4
 """Part of every hash: raise it when what a base holds changes with this code."""
 
 MANIFESTS = ("pyproject.toml", "package.json", "go.mod", "Cargo.toml")

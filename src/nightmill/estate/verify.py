@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import secrets
 from collections.abc import Callable
 
 from nightmill.estate import environment
@@ -14,6 +13,8 @@ from nightmill.repo import Hub
 from nightmill.sandbox.layers import remove
 
 __all__ = ["verify"]
+
+NAMES = ("first", "second")
 
 Progress = Callable[[str], None]
 
@@ -27,14 +28,19 @@ async def verify(project: Project, *, hub: Hub, commit: str, site: Site, progres
         SettingsError: If an install line fails.
         SandboxError: If the sandbox or the disk fails.
     """
-    folder = site.home / "projects" / project.id / "verified" / secrets.token_hex(8)
-    try:
-        for name in ("first", "second"):
-            progress(f"the {name} build")
-            (folder / name).mkdir(parents=True)
-            await environment.build(project, hub=hub, commit=commit, site=site, work=folder / name, progress=progress)
-        progress("comparing")
-        first, second = (folder / name / "done" / "layer" for name in ("first", "second"))
-        return await asyncio.to_thread(compare, first, second)
-    finally:
-        await asyncio.to_thread(remove, folder)
+    verified = site.home / "projects" / project.id / "verified"
+    verified.mkdir(parents=True, exist_ok=True)
+    async with environment.alone(verified.with_suffix(".lock"), progress):
+        # Whoever left something here is dead.
+        await asyncio.to_thread(remove, verified)
+        try:
+            for name in NAMES:
+                progress(f"the {name} build")
+                (verified / name).mkdir(parents=True)
+                await environment.build(
+                    project, hub=hub, commit=commit, site=site, work=verified / name, progress=progress
+                )
+            progress("comparing")
+            return await asyncio.to_thread(compare, *(verified / name / "done" / "layer" for name in NAMES))
+        finally:
+            await asyncio.to_thread(remove, verified)

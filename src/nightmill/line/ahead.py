@@ -11,8 +11,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from sqlalchemy.exc import InterfaceError, OperationalError
+
 from nightmill import event
-from nightmill.errors import NightmillError, StoreUnavailable
+from nightmill.errors import NightmillError, SandboxError, StoreUnavailable
 from nightmill.estate import environment
 from nightmill.estate.file import NAME, load
 from nightmill.store import projects
@@ -77,8 +79,8 @@ class Ahead:
         """See to it that the base for the newest commit of *known* is there."""
         try:
             await self._build(known)
-        except StoreUnavailable:
-            self._marks.pop(known.id, None)
+        except (StoreUnavailable, OperationalError, InterfaceError):
+            self._marks.pop(known.id, None)  # looked at again once the store is back
         except NightmillError as error:
             self._fail(known, error.message, error.hint)
         except Exception as error:
@@ -88,6 +90,11 @@ class Ahead:
     async def _build(self, known: Known) -> None:
         if not known.root.is_dir() or self._failed_before(known):
             return  # moved away or deleted, so that nobody waits for it; or as broken as it was
+        try:
+            self.machines.spare()
+        except SandboxError:
+            self._marks.pop(known.id, None)  # what space is left is for runs
+            return
         project = await asyncio.to_thread(load, known.root)
         hub = self.machines.hub(known.id)
         commit = await asyncio.to_thread(_newest, hub, known.root)
