@@ -25,6 +25,7 @@ from nightmill.sandbox.build import restore
 from nightmill.sandbox.chain import stand
 from nightmill.sandbox.freeze import frozen, mapped
 from nightmill.sandbox.layers import remove
+from nightmill.sandbox.owner import give, owner
 from tests.sandbox.programs import CHURN, SERVICE
 
 __all__ = ["Churn", "Taken", "figures"]
@@ -186,6 +187,7 @@ def build(layer: Path) -> None:
         for number in range(4):
             (layer / "repo" / folder / f"file{number}").write_bytes(pick.randbytes(3000 * number))
     (layer / "repo" / "kept.txt").write_text("kept\n")
+    give(layer, owner())
 
 
 if __name__ == "__main__":

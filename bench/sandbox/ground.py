@@ -17,6 +17,7 @@ from typing import Self
 from nightmill.sandbox import Command, Limits, Outcome, Place, Workspace
 from nightmill.sandbox.bubblewrap import BubblewrapSandboxes
 from nightmill.sandbox.layers import remove
+from nightmill.sandbox.owner import give, owner
 
 __all__ = ["FILES", "GIT", "Ground", "Timer", "outside", "path_of", "sh"]
 
@@ -33,6 +34,11 @@ MEDIAN, SPREAD = 8.2, 1.0
 WHO = b"Ada <ada@example.org> 1700000000 +0000"
 
 GIT = {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1", "PATH": os.defpath, "LANG": "C.UTF-8"}
+GIT |= {
+    "GIT_CONFIG_COUNT": "1",
+    "GIT_CONFIG_KEY_0": "safe.directory",
+    "GIT_CONFIG_VALUE_0": "*",
+}  # root's bases are given away
 
 
 class Timer:
@@ -90,6 +96,7 @@ class Ground:
             importing.stdin.writelines(stream(self.files))
         assert importing.returncode == 0
         self.git("reset", "-q", "--hard", "main")
+        give(self.layer, owner())
 
     def git(self, *words: str) -> None:
         """Run git in the repository."""

@@ -128,8 +128,7 @@ def test_memory_of_one_process_and_of_a_whole_tree_is_bounded(within: Within) ->
 
     async def scenario(box: Box) -> None:
         alone = await box.python("bytearray(400 << 20)", memory=256 << 20)
-        assert alone.exit == 1
-        assert "MemoryError" in alone.text
+        assert alone.stopped == "memory" or (alone.exit == 1 and "MemoryError" in alone.text)
         tree = f"import os, time\nfor _ in range(4):\n  if not os.fork():\n    {hold}; time.sleep(60)\ntime.sleep(60)"
         together = await box.python(tree, memory=256 << 20, seconds=60)
         assert together.stopped == "memory"

@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 
 from nightmill.errors import SandboxError
 from nightmill.sandbox import Command, Entry, Outcome, Output, Place, Terminal, Workspace
+from nightmill.sandbox.cgroup import Groups, Tree, find
 from nightmill.sandbox.chain import Stand, stand
 from nightmill.sandbox.channel import Channel
 from nightmill.sandbox.egress import Egress
@@ -37,6 +38,9 @@ __all__ = ["BubblewrapSandbox", "BubblewrapSandboxes"]
 STARTING = 60.0
 """Seconds on the host's own clock for a sandbox to answer."""
 
+SPARE = 640 << 20
+"""Bytes of memory that a sandbox may hold beside its commands and /tmp: in /dev/shm, and the runner's own."""
+
 COARSE = 0.011
 """Seconds between two ticks of a kernel whose file times are not finer than that."""
 
@@ -48,9 +52,10 @@ Launch = Callable[[Place], Awaitable[tuple[Processes, socket.socket]]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Host:
-    """What this machine gives to every sandbox: a way to start one, its user, a network, the shelf, threads."""
+    """What this machine gives to every sandbox: a way to start one, its control groups, its user, a network, the shelf, threads."""
 
     launch: Launch
+    groups: Callable[[], Groups | None]
     owner: Owner | None
     network: Network
     shelf: Shelf | None
@@ -87,14 +92,17 @@ class BubblewrapSandboxes:
         network: Network | None = None,
         user: int = SANDBOX_USER,
         shelf: Path | None = None,
+        tree: Tree | None = None,
     ) -> None:
         """*bwrap* is the program (None: the one from PyPI), *tmp* the size of /tmp in bytes, *shelf* the folder of layers.
 
-        If root starts it, everything inside runs as *user*. Without a shelf nothing can be forked.
+        If root starts it, everything inside runs as *user*. Without a shelf nothing can be forked. Control groups are
+        made in *tree* (None: where they can be).
         """
-        self.bwrap, self.tmp = bwrap, tmp
+        self.bwrap, self.tmp, self.tree = bwrap, tmp, tree
         self.host = Host(
             launch=self.launch,
+            groups=self.groups,
             owner=owner(user),
             network=network or Network(),
             shelf=Shelf(shelf) if shelf else None,
@@ -120,6 +128,11 @@ class BubblewrapSandboxes:
     async def launch(self, place: Place) -> tuple[Processes, socket.socket]:
         """Start the processes of one sandbox; gives them and the socket to its runner."""
         return launch(place, bwrap=self.bwrap or bundled(), tmp=self.tmp, owner=self.host.owner)
+
+    def groups(self) -> Groups | None:
+        """Control groups for a sandbox; None: there are none here."""
+        tree = find() if self.tree is None else self.tree
+        return Groups(tree, spare=self.tmp + SPARE) if tree.memory else None
 
     async def fork(self, *, source: Path, snapshot: str, directory: Path) -> str:
         """Make the new folder *directory* able to open at the id that this gives: *snapshot* of the sandbox in *source*.
@@ -166,6 +179,7 @@ class BubblewrapSandbox:
         self.runner: Runner | None = None
         self.services = RunnerServices(self._runner)
         self.egress: Egress | None = None
+        self.groups: Groups | None = None
         self.closing: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
@@ -303,6 +317,7 @@ class BubblewrapSandbox:
         place = replace(self.place, layers=(*self.place.layers, *layers))
         check(place, self.host.owner)
         await self._in_thread(clear_work, place.directory, self.host.owner)
+        self.groups = self.host.groups()
         self.processes, sock = await self.host.launch(place)
         self.channel = Channel(sock, broken=self.processes.kill)
         await self.channel.start()
@@ -314,16 +329,20 @@ class BubblewrapSandbox:
             raise SandboxError(
                 f"the sandbox did not start: {said}", hint="`nightmill doctor` says what to change"
             ) from error
+        if self.groups:
+            self.groups.hold(self.processes.init_pid)
         if self.egress:
             self.channel.tell({"op": "network", "id": 0})
         await self._in_thread(self.packs.start, found.chain[-1] if found.chain else "")
-        self.runner = Runner(self.channel, environment=self.environment, kill=self.processes.kill)
+        self.runner = Runner(self.channel, environment=self.environment, kill=self.processes.kill, groups=self.groups)
 
     async def _halt(self) -> None:
         """End every process inside, and wait until the kernel has."""
         self.runner = None
         if self.processes:
             await self.processes.end()
+        if self.groups:
+            self.groups.close()
         if self.channel:
             await self.channel.close()
 

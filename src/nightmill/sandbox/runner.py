@@ -9,8 +9,10 @@ from contextlib import asynccontextmanager
 from typing import Any, NoReturn
 
 from nightmill.errors import SandboxError, ToolError
+from nightmill.sandbox.cgroup import Group, Groups, Tree
 from nightmill.sandbox.channel import Answer, Channel
 from nightmill.sandbox.nouns import Command, Entry, Limits, Outcome, Output, Service
+from nightmill.sandbox.watch import Watch
 
 __all__ = ["GRACE", "Runner", "RunnerTerminal", "outcome", "refuse"]
 
@@ -34,9 +36,18 @@ STOPS = ("", "timeout", "memory", "output", "cancelled", "processes")
 class Runner:
     """The runner of one sandbox, by its channel. *kill* ends the sandbox: one that no longer answers is not waited for."""
 
-    def __init__(self, channel: Channel, *, environment: Mapping[str, str], kill: Callable[[], None]) -> None:
-        self.channel, self.environment, self.kill = channel, environment, kill
+    def __init__(
+        self,
+        channel: Channel,
+        *,
+        environment: Mapping[str, str],
+        kill: Callable[[], None],
+        groups: Groups | None = None,
+    ) -> None:
+        """With *groups* the kernel bounds memory and processes of each command; else each process is bounded."""
+        self.channel, self.environment, self.kill, self.groups = channel, environment, kill, groups
         self.gate = asyncio.Lock()
+        self.watch = Watch(self.end)
 
     async def run(self, command: Command, *, output: Output | None = None) -> Outcome:
         """Run *command* and wait for it; cancelling the task kills it. Several may run at once.
@@ -44,31 +55,29 @@ class Runner:
         Raises:
             SandboxError: If the sandbox itself failed.
         """
-        header = _request(command, self.environment) | {"live": output is not None}
-        async with self.gate:  # nothing new starts while all is held still
-            number, answer = self.channel.send(header, command.stdin, most=command.limits.output, live=output)
+        number, answer = await self._begin(command, most=command.limits.output, live=output)
         try:
             return outcome(await self.within(command.limits.seconds + GRACE, answer))
         except asyncio.CancelledError:
             with contextlib.suppress(OSError):
-                self.channel.tell({"op": "cancel", "id": number})
+                self.end(number, "cancelled")
             await asyncio.wait([answer], timeout=CANCELLING)
             raise
 
     async def terminal(self, command: Command, *, rows: int, columns: int, output: Output) -> RunnerTerminal:
         """Start *command* on a terminal of its own; its seconds do not count."""
-        header = _request(command, self.environment) | {"op": "terminal", "live": True}
-        async with self.gate:
-            number, answer = self.channel.send(header | {"rows": rows, "columns": columns}, live=output)
+        number, answer = await self._begin(command, most=0, live=output, op="terminal", rows=rows, columns=columns)
         return RunnerTerminal(self.channel, number, answer)
 
     async def serve(self, service: Service) -> tuple[int, asyncio.Future[Answer]]:
         """Start *service*; its number, and the answer that tells its end."""
         limits = Limits(memory=service.memory, processes=service.processes, output=LOG_MOST)
         command = Command(argv=("bash", "-c", service.run), cwd=service.cwd, env=service.env, limits=limits)
-        header = _request(command, self.environment) | {"op": "serve", "live": False, "log": service.log}
-        async with self.gate:
-            return self.channel.send(header, most=LOG_MOST)
+        return await self._begin(command, most=LOG_MOST, op="serve", log=service.log)
+
+    def end(self, number: int, why: str) -> None:
+        """Have the command or service *number* killed, whole."""
+        self.channel.tell({"op": "cancel", "id": number, "why": why})
 
     def halt(self, number: int, *, signal: int, grace: float) -> None:
         """Ask the service *number* to end by *signal*; *grace* seconds later it is killed."""
@@ -124,10 +133,34 @@ class Runner:
             SandboxError: If it was.
         """
         try:
-            return await asyncio.wait_for(asyncio.shield(answer), seconds)
+            async with asyncio.timeout(seconds):  # wait_for() can swallow that whoever asked gives up
+                return await asyncio.shield(answer)
         except TimeoutError as error:
             self.kill()
             raise SandboxError("the sandbox no longer answers; it was ended") from error
+
+    async def _begin(
+        self, command: Command, *, most: int, live: Output | None = None, **more: Any
+    ) -> tuple[int, asyncio.Future[Answer]]:
+        """Start *command*; its number, and the answer that tells its end."""
+        header = _request(command, self.environment, self.groups) | {"live": live is not None} | more
+        async with self.gate:  # nothing new starts while all is held still
+            number, answer = self.channel.send(header, command.stdin, most=most, live=live)
+            try:
+                group = await self._admit(number, command.limits) if self.groups else None
+            except BaseException:
+                self.end(number, "cancelled")
+                raise
+        return number, self.watch.add(number, answer, self.groups, group)
+
+    async def _admit(self, number: int, limits: Limits) -> Group | None:
+        """Put what is to begin into a group of its own, and let it. None: it cannot begin, as its answer says."""
+        held = await self.within(GRACE, self.channel.send({"op": "held", "of": number})[1])
+        if "error" in held.header or self.groups is None:
+            return None
+        group = self.groups.admit(held.number("pid"), limits)
+        self.channel.tell({"op": "begin", "id": number})
+        return group
 
     async def _file(self, asked: dict[str, Any], body: bytes = b"", *, most: int = 0) -> Answer:
         path = asked["path"]
@@ -156,7 +189,7 @@ class RunnerTerminal:
 
     def end(self) -> None:
         """End the command now, with all that it started."""
-        self.channel.tell({"op": "cancel", "id": self.number})
+        self.channel.tell({"op": "cancel", "id": self.number, "why": "cancelled"})
 
     async def ended(self) -> Outcome:
         """Wait for the command, however long it takes.
@@ -181,12 +214,15 @@ def outcome(answer: Answer) -> Outcome:
     return Outcome(output=answer.body, seconds=float(seconds), stopped=stopped, **numbers)
 
 
-def _request(command: Command, base: Mapping[str, str]) -> dict[str, Any]:
+def _request(command: Command, base: Mapping[str, str], groups: Groups | None) -> dict[str, Any]:
     limits = command.limits
     if not command.argv:
         raise SandboxError("a command without a program was asked for")
+    tree = groups.tree if groups else Tree()
     return {
         "op": "run",
+        "held": groups is not None,
+        "rlimits": ["FSIZE"] + ["NPROC"] * (tree.pids is None) + ["DATA"] * (tree.memory is None),
         "argv": list(command.argv),
         "cwd": command.cwd,
         "env": {**base, **command.env},

@@ -139,8 +139,8 @@ def limits_cannot_be_raised():
     raised = []
     for kind in (resource.RLIMIT_NPROC, resource.RLIMIT_FSIZE, resource.RLIMIT_DATA, resource.RLIMIT_CORE):
         hard = resource.getrlimit(kind)[1]
-        if hard == resource.RLIM_INFINITY:
-            raised.append(kind)
+        if hard == resource.RLIM_INFINITY:  # memory and processes may be a control group's affair: see limits.py
+            raised += [kind] * (kind in (resource.RLIMIT_FSIZE, resource.RLIMIT_CORE))
             continue
         try:
             resource.setrlimit(kind, (hard + 1, hard + 1))
@@ -148,6 +148,19 @@ def limits_cannot_be_raised():
         except (OSError, ValueError):
             pass
     return repr(raised) if raised else ""
+
+
+@attack("view", "runner", "empty")
+def control_groups_cannot_be_reached():
+    held = []
+    for who in ("self", os.getppid(), 1):
+        with contextlib.suppress(OSError):  # of the keeper and the runner nothing can be seen
+            held += [each.name for each in os.scandir(f"/proc/{who}/fd") if "cgroup" in os.path.realpath(each.path)]
+    with open("/proc/self/mountinfo") as file:
+        mounted = [line for line in file if " - cgroup" in line]
+    ways = ("/sys/fs/cgroup", "/proc/self/root/sys/fs/cgroup", "/proc/1/root/sys/fs/cgroup")
+    reached = through(*((path, lambda path=path: os.stat(path)) for path in ways))
+    return repr((held, mounted, reached)) if held or mounted or reached else ""
 
 
 @attack("capabilities", "filter")

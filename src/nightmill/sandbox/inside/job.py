@@ -30,6 +30,7 @@ class Job:
         self.head, self.tail, self.total = bytearray(), bytearray(), 0
         self.exit: Optional[int] = None
         self.stopped, self.clean = "", False
+        self.gate = -1
         self.sweeps, self.ended = 0, 0.0
         self.held = False
         """Whether its output waits until the host has taken what it was sent."""

@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     Known = Dict[int, Tuple[int, int]]
     """Live processes: pid → (parent, resident pages)."""
 
-LIMITS = (("NPROC", "processes"), ("FSIZE", "file_size"), ("DATA", "memory"))
+LIMITS = {"NPROC": "processes", "FSIZE": "file_size", "DATA": "memory"}
+"""What each of a process's own limits is called by the host, which says which of them to set."""
 
 
 def prctl(option: int, value: int) -> None:
@@ -32,10 +33,15 @@ def prctl(option: int, value: int) -> None:
     _ctypes.call_function(_ctypes.dlsym(_ctypes.dlopen(None, 0), "prctl"), (option, value, 0, 0, 0))  # type: ignore[arg-type]  # None: what is loaded already
 
 
-def keep(spec: Spec, source: int, sink: int, report: int) -> NoReturn:
-    """In the keeper: start the command, adopt its orphans, tell its end, go when nothing is left."""
+def keep(spec: Spec, source: int, sink: int, report: int, gate: int) -> NoReturn:
+    """In the keeper: start the command, adopt its orphans, tell its end, go when nothing is left.
+
+    It waits at *gate* until the host has put it where it belongs.
+    """
     prctl(36, 1)  # PR_SET_CHILD_SUBREAPER
-    close_all_but(source, sink, report)  # the control socket above all
+    close_all_but(source, sink, report, gate)  # the control socket above all
+    if gate >= 0 and not os.read(gate, 1):
+        os._exit(70)
     main = os.fork()
     if main == 0:
         become(spec, source, sink)
@@ -83,8 +89,8 @@ def become(spec: Spec, source: int, sink: int) -> NoReturn:
             os.dup2(fd, target)
         if spec["op"] == "terminal":
             control(0)
-        for name, field in LIMITS:
-            limit(getattr(resource, "RLIMIT_" + name), spec[field])
+        for name in spec["rlimits"]:
+            limit(getattr(resource, "RLIMIT_" + name), spec[LIMITS[name]])
         limit(resource.RLIMIT_CORE, 1)  # at 0 a host that pipes cores would still start its program, outside, as root
         what = spec["cwd"]
         os.chdir(what)
@@ -185,11 +191,13 @@ def strays(known: Known, keepers: Set[int]) -> Set[int]:
 
 
 def excess(spec: Spec, keeper: int) -> str:
-    """Which limit on the whole tree of a command is passed, "" if none; the kernel's own are per process."""
+    """Which limit on the whole tree of a command is passed, "" if none: of those that the kernel holds per process."""
     known = processes()
     tree = below(known, keeper)
-    if len(tree) > spec["processes"]:
+    if "NPROC" in spec["rlimits"] and len(tree) > spec["processes"]:
         return "processes"
+    if "DATA" not in spec["rlimits"]:
+        return ""
     if sum(known[pid][1] for pid in tree) * resource.getpagesize() <= spec["memory"]:
         return ""
     total = 0

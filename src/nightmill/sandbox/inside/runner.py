@@ -137,7 +137,7 @@ class Runner:
             else:
                 told, content = OPERATIONS[header["op"]](header, body)
                 self.send(dict(told, id=header["id"]), content)
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, KeyError) as error:
             name = errno.errorcode.get(getattr(error, "errno", None) or errno.EINVAL, "EIO")
             self.send({"id": header["id"], "error": name, "text": getattr(error, "strerror", None) or str(error)})
 
@@ -150,23 +150,46 @@ class Runner:
             source = given(body)
             out, sink = os.pipe()
         status, report = os.pipe()
+        gate, opener = os.pipe() if spec["held"] else (-1, -1)
         pid = os.fork()
         if pid == 0:
             try:
-                keep(spec, source, sink, report)
+                keep(spec, source, sink, report, gate)
             finally:
                 os._exit(70)
-        for fd in (source, sink, report):
-            os.close(fd)
+        for fd in (source, sink, report, gate):
+            if fd >= 0:
+                os.close(fd)
         self.children.add(pid)
         job = self.jobs[spec["id"]] = JOBS[spec["op"]](spec, pid, out, status)
+        job.gate = opener
         self.watch(out, lambda: self.drain(job))
         self.watch(status, lambda: self.hear(job))
+
+    def held(self, asked: Dict[str, Any], _: bytes) -> None:
+        """Tell which process is the keeper of a job that waits to begin."""
+        self.send({"id": asked["id"], "pid": self.jobs[asked["of"]].keeper})
+
+    def begin(self, asked: Dict[str, Any], _: bytes) -> None:
+        """Let a job begin that was held."""
+        job = self.jobs.get(asked["id"])
+        if job:
+            job.gate = self.shut(job.gate, b"1")
+
+    def shut(self, gate: int, word: bytes = b"") -> int:
+        """Close the end of a gate that is ours; whoever waits at it begins if there is a *word*, and ends if not."""
+        if gate >= 0:
+            try:
+                os.write(gate, word)
+            except OSError:
+                pass  # it was killed meanwhile
+            os.close(gate)
+        return -1
 
     def cancel(self, asked: Dict[str, Any], _: bytes) -> None:
         """End a job now, if it still runs."""
         if asked["id"] in self.jobs:
-            self.jobs[asked["id"]].stop("cancelled")
+            self.jobs[asked["id"]].stop(asked["why"])
 
     def halt(self, asked: Dict[str, Any], _: bytes) -> None:
         """Ask a service to end, by a signal to its first process; what has not ended after its grace is killed."""
@@ -249,6 +272,7 @@ class Runner:
                 break
         self.forget(job.out)
         self.forget(job.status)
+        self.shut(job.gate)
         job.close()
         del self.jobs[job.spec["id"]]
         job.stopped = "" if job.stopped == "lost" else job.stopped
@@ -338,6 +362,8 @@ OWN: Dict[str, Callable[[Runner, Dict[str, Any], bytes], None]] = {
     "terminal": Runner.run,
     "type": Runner.enter,
     "resize": Runner.resize,
+    "held": Runner.held,
+    "begin": Runner.begin,
     "cancel": Runner.cancel,
     "halt": Runner.halt,
     "log": Runner.log,
