@@ -204,3 +204,44 @@ def test_a_project_planted_above_a_folder_of_mine_is_not_taken(tmp_path: Path) -
     assert "git repository" in done.stderr, done.stderr
     assert not [*tmp_path.rglob("owned")]
     assert subprocess.run(["git", "status"], cwd=mine, capture_output=True, check=False).returncode
+
+
+def test_what_a_service_says_moves_nobodys_cursor(tmp_path: Path) -> None:
+    said = r"printf '\033[2J\033]0;owned\007\302\233\342\200\256evil\n'; exit 3"
+    services = [{"name": "noise", "run": said, "ready": said, "seconds": 1, "setup": [said.replace("exit 3", "true")]}]
+    wanted = {"checks": [{"name": "c", "run": "true"}], "services": services}
+    root = whole.repository(tmp_path / "repo", {"nightmill.yaml": json.dumps(wanted)})
+
+    done = whole.Mill(folder=tmp_path).run("init", root)
+
+    assert done.returncode != 0
+    assert "noise" in done.stderr
+    assert not {"\x1b", "\x07", "\x9b", "\u202e"} & set(done.stdout + done.stderr)
+
+
+NAMES = """
+    .devcontainer/devcontainer.json .devcontainer.json flake.nix flake.lock mise.toml .mise.toml .tool-versions pyproject.toml
+    uv.lock package.json package-lock.json requirements.txt go.mod Cargo.toml Cargo.lock .python-version .nvmrc Dockerfile
+    setup.py setup.cfg tox.ini AGENTS.md CLAUDE.md .nightmill/environment.json Gemfile Makefile
+""".split()  # noqa: SIM905 - a list of words
+
+
+def test_files_that_describe_an_environment_are_read_through_no_link(tmp_path: Path) -> None:
+    """A hostile repository would have a secret of the host told to whoever reads the record."""
+    secret = tmp_path / "secret"
+    secret.write_text('canary = "hunter2-canary"\n{"name": "hunter2-canary"}\nhunter2-canary==1\nFROM hunter2-canary\n')
+    root = whole.repository(tmp_path / "repo", {"a": "a", "nightmill.yaml": "checks: [{name: c, run: 'true'}]\n"})
+    for name in NAMES:
+        (root / name).parent.mkdir(exist_ok=True)
+        (root / name).symlink_to(secret)
+    (root / "sub").symlink_to(tmp_path)
+    whole.commit(root, "links")
+    mill = whole.Mill(folder=tmp_path)
+
+    said = [mill.run(*words, at=root) for words in (("init", root), ("env", "explain"), ("env", "lock"))]
+
+    told = "".join(each.stdout + each.stderr for each in said)
+    assert "Traceback" not in told
+    assert "canary" not in told
+    kept = [path for path in [*mill.home.rglob("*"), *root.rglob("*")] if path.is_file() and not path.is_symlink()]
+    assert not [path for path in kept if b"hunter2" in path.read_bytes()]

@@ -233,3 +233,21 @@ for name in (b"..\\..\\x", b"a\nb", b"\xff\xfe", b'","mode":0,"x":"', b"x" * 255
 
 async def _both(plant: Story, look: Story, box: Box) -> tuple[str, str]:
     return await plant(box), await look(box)
+
+
+def test_files_without_end_take_no_memory_of_the_host_without_end(
+    within: Within, place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Empty ones take no space on a disk either, so no quota of bytes stops them."""
+    monkeypatch.setattr("nightmill.sandbox.scan.MOST", 1_000)
+
+    async def scenario(box: Box) -> None:
+        await box.sh("mkdir repo/many; touch repo/many/{1..990}")
+        kept = await box.sandbox.snapshot()
+        await box.sh("touch repo/many/{991..1010}")
+        with pytest.raises(SandboxError, match="more than 1,000"):
+            await box.sandbox.snapshot()
+        await box.sh("rm -rf repo/many")
+        assert await box.sandbox.snapshot() != kept
+
+    within(scenario)

@@ -44,6 +44,9 @@ INLINE = 1 << 16
 
 PIECE = 1 << 20
 
+MOST = 1_000_000
+"""Entries of an upper. Empty files cost an agent no space, but each costs the host some hundred bytes of memory."""
+
 SKIPPED = frozenset({"user.overlay.origin", "user.overlay.impure"})
 """File handles into the layers below: wrong as soon as the file is another one, that is after a restore."""
 
@@ -121,6 +124,11 @@ def _scan(root: int, old: Seen) -> Seen:
                     todo.append(path)
         finally:
             os.close(fd)
+        if len(new) > MOST:
+            raise SandboxError(
+                f"what was written since the base has more than {MOST:,} files and folders",
+                hint="find out what makes so many; a snapshot remembers each of them",
+            )
     return Seen(new, listed, attributes)
 
 
