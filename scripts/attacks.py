@@ -107,16 +107,16 @@ def _given(node: Any, *, inside: bool) -> tuple[tuple[str, ...], tuple[str, ...]
 def page() -> str:
     """The whole page."""
     found = list(attacks())
-    seen = [each for each in found if each.without]
     lines = [
         "# Attacks\n",
         "What tests/escape does to the sandbox, for real, and what stops it. Each line is a test; many try a dozen ways.",
-        f"{len(found)} attacks, {sum(each.inside for each in found)} of them by programs inside a sandbox, each once in a",
-        "sandbox that root started and once in one of an unprivileged user; the others by whoever runs the suite.",
+        "Those in `inside` are programs that run in a sandbox, once in one that root started and once in one of an",
+        "unprivileged user, and in containers as well; the others are made by whoever runs the suite.",
         "Around every file of them the host is measured: its settings, files, mounts, processes and descriptors.\n",
-        f"An attack that cannot succeed anywhere proves nothing. {len(seen)} are carried out a second time with the walls in",
-        'the last column taken down, and are seen to get through. "–": not tried, because what would get through could',
-        "harm the machine, because the wall is code of ours that has no switch, or because it depends on the kernel.\n",
+        "An attack that cannot succeed anywhere proves nothing. So those that are safe to let succeed are carried out a",
+        'second time with the walls in the last column taken down, and are seen to get through. "–": not tried, because what',
+        "would get through could harm the machine, because the wall is code of ours that has no switch, or because it",
+        "depends on the kernel.\n",
         "| wall | what it is |",
         "|---|---|",
         *(f"| {name} | {text} |" for name, text in WALLS.items()),

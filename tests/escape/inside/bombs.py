@@ -167,6 +167,39 @@ def threads_are_counted_as_processes_are():
     os._exit(0)
 
 
+@attack("limits", limits={"seconds": 30.0, "processes": 100})
+def the_table_of_files_of_the_machine_is_not_filled():
+    """At its end no other user of the machine can open anything."""
+    source, sink = os.pipe()
+    with open("/proc/sys/fs/file-max") as file:
+        most = int(file.read())
+    if most > 1 << 40:
+        sys.exit(1)  # systemd makes it endless; memory is what is left to bound it
+    for _ in range(20):
+        if os.fork() == 0:
+            count = 0
+            try:
+                while count < most // 4 // 20:
+                    os.open("/dev/null", os.O_RDONLY)
+                    count += 1
+            except OSError:
+                pass
+            os.write(sink, b"%8d" % count)
+            os._exit(0)
+    total = sum(int(os.read(source, 8)) for _ in range(20))
+    sys.exit(0 if total * 5 > most // 4 + 20 * 1024 * 5 else 1)  # a fifth of its processes have opened a fifth
+
+
+@attack("limits", limits={"seconds": 20.0})
+def budgets_of_the_user_are_left_to_others():
+    """Locked memory, message queues and pending signals are counted for a user, inside and outside together."""
+    import resource
+
+    bounds = {resource.RLIMIT_MEMLOCK: MB, resource.RLIMIT_MSGQUEUE: MB >> 2, resource.RLIMIT_SIGPENDING: 4096}
+    wide = [kind for kind, most in bounds.items() if not 0 <= resource.getrlimit(kind)[1] <= most]
+    sys.exit(0 if wide else 1)
+
+
 @attack("read-only", limits={"seconds": 60.0, "file_size": 1 << 30, "memory": 2 << 30})
 def memory_that_looks_like_a_disk_is_bounded():
     for folder in ("/tmp", "/dev/shm"):

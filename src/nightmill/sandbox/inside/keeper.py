@@ -27,6 +27,13 @@ if TYPE_CHECKING:
 LIMITS = {"NPROC": "processes", "FSIZE": "file_size", "DATA": "memory"}
 """What each of a process's own limits is called by the host, which says which of them to set."""
 
+FIXED = (("CORE", 1), ("MEMLOCK", 1 << 20), ("MSGQUEUE", 1 << 18), ("SIGPENDING", 4096))
+"""The same for every command. At CORE 0 a host that pipes cores would still start its program, outside, as root; the
+others are budgets of a user, whom an unprivileged nightmill shares with its sandboxes."""
+
+FEWEST, MOST = 1024, 65536
+"""Descriptors of one process."""
+
 
 def prctl(option: int, value: int) -> None:
     """Set a property of this process; the address of the function is all that is needed of ctypes."""
@@ -91,7 +98,8 @@ def become(spec: Spec, source: int, sink: int) -> NoReturn:
             control(0)
         for name in spec["rlimits"]:
             limit(getattr(resource, "RLIMIT_" + name), spec[LIMITS[name]])
-        limit(resource.RLIMIT_CORE, 1)  # at 0 a host that pipes cores would still start its program, outside, as root
+        for name, value in (*FIXED, ("NOFILE", descriptors(spec["processes"]))):
+            limit(getattr(resource, "RLIMIT_" + name), value)
         what = spec["cwd"]
         os.chdir(what)
         what = spec["argv"][0]
@@ -131,6 +139,15 @@ def complain(what: str, error: Exception) -> None:
     """Say on the command's own output why it could not start."""
     text = "%s: %s\n" % (what, getattr(error, "strerror", None) or error)
     os.write(2, text.encode("utf-8", "replace"))
+
+
+def descriptors(processes: int) -> int:
+    """How many each of *processes* may have, so that all together do not fill the kernel's table of files."""
+    try:
+        with open("/proc/sys/fs/file-max", "rb") as file:
+            return max(FEWEST, min(MOST, int(file.read()) // 4 // processes))
+    except (OSError, ValueError):
+        return FEWEST
 
 
 def limit(kind: int, value: int) -> None:
