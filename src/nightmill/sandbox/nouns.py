@@ -27,13 +27,17 @@ class Limits:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Command:
-    """A program to run. *argv* is run as it is; shell text is ("bash", "-lc", text)."""
+    """A program to run. *argv* is run as it is; shell text is ("bash", "-lc", text).
+
+    A *patient* one waits for whoever listens to its output, so that nothing is lost on the way there.
+    """
 
     argv: tuple[str, ...]
     cwd: str = "/work/repo"
     env: Mapping[str, str] = field(default_factory=dict)
     stdin: bytes = b""
     limits: Limits = Limits()
+    patient: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any, NoReturn
 
 from nightmill.errors import SandboxError, ToolError
@@ -66,7 +67,8 @@ class Runner:
 
     async def terminal(self, command: Command, *, rows: int, columns: int, output: Output) -> RunnerTerminal:
         """Start *command* on a terminal of its own; its seconds do not count."""
-        number, answer = await self._begin(command, most=0, live=output, op="terminal", rows=rows, columns=columns)
+        whole = replace(command, patient=True)
+        number, answer = await self._begin(whole, most=0, live=output, op="terminal", rows=rows, columns=columns)
         return RunnerTerminal(self.channel, number, answer)
 
     async def serve(self, service: Service) -> tuple[int, asyncio.Future[Answer]]:
@@ -231,6 +233,7 @@ def _request(command: Command, base: Mapping[str, str], groups: Groups | None) -
         "file_size": limits.file_size,
         "memory": limits.memory,
         "output": limits.output,
+        "whole": command.patient,
     }
 
 

@@ -16,9 +16,6 @@ WATCH, SLACK = 0.5, 1 << 20
 class Job:
     """A command, its keeper and its two pipes. Of the output the beginning and the end are kept."""
 
-    whole = False
-    """Whether the host is to get every piece of the output while it runs."""
-
     def __init__(self, spec: Dict[str, Any], keeper: int, out: int, status: int) -> None:
         self.spec, self.keeper, self.out, self.status = spec, keeper, out, status
         self.began = time.monotonic()
@@ -32,8 +29,7 @@ class Job:
         self.stopped, self.clean = "", False
         self.gate = -1
         self.sweeps, self.ended = 0, 0.0
-        self.held = False
-        """Whether its output waits until the host has taken what it was sent."""
+        self.held = False  # whether its output waits until the host has taken what it was sent
 
     def take(self, piece: bytes) -> None:
         """Keep what may be needed of *piece*; count all of it."""

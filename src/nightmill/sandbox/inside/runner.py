@@ -225,7 +225,7 @@ class Runner:
         """Take one piece of output; False if there is none now."""
         if isinstance(job, Terminal) and job.typed:
             self.enter(job.spec, b"")
-        if job.whole and len(self.outgoing) >= BACKLOG:
+        if job.spec["whole"] and len(self.outgoing) >= BACKLOG:
             self.poll.unregister(job.out)
             job.held = True
             return False

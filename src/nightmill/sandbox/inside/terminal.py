@@ -22,8 +22,6 @@ TIOCSWINSZ = 0x5414
 class Terminal(Job):
     """A job whose output is passed on, all of it, and not kept."""
 
-    whole = True
-
     def __init__(self, spec: Dict[str, Any], keeper: int, out: int, status: int) -> None:
         super().__init__(spec, keeper, out, status)
         self.deadline = self.bound = NEVER
