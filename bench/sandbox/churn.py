@@ -20,11 +20,12 @@ from bench.figures import Figure, spread
 from bench.sandbox.ground import Ground, Timer
 from bench.sandbox.look import Looker, Looks, differences
 from nightmill.sandbox import Command, Limits, Outcome, Place
-from nightmill.sandbox.bubblewrap import BubblewrapSandbox, BubblewrapSandboxes
+from nightmill.sandbox.bubblewrap import BubblewrapSandboxes
 from nightmill.sandbox.build import restore
 from nightmill.sandbox.chain import stand
 from nightmill.sandbox.freeze import frozen, mapped
 from nightmill.sandbox.layers import remove
+from nightmill.sandbox.live import LiveSandbox
 from nightmill.sandbox.owner import give, owner
 from tests.sandbox.programs import CHURN, SERVICE
 
@@ -129,7 +130,7 @@ class Churn:
     async def go(self, place: Place, turns: range) -> Churn:
         """Churn for *turns*, which are numbers of their own, so that no two are the same."""
         sandbox = await self.sandboxes.open(place)
-        assert isinstance(sandbox, BubblewrapSandbox)
+        assert isinstance(sandbox, LiveSandbox)
         service = await serve(sandbox)
         try:
             for turn in turns:
@@ -143,7 +144,7 @@ class Churn:
             await asyncio.gather(service, return_exceptions=True)
         return self
 
-    async def turn(self, sandbox: BubblewrapSandbox, turn: int) -> None:
+    async def turn(self, sandbox: LiveSandbox, turn: int) -> None:
         """Thirty changes, then what `snapshot` does, with a look at what is there while all is held still."""
         words = ("/usr/bin/python3", "-c", CHURN, str(turn), self.seed, "shut")
         done = await sandbox.run(Command(argv=words, cwd="/work"))
@@ -157,7 +158,7 @@ class Churn:
             sandbox.packs.consolidate(name=f"whole{turn}")
             self.consolidated += 1
 
-    async def go_back(self, sandbox: BubblewrapSandbox) -> None:
+    async def go_back(self, sandbox: LiveSandbox) -> None:
         """To some turn: only what differs is written, so what is there then is compared, too."""
         wanted = self.pick.choice(self.taken)
         await sandbox.roll_back(wanted.snapshot)
@@ -169,7 +170,7 @@ class Churn:
         self.back += 1
 
 
-async def serve(sandbox: BubblewrapSandbox) -> asyncio.Task[Outcome]:
+async def serve(sandbox: LiveSandbox) -> asyncio.Task[Outcome]:
     """Start what writes all the time; it ends with the sandbox."""
     ready = asyncio.Event()
     service = Command(argv=("/usr/bin/python3", "-c", SERVICE), cwd="/work", limits=Limits(seconds=3600))

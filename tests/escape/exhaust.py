@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from nightmill.sandbox import Command, Limits, Place
-from nightmill.sandbox.bubblewrap import BubblewrapSandbox, BubblewrapSandboxes
+from nightmill.sandbox.bubblewrap import BubblewrapSandboxes
+from nightmill.sandbox.live import LiveSandbox
 
 MB = 1 << 20
 
@@ -84,7 +85,7 @@ async def exhausted(home: Path) -> dict[str, Any]:
     directory = home / "run"
     directory.mkdir()
     sandbox = await BubblewrapSandboxes().open(Place(directory=directory, layers=()))
-    assert isinstance(sandbox, BubblewrapSandbox)
+    assert isinstance(sandbox, LiveSandbox)
     found: dict[str, Any] = {"groups": sandbox.groups is not None, "user": os.geteuid()}
     try:
         for name, program in PROGRAMS.items():

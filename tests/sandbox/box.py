@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any, Protocol, TypeVar
 
 from nightmill.sandbox import Command, Limits, Outcome, Place
-from nightmill.sandbox.bubblewrap import BubblewrapSandbox, BubblewrapSandboxes
+from nightmill.sandbox.bubblewrap import BubblewrapSandboxes
+from nightmill.sandbox.live import LiveSandbox
 
 Result = TypeVar("Result")
 
@@ -13,7 +14,7 @@ Result = TypeVar("Result")
 class Box:
     """A sandbox, its place, and the two shells of tests."""
 
-    def __init__(self, sandbox: BubblewrapSandbox, place: Place) -> None:
+    def __init__(self, sandbox: LiveSandbox, place: Place) -> None:
         self.sandbox, self.place = sandbox, place
 
     async def sh(self, text: str, **limits: Any) -> Outcome:

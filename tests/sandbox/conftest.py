@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from nightmill.sandbox import Place
-from nightmill.sandbox.bubblewrap import BubblewrapSandbox, BubblewrapSandboxes
+from nightmill.sandbox.bubblewrap import BubblewrapSandboxes
+from nightmill.sandbox.live import LiveSandbox
 from nightmill.sandbox.owner import give, owner
 from tests.sandbox.box import Box, Within
 
@@ -35,7 +36,7 @@ def within(place: Place) -> Within:
         async def whole() -> Any:
             found = replace(place, **changes)
             sandbox = await (sandboxes or BubblewrapSandboxes()).open(found)
-            assert isinstance(sandbox, BubblewrapSandbox)
+            assert isinstance(sandbox, LiveSandbox)
             try:
                 return await scenario(Box(sandbox, found))
             finally:

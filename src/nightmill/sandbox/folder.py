@@ -11,7 +11,6 @@ from pathlib import Path
 from nightmill.errors import SandboxError
 from nightmill.sandbox.build import restore
 from nightmill.sandbox.layers import remove
-from nightmill.sandbox.nouns import Place
 from nightmill.sandbox.owner import Owner, give
 
 __all__ = ["clear_work", "lock", "prepare", "unused"]
@@ -51,13 +50,12 @@ def unused(directory: Path) -> Iterator[None]:
         os.close(fd)
 
 
-def prepare(place: Place, chain: list[str], to: Owner | None) -> None:
-    """Make the upper what *chain* recorded ([]: empty); what an earlier sandbox left there is in its snapshots or lost.
+def prepare(directory: Path, layers: tuple[Path, ...], chain: list[str], to: Owner | None) -> None:
+    """Make the upper what *chain* recorded ([]: empty, on *layers*); what an earlier sandbox left there is in its snapshots or lost.
 
     Raises:
         SandboxError: If a pack is missing or damaged, or the disk is full.
     """
-    directory = place.directory
     directory.chmod(0o700)  # an agent's setuid file is a file of this user on the host: no one else may reach it
     if to:
         os.chown(directory, -1, to.group)
@@ -76,8 +74,8 @@ def prepare(place: Place, chain: list[str], to: Owner | None) -> None:
         remove(directory / "upper")
         (directory / "upper").mkdir(mode=0o755)
         give(directory / "upper", to)
-        if place.layers:  # the root of a mount shows the upper's own mode
-            (directory / "upper").chmod(place.layers[-1].stat().st_mode & 0o7777)
+        if layers:  # the root of a mount shows the upper's own mode
+            (directory / "upper").chmod(layers[-1].stat().st_mode & 0o7777)
 
 
 def clear_work(directory: Path, to: Owner | None) -> None:

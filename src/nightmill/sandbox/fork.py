@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import secrets
 import shutil
 from pathlib import Path
 
@@ -20,7 +19,7 @@ from nightmill.sandbox.packs import plant
 from nightmill.sandbox.scan import TRAILER, root_entry
 from nightmill.sandbox.shelf import Shelf
 
-__all__ = ["Forks"]
+__all__ = ["Forks", "layer_name", "plant_on"]
 
 FEW, LITTLE = 24, 1 << 18
 """Entries and bytes of a snapshot up to which writing them again costs less than a layer more to look through."""
@@ -46,24 +45,35 @@ class Forks:
         packs = source / "packs"
         found = stand(packs, snapshot)
         self.shelf.hold(found.layers, directory)
-        layer = _name(packs, snapshot)
+        layer = layer_name(packs, snapshot)
         if not self.shelf.has(layer):
             with loaded(packs, found.chain) as final:
                 if _small(final):
                     return _share(packs, found, directory)
         self.shelf.put(layer, directory, lambda top: self._fill(top, packs, found))
         self.shelf.hold([layer], source)  # its next fork finds it, also if this one is destroyed before
-        return self._plant(directory, [*found.layers, layer])
+        plant_on(self.shelf, directory, [*found.layers, layer], name=layer)
+        return layer
 
     def _fill(self, top: Path, packs: Path, found: Stand) -> None:
         with loaded(packs, found.chain) as final:
             build(final, str(top), self.owner)
 
-    def _plant(self, directory: Path, layers: list[str]) -> str:
-        """A snapshot of nothing on *layers*; the root of a mount shows the upper's own mode and time: they are kept."""
-        name = secrets.token_hex(8)
-        plant(directory, root=root_entry(str(self.shelf.paths(layers)[-1])), layers=layers, name=name)
-        return name
+
+def plant_on(shelf: Shelf, directory: Path, layers: list[str], *, name: str) -> None:
+    """Write to *directory* the snapshot *name* of nothing on *layers*.
+
+    The root of a mount shows the upper's own mode and time, so those of the topmost layer are kept.
+
+    Raises:
+        SandboxError: If it cannot be written.
+    """
+    if not (directory / "packs" / name).exists():
+        try:
+            root = root_entry(str(shelf.paths(layers)[-1]))
+        except OSError as error:
+            raise SandboxError(f"the layer {layers[-1]!r} cannot be read: {error.strerror}") from error
+        plant(directory, root=root, layers=layers, name=name)
 
 
 def _small(final: dict[str, Body]) -> bool:
@@ -85,7 +95,7 @@ def _share(packs: Path, found: Stand, directory: Path) -> str:
     return found.chain[-1]
 
 
-def _name(packs: Path, snapshot: str) -> str:
+def layer_name(packs: Path, snapshot: str) -> str:
     """The layer that holds what *snapshot* does: the same for all forks of it, another for anything else."""
     try:
         with (packs / snapshot).open("rb") as file:

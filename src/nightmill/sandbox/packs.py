@@ -34,18 +34,20 @@ class Packs:
         self.upper = str(directory / "upper")
         self.seen, self.hot = NOTHING, frozenset[str]()
         self.stand = Stand([], [])
+        self.at = ""
 
-    @property
-    def at(self) -> str:
-        """The newest snapshot."""
-        return self.stand.chain[-1] if self.stand.chain else ""
-
-    def start(self, snapshot: str) -> None:
-        """Take the upper as it is for *snapshot*: nothing has been written to it since. "" is none."""
+    def start(self, snapshot: str, found: Stand | None = None) -> None:
+        """Take the upper as it is for *snapshot*, made as *found* says: nothing has been written to it since."""
         self.folder.mkdir(exist_ok=True)
         self.hot = frozenset()
-        self.stand = stand(self.folder, snapshot) if snapshot else Stand([], [])
+        self.at = snapshot
+        self.stand = found or stand(self.folder, snapshot) if snapshot else Stand([], [])
         self.seen = scan_upper(self.upper, NOTHING) if snapshot else NOTHING
+
+    def same(self) -> bool:
+        """Whether the upper holds what the newest snapshot does."""
+        now = scan_upper(self.upper, self.seen)
+        return not self.hot and len(now.facts) == len(self.seen.facts) and not changed(self.seen, now, set())
 
     def take(self, *, name: str, hot: set[str]) -> str:
         """Keep the upper as *name*; gives that, or the newest id if nothing changed. All writers must be frozen.
@@ -69,11 +71,11 @@ class Packs:
             raise
         self.seen, self.hot = seen, frozenset(hot)
         if written:
-            self.stand = Stand([*self.stand.chain, name], self.stand.layers)
+            self.stand, self.at = Stand([*self.stand.chain, name], self.stand.layers), name
         return self.at
 
-    def go_to(self, snapshot: str) -> Path | None:
-        """Make the upper, which nothing uses any more, what *snapshot* recorded; None: only anew.
+    def go_to(self, wanted: Stand) -> Path | None:
+        """Make the upper, which nothing uses any more, what *wanted* says; None: only anew.
 
         Gives the folder of what had to go, to be deleted in time. Anew is where it stands on other layers, or where
         there is no snapshot to begin from or to go to.
@@ -81,8 +83,7 @@ class Packs:
         Raises:
             SandboxError: If a pack is missing or damaged, or the disk is full; the upper is then to be restored.
         """
-        wanted = stand(self.folder, snapshot) if snapshot else Stand([], [])
-        if not self.at or not snapshot or wanted.layers != self.stand.layers:
+        if not self.stand.chain or not wanted.chain or wanted.layers != self.stand.layers:
             return None
         now = scan_upper(self.upper, self.seen)
         dirty = set(changed(self.seen, now, set(self.hot)))

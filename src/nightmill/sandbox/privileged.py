@@ -15,9 +15,11 @@ from pathlib import Path
 from typing import Any
 
 from nightmill.errors import SandboxError
+from nightmill.sandbox.flatten import flatten
+from nightmill.sandbox.layers import remove
 from nightmill.sandbox.scan import Below, Seen, record, scan
 
-__all__ = ["main", "record_upper", "scan_upper"]
+__all__ = ["flatten_layers", "main", "record_upper", "scan_upper"]
 
 CLONE_NEWUSER = 0x10000000
 
@@ -43,6 +45,16 @@ def record_upper(*, top: str, target: str, old: Seen, hot: set[str], below: Belo
     return Seen(*found), written
 
 
+def flatten_layers(layers: list[Path], target: Path, *, below: list[Path]) -> None:
+    """`flatten.flatten`, of whatever modes."""
+    try:
+        flatten(layers, target, below=below)
+    except PermissionError:
+        remove(target)
+        asked = {"do": "flatten", "layers": [str(each) for each in layers], "below": [str(each) for each in below]}
+        _in_namespace({**asked, "target": str(target)})
+
+
 def main() -> None:
     """In the child: become able to read everything of this user, do what was asked, answer."""
     asked = marshal.loads(sys.stdin.buffer.read())  # noqa: S302 - from our own parent
@@ -51,18 +63,24 @@ def main() -> None:
         sys.exit(f"no user namespace: {os.strerror(ctypes.get_errno())}")
     for name, text in (("setgroups", "deny"), ("uid_map", f"{user} {user} 1"), ("gid_map", f"{group} {group} 1")):
         Path(f"/proc/self/{name}").write_text(text, "ascii")
-    old = Seen(*asked["old"])
     try:
-        if asked["do"] == "scan":
-            answer: tuple[Any, ...] = tuple(scan(asked["top"], old))
-        else:
-            hot = set(asked["hot"])
-            below = Below(*asked["below"])
-            found, written = record(top=asked["top"], target=asked["target"], old=old, hot=hot, below=below)
-            answer = (tuple(found), written)
+        answer = _do(asked)
     except (OSError, SandboxError) as error:
         sys.exit(str(error))
     sys.stdout.buffer.write(marshal.dumps(answer))
+
+
+def _do(asked: dict[str, Any]) -> Any:
+    if asked["do"] == "flatten":
+        layers, below = [Path(each) for each in asked["layers"]], [Path(each) for each in asked["below"]]
+        flatten(layers, Path(asked["target"]), below=below)
+        return None
+    old = Seen(*asked["old"])
+    if asked["do"] == "scan":
+        return tuple(scan(asked["top"], old))
+    hot, stands = set(asked["hot"]), Below(*asked["below"])
+    found, written = record(top=asked["top"], target=asked["target"], old=old, hot=hot, below=stands)
+    return tuple(found), written
 
 
 def _in_namespace(asked: dict[str, Any]) -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Any, NoReturn
@@ -97,7 +97,9 @@ class Runner:
             ToolError: If it is missing, not a regular file or not readable; the message says which.
         """
         limit = min(limit, FILE_MOST)
-        return (await self._file({"op": "read", "path": path, "limit": limit}, most=limit)).body
+        async with self.gate:
+            asked = self._ask({"op": "read", "path": path, "limit": limit}, most=limit)
+        return (await asked).body
 
     async def write(self, path: str, body: bytes) -> None:
         """Make *path* a regular file that holds *body*: written beside it and renamed, its mode kept.
@@ -109,7 +111,7 @@ class Runner:
         if len(body) > FILE_MOST:
             raise ToolError(f"cannot write {path!r}: {len(body):,} bytes are more than {FILE_MOST:,}")
         async with self.gate:
-            await self._file({"op": "write", "path": path}, body)
+            await self._ask({"op": "write", "path": path}, body)
 
     async def list(self, path: str, *, depth: int, limit: int) -> list[Entry]:
         """Entries below *path*, sorted, at most *limit*; `.git` is not entered.
@@ -118,8 +120,14 @@ class Runner:
             ToolError: If *path* is not a directory.
         """
         asked = {"op": "list", "path": path, "depth": depth, "limit": limit}
-        found = (await self._file(asked, most=LIST_MOST)).body
+        async with self.gate:
+            answer = self._ask(asked, most=LIST_MOST)
+        found = (await answer).body
         return sorted((_entry(record) for record in found.split(b"\0") if record), key=lambda entry: entry.path)
+
+    def move(self, to: Runner) -> None:
+        """Ask what *to* asks from now on: the sandbox was started again. Only while all is held back."""
+        self.channel, self.kill, self.groups = to.channel, to.kill, to.groups
 
     @asynccontextmanager
     async def still(self) -> AsyncIterator[None]:
@@ -164,11 +172,15 @@ class Runner:
         self.channel.tell({"op": "begin", "id": number})
         return group
 
-    async def _file(self, asked: dict[str, Any], body: bytes = b"", *, most: int = 0) -> Answer:
+    def _ask(self, asked: dict[str, Any], body: bytes = b"", *, most: int = 0) -> Coroutine[Any, Any, Answer]:
+        """Send what is *asked* of a file now; to be awaited for its answer."""
         path = asked["path"]
         if not path.startswith("/") or "\0" in path:
             raise ToolError(f"cannot {asked['op']} {path!r}: give an absolute path")
-        answer = await self.within(GRACE, self.channel.send(asked, body, most=most)[1])
+        return self._answered(asked, self.channel.send(asked, body, most=most)[1])
+
+    async def _answered(self, asked: dict[str, Any], sent: asyncio.Future[Answer]) -> Answer:
+        answer = await self.within(GRACE, sent)
         if "error" in answer.header:
             refuse(asked, answer.header)
         return answer

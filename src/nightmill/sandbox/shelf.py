@@ -46,7 +46,7 @@ class Shelf:
                 hint = "start from a snapshot that does not stand on it"
                 raise SandboxError(f"the layer {layer!r} is not on the shelf {str(self.folder)!r}", hint=hint)
 
-    def put(self, layer: str, holder: Path, fill: Callable[[Path], None]) -> None:
+    def put(self, layer: str, holder: Path, fill: Callable[[Path], object]) -> None:
         """Hold *layer*, and make it if it is not there: *fill* makes the folder that it is given, or moves it there.
 
         Raises:
@@ -93,7 +93,7 @@ class Shelf:
                 return True
         return False
 
-    def _make(self, layer: str, holder: Path, fill: Callable[[Path], None]) -> None:
+    def _make(self, layer: str, holder: Path, fill: Callable[[Path], object]) -> None:
         for stale in self.folder.glob(f".new-{layer}-*"):  # of one that was cut off: the lock of this layer is ours
             remove(stale)
         beside = self.folder / f".new-{layer}-{secrets.token_hex(4)}"
