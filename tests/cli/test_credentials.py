@@ -9,6 +9,7 @@ import pytest
 
 from nightmill.cli.credentials import load
 from nightmill.errors import SettingsError
+from nightmill.estate import identify
 
 SECRET = "s3cret-of-the-operator"
 GIVEN = "- {name: own, host: Host.Example., projects: ['*'], from: 'env:TOKEN'}\n"
@@ -36,7 +37,7 @@ def test_a_secret_comes_from_the_environment_or_from_a_file(tmp_path: Path) -> N
   scheme: basic
   user: reader
   variable: REGISTRY_TOKEN
-  projects: [shop-12345678]
+  projects: [{tmp_path}/shop]
   from: file:{kept}
 - {{name: lab, host: lab.example, header: Private-Token, scheme: raw, projects: [], from: 'env:TOKEN'}}
 """
@@ -45,7 +46,11 @@ def test_a_secret_comes_from_the_environment_or_from_a_file(tmp_path: Path) -> N
     assert (own.host, own.port, own.line()) == ("host.example", 443, f"Authorization: Bearer {SECRET}".encode())
     assert (registry.port, registry.user, registry.secret) == (8443, "reader", f"{SECRET}-2")
     assert lab.line() == f"Private-Token: {SECRET}".encode()
-    assert (own.serves("any"), registry.serves("any"), registry.serves("shop-12345678")) == (True, False, True)
+    assert (own.serves("any"), registry.serves("any"), registry.serves(identify(tmp_path / "shop"))) == (
+        True,
+        False,
+        True,
+    )
     assert not lab.serves("any")
 
 
@@ -77,6 +82,8 @@ def test_a_file_that_others_can_read_or_write_is_refused(tmp_path: Path, mode: i
         (GIVEN.replace("env:TOKEN", "env:SHORT"), "the secret of the credential 'own'"),
         (GIVEN.replace("Host.Example.", "'*.example'"), "the host of the credential 'own'"),
         (GIVEN.replace("['*']", "'*'"), "projects must be a list"),
+        (GIVEN.replace("['*']", "[shop]"), "projects must be a list"),
+        (GIVEN.replace("['*']", "[1]"), "projects must be a list"),
         (GIVEN.replace("name: own", "name: own, port: 0"), "scheme or port"),
         (GIVEN.replace("name: own", "name: own, scheme: digest"), "scheme or port"),
         (GIVEN.replace("name: own", "name: own, header: Host"), "the header of the credential"),

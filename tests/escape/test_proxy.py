@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from nightmill.sandbox.authority import Authority
+from nightmill.sandbox.egress import Pace
 from nightmill.sandbox.reach import Network
 from tests.sandbox.web import ask, proxied, proxy
 
@@ -96,26 +97,36 @@ def test_addresses_written_as_names_lead_nowhere_even_if_a_project_lists_them(tm
     assert answers == [b"HTTP/1.1 403"] * len(names)
 
 
-def test_connections_without_end_are_counted_and_cut(tmp_path: Path) -> None:
-    """Slowloris: heads that never end take a bounded number of places, and the next one is told at once."""
+def test_connections_without_end_take_a_bounded_number_of_places(tmp_path: Path) -> None:
+    """Slowloris: the next one waits outside, and gets the first place that is free."""
 
-    async def whole() -> tuple[int, bytes]:
+    async def whole() -> tuple[int, bool, bytes]:
         held = []
         async with proxy(tmp_path, Network()) as egress:
-            for _ in range(80):
-                reader, writer = await asyncio.open_unix_connection(egress.path)
+            for _ in range(64):
+                _, writer = await asyncio.open_unix_connection(egress.path)
                 writer.write(b"GET http://a/ HTTP/1.1\r\nX: ")
                 held.append(writer)
-            try:
-                said = await asyncio.wait_for(reader.read(), 10)
-            except ConnectionError:
-                said = b""
-            left = len(egress.tasks)
+            last = asyncio.create_task(ask(egress.path, b"GET http://a/ HTTP/1.1\r\n\r\n"))
+            while len(egress.tasks) < 64:  # noqa: ASYNC110 - the proxy tells nobody
+                await asyncio.sleep(0)
+            await asyncio.wait({last}, timeout=0.2)
+            taken, waits = len(egress.tasks), not last.done()
+            held[0].close()
+            said = await last
         for each in held:
             each.close()
-        return left, said
+        return taken, waits, said[:12]
 
-    assert asyncio.run(whole()) == (64, b"")
+    assert asyncio.run(whole()) == (64, True, b"HTTP/1.1 403")
+
+
+def test_a_loop_of_connections_is_slowed_to_a_pace() -> None:
+    """Each costs time of a worker that all runs share."""
+    pace = Pace(rate=100.0, burst=5)
+
+    assert [pace.wait(7.0) for _ in range(8)] == pytest.approx([0, 0, 0, 0, 0, 0.01, 0.02, 0.03])
+    assert pace.wait(7.06) == 0
 
 
 def test_names_without_end_below_a_wildcard_take_no_memory_without_end() -> None:

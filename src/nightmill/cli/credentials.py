@@ -12,6 +12,7 @@ from typing import Any
 import yaml
 
 from nightmill.errors import SettingsError
+from nightmill.estate.file import identify
 from nightmill.sandbox.credential import Credential
 
 __all__ = ["NAME", "load"]
@@ -66,16 +67,20 @@ def _credential(plain: Any, index: int, environment: Mapping[str, str]) -> Crede
     scheme, port, projects = plain.get("scheme", "bearer"), plain.get("port", 443), plain["projects"]
     if scheme not in SCHEMES or isinstance(port, bool) or not isinstance(port, int) or not 0 < port < 1 << 16:
         raise SettingsError(f"{where}: its scheme or port cannot be", hint=f"schemes: {', '.join(SCHEMES)}")
-    if not isinstance(projects, list) or not all(isinstance(each, str) for each in projects):
-        raise SettingsError(f"{where}: projects must be a list", hint='ids as `nightmill projects` shows them, or "*"')
+    if not isinstance(projects, list) or not all(map(_place, projects)):
+        raise SettingsError(f"{where}: projects must be a list", hint='of whole paths of checkouts, or "*" for all')
     return Credential(
         **texts,
         host=str(plain["host"]).lower().rstrip("."),
         scheme=scheme,
         port=port,
-        projects=tuple(projects),
+        projects=tuple(each if each == "*" else identify(Path(each).expanduser()) for each in projects),
         secret=_secret(str(plain["from"]), where, environment),
     )
+
+
+def _place(project: Any) -> bool:
+    return isinstance(project, str) and (project == "*" or project.startswith(("/", "~")))
 
 
 def _secret(source: str, where: str, environment: Mapping[str, str]) -> str:

@@ -57,7 +57,7 @@ def doctor(json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = F
     door = open_door()
     door.make_home()
     sandboxes = choose(choice(door.settings), environment=os.environ)
-    found = [*_probes(door.settings), _store(door)]
+    found = [*_probes(door.settings), _store(door), _credentials()]
     if all(each.ok for each in found):
         found.append(asyncio.run(probes.self_test(door.settings.home, sandboxes)))
     if json:
@@ -82,6 +82,19 @@ def _probes(settings: Settings) -> list[Probe]:
         return probe(settings.home, user=settings.sandbox_user)
     engine = Engine(program=settings.sandbox, environment=os.environ, runtime=settings.sandbox_runtime)
     return asyncio.run(probe_engine(settings.home, engine, image=settings.sandbox_image))
+
+
+def _credentials() -> Probe:
+    """Whether the operator's credentials can be read."""
+    from nightmill.cli.site import credentials
+    from nightmill.errors import SettingsError
+    from nightmill.sandbox.doctor import Probe
+
+    try:
+        names = [each.name for each in credentials()]
+    except SettingsError as error:
+        return Probe(name="credentials", ok=False, detail=error.message, fix=error.hint)
+    return Probe(name="credentials", ok=True, detail=", ".join(names) or "none")
 
 
 def _store(door: Door) -> Probe:

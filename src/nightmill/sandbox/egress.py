@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import os
 import socket
 from collections.abc import Callable
@@ -28,6 +29,9 @@ __all__ = ["Egress"]
 
 HEAD_SECONDS, TLS_SECONDS, LINGER_SECONDS = 15.0, 15.0, 5.0
 HEAD_MOST, CONNECTIONS = 1 << 15, 64
+RATE, BURST = 50.0, 200
+"""Connections a second and at once: TLS that is opened costs milliseconds of the worker that all runs share."""
+
 HTTP_PORT = 80
 
 
@@ -43,7 +47,9 @@ class Egress:
         self.budget = Budget(network.upload)
         self.tally = Tally(partial(network.on_request, place.run))
         self.tasks: dict[asyncio.Task[None], Passage] = {}
-        self.server: asyncio.AbstractServer | None = None
+        self.places, self.pace = asyncio.Semaphore(CONNECTIONS), Pace(rate=RATE, burst=BURST)
+        self.listening: asyncio.Task[None] | None = None
+        self.bound: socket.socket | None = None
 
     async def start(self) -> None:
         """Begin to listen.
@@ -54,14 +60,18 @@ class Egress:
         try:
             self.path.parent.mkdir(mode=0o700, exist_ok=True)
             self.path.unlink(missing_ok=True)
-            self.server = await asyncio.start_unix_server(self._accept, sock=self._bound(), limit=HEAD_MOST)
+            self.bound = self._bound()
         except OSError as error:
             raise SandboxError(f"the proxy cannot listen on {str(self.path)!r}: {error}") from error
+        self.listening = asyncio.create_task(self._listen(self.bound))
 
     async def close(self) -> None:
         """Stop listening and cut every connection. Safe to repeat."""
-        if self.server:
-            self.server.close()
+        if self.listening:
+            self.listening.cancel()
+            await asyncio.wait({self.listening})
+        if self.bound:
+            self.bound.close()
         await self._cut(lambda _: True)
         self.tally.end()
         self.path.unlink(missing_ok=True)
@@ -96,11 +106,25 @@ class Egress:
         if cut:
             await asyncio.wait(cut)
 
+    async def _listen(self, bound: socket.socket) -> None:
+        """Take connections while there is place, and not too fast: what does not fit waits inside, at its own cost."""
+        loop = asyncio.get_running_loop()
+        while True:
+            await self.places.acquire()
+            await asyncio.sleep(self.pace.wait(loop.time()))
+            try:
+                near, _ = await loop.sock_accept(bound)
+                await loop.connect_accepted_socket(self._protocol, near)
+            except OSError:  # no descriptor is left, perhaps
+                self.places.release()
+
+    def _protocol(self) -> asyncio.StreamReaderProtocol:
+        return asyncio.StreamReaderProtocol(asyncio.StreamReader(limit=HEAD_MOST), self._accept)
+
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
-        if task is None or len(self.tasks) >= CONNECTIONS:
-            writer.transport.abort()
-            return
+        if task is None:
+            raise AssertionError("connections are tasks")
         passage = self.tasks[task] = Passage(self.network, self.budget, credentials=self.credentials)
         try:
             with contextlib.suppress(OSError, ValueError, EOFError, asyncio.LimitOverrunError, TimeoutError):
@@ -111,6 +135,7 @@ class Egress:
             writer.transport.abort()
         finally:
             self.tasks.pop(task, None)
+            self.places.release()
             if passage.target.method:
                 self.tally.add(passage.request())
 
@@ -170,7 +195,9 @@ class Egress:
         folder = os.open(self.path.parent, os.O_PATH | os.O_DIRECTORY)
         bound = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
+            bound.setblocking(False)
             bound.bind(f"/proc/self/fd/{folder}/{self.path.name}")
+            bound.listen(CONNECTIONS)
             self.path.chmod(0o600)
         except OSError:
             bound.close()
@@ -178,6 +205,19 @@ class Egress:
         finally:
             os.close(folder)
         return bound
+
+
+class Pace:
+    """Lets *burst* through at once, then *rate* a second."""
+
+    def __init__(self, *, rate: float, burst: int) -> None:
+        self.rate, self.burst = rate, burst
+        self.level, self.last = float(burst), -math.inf
+
+    def wait(self, now: float) -> float:
+        """Seconds from *now* after which the next may go."""
+        self.level, self.last = min(self.burst, self.level + (now - self.last) * self.rate) - 1, now
+        return max(0.0, -self.level / self.rate)
 
 
 async def _head(reader: asyncio.StreamReader) -> tuple[bytes, list[bytes]]:
