@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from nightmill.sandbox.authority import Authority
 from nightmill.sandbox.hello import AGAIN, server_name
@@ -314,3 +316,13 @@ def test_a_sandbox_sends_no_more_than_it_may(tmp_path: Path) -> None:
         ("upload limit", True),
         ("upload limit", False),
     ]
+
+
+@given(cut=st.integers(0, len(HELLO)), body=st.binary(max_size=40), keep=st.integers(0, 40))
+def test_a_hello_that_was_tampered_with_is_read_as_itself_or_not_at_all(cut: int, body: bytes, keep: int) -> None:
+    record = HELLO[:5] + (HELLO[5:cut] + body + HELLO[max(5, cut) + keep :] or b"x")
+    try:
+        name = server_name(record)
+    except ValueError:
+        return
+    assert name == "" or name.encode() in record.lower()

@@ -5,11 +5,13 @@ from __future__ import annotations
 import base64
 import subprocess
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from uv import find_uv_bin
 
+from nightmill.errors import SandboxError
 from nightmill.sandbox.authority import Authority
 from nightmill.sandbox.bubblewrap import BubblewrapSandboxes
 from nightmill.sandbox.credential import Credential
@@ -135,3 +137,26 @@ def test_a_tool_trusts_the_sandboxs_own_authority_and_is_given_the_credential(
 
     assert f"Authorization: Bearer {SECRET}".encode() in heads[0]
     assert told[0].credential == "own"
+
+
+def test_a_private_hosts_own_authority_is_trusted_in_an_unopened_tunnel(within: Within, tmp_path: Path) -> None:
+    authority, heads = Authority(now=time.time), []
+    told: list[Request] = []
+
+    async def scenario(box: Box) -> None:
+        async with web(heads, tls=authority.context(HOST)) as port:
+            box.sandbox.egress.network = replace(box.sandbox.egress.network, ports=frozenset({port}))  # type: ignore[union-attr]
+            said = await box.sh(f"curl -sS https://{HOST}:{port}/x")
+            assert said.text == "hello", said.text
+            await box.sandbox.reach(())
+            assert (await box.sh(f"curl -sS https://{HOST}:{port}/x")).exit
+            with pytest.raises(SandboxError, match="made for"):
+                await box.sandbox.reach(("other.example",))
+
+    one = Credential(name="own", host=HOST, projects=("*",), secret=SECRET)
+    within(scenario, sandboxes=sandboxes(tmp_path, authority, one, told), hosts=(HOST,))
+
+    assert [(made.method, made.allowed, made.credential) for made in told] == [
+        ("CONNECT", True, ""),
+        ("CONNECT", False, ""),
+    ]
