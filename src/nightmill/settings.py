@@ -62,6 +62,9 @@ class Settings:
         least=1,
         most=(1 << 32) - 2,
     )
+    require: tuple[str, ...] = setting(
+        (), "Guarantees without which no sandbox is opened, by spaces; `nightmill doctor` lists them."
+    )
     allow_hosts: tuple[str, ...] = setting(
         (), "Hosts that projects may reach if they ask, besides the presets' own: `host` or `*.host`, by spaces."
     )

@@ -32,6 +32,7 @@ services:
   - {name: redis, run: redis-server, ready: redis-cli ping}
 instructions: [AGENTS.md]
 limits: {memory: 3 GB, seconds: 45.5, processes: 100}
+requires: [user_isolated, fork]
 protected: [.github/**]
 co_author: Ada <ada@example.org>
 """
@@ -48,6 +49,7 @@ def test_every_key_is_read(tmp_path: Path) -> None:
     assert [each.program for each in project.services] == [
         Service(name="redis", run="redis-server", ready="redis-cli ping")
     ]
+    assert project.requires == ("user_isolated", "fork")
     assert (project.limits.memory, project.limits.seconds, project.limits.processes) == (3 << 30, 45.5, 100)
     assert project.protected == (".github/**",)
     assert project.id == identify(tmp_path)
@@ -63,6 +65,7 @@ def test_every_key_is_read(tmp_path: Path) -> None:
         ("checks:\n  - run: x", "nightmill.yaml:2: checks[0] lacks 'name'"),
         ("checks:\n- {name: a, run: x}\n- {name: a, run: y}", "nightmill.yaml:3: checks: the name 'a' is used twice"),
         ("checks:\n- {name: a, run: x, seconds: soon}", "nightmill.yaml:2: checks[0].seconds must be a number"),
+        ("requires: [hard_limits]", "nightmill.yaml:1: requires[0] is 'hard_limits'"),
         ("limits: {memory: lots}", "nightmill.yaml:1: limits.memory must be a size"),
         ("limits: {processes: 0}", "nightmill.yaml:1: limits.processes must be a whole number above 0"),
         ("env: {A: yes}", "reads as true or false"),

@@ -202,4 +202,4 @@ def test_what_developers_use_runs(within: Within) -> None:
 
 
 def test_the_default_limits_are_those_of_the_contract() -> None:
-    assert Limits() == Limits(seconds=30.0, processes=512, file_size=1 << 30, memory=2 << 30, output=1 << 20)
+    assert Limits() == Limits(seconds=30.0, processes=512, file_size=1 << 30, memory=256 << 20, output=1 << 20)

@@ -180,7 +180,10 @@ def test_every_way_a_command_can_end_has_its_words(tell: Tell) -> None:
         # Where the kernel counts (for everybody but root) it refuses the fork; else the runner ends them all.
         forks = "import os,time\nfor _ in range(60):\n    if not os.fork(): time.sleep(30)\ntime.sleep(30)"
         crowd = await few.sh(f"python3 -c '{forks}'")
-        assert "too many processes" in crowd or "Resource temporarily unavailable" in crowd
+        assert "limits.processes" in crowd or "Resource temporarily unavailable" in crowd
+        little = Bench(bench.workspace, replace(bench.limits, memory=64 << 20))
+        hungry = await little.sh("python3 -c 'x = bytearray(300 << 20); x[::4096] = bytes(len(x[::4096])); print(1)'")
+        assert ("64 MB" in hungry and "limits.memory" in hungry) or "MemoryError" in hungry
         small = Bench(bench.workspace, replace(bench.limits, file_size=1 << 16))
         assert "too much output" in await small.sh("yes")
 

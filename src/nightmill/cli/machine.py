@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
-from dataclasses import fields
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,6 +12,7 @@ import typer
 
 if TYPE_CHECKING:
     from nightmill.cli.door import Door
+    from nightmill.sandbox import Guarantee
     from nightmill.sandbox.doctor import Probe
     from nightmill.settings import Settings
 
@@ -56,18 +57,30 @@ def doctor(json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = F
 
     door = open_door()
     door.make_home()
-    sandboxes = choose(choice(door.settings), environment=os.environ)
+    sandboxes = choose(choice(door.settings), environment=os.environ, shelf=door.settings.home / "layers")
     found = [*_probes(door.settings), _store(door), _credentials()]
+    held: tuple[Guarantee, ...] = ()
     if all(each.ok for each in found):
+        held = asyncio.run(sandboxes.guarantees())
         found.append(asyncio.run(probes.self_test(door.settings.home, sandboxes)))
     if json:
-        print_json([{"name": each.name, "ok": each.ok, "detail": each.detail, "fix": each.fix} for each in found])
+        print_json({"probes": [asdict(each) for each in found], "guarantees": [asdict(each) for each in held]})
     else:
         for each in found:
-            sys.stdout.write(f"{'✓' if each.ok else '✗'} {each.name}: {each.detail}\n")
-            if not each.ok and each.fix:
-                sys.stdout.write("".join(f"    {line}\n" for line in f"fix: {each.fix}".splitlines()))
+            sys.stdout.write(_line(each.ok, each.name, each.detail, each.fix))
+        sys.stdout.write(
+            "\nwhat sandboxes hold here, for `requires` in nightmill.yaml and the setting `require`:\n" if held else ""
+        )
+        for given in held:
+            sys.stdout.write(_line(given.held, given.name, given.how, given.fix))
     raise typer.Exit(0 if all(each.ok for each in found) else 1)
+
+
+def _line(ok: bool, name: str, found: str, fix: str) -> str:
+    lines = [f"{'✓' if ok else '✗'} {name}: {found}"]
+    if not ok and fix:
+        lines += [f"    {line}" for line in f"fix: {fix}".splitlines()]
+    return "".join(f"{line}\n" for line in lines)
 
 
 def _probes(settings: Settings) -> list[Probe]:

@@ -59,6 +59,7 @@ def choice(settings: Settings) -> Choice:
         image=settings.sandbox_image,
         runtime=settings.sandbox_runtime,
         user=settings.sandbox_user,
+        require=settings.require,
     )
 
 

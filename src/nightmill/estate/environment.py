@@ -165,6 +165,7 @@ def place(project: Project, found: Base, *, directory: Path, files: Mapping[str,
         tools={"uv": Path(uv.find_uv_bin())},
         files=files or {},
         env=variables(project),
+        requires=frozenset(project.requires),
     )
 
 
@@ -223,6 +224,7 @@ async def build(project: Project, *, hub: Hub, commit: str, site: Site, work: Pa
         tools={"uv": Path(uv.find_uv_bin())},
         files={BUNDLE: bundle},
         env=variables(project),
+        requires=frozenset(project.requires),
     )
     workspace = await site.sandboxes.open(connected(where, reach, project=project, site=site))
     try:

@@ -75,6 +75,7 @@ def parse(body: bytes, *, root: Path) -> Project:
         instructions=tuple(values.get("instructions", ())),
         limits=Limits(**values.get("limits", {})),
         co_author=values.get("co_author", ""),
+        requires=tuple(values.get("requires", ())),
         protected=tuple(values.get("protected", ())),
     )
 
@@ -93,6 +94,7 @@ def _check(plain: dict[str, Any]) -> Check:
         format=plain.get("format", "exit"),
         report=plain.get("report", ""),
         seconds=plain.get("seconds", 600.0),
+        memory=plain.get("memory", 4 << 30),
     )
 
 
@@ -159,15 +161,12 @@ def _value(node: yaml.Node, key: shape.Key, *, where: str) -> Any:
         case "records":
             return _records(node, key, where=where)
         case "texts":
-            return [_text(each, f"{where}[{index}]") for index, each in enumerate(_items(node, where))]
+            return [_text(each, f"{where}[{index}]", key.choices) for index, each in enumerate(_items(node, where))]
         case "map":
             return _map(node, where)
         case "number" | "size" | "count":
             return _number(node, key.kind, where)
-    found = _text(node, where)
-    if key.choices and found not in key.choices:
-        _fail(node, f"{where} is {found!r}", hint=f"one of: {', '.join(key.choices)}")
-    return found
+    return _text(node, where, key.choices)
 
 
 def _records(node: yaml.Node, key: shape.Key, *, where: str) -> list[dict[str, Any]]:
@@ -199,7 +198,7 @@ def _map(node: yaml.Node, where: str) -> dict[str, str]:
     return found
 
 
-def _text(node: yaml.Node, where: str) -> str:
+def _text(node: yaml.Node, where: str, choices: tuple[str, ...] = ()) -> str:
     tag = str(node.tag).rpartition(":")[2]
     if not isinstance(node, yaml.ScalarNode) or tag not in {"str", "int", "float", "bool"}:
         _fail(node, f"{where} must be a text", hint="put it in quotes")
@@ -207,6 +206,8 @@ def _text(node: yaml.Node, where: str) -> str:
         _fail(node, f"{where} is {node.value}, which YAML reads as true or false", hint=f'write "{node.value}"')
     if "\0" in node.value:
         _fail(node, f"{where} holds a zero byte", hint="take it out")
+    if choices and node.value not in choices:
+        _fail(node, f"{where} is {str(node.value)!r}", hint=f"one of: {', '.join(choices)}")
     return str(node.value)
 
 

@@ -88,5 +88,7 @@ class Project:
     instructions: tuple[str, ...] = ()
     limits: Limits = Limits()
     co_author: str = ""
+    requires: tuple[str, ...] = ()
+    """Guarantees of the sandbox without which nothing of the project starts."""
     protected: tuple[str, ...] = ()
     """Paths or globs that no change of an agent may touch."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from nightmill.sandbox import GUARANTEES
+
 __all__ = ["FILE", "Key", "schema"]
 
 Kind = Literal["text", "texts", "map", "number", "count", "size", "record", "records"]
@@ -33,6 +35,7 @@ CHECK = (
     ),
     Key(name="report", kind="text", doc="Of junit: the file that the command writes, relative to the repository."),
     Key(name="seconds", kind="number", doc="How long it may take."),
+    Key(name="memory", kind="size", doc="Memory that it may use; 4 GB if nothing is said."),
 )
 
 SERVICE = (
@@ -63,9 +66,13 @@ SERVICE = (
 )
 
 LIMITS = (
-    Key(name="seconds", kind="number", doc="Seconds that one command may take."),
-    Key(name="memory", kind="size", doc="Memory of one command, such as 2 GB."),
-    Key(name="processes", kind="count", doc="Processes at once."),
+    Key(name="seconds", kind="number", doc="Seconds that one command may take; 30 if nothing is said."),
+    Key(
+        name="memory",
+        kind="size",
+        doc="Memory that all processes of one command may use together; 256 MB if nothing is said.",
+    ),
+    Key(name="processes", kind="count", doc="Processes of one command at once; 512 if nothing is said."),
     Key(name="file_size", kind="size", doc="Size of the largest file."),
     Key(name="output", kind="size", doc="Output that is kept; the middle of a longer one is dropped."),
 )
@@ -93,6 +100,12 @@ FILE = (
     Key(name="services", kind="records", keys=SERVICE, doc="Programs that run beside the tests, in the same sandbox."),
     Key(name="instructions", kind="texts", doc="Files whose text agents are given."),
     Key(name="limits", kind="record", keys=LIMITS, doc="Bounds on each command of an agent."),
+    Key(
+        name="requires",
+        kind="texts",
+        choices=tuple(GUARANTEES),
+        doc="Guarantees of the sandbox without which nothing of this project starts.",
+    ),
     Key(name="protected", kind="texts", doc="Paths or globs that no change of an agent may touch."),
     Key(name="co_author", kind="text", doc="Name <address> for the Co-authored-by line of commits."),
 )
@@ -125,4 +138,6 @@ def _property(key: Key) -> dict[str, Any]:
         "records": {"type": "array", "items": _object(key.keys)},
     }
     found = {**shapes[key.kind], "description": key.doc}
+    if key.choices and key.kind == "texts":
+        return {**found, "items": {"type": "string", "enum": list(key.choices)}}
     return {**found, "enum": list(key.choices)} if key.choices else found

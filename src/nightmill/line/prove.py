@@ -70,7 +70,9 @@ async def export(workspace: Workspace, *, hub: Hub, folder: Path, base: str, ref
         RepoError: If git refuses it, in the sandbox or on the way in; the message says what it said.
     """
     outcome = await workspace.run(
-        Command(argv=("bash", "-c", TAKE_OUT, "out", base), limits=Limits(seconds=300.0, file_size=LIMIT))
+        Command(
+            argv=("bash", "-c", TAKE_OUT, "out", base), limits=Limits(seconds=300.0, memory=4 << 30, file_size=LIMIT)
+        )
     )
     if outcome.exit or outcome.stopped:
         large = f"a file or all of it is larger than {LIMIT >> 20} MiB" if outcome.exit == TOO_LARGE else ""

@@ -13,7 +13,7 @@ class Check:
     """A command whose result is parsed.
 
     *format* says how: "pytest" adds a JUnit report of its own to the command, "junit" reads *report* (a path in the
-    repository), "exit" knows only the exit status. *seconds* is its limit.
+    repository), "exit" knows only the exit status. *seconds* and *memory* (bytes) are its limits.
     """
 
     name: str
@@ -21,6 +21,7 @@ class Check:
     format: Literal["pytest", "junit", "exit"] = "exit"
     report: str = ""
     seconds: float = 600.0
+    memory: int = 4 << 30
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

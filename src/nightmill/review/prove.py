@@ -87,7 +87,7 @@ async def holds(workspace: Workspace, tree: str) -> None:
         SandboxError: If it is not.
     """
     script = "git rev-parse 'HEAD^{tree}' && git status --porcelain --untracked-files=all"
-    outcome = await workspace.run(Command(argv=("bash", "-c", script), limits=Limits(seconds=300.0)))
+    outcome = await workspace.run(Command(argv=("bash", "-c", script), limits=replace(LIMITS, seconds=300.0)))
     found = outcome.text.split("\n")
     if outcome.exit or found[0].strip() != tree or any(line.strip() for line in found[1:]):
         said = tidy(outcome.text, limit=400)
@@ -128,7 +128,7 @@ def _nothing_shown(results: list[CheckResult]) -> tuple[str, ...]:
 def _stopped(result: CheckResult) -> str:
     words = {
         "timeout": f"did not end within its limit and was stopped after {result.seconds:.0f} s",
-        "memory": "used more memory than it may and was stopped",
+        "memory": "used more memory than it may and was stopped (its `memory` in nightmill.yaml can be raised)",
         "output": "wrote more output than it may and was stopped",
     }
     ending = words.get(result.stopped, f"was stopped ({result.stopped})")

@@ -100,7 +100,7 @@ async def once(workspace: Workspace, check: Check, *, limits: Limits = LIMITS) -
 async def reset(workspace: Workspace) -> None:
     """Put the checkout back to its commit: what a check wrote must not bend the next."""
     script = "git reset -q --hard HEAD && git clean -fdq"
-    await workspace.run(Command(argv=("bash", "-c", script), limits=Limits(seconds=120.0)))
+    await workspace.run(Command(argv=("bash", "-c", script), limits=replace(LIMITS, seconds=120.0)))
 
 
 async def _repeat(
@@ -147,7 +147,7 @@ async def _report_path(workspace: Workspace, check: Check) -> str:
         )
     inside = f"/work/repo/{path}"
     # A report that lies in the tree says nothing of this run.
-    await workspace.run(Command(argv=("rm", "-rf", "--", inside), limits=Limits(seconds=60.0)))
+    await workspace.run(Command(argv=("rm", "-rf", "--", inside), limits=replace(LIMITS, seconds=60.0)))
     return inside
 
 
@@ -158,7 +158,7 @@ def _command(check: Check, report: str, limits: Limits) -> Command:
         # cannot be imported would keep all others from running, and on a base like that nothing could be proven.
         ours = f"-p no:cacheprovider --continue-on-collection-errors -o junit_family=xunit1 --junitxml={report}"
         script = f'export PYTEST_ADDOPTS="${{PYTEST_ADDOPTS-}} {ours}"\n{script}'
-    return Command(argv=("bash", "-c", script), limits=replace(limits, seconds=check.seconds))
+    return Command(argv=("bash", "-c", script), limits=replace(limits, seconds=check.seconds, memory=check.memory))
 
 
 async def _read(workspace: Workspace, report: str, outcome: Outcome) -> tuple[dict[str, junit.Told], str]:

@@ -5,11 +5,24 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Protocol
 
-from nightmill.sandbox.nouns import Command, Entry, Limits, Outcome, Output, Place, Service, ServiceState
+from nightmill.sandbox.nouns import (
+    GUARANTEES,
+    Command,
+    Entry,
+    Guarantee,
+    Limits,
+    Outcome,
+    Output,
+    Place,
+    Service,
+    ServiceState,
+)
 
 __all__ = [
+    "GUARANTEES",
     "Command",
     "Entry",
+    "Guarantee",
     "Limits",
     "Outcome",
     "Output",
@@ -167,6 +180,14 @@ class Workspace(Sandbox, Protocol):
 
 class Sandboxes(Protocol):
     """A way to make sandboxes on this machine."""
+
+    async def guarantees(self) -> tuple[Guarantee, ...]:
+        """What they hold here; nothing is started to find out but what was found once.
+
+        Raises:
+            SandboxError: If what makes them cannot be asked.
+        """
+        ...
 
     async def open(self, place: Place) -> Workspace:
         """Build a sandbox from *place* and wait until it and its services answer.

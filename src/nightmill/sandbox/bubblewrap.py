@@ -9,10 +9,11 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar
 
-from nightmill.sandbox import Place, Workspace
+from nightmill.sandbox import Guarantee, Place, Workspace
 from nightmill.sandbox.cgroup import Groups, Tree, find
 from nightmill.sandbox.folder import lock, unused
 from nightmill.sandbox.fork import Forks
+from nightmill.sandbox.guarantees import of_bubblewrap, require
 from nightmill.sandbox.launch import Processes, launch
 from nightmill.sandbox.layers import remove
 from nightmill.sandbox.live import SPARE, Host, LiveSandbox
@@ -45,6 +46,8 @@ class BubblewrapSandboxes:
         made in *tree* (None: where they can be).
         """
         self.bwrap, self.tmp, self.tree = bwrap, tmp, tree
+        self.requires = frozenset[str]()
+        """Guarantees without which none is opened, besides what its place requires."""
         self.host = Host(
             launch=self.launch,
             groups=self.groups,
@@ -54,12 +57,20 @@ class BubblewrapSandboxes:
             threads=ThreadPoolExecutor(max_workers=4, thread_name_prefix="snapshot"),
         )
 
+    async def guarantees(self) -> tuple[Guarantee, ...]:
+        """What they hold here."""
+        tree = find() if self.tree is None else self.tree
+        return of_bubblewrap(tree=tree, owner=self.host.owner, shelf=self.host.shelf is not None)
+
     async def open(self, place: Place) -> Workspace:
         """Build a sandbox from *place* and wait until it and its services answer.
 
         Raises:
-            SandboxError: If the host cannot give one (the hint says which knob), or a snapshot is damaged.
+            SandboxError: If the host cannot give one (the hint says which knob) or not what is required, or a snapshot
+                is damaged.
         """
+        if wanted := place.requires | self.requires:
+            require(wanted, await self.guarantees())
         check(place, self.host.owner)
         sandbox = LiveSandbox(place, lock(place.directory), self.host)
         try:

@@ -28,6 +28,7 @@ KEEPER = 1
 """Processes of a command that are ours."""
 
 SCOPE = "start nightmill with `systemd-run --user --scope -p Delegate=yes -- nightmill …`"
+GIVEN = "as root, give the user of nightmill a group of the memory and pids controllers, and start it there"
 
 
 class Tree(NamedTuple):
@@ -37,6 +38,7 @@ class Tree(NamedTuple):
     pids: Path | None = None
     version: int = 0
     why: str = ""
+    fix: str = ""
 
     @property
     def folders(self) -> list[Path]:
@@ -193,7 +195,7 @@ def _found() -> Tree:
         return Tree(memory=first["memory"], pids=first.get("pids"), version=1)
     if "" in places and "memory" not in places:
         return _second(places[""])
-    return Tree(why="the memory controller is not this user's")
+    return Tree(why="the group of the memory controller is not this user's", fix=GIVEN)
 
 
 def locate(own: str, mounts: str) -> dict[str, Path]:
@@ -234,9 +236,9 @@ def _second(folder: Path) -> Tree:
     try:
         given = (folder / "cgroup.controllers").read_text("ascii").split()
         if not {"memory", "pids"} <= set(given):
-            return Tree(why=f"no memory controller is given to {str(folder)!r}; {SCOPE}")
+            return Tree(why=f"no memory controller is given to {str(folder)!r}", fix=SCOPE)
         if not _ours(folder) or not os.access(folder / "cgroup.subtree_control", os.W_OK):
-            return Tree(why=f"the group {str(folder)!r} is not this user's; {SCOPE}")
+            return Tree(why=f"the group {str(folder)!r} is not this user's", fix=SCOPE)
         if not {"memory", "pids"} <= set((folder / "cgroup.subtree_control").read_text("ascii").split()):
             (folder / OURS).mkdir(exist_ok=True)
             _write(folder / OURS / "cgroup.procs", str(os.getpid()))
@@ -245,7 +247,7 @@ def _second(folder: Path) -> Tree:
         with contextlib.suppress(OSError):
             _write(folder / "cgroup.procs", str(os.getpid()))
             (folder / OURS).rmdir()
-        return Tree(why=f"others are in the group {str(folder)!r} ({error.strerror}); {SCOPE}")
+        return Tree(why=f"others are in the group {str(folder)!r} ({error.strerror})", fix=SCOPE)
     return Tree(memory=folder, pids=folder, version=2)
 
 

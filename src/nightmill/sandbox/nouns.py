@@ -7,7 +7,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-__all__ = ["Command", "Entry", "Limits", "Outcome", "Output", "Place", "Service", "ServiceState"]
+__all__ = [
+    "GUARANTEES",
+    "Command",
+    "Entry",
+    "Guarantee",
+    "Limits",
+    "Outcome",
+    "Output",
+    "Place",
+    "Service",
+    "ServiceState",
+]
 
 Output = Callable[[bytes], None]
 """Called with pieces of a command's output as they arrive; of a flood that comes faster than it is taken, with some."""
@@ -20,7 +31,7 @@ class Limits:
     seconds: float = 30.0
     processes: int = 512
     file_size: int = 1 << 30
-    memory: int = 2 << 30
+    memory: int = 256 << 20
     output: int = 1 << 20
     """What is kept of the output; the middle of a longer one is dropped, its length is not."""
 
@@ -126,6 +137,37 @@ class Entry:
     size: int
 
 
+GUARANTEES: Mapping[str, str] = {
+    "kernel_isolated": "What runs inside has a kernel of its own.",
+    "user_isolated": "It runs as a user who owns nothing else on the machine.",
+    "syscall_filter": "System calls that only reach into the kernel are refused.",
+    "no_new_privileges": "No program gains rights by being started, setuid or not.",
+    "network_policy": "Nothing is reached but what the place names.",
+    "live_snapshot": "/work is kept while it runs.",
+    "fork": "One snapshot is the beginning of many sandboxes, without a copy for each.",
+    "hard_memory_limit": "The kernel bounds the memory of a command, files in memory and all its processes together.",
+    "hard_process_limit": "The kernel bounds the number of processes.",
+    "hard_disk_limit": "The file system bounds what /work takes.",
+}
+"""Each by its name, with what it means where it is held."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Guarantee:
+    """What the sandboxes of a machine hold, or do not.
+
+    Attributes:
+        name: One of `GUARANTEES`.
+        how: What holds it, or what there is instead.
+        fix: Of one that is not held: what to change on the machine, "" if nothing would give it.
+    """
+
+    name: str
+    held: bool
+    how: str
+    fix: str = ""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
     """What a sandbox is built from.
@@ -143,6 +185,7 @@ class Place:
         files: Host files shown read-only, by their absolute path inside, which nothing in /work may be.
         env: Environment of every command, on top of the sandbox's own.
         services: Started when the sandbox is opened.
+        requires: Guarantees without which nothing starts.
     """
 
     directory: Path
@@ -157,3 +200,4 @@ class Place:
     files: Mapping[str, Path] = field(default_factory=dict)
     env: Mapping[str, str] = field(default_factory=dict)
     services: tuple[Service, ...] = ()
+    requires: frozenset[str] = frozenset()

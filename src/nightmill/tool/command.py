@@ -17,6 +17,9 @@ MOST_BYTES = 120_000
 """The kernel takes an argument of 128 KiB."""
 
 
+RAISED = "what a command may have is in nightmill.yaml, for a person to raise:"
+
+
 class RunCommand:
     """Run a shell command."""
 
@@ -54,8 +57,8 @@ class RunCommand:
         ends = {
             "": f"exit status {outcome.exit}",
             "timeout": f"stopped after {limits.seconds:g} s: it ran too long",
-            "memory": "stopped: out of memory",
-            "processes": "stopped: too many processes",
+            "memory": f"stopped: it needs more than {limits.memory >> 20} MB of memory; {RAISED} limits.memory",
+            "processes": f"stopped: more than {limits.processes} processes; {RAISED} limits.processes",
             "output": "stopped: too much output",
             "cancelled": "stopped by a person",
         }

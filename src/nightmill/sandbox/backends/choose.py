@@ -10,6 +10,7 @@ from nightmill.errors import SettingsError
 from nightmill.sandbox.backends.container import ContainerSandboxes
 from nightmill.sandbox.backends.engine import Engine
 from nightmill.sandbox.bubblewrap import BubblewrapSandboxes
+from nightmill.sandbox.guarantees import known
 from nightmill.sandbox.owner import SANDBOX_USER
 from nightmill.sandbox.reach import Network
 
@@ -18,12 +19,13 @@ __all__ = ["Choice", "choose"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Choice:
-    """What the operator set: the settings `sandbox`, `sandbox_image`, `sandbox_runtime` and `sandbox_user`."""
+    """What the operator set: the settings `sandbox`, `sandbox_image`, `sandbox_runtime`, `sandbox_user`, `require`."""
 
     backend: str = "bubblewrap"
     image: str = ""
     runtime: str = ""
     user: int = SANDBOX_USER
+    require: tuple[str, ...] = ()
 
 
 def choose(
@@ -34,6 +36,14 @@ def choose(
     Raises:
         SettingsError: If it asks for what its backend has not.
     """
+    found = _made(choice, environment, network, shelf)
+    found.requires = known(choice.require, where="the setting `require`")
+    return found
+
+
+def _made(
+    choice: Choice, environment: Mapping[str, str], network: Network | None, shelf: Path | None
+) -> BubblewrapSandboxes:
     if choice.backend != "bubblewrap":
         engine = Engine(program=choice.backend, environment=environment, runtime=choice.runtime)
         return ContainerSandboxes(engine, image=choice.image, network=network, user=choice.user, shelf=shelf)

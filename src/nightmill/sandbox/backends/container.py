@@ -6,14 +6,17 @@ import hashlib
 import os
 import socket
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 from nightmill.errors import SandboxError
-from nightmill.sandbox import Place, Workspace
+from nightmill.sandbox import Guarantee, Place, Workspace
 from nightmill.sandbox.backends.engine import Engine, Traits
 from nightmill.sandbox.backends.shape import Bounds, arguments, overlay, shell
 from nightmill.sandbox.bubblewrap import BubblewrapSandboxes
+from nightmill.sandbox.cgroup import Tree
 from nightmill.sandbox.folder import unused
+from nightmill.sandbox.guarantees import of_bubblewrap
 from nightmill.sandbox.launch import Processes, etc
 from nightmill.sandbox.owner import SANDBOX_USER, Owner
 from nightmill.sandbox.profile import bundle
@@ -21,6 +24,11 @@ from nightmill.sandbox.program import source
 from nightmill.sandbox.reach import Network
 
 __all__ = ["ContainerSandboxes"]
+
+KERNELS = {"runsc", "kata", "kata-runtime", "krun"}
+"""Runtimes that give a container a kernel of its own."""
+
+FIX = "set `sandbox_runtime` to runsc or kata"
 
 
 class ContainerSandboxes(BubblewrapSandboxes):
@@ -80,6 +88,34 @@ class ContainerSandboxes(BubblewrapSandboxes):
         )
         await self.engine.overlay(name, overlay(place))
         return _start(self.engine, words, place.directory)
+
+    async def guarantees(self) -> tuple[Guarantee, ...]:
+        """What they hold here.
+
+        Raises:
+            SandboxError: If the engine cannot be asked.
+        """
+        found: list[Guarantee] = []
+        traits = self.known = self.known or await self.engine.traits()
+        own = self.engine.runtime in KERNELS
+        bounded = "a control group of the whole container" if traits.limits else "the runner looks after each command"
+        fix = "" if traits.limits else "give the engine the memory and pids controllers of control groups, version 2"
+        here = {
+            "kernel_isolated": (
+                own,
+                f"runtime {self.engine.runtime!r}" if own else "the host's kernel serves all",
+                FIX,
+            ),
+            "hard_memory_limit": (traits.limits, bounded, fix),
+            "hard_process_limit": (traits.limits, bounded, fix),
+        }
+        for each in of_bubblewrap(tree=Tree(), owner=self.host.owner, shelf=self.host.shelf is not None):
+            held, how, change = here.get(each.name, (each.held, each.how, each.fix))
+            found.append(replace(each, held=held, how=how, fix="" if held else change))
+        return tuple(found)
+
+    def groups(self) -> None:
+        """None of ours: the engine keeps the container's."""
 
     async def _clear(self, directory: Path) -> None:
         """Remove what a worker that died has left: its container ends with it, but the engine still knows of it."""
