@@ -142,7 +142,9 @@ def test_the_filter_refuses_other_architectures_and_garbage_in_high_bits(machine
     assert decide(program, ioctl, audit, 0, 0x5401) == allow
     assert decide(program, sock, audit, 40 | 1 << 32, 1, 0) == 0x00050000 | 97
     assert decide(program, ioctl, audit, 0, 0x5423) == eperm
-    pair = (53, 199)[column]
+    pair, option = ((53, 54), (199, 208))[column]
+    assert decide(program, option, audit, 5, 6 | 1 << 40, 31 | 1 << 40) == 0x00050000 | 92
+    assert {decide(program, option, audit, 5, *words) for words in ((6, 1), (1, 31), (0, 0))} == {allow}
     refused = 0x00050000 | 97
     for family in range(50):
         for protocol in (0, 1, 6, 7, 17, 33, 58, 132, 262):

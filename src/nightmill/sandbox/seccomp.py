@@ -71,6 +71,15 @@ DENIED: dict[str, tuple[int, int]] = {
     "ioperm": (173, -1),
     "modify_ldt": (154, -1),
     "landlock_restrict_self": (446, 446),
+    "mbind": (237, 235),
+    "set_mempolicy": (238, 237),
+    "set_mempolicy_home_node": (450, 450),
+    "migrate_pages": (256, 238),
+    "move_pages": (279, 239),
+    "process_madvise": (440, 440),
+    "memfd_secret": (447, 447),
+    "fanotify_init": (300, 262),
+    "fanotify_mark": (301, 263),
 }
 
 NEWER = 467
@@ -95,13 +104,14 @@ class Machine(NamedTuple):
     ioctl: int
     socket: int
     socketpair: int
+    setsockopt: int
     mknod: int
     mknodat: int
 
 
 MACHINES = {
-    "x86_64": Machine(0xC000003E, 0, 56, 16, 41, 53, 133, 259),
-    "aarch64": Machine(0xC00000B7, 1, 220, 29, 198, 199, -1, 33),
+    "x86_64": Machine(0xC000003E, 0, 56, 16, 41, 53, 54, 133, 259),
+    "aarch64": Machine(0xC00000B7, 1, 220, 29, 198, 199, 208, -1, 33),
 }
 
 
@@ -133,11 +143,21 @@ def _argument_checks(kind: Machine) -> list[tuple[int, list[bytes]]]:
     clone = [_argument(0), _jump(0x45, NAMESPACES, 0, 1), _fail(errno.EPERM), _end(ALLOW)]
     # TIOCSTI and TIOCLINUX type into a terminal that a person is looking at; TIOCSETD has the kernel load drivers
     ioctl = [_argument(1), _jump(0x15, 0x5412, 2, 0), _jump(0x15, 0x541C, 1, 0), _jump(0x15, 0x5423, 0, 1)]
+    # TCP_ULP puts TLS or another protocol of the kernel's own on a connection
+    upper = [
+        _argument(1),
+        _jump(0x15, 6, 0, 3),
+        _argument(2),
+        _jump(0x15, 31, 0, 1),
+        _fail(errno.ENOPROTOOPT),
+        _end(ALLOW),
+    ]
     return [
         (kind.clone, clone),
         (kind.ioctl, [*ioctl, _fail(errno.EPERM), _end(ALLOW)]),
         (kind.socket, _socket_check()),
         (kind.socketpair, [_argument(0), *_one_of((AF_UNIX,), errno.EAFNOSUPPORT), _end(ALLOW)]),
+        (kind.setsockopt, upper),
         (kind.mknod, _device_check(1)),
         (kind.mknodat, _device_check(2)),
     ]

@@ -2,13 +2,11 @@
 
 # run inside, by the Python that is there, each in a process of its own
 
-import array
 import ctypes
 import fcntl
 import os
 import platform
 import signal
-import socket
 import struct
 
 from wall import apart, attack, call, libc, main, through
@@ -21,11 +19,6 @@ def number(x86, arm):
     return x86 if X86 else arm
 
 
-def opened(family, kind=socket.SOCK_RAW, protocol=0):
-    """Make a socket and close it."""
-    socket.socket(family, kind, protocol).close()
-
-
 def asleep():
     """A child that waits to be attacked."""
     child = os.fork()
@@ -36,75 +29,22 @@ def asleep():
     return child
 
 
-@attack("filter")
-def no_socket_leads_to_a_machine_below_or_beside():
-    return through(
-        ("vsock", lambda: opened(40, socket.SOCK_STREAM)),
-        ("vsock datagram", lambda: opened(40, socket.SOCK_DGRAM)),
-        ("hyper-v", lambda: opened(43, socket.SOCK_STREAM, 1)),
-        ("with high bits", lambda: call(number(41, 198), ctypes.c_ulong(40 | 1 << 40), 1, 0)),
-        ("pair", lambda: call(number(53, 199), 40, 1, 0, ctypes.create_string_buffer(8))),
-        ("device", lambda: os.open("/dev/vsock", os.O_RDWR)),
-    )
-
-
 @attack("filter", without="filter")
-def netlink_speaks_of_nothing_but_routes():
+def memory_is_not_moved_between_nodes_or_hidden_from_the_kernel():
+    page = ctypes.create_string_buffer(8192)
+    at = (ctypes.addressof(page) + 4095) & ~4095
+    nodes = ctypes.byref(ctypes.c_ulong(1))
     return through(
-        *((f"kind {kind}", lambda kind=kind: opened(16, protocol=kind)) for kind in range(1, 23)),
-        ("datagram", lambda: opened(16, socket.SOCK_DGRAM, 15)),
-    )
-
-
-@attack("filter", "capabilities")
-def packets_cannot_be_sniffed_or_forged():
-    return through(
-        ("packet", lambda: opened(17)),
-        ("packet datagram", lambda: opened(17, socket.SOCK_DGRAM)),
-        ("raw", lambda: opened(2, protocol=1)),
-        ("raw 6", lambda: opened(10, protocol=58)),
-        ("header", lambda: opened(2, protocol=255)),
-        ("express", lambda: opened(44)),
-    )
-
-
-@attack("filter")
-def sockets_of_rare_families_do_not_exist():
-    families = [each for each in range(3, 46) if each not in (10, 16)]
-    kinds = (socket.SOCK_STREAM, socket.SOCK_DGRAM, socket.SOCK_SEQPACKET, socket.SOCK_RAW)
-    return through(
-        *(
-            (f"{family} {kind}", lambda family=family, kind=kind: opened(family, kind))
-            for family in families
-            for kind in kinds
-        )
-    )
-
-
-@attack("filter")
-def protocols_that_nobody_needs_are_not_loaded():
-    """A socket of one has the kernel load its module, for anybody: SCTP, DCCP, L2TP, UDP-Lite, SMC and MPTCP had holes."""
-    protocols = {
-        "sctp": 132,
-        "dccp": 33,
-        "l2tp": 115,
-        "udplite": 136,
-        "mptcp": 262,
-        "smc": 256,
-        "icmp": 1,
-        "icmp6": 58,
-        "gre": 47,
-    }
-    kinds = (socket.SOCK_STREAM, socket.SOCK_DGRAM, socket.SOCK_SEQPACKET, 6, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
-    return through(
-        *(
-            (f"{name} {family} {kind}", lambda number=number, family=family, kind=kind: opened(family, kind, number))
-            for name, number in protocols.items()
-            for family in (2, 10)
-            for kind in kinds
+        ("bind", lambda: call(number(237, 235), at, 4096, 2, nodes, 64, 0)),
+        ("policy", lambda: call(number(238, 237), 2, nodes, 64)),
+        ("migrate", lambda: call(number(256, 238), os.getpid(), 64, nodes, nodes)),
+        (
+            "move",
+            lambda: call(
+                number(279, 239), 0, 1, ctypes.byref(ctypes.c_ulong(at)), None, ctypes.byref(ctypes.c_int()), 0
+            ),
         ),
-        ("with high bits", lambda: call(number(41, 198), 2, 1, ctypes.c_ulong(262 | 1 << 40))),
-        ("a packet", lambda: opened(2, 10)),
+        ("secret", lambda: call(447, 0)),
     )
 
 
@@ -216,7 +156,10 @@ def files_are_not_reached_by_handles_that_know_no_folder():
     handle = ctypes.create_string_buffer(struct.pack("Ii", 128, 0) + bytes(128))
     root = ctypes.create_string_buffer(struct.pack("IiQ", 8, 1, 2))
     return through(
-        ("make", lambda: call(number(303, 264), -100, b"/usr", handle, ctypes.byref(ctypes.c_int()), 0)),
+        *(
+            (f"make {at!r}", lambda at=at: call(number(303, 264), -100, at, handle, ctypes.byref(ctypes.c_int()), 0))
+            for at in (b"/usr", b"/tmp")
+        ),
         ("open the root", lambda: call(number(304, 265), os.open("/work", os.O_RDONLY), root, os.O_RDONLY)),
     )
 
@@ -356,19 +299,6 @@ def a_crash_leaves_no_core_and_starts_no_program_of_the_host():
     status = os.waitpid(child, 0)[1]
     limit, most = resource.getrlimit(resource.RLIMIT_CORE), min(1, int(os.environ["CORE"]))
     return "a core" if os.WCOREDUMP(status) else "" if limit == (most, most) else repr(limit)
-
-
-@attack("processes", "empty")
-def a_descriptor_sent_to_everyone_reaches_only_this_sandbox():
-    """Signals, pid files and SCM credentials name processes of this sandbox, never of the host."""
-    near, far = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
-    far.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
-    claims = [(1 << 20, os.getuid(), os.getgid()), (os.getpid(), 0 if os.getuid() else 1, os.getgid())]
-
-    def claim(words):
-        near.sendmsg([b"x"], [(socket.SOL_SOCKET, socket.SCM_CREDENTIALS, array.array("i", words))])
-
-    return through(*((repr(words), lambda words=words: claim(words)) for words in claims))
 
 
 if __name__ == "__main__":
