@@ -1,7 +1,7 @@
 """Opens one sandbox per file of attacks and prints what got through; a program, so that any user can start it.
 
 usage: drive.py HOME INSIDE [WALLS FILE.NAME…]   (with WALLS: only the named attacks, in sandboxes without those walls)
-       drive.py HOME INSIDE podman=RUNTIME           (all, in containers of podman's, made by that OCI runtime)
+       drive.py HOME INSIDE ENGINE=RUNTIME           (all, in containers of podman or docker, made by that OCI runtime)
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ def sandboxes(weak: Path) -> Sandboxes:
     own = Credential(name="own", host="secret.example", projects=("*",), secret="".join(HALVES))
     network = Network(credentials=(own,))
     backend, _, runtime = "".join(sys.argv[3:4]).partition("=")  # noqa: TID251 - a program of its own
-    if backend == "podman":
+    if backend in {"podman", "docker"}:
         engine = Engine(program=backend, environment=os.environ, runtime=runtime)  # noqa: TID251
         return ContainerSandboxes(engine, network=network)
     return BubblewrapSandboxes(bwrap=weak if weak.exists() else None, network=network)

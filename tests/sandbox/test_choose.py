@@ -14,7 +14,7 @@ from nightmill.sandbox.backends.engine import Engine
 from nightmill.sandbox.bubblewrap import BubblewrapSandboxes
 from nightmill.sandbox.doctor import probe_engine, self_test
 from nightmill.settings import Settings, load
-from tests.sandbox.podman import engine, podman, working
+from tests.sandbox.engines import containers, working
 
 
 def test_nothing_set_is_bubblewrap() -> None:
@@ -44,9 +44,9 @@ def test_an_unknown_backend_is_a_settings_error() -> None:
 
 
 def test_doctor_looks_at_the_engine_and_opens_a_real_container(tmp_path: Path) -> None:
-    sandboxes = podman()
+    sandboxes = containers("podman")
     found = [
-        *asyncio.run(probe_engine(tmp_path, engine(working()), image="")),
+        *asyncio.run(probe_engine(tmp_path, working("podman"), image="")),
         asyncio.run(self_test(tmp_path, sandboxes)),
     ]
 
@@ -59,5 +59,5 @@ def test_doctor_says_what_to_do_without_the_engine_and_without_the_image(tmp_pat
     absent = asyncio.run(probe_engine(tmp_path, Engine(program="/nonexistent/docker", environment={}), image="x"))
     assert next(each for each in absent if not each.ok).fix.startswith("install")
 
-    without = asyncio.run(probe_engine(tmp_path, engine(working()), image="localhost/nightmill-absent:1"))
+    without = asyncio.run(probe_engine(tmp_path, working("podman"), image="localhost/nightmill-absent:1"))
     assert "podman pull localhost/nightmill-absent:1" in next(each for each in without if each.name == "image").fix

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import os
 import socket
@@ -12,12 +13,13 @@ from pathlib import Path
 from nightmill.errors import SandboxError
 from nightmill.sandbox import Guarantee, Place, Workspace
 from nightmill.sandbox.backends.engine import Engine, Traits
-from nightmill.sandbox.backends.shape import Bounds, arguments, overlay, shell
+from nightmill.sandbox.backends.shape import Bounds, arguments, clearing, overlay, shell
 from nightmill.sandbox.bubblewrap import BubblewrapSandboxes
 from nightmill.sandbox.cgroup import Tree
 from nightmill.sandbox.folder import unused
 from nightmill.sandbox.guarantees import of_bubblewrap
 from nightmill.sandbox.launch import Processes, etc
+from nightmill.sandbox.layers import remove
 from nightmill.sandbox.owner import SANDBOX_USER, Owner
 from nightmill.sandbox.profile import bundle
 from nightmill.sandbox.program import source
@@ -121,16 +123,14 @@ class ContainerSandboxes(BubblewrapSandboxes):
         """Remove what a worker that died has left: its container ends with it, but the engine still knows of it."""
         if (directory / "box" / "started").exists():
             with unused(directory):
-                await self.engine.remove(_name(directory))
+                await _forget(self.engine, directory)
 
     async def _image(self) -> None:
-        name = self.image or shell().name
-        if await self.engine.has_image(name):
-            return
-        if self.image:
-            hint = f"`{self.engine.program} pull {name}`: nothing is downloaded while a run waits"
-            raise SandboxError(f"the image {name!r} is not on this machine", hint=hint)
-        await self.engine.call("import", "-", name, given=shell().archive)
+        if not self.image:
+            await _import(self.engine)
+        elif not await self.engine.has_image(self.image):
+            hint = f"`{self.engine.program} pull {self.image}`: nothing is downloaded while a run waits"
+            raise SandboxError(f"the image {self.image!r} is not on this machine", hint=hint)
 
 
 class ContainerProcesses(Processes):
@@ -158,8 +158,7 @@ class ContainerProcesses(Processes):
     async def end(self) -> None:
         """Kill everything, wait until the kernel has, and have the engine forget it."""
         await super().end()
-        await self.engine.remove(self.name)
-        (self.directory / "box" / "started").unlink(missing_ok=True)
+        await _forget(self.engine, self.directory)
 
     async def _check(self) -> None:
         """Podman gives a volume to the owner of the folder that the image has at its place."""
@@ -168,6 +167,29 @@ class ContainerProcesses(Processes):
             await self.engine.ask("unshare", "chown", "0:0", str(upper))
             hint = "use an image that has none: it is where the project's own files are shown"
             raise SandboxError("the image has a folder /work of its own", hint=hint)
+
+
+async def _import(engine: Engine) -> None:
+    if not await engine.has_image(shell().name):
+        await engine.call("import", "-", shell().name, given=shell().archive)
+
+
+async def _forget(engine: Engine, directory: Path) -> None:
+    """Have the engine know nothing more of the sandbox in *directory*, whose processes have ended or are to end."""
+    await engine.remove(_name(directory))
+    if not await asyncio.to_thread(_cleared, directory / "work"):
+        await _import(engine)
+        await engine.call(*clearing(directory / "work"))
+    await asyncio.to_thread((directory / "box" / "started").unlink, missing_ok=True)
+
+
+def _cleared(work: Path) -> bool:
+    """Empty overlayfs' own folder; False if a daemon of root's has filled it, and we are not root."""
+    try:
+        remove(work / "work")
+    except OSError:
+        return False
+    return True
 
 
 def _name(directory: Path) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,6 +15,9 @@ __all__ = ["Engine", "Traits"]
 
 PATIENCE = 60.0
 """Seconds for one short command of the engine."""
+
+AGAIN = 0.2
+"""Seconds until it is asked once more."""
 
 NAMES = ("PATH", "HOME", "USER", "LANG", "TMPDIR", "SSH_AUTH_SOCK", "DBUS_SESSION_BUS_ADDRESS")
 PREFIXES = ("DOCKER_", "CONTAINER_", "CONTAINERS_", "XDG_")
@@ -90,10 +94,15 @@ class Engine:
             SandboxError: If they are still there afterwards.
         """
         at_once = ["--time", "0", "--ignore"] if self.podman else []
-        await self.ask("rm", "--force", "--volumes", *at_once, name)
-        code, said = await self.ask("volume", "rm", "--force", name)
-        if code and "no such volume" not in said.lower():
-            raise SandboxError(f"{self.program} cannot remove the volume {name!r}: {said}")
+        deadline = time.monotonic() + PATIENCE
+        while True:
+            await self.ask("rm", "--force", "--volumes", *at_once, name)
+            code, said = await self.ask("volume", "rm", "--force", name)
+            if not code or "no such volume" in said.lower():
+                return
+            if time.monotonic() > deadline:
+                raise SandboxError(f"{self.program} cannot remove the volume {name!r}: {said}")
+            await asyncio.sleep(AGAIN)  # docker refuses while it removes the container by itself
 
     async def call(self, *words: str, given: bytes = b"") -> str:
         """Run one short command and give its output.

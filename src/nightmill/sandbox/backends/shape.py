@@ -20,7 +20,7 @@ from nightmill.sandbox.owner import Owner
 from nightmill.sandbox.profile import BUNDLES, ETC, MERGED, TRUSTED
 from nightmill.sandbox.program import Interpreter, interpreter
 
-__all__ = ["Bounds", "Shell", "arguments", "overlay", "shell"]
+__all__ = ["Bounds", "Shell", "arguments", "clearing", "overlay", "shell"]
 
 RUNNER = "/run/nightmill/runner.py"
 
@@ -104,6 +104,16 @@ def arguments(  # noqa: PLR0913 - what differs between two containers
     return [*words, "--entrypoint", first, image or shell().name, "-I", "-S", RUNNER, name]
 
 
+def clearing(work: Path) -> list[str]:
+    """Have the engine empty the folder *work*, which its daemon has filled as root."""
+    fixed = "run --rm --network none --security-opt label=disable --read-only --log-driver none --pull never".split()  # noqa: SIM905
+    shown = {"/usr": Path("/usr"), **_folders()}
+    words = [f"type=bind,source={_plain(source)},destination={path},readonly" for path, source in shown.items()]
+    words.append(f"type=bind,source={_plain(work)},destination=/work")
+    mounts = [word for each in words for word in ("--mount", each)]
+    return [*fixed, "--user", "0:0", *mounts, "--entrypoint", "/usr/bin/rm", shell().name, "-rf", "/work/work"]
+
+
 def _ulimits() -> list[str]:
     """Limits of each process; an engine's own are sometimes higher than the host lets anyone set."""
     most = {
@@ -145,15 +155,16 @@ def _host(image: str, python: Interpreter, directory: Path) -> dict[str, Path]:
     """Folders and files of the host that stand in for an image."""
     if image:
         return {}
-    found = {"/usr": Path("/usr")}
-    found |= {
-        f"/{name}": Path(f"/{name}")
-        for name in MERGED
-        if Path(f"/{name}").is_dir() and not Path(f"/{name}").is_symlink()
-    }
+    found = {"/usr": Path("/usr"), **_folders()}
     found |= {path: Path(path).resolve() for path in ETC if Path(path).exists()}
     found |= {f"/etc/{each.name}": each for each in (directory / "box" / "etc").iterdir()}
     return found | ({python.prefix: Path(python.source)} if python.prefix else {})
+
+
+def _folders() -> dict[str, Path]:
+    """Folders of programs and libraries that are no part of /usr on this host."""
+    found = {f"/{name}": Path("/") / name for name in MERGED}
+    return {name: path for name, path in found.items() if path.is_dir() and not path.is_symlink()}
 
 
 def _entry(name: str, kind: bytes, mode: int, target: str = "") -> tarfile.TarInfo:

@@ -1,4 +1,4 @@
-"""A real podman, where there is one that works, and an ordinary user who may run it."""
+"""Real container engines, where there are some that work, and an ordinary user who may run them."""
 
 from __future__ import annotations
 
@@ -23,49 +23,45 @@ from nightmill.sandbox.backends.container import ContainerSandboxes
 from nightmill.sandbox.backends.engine import Engine
 from nightmill.sandbox.layers import remove
 
-RUNTIMES = ("", "crun", "runc")
-ENVIRONMENT = dict(os.environ)  # noqa: TID251 - podman is an operator's program
+RUNTIMES = {"podman": ("", "crun", "runc"), "docker": ("",)}
+"""Engines, and what is tried of each until something works."""
+ENVIRONMENT = dict(os.environ)  # noqa: TID251 - they are an operator's programs
 
 
-def podman(image: str = "", **changes: Any) -> ContainerSandboxes:
-    """Sandboxes of the podman here, with the first runtime that works."""
-    return ContainerSandboxes(engine(working()), image=image, **changes)
-
-
-def engine(runtime: str) -> Engine:
-    """The podman here."""
-    return Engine(program="podman", environment=ENVIRONMENT, runtime=runtime)
-
-
-def working() -> str:
-    """The OCI runtime that can make a sandbox here; skips the test if none can."""
-    found, why = _look()
-    if why:
+def working(program: str) -> Engine:
+    """The engine *program* with the first runtime that can make a sandbox here; skips the test if none can."""
+    found, why = _look(program)
+    if found is None:
         pytest.skip(why)
     return found
 
 
+def containers(program: str, image: str = "", **changes: Any) -> ContainerSandboxes:
+    """Sandboxes of the engine *program* here."""
+    return ContainerSandboxes(working(program), image=image, **changes)
+
+
 @cache
-def _look() -> tuple[str, str]:
-    if shutil.which("podman") is None:
-        return "", "podman is not installed"
+def _look(program: str) -> tuple[Engine | None, str]:
+    if shutil.which(program) is None:
+        return None, f"{program} is not installed"
     why = ""
-    for runtime in RUNTIMES:
-        directory = Path(tempfile.mkdtemp(prefix="podman-"))
+    for runtime in RUNTIMES[program]:
+        directory = Path(tempfile.mkdtemp(prefix="engine-"))
+        engine = Engine(program=program, environment=ENVIRONMENT, runtime=runtime)
         try:
-            asyncio.run(_try(runtime, directory))
+            asyncio.run(_try(engine, directory))
         except SandboxError as error:
-            why = f"podman gives no sandbox here: {error.message}"
+            why = f"{program} gives no sandbox here: {error.message}"
         else:
-            return runtime, ""
+            return engine, ""
         finally:
             remove(directory)
-    return "", why
+    return None, why
 
 
-async def _try(runtime: str, directory: Path) -> None:
-    sandboxes = ContainerSandboxes(engine(runtime))
-    await (await sandboxes.open(Place(directory=directory, layers=()))).close()
+async def _try(engine: Engine, directory: Path) -> None:
+    await (await ContainerSandboxes(engine).open(Place(directory=directory, layers=()))).close()
 
 
 @contextmanager
@@ -76,6 +72,7 @@ def ordinary() -> Iterator[tuple[Path, dict[str, Any]]]:
         pytest.skip("root can become no user here that has sub-ids")
     home = Path(tempfile.mkdtemp(prefix="ordinary-"))
     environment = {"HOME": str(home), "XDG_RUNTIME_DIR": str(home / "run"), "PATH": ENVIRONMENT["PATH"]}
+    environment |= {name: value for name, value in ENVIRONMENT.items() if name == "DOCKER_HOST"}
     become: dict[str, Any] = {
         "user": user.pw_uid,
         "group": user.pw_gid,
