@@ -22,7 +22,6 @@ listen_addresses = '127.0.0.1'
 port = {port}
 unix_socket_directories = '/tmp'
 fsync = off
-synchronous_commit = off
 shared_buffers = 32MB
 max_wal_size = 32MB
 min_wal_size = 2MB
