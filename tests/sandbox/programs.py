@@ -125,6 +125,25 @@ while True:
         log.write(plain + b"\n")
 """
 
+NAMELESS = r"""
+import mmap, os
+os.chdir("/work/repo")
+open("made", "wb").write(bytes(4096))
+memories = []
+for name in ("made", "kept.txt"):
+    os.truncate(name, 4096)
+    with open(name, "r+b") as file:
+        memories.append(mmap.mmap(file.fileno(), 4096))
+    os.link(name, name + " still")
+    os.unlink(name)
+print("ready", flush=True)
+number = 0
+while True:
+    number += 1
+    for memory in memories:
+        memory[:20] = b"%020d" % number
+"""
+
 PROBES = r"""
 import ctypes, errno, json, os, platform, socket, struct, fcntl
 libc = ctypes.CDLL(None, use_errno=True)

@@ -20,7 +20,7 @@ from nightmill.sandbox.layers import freeze, remove
 from nightmill.sandbox.packs import Packs, forget
 from nightmill.sandbox.scan import Below, Seen, record
 from tests.sandbox.box import Box, Within
-from tests.sandbox.programs import CHURN, SERVICE
+from tests.sandbox.programs import CHURN, NAMELESS, SERVICE
 from tests.sandbox.views import fingerprint, restore
 
 EMPTY = Seen({}, {}, {})
@@ -105,6 +105,31 @@ def test_a_service_goes_on_writing_through_snapshots(within: Within) -> None:
         running.cancel()
 
     within(scenario)
+
+
+def test_a_mapped_file_is_kept_though_the_name_it_was_mapped_by_is_gone(within: Within, tmp_path: Path) -> None:
+    async def scenario(box: Box) -> list[tuple[str, dict[str, Any]]]:
+        ready = asyncio.Event()
+        service = Command(argv=("/usr/bin/python3", "-c", NAMELESS), cwd="/work")
+        running = asyncio.create_task(box.sandbox.run(service, output=lambda _: ready.set()))
+        await ready.wait()
+        packs, taken = box.sandbox.packs, []
+        assert box.sandbox.processes is not None
+        for turn in range(4):
+            await box.sh("sleep 0.02")
+            with frozen(box.sandbox.processes.init_pid) as pids:
+                name = packs.take(name=f"turn{turn}", hot=mapped(pids))
+                taken.append((name, fingerprint(box.place.directory / "upper")))
+        running.cancel()
+        return taken
+
+    taken = within(scenario)
+
+    assert len({name for name, _ in taken}) == 4
+    for name, expected in taken:
+        assert {"repo/made still", "repo/kept.txt still"} <= set(expected)
+        restore(tmp_path / "run", name)
+        assert fingerprint(tmp_path / "run" / "upper") == expected, name
 
 
 def test_what_a_command_had_stopped_stays_stopped(within: Within) -> None:

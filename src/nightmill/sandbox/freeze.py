@@ -44,15 +44,21 @@ def frozen(init: int) -> Iterator[set[int]]:
                 os.kill(pid, signal.SIGCONT)
 
 
-def mapped(pids: set[int], *, below: bytes = b"/work/") -> set[str]:
-    """Files that are mapped shared and writable: once a page is dirty, further writes to it move no time stamp."""
-    found = set()
+def mapped(pids: set[int], *, below: bytes = b"/work/") -> set[str | int]:
+    """Files that are mapped shared and writable: once a page is dirty, further writes to it move no time stamp.
+
+    A file whose name is gone is told by its inode, too: it may have another name, which the kernel does not tell.
+    """
+    found: set[str | int] = set()
     for pid in pids:
         with contextlib.suppress(OSError), open(f"/proc/{pid}/maps", "rb") as file:  # noqa: PTH123 - many small files
             for line in file:
                 part = line.rstrip(b"\n").split(None, 5)
                 if part[1][1::2] == b"ws" and part[-1].startswith(below):
-                    found.add(os.fsdecode(part[-1][len(below) :].replace(b"\\012", b"\n")))
+                    name = part[-1][len(below) :]
+                    found |= {os.fsdecode(name), os.fsdecode(name.replace(b"\\012", b"\n"))}  # which, is not said
+                    if name.endswith(b" (deleted)"):
+                        found.add(int(part[4]))
     return found
 
 

@@ -15,7 +15,7 @@ from nightmill.sandbox.build import alter, unwritten
 from nightmill.sandbox.chain import Body, Stand, copy, loaded, stand
 from nightmill.sandbox.owner import Owner
 from nightmill.sandbox.privileged import record_upper, scan_upper
-from nightmill.sandbox.scan import Below, Seen, changed, finish
+from nightmill.sandbox.scan import Below, Seen, changed, finish, paths
 
 __all__ = ["Packs", "forget", "plant"]
 
@@ -32,7 +32,7 @@ class Packs:
         self.directory, self.owner = directory, to
         self.folder = directory / "packs"
         self.upper = str(directory / "upper")
-        self.seen, self.hot = NOTHING, frozenset[str]()
+        self.seen, self.hot = NOTHING, frozenset[str | int]()
         self.stand = Stand([], [])
         self.at = ""
 
@@ -49,7 +49,7 @@ class Packs:
         now = scan_upper(self.upper, self.seen)
         return not self.hot and len(now.facts) == len(self.seen.facts) and not changed(self.seen, now, set())
 
-    def take(self, *, name: str, hot: set[str]) -> str:
+    def take(self, *, name: str, hot: set[str | int]) -> str:
         """Keep the upper as *name*; gives that, or the newest id if nothing changed. All writers must be frozen.
 
         Raises:
@@ -86,7 +86,7 @@ class Packs:
         if not self.stand.chain or not wanted.chain or wanted.layers != self.stand.layers:
             return None
         now = scan_upper(self.upper, self.seen)
-        dirty = set(changed(self.seen, now, set(self.hot)))
+        dirty = set(changed(self.seen, now, paths(self.upper, now, set(self.hot))))
         return alter(self.directory, now=now, dirty=dirty, chains=(self.stand.chain, wanted.chain), owner=self.owner)
 
     @property

@@ -34,7 +34,7 @@ def scan_upper(top: str, old: Seen) -> Seen:
         return Seen(*_in_namespace({"do": "scan", "top": top, "old": tuple(old)}))
 
 
-def record_upper(*, top: str, target: str, old: Seen, hot: set[str], below: Below) -> tuple[Seen, bool]:
+def record_upper(*, top: str, target: str, old: Seen, hot: set[str | int], below: Below) -> tuple[Seen, bool]:
     """`scan.record`, of whatever modes."""
     try:
         return record(top=top, target=target, old=old, hot=hot, below=below)

@@ -30,6 +30,7 @@ __all__ = [
     "Seen",
     "changed",
     "finish",
+    "paths",
     "record",
     "root_entry",
     "scan",
@@ -47,7 +48,8 @@ PIECE = 1 << 20
 MOST = 1_000_000
 """Entries of an upper. Empty files cost an agent no space, but each costs the host some hundred bytes of memory."""
 
-SKIPPED = frozenset({"user.overlay.origin", "user.overlay.impure"})
+ORIGIN = "user.overlay.origin"
+SKIPPED = frozenset({ORIGIN, "user.overlay.impure"})
 """File handles into the layers below: wrong as soon as the file is another one, that is after a restore."""
 
 KEPT = ("user.", "system.posix_acl_")
@@ -84,10 +86,10 @@ def scan(top: str, old: Seen) -> Seen:
         return _scan(root, old)
 
 
-def record(*, top: str, target: str, old: Seen, hot: set[str], below: Below) -> tuple[Seen, bool]:
+def record(*, top: str, target: str, old: Seen, hot: set[str | int], below: Below) -> tuple[Seen, bool]:
     """Write to the new file *target* how *top* differs from *old*, and what is *below* it; False: it does not.
 
-    *hot* are files whose time stamps cannot be trusted, because they are mapped.
+    *hot* are files whose time stamps cannot be trusted, because they are mapped: paths, and inodes as overlayfs has them.
 
     Raises:
         OSError: If something cannot be read or written.
@@ -95,7 +97,7 @@ def record(*, top: str, target: str, old: Seen, hot: set[str], below: Below) -> 
     """
     with _opened(top) as root:
         new = _scan(root, old)
-        differing = changed(old, new, hot)
+        differing = changed(old, new, _paths(root, new, hot))
         gone = [path for path in old.facts if path not in new.facts]
         if not differing and not gone:
             return new, False
@@ -103,6 +105,35 @@ def record(*, top: str, target: str, old: Seen, hot: set[str], below: Below) -> 
             entries = list(_entries(root, differing, new, out))
             finish(out, below=below, gone=gone, entries=entries)
     return new, True
+
+
+def paths(top: str, new: Seen, hot: set[str | int]) -> set[str]:
+    """Every path in *top* that may be a file of *hot*."""
+    with _opened(top) as root:
+        return _paths(root, new, hot)
+
+
+def _paths(root: int, new: Seen, hot: set[str | int]) -> set[str]:
+    found = {each for each in hot if isinstance(each, str)}
+    numbers = {each for each in hot if isinstance(each, int)}
+    if not numbers:
+        return found
+    regular = {path: facts[1] for path, facts in new.facts.items() if stat.S_ISREG(facts[0])}
+    found |= {path for path, inode in regular.items() if inode in numbers}
+    if not numbers <= set(regular.values()):  # a file copied up from below has the number that it had there
+        found |= {path for path in regular if _copied_up(root, path)}
+    return found
+
+
+def _copied_up(root: int, path: str) -> bool:
+    try:
+        fd = _open(root, path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY)
+    except PermissionError:
+        return True  # it may be
+    try:
+        return ORIGIN in os.listxattr(fd)
+    finally:
+        os.close(fd)
 
 
 def _scan(root: int, old: Seen) -> Seen:
