@@ -63,9 +63,10 @@ class Looker:
 
 
 def differences(log: Path, one: Looks, other: Looks) -> list[str]:
-    """The paths that two looks tell different things of."""
+    """The paths that two looks tell different things of, and what."""
     first, second = (json.loads((log / each.digest).read_text()) for each in (one, other))
-    return sorted(path for path in first.keys() | second.keys() if first.get(path) != second.get(path))
+    paths = sorted(path for path in first.keys() | second.keys() if first.get(path) != second.get(path))
+    return [f"{path!a} was {first.get(path)}, came back as {second.get(path)}" for path in paths]
 
 
 def main(log: str) -> None:
