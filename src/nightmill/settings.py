@@ -77,6 +77,9 @@ class Settings:
     upload_megabytes: int = setting(
         256, "What one sandbox may send to the network, from its start to its end.", least=1
     )
+    quota_gigabytes: float = setting(
+        0.0, "Size of `home` above which workers delete what `nightmill sandbox gc` may; 0: any size.", least=0
+    )
     workers: int = setting(20, "Runs that one worker works on at once.", least=1)
     park_seconds: float = setting(
         60.0, "First wait of a run whose provider is down; it doubles up to an hour.", least=0.1

@@ -14,6 +14,7 @@ from nightmill.errors import EngineError, NightmillError, StoreUnavailable
 from nightmill.line.ahead import Ahead
 from nightmill.line.assignment import read
 from nightmill.line.control import Control
+from nightmill.line.quota import Quota
 from nightmill.line.task import TaskRun
 from nightmill.line.whole import SpecRun
 
@@ -54,6 +55,7 @@ class Worker:
         self._ready = asyncio.Event()
         self._started: set[str] = set()
         self._ahead = Ahead(machines)
+        self._quota = Quota(machines)
 
     @property
     def workflows(self) -> dict[str, Any]:
@@ -68,6 +70,7 @@ class Worker:
             await self._work(engine, until_idle)
         finally:
             await self._ahead.leave()
+            await self._quota.leave()
 
     async def _work(self, engine: Engine, until_idle: float | None) -> None:
         idle_since, buried = self.machines.clock(), -math.inf
@@ -75,6 +78,7 @@ class Worker:
             try:
                 await self._start_queued(engine)
                 await self._pass_wishes_on(engine)
+                self._quota.look()
                 if self.machines.clock() - buried > GIVEN_UP:
                     await self._end_given_up(engine)
                     buried = self.machines.clock()
