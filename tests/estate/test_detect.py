@@ -185,3 +185,23 @@ def test_accounts_of_a_repositorys_own_containers_are_seeded(tmp_path: Path) -> 
     assert "an image in .gitlab-ci.yml" in {finding.because for finding in found.findings}
     (project,) = parse(render(found).encode(), root=tmp_path).services[:1]
     assert project.seed == tuple(postgres["seed"])
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("compose.yaml", "\n" * 1_000_000),
+        ("compose.yaml", "POSTGRES_USER:" + " " * 1_000_000),
+        (".env.example", "\n" * 1_000_000),
+        (".env.example", "URL" * 300_000),
+        (".github/workflows/x.yml", "\n" * 1_000_000),
+        ("requirements-test.txt", "\n" * 1_000_000),
+        ("Makefile", "test\n" * 200_000),
+        ("go.mod", "go 1." + "1." * 400_000),
+        ("mise.toml", "[tools]\n" + "".join(f"a{number} = '1'\n" for number in range(60_000))),
+    ],
+)
+def test_a_file_made_to_take_hours_takes_none(tmp_path: Path, name: str, text: str) -> None:
+    found = look(tmp_path, {"setup.py": "", name: text})
+    assert found.language in {"python", "go"}
+    assert len(found.wishes) <= 40

@@ -183,6 +183,7 @@ def test_programs_of_install_lines_are_known_by_name() -> None:
     lines = ("cd x && npm ci", "FOO=1 go mod download", "python -m pip; cargo fetch", "echo node")
     found = {wish.tool for wish in used(lines, file="f")}
     assert found == {"npm", "go", "cargo"}
+    assert not used((";a=" * 80_000,), file="f"), "and it takes no hours"
 
 
 def test_flake_is_a_check_where_nix_is_and_advice_where_it_is_not(tmp_path: Path) -> None:

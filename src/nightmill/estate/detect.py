@@ -89,7 +89,7 @@ def _fallback(found: Detected, tracked: Tracked) -> Detected:
     if found.checks:
         return found
     name = tracked.first("Makefile", "makefile", "GNUmakefile")
-    named = target.search(tracked.text(name)) if name else None
+    named = target.search(tracked.lines(name)) if name else None
     if not named:
         return found
     check = Check(name="tests", command=f"make {named[1]}")

@@ -68,8 +68,12 @@ def _needed(tracked: Tracked) -> dict[str, str]:
         (EXAMPLES, address, "an address"),
         (NEEDS, driver, "the driver {}"),
     )
+    # A package.json may be one long line, and the pattern for drivers takes no longer for it.
     seen = [
-        (each, name, why) for names, look, why in looks for name in names for each in look.findall(tracked.text(name))
+        (each, name, why)
+        for names, look, why in looks
+        for name in names
+        for each in look.findall(tracked.text(name) if look is driver else tracked.lines(name))
     ]
     for each, name, why in seen:
         plain = PurePosixPath(each.lower()).name
@@ -83,7 +87,7 @@ def _account(tracked: Tracked) -> tuple[list[str], dict[str, str]]:
     """Seed lines and a variable for the user and the database that the repository's own containers have."""
     told: dict[str, str] = {}
     for name in (*COMPOSE, *_workflows(tracked), GITLAB, *EXAMPLES):
-        for key, value in account.findall(tracked.text(name)):
+        for key, value in account.findall(tracked.lines(name)):
             told.setdefault(key, value)
     if not told:
         return [], {}

@@ -228,7 +228,7 @@ def _with_included(tracked: Tracked, files: list[str]) -> list[str]:
     """*files* and the tracked files that they include, as requirements or as constraints."""
     found = list(files)
     for name in found:
-        for included in include.findall(tracked.text(name)):
+        for included in include.findall(tracked.lines(name)):
             path = posixpath.normpath(posixpath.join(posixpath.dirname(name), included))
             if path in tracked and path not in found and len(found) < MOST_INCLUDED:
                 found.append(path)

@@ -39,6 +39,8 @@ FOLDERS = (Path("/usr/bin"), Path("/bin"))
 
 SHOWN = ("/usr/", "/bin/", "/lib/", "/lib64/", "/sbin/")
 SECONDS = 20.0
+LONGEST = 2000
+"""Characters of a shell line that are looked at."""
 ANY = ("", "*", "latest", "lts", "lts/*", "system", "os-provided", "stable", "none")
 
 version = re.compile(r"\d{1,9}(?:\.\d{1,9}){1,4}")
@@ -84,7 +86,7 @@ class Tool:
 
 def used(lines: Iterable[str], *, file: str) -> tuple[Wish, ...]:
     """The known programs that the shell *lines* of *file* begin a command with, in any version."""
-    words = {word for line in lines for word in starts.findall(line)}
+    words = {word for line in lines for word in starts.findall(line[:LONGEST])}
     return tuple(Wish(tool=name, version="", file=file) for name, (program, _) in KNOWN.items() if program in words)
 
 

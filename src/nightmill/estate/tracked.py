@@ -24,6 +24,7 @@ LARGEST = 1 << 20
 LARGEST_SOURCE = 64 << 20
 """Of a file whose hash counts: lock files are long."""
 
+LONGEST_LINE = 500
 MOST = 200_000
 
 FILE_MODES, LINK = ("100644", "100755"), "120000"
@@ -65,6 +66,14 @@ class Tracked:
         except OSError:
             return ""
         return "" if len(body) > LARGEST or b"\0" in body else body.decode("utf-8", "replace").removeprefix("\ufeff")
+
+    def lines(self, name: str) -> str:
+        """The text of *name* without empty lines, and no more of a line than a person reads.
+
+        A pattern that begins with space takes hours for a million empty lines, and another for one long line.
+        """
+        kept = (line[:LONGEST_LINE].rstrip() for line in self.text(name).splitlines())
+        return "\n".join(line for line in kept if line)
 
     def digest(self, name: str) -> str | None:
         """The SHA-256 of what *name* holds, of a link that of its target's name; None if it is not there.
