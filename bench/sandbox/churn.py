@@ -28,6 +28,7 @@ from nightmill.sandbox.layers import remove
 from nightmill.sandbox.live import LiveSandbox
 from nightmill.sandbox.owner import give, owner
 from tests.sandbox.programs import CHURN, SERVICE
+from tests.sandbox.views import look, same
 
 __all__ = ["Churn", "Taken", "figures"]
 
@@ -57,6 +58,7 @@ def figures(ground: Ground) -> Iterator[Figure]:
         f"every one of {count:,} restored and compared in {timer.seconds:.0f} s; up to {most['entries']} entries, "
         f"{most['links']} groups of hard links, {most['shut']} files of mode 000; {sum(each['whole'] for each in told)} "
         f"consolidations, "
+        f"{sum(each['frozen'] for each in told)} uppers made layers, "
         f"{sum(each['back'] for each in told)} times gone back and compared on the spot{': ' + '; '.join(wrong[:5]) if wrong else ''}"
     )
     name = f"snapshots that differ from what was there, of {count:,} turns of churn beside a writing service"
@@ -102,6 +104,7 @@ async def whole(home: Path, turns: int, seed: str) -> dict[str, Any]:
         "turns": len(taken),
         "wrong": wrong,
         "back": first.back + second.back,
+        "frozen": first.frozen + second.frozen,
         "whole": first.consolidated + second.consolidated,
         "entries": max(each.looks.entries for each in taken),
         "links": max(each.looks.links for each in taken),
@@ -125,7 +128,7 @@ class Churn:
         self.sandboxes, self.looker, self.seed, self.pick = sandboxes, looker, seed, random.Random(seed)
         self.taken: list[Taken] = []
         self.wrong: list[str] = []
-        self.back = self.consolidated = 0
+        self.back = self.consolidated = self.frozen = 0
 
     async def go(self, place: Place, turns: range) -> Churn:
         """Churn for *turns*, which are numbers of their own, so that no two are the same."""
@@ -168,6 +171,19 @@ class Churn:
                 f"seed {self.seed}, back to {wanted.snapshot}: {differences(self.looker.log, wanted.looks, found)[:3]}"
             )
         self.back += 1
+        if self.back % 2:
+            await self.freeze(sandbox)
+
+    async def freeze(self, sandbox: LiveSandbox) -> None:
+        """Have the upper become a layer, as a large one does while nothing runs; nothing inside may look different."""
+        many, before, layers = sandbox.many, await look(sandbox), list(sandbox.packs.stand.layers)
+        sandbox.many = 0
+        await sandbox.snapshot()
+        await asyncio.gather(*sandbox.tasks)
+        sandbox.many = many
+        self.frozen += sandbox.packs.stand.layers != layers
+        if not same(await look(sandbox), before):
+            self.wrong.append(f"seed {self.seed}, a layer of turn {len(self.taken)}")
 
 
 async def serve(sandbox: LiveSandbox) -> asyncio.Task[Outcome]:
