@@ -17,6 +17,7 @@ from bench.sandbox.ground import Ground, Timer
 from bench.stage import adopt_orphans
 from nightmill.sandbox import Command, Limits, Place, Workspace
 from nightmill.sandbox.bubblewrap import BubblewrapSandboxes
+from nightmill.sandbox.live import LiveSandbox
 
 __all__ = ["CYCLES", "Held", "Soak", "figures", "soak"]
 
@@ -50,6 +51,7 @@ class Held(NamedTuple):
     files: int
     descriptors: int
     threads: int
+    groups: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,25 +86,38 @@ async def soak(home: Path, *, layer: Path, cycles: int, seed: int) -> Soak:
     """Make, use and destroy so many sandboxes below *home*; this process should be who adopts orphans."""
     pick = random.Random(seed)
     sandboxes = BubblewrapSandboxes(shelf=home / SHELF)
-    warm = (_cycle(sandboxes, Place(directory=home / f"warm-{way}", layers=(layer,)), pick, way) for way in set(WAYS))
+    made: set[Path] = set()
+    warm = (
+        _cycle(sandboxes, Place(directory=home / f"warm-{way}", layers=(layer,)), pick, way, made) for way in set(WAYS)
+    )
     await asyncio.gather(*warm)  # at once: what is made as often as it is needed is made, threads of the pool among it
-    before, size, seconds = held(home), memory(os.getpid()).rss, []
+    before, size, seconds = held(home, made), memory(os.getpid()).rss, []
     for number in range(cycles):
         with Timer() as timer:
-            await _cycle(sandboxes, Place(directory=home / f"run{number}", layers=(layer,)), pick, pick.choice(WAYS))
+            await _cycle(
+                sandboxes, Place(directory=home / f"run{number}", layers=(layer,)), pick, pick.choice(WAYS), made
+            )
         seconds.append(timer.seconds)
-    return Soak(before=before, after=held(home), seconds=seconds, grown=memory(os.getpid()).rss - size)
+    return Soak(before=before, after=held(home, made), seconds=seconds, grown=memory(os.getpid()).rss - size)
 
 
-def held(home: Path) -> Held:
-    """What is held now."""
+def held(home: Path, made: set[Path]) -> Held:
+    """What is held now; *made* are control groups that were."""
     return Held(
         processes=len(below(os.getpid())),
         mounts=len(Path("/proc/self/mountinfo").read_text().splitlines()),
         files=sum(len(folders) + len(files) for _, folders, files in os.walk(home)) - empty_shelf(home / SHELF),
         descriptors=len(list(Path("/proc/self/fd").iterdir())),
         threads=threading.active_count(),
+        groups=sum(folder.exists() for folder in made),
     )
+
+
+def note(sandbox: Workspace, made: set[Path]) -> None:
+    """Remember the control groups that a sandbox has now, if it has any."""
+    assert isinstance(sandbox, LiveSandbox)
+    if sandbox.groups:
+        made |= set(sandbox.groups.top.folders)
 
 
 def empty_shelf(shelf: Path) -> int:
@@ -110,23 +125,23 @@ def empty_shelf(shelf: Path) -> int:
     return sum(path.exists() for path in (shelf, shelf / ".lock"))
 
 
-async def _cycle(sandboxes: BubblewrapSandboxes, place: Place, pick: random.Random, way: str) -> None:
+async def _cycle(sandboxes: BubblewrapSandboxes, place: Place, pick: random.Random, way: str, made: set[Path]) -> None:
     """A sandbox's whole life, or that and a fork's, of which either may be destroyed first."""
     place.directory.mkdir(parents=True)
-    snapshot = await _life(await sandboxes.open(place), pick, way)
+    snapshot = await _life(await sandboxes.open(place), pick, way, made)
     places = [place]
     if way == "again":
-        await _life(await sandboxes.open(replace(place, snapshot=snapshot)), pick, "close")
+        await _life(await sandboxes.open(replace(place, snapshot=snapshot)), pick, "close", made)
     if way in {"again", "break", "fork"}:
         directory = place.directory.with_name(f"{place.directory.name}-fork")
         start = await sandboxes.fork(source=place.directory, snapshot=snapshot, directory=directory)
         places.append(replace(place, directory=directory, snapshot=start))
-        await _life(await sandboxes.open(places[1]), pick, "back")
+        await _life(await sandboxes.open(places[1]), pick, "back", made)
     for each in pick.sample(places, k=len(places)):
         await sandboxes.destroy(each.directory)
 
 
-async def _life(sandbox: Workspace, pick: random.Random, way: str) -> str:
+async def _life(sandbox: Workspace, pick: random.Random, way: str, made: set[Path]) -> str:
     """One sandbox, from its first command to its end, which is the *way* named; gives its last snapshot."""
     try:
         for deed in pick.choices(DEEDS, k=pick.randint(1, 4)):
@@ -137,6 +152,7 @@ async def _life(sandbox: Workspace, pick: random.Random, way: str) -> str:
         if way == "timeout":
             assert (await sandbox.run(endless)).stopped == "timeout"
         if way == "back":
+            note(sandbox, made)
             await sandbox.roll_back(snapshot)
             assert await sandbox.snapshot() == snapshot
         if way in {"cancel", "break"}:
@@ -150,5 +166,6 @@ async def _life(sandbox: Workspace, pick: random.Random, way: str) -> str:
             if not running.cancelled():
                 assert running.exception() is not None
     finally:
+        note(sandbox, made)
         await sandbox.close()
     return snapshot
