@@ -195,7 +195,13 @@ def budgets_of_the_user_are_left_to_others():
     """Locked memory, message queues and pending signals are counted for a user, inside and outside together."""
     import resource
 
-    bounds = {resource.RLIMIT_MEMLOCK: MB, resource.RLIMIT_MSGQUEUE: MB >> 2, resource.RLIMIT_SIGPENDING: 4096}
+    bounds = {
+        resource.RLIMIT_RTPRIO: 0,
+        resource.RLIMIT_NICE: 0,
+        resource.RLIMIT_MEMLOCK: MB,
+        resource.RLIMIT_MSGQUEUE: MB >> 2,
+        resource.RLIMIT_SIGPENDING: 4096,
+    }
     wide = [kind for kind, most in bounds.items() if not 0 <= resource.getrlimit(kind)[1] <= most]
     sys.exit(0 if wide else 1)
 

@@ -27,9 +27,10 @@ if TYPE_CHECKING:
 LIMITS = {"NPROC": "processes", "FSIZE": "file_size", "DATA": "memory"}
 """What each of a process's own limits is called by the host, which says which of them to set."""
 
-FIXED = (("CORE", 1), ("MEMLOCK", 1 << 20), ("MSGQUEUE", 1 << 18), ("SIGPENDING", 4096))
-"""The same for every command. At CORE 0 a host that pipes cores would still start its program, outside, as root; the
-others are budgets of a user, whom an unprivileged nightmill shares with its sandboxes."""
+FIXED = (("CORE", 1), ("RTPRIO", 0), ("NICE", 0), ("MEMLOCK", 1 << 20), ("MSGQUEUE", 1 << 18), ("SIGPENDING", 4096))
+"""The same for every command. At CORE 0 a host that pipes cores would still start its program, outside, as root. Some
+users may take real time, which can stop a machine. The last three are budgets of a user, whom an unprivileged nightmill
+shares with its sandboxes."""
 
 FEWEST, MOST = 1024, 65536
 """Descriptors of one process."""
