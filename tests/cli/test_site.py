@@ -11,6 +11,7 @@ import pytest
 from nightmill import event
 from nightmill.cli.door import Door
 from nightmill.cli.site import make_site
+from nightmill.errors import SettingsError
 from nightmill.estate import Environment, Project, identify
 from nightmill.estate.environment import connected
 from nightmill.estate.registry import Reach
@@ -65,3 +66,11 @@ def test_requests_are_told_to_the_ledger(tmp_path: Path, monkeypatch: pytest.Mon
     assert not [each for each in made if SECRET in repr(each) or "hidden" in repr(each)]
     for each in made:
         assert event.from_plain(name=each.name, run=each.run, body=each.to_plain()) == each
+
+
+def test_a_file_of_authorities_that_cannot_be_used_is_the_operators_to_mend(tmp_path: Path) -> None:
+    wrong = tmp_path / "wrong.pem"
+    wrong.write_text("no certificate")
+    for path in (wrong, tmp_path / "absent.pem", tmp_path):
+        with pytest.raises(SettingsError, match="cannot be used"):
+            make_site(Door(Settings(home=tmp_path, authorities=path)))

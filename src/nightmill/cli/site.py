@@ -35,7 +35,7 @@ def make_site(door: Door, *, emit: Emit | None = None) -> Site:
     network = Network(
         private=frozenset(settings.private_hosts),
         on_request=_telling(emit) if emit else lambda _run, _request: None,
-        authorities=settings.authorities if settings.authorities != Path() else None,
+        authorities=_authorities(settings.authorities),
         credentials=credentials(),
         upload=settings.upload_megabytes << 20,
     )
@@ -73,6 +73,23 @@ def credentials() -> tuple[Credential, ...]:
     from nightmill.cli.door import settings_file
 
     return load(settings_file(os.environ).with_name(NAME), environment=os.environ)
+
+
+def _authorities(path: Path) -> Path | None:
+    """The file *path*, None if none is set; looked at now, or each sandbox would fail on it."""
+    import ssl
+
+    from nightmill.errors import SettingsError
+
+    if path == Path():
+        return None
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(path)
+        path.read_bytes().decode("ascii")
+    except (OSError, ValueError) as error:
+        hint = "authorities: it must be a file of certificates in PEM"
+        raise SettingsError(f"the certificates in {str(path)!r} cannot be used: {error}", hint=hint) from error
+    return path.absolute()
 
 
 def _telling(emit: Emit) -> Callable[[str, Request], None]:
