@@ -246,3 +246,32 @@ def _read(path: Path) -> bytes:
         return path.read_bytes()
     except OSError:
         return b""
+
+
+def test_what_a_turn_changed_is_told_without_running_anything(mill: Mill) -> None:
+    told = mill.json("sandbox", "diff", "r1@turn:1", "r1", "--patch")
+    assert [(each["path"], each["what"], each["before"], each["after"]) for each in told] == [
+        ("repo/notes.txt", "changed", 7, 7)
+    ]
+    assert told[0]["patch"][-2:] == ["-turn 1", "+turn 2"]
+    lines = mill.run("sandbox", "diff", "r1@0", "r1@turn:2").stdout.splitlines()
+    assert lines == ["+ repo/notes.txt  7 bytes"]
+    assert "nothing differs" in mill.run("sandbox", "diff", "r1@2", "r1").stderr
+
+
+def test_sandboxes_are_listed_with_what_they_stand_on(mill: Mill) -> None:
+    (found,) = mill.json("sandbox", "list")
+    assert found["run"] == "r1"
+    assert [each["turn"] for each in found["snapshots"]] == [0, 1, 2]
+    assert found["bytes"] > 0
+    assert found["base"]
+    assert mill.run("sandbox", "list").stdout.startswith("r1\t")
+
+
+def test_making_room_says_what_stays_and_why(mill: Mill) -> None:
+    told = mill.run("sandbox", "gc", "--quota", "1K", "--dry-run").stdout
+    assert "runs/r1/sandbox: the run is queued" in told
+    assert "a run or a fork of it is under way" in told
+    refused = mill.run("sandbox", "gc", "--quota", "much")
+    assert refused.returncode
+    assert "is not a size" in refused.stderr

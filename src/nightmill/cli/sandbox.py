@@ -1,4 +1,4 @@
-"""The sandboxes of runs: sandbox shell; list and gc are beside."""
+"""The sandboxes of runs: sandbox shell; list, diff and gc are beside."""
 
 from __future__ import annotations
 
@@ -27,10 +27,11 @@ HANDED = (signal.SIGTERM, signal.SIGHUP)
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
-    from nightmill.cli import keeping
+    from nightmill.cli import difference, keeping
 
     sandbox_app.command()(shell)
     sandbox_app.command("list")(keeping.list_sandboxes)
+    sandbox_app.command()(difference.diff)
     sandbox_app.command()(keeping.gc)
     app.add_typer(sandbox_app, name="sandbox")
 
