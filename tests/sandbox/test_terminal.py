@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from typing import Any
 
 import pytest
 
-from nightmill.sandbox import Command, Limits, Outcome
+from nightmill.sandbox import Command, Outcome
 from nightmill.sandbox import Terminal as Open
 from tests.sandbox.box import Box, Within
 
@@ -138,54 +137,3 @@ def test_a_program_that_cannot_start_says_so_on_the_terminal(within: Within) -> 
         assert b"no-such-program: No such file or directory" in shell.shown
 
     within(scenario)
-
-
-def test_frames_for_a_terminal_that_is_none_do_nothing(within: Within) -> None:
-    async def scenario(box: Box) -> None:
-        channel = box.sandbox.channel
-        assert channel is not None
-        running = asyncio.ensure_future(box.sh("cat; sleep 1; echo done"))
-        await box.sh("until pgrep -x sleep; do :; done")
-        for number in (running_number(channel), 999_999):
-            channel.tell({"op": "type", "id": number}, b"echo typed\n")
-            channel.tell({"op": "resize", "id": number, "rows": 1, "columns": 1})
-        assert (await running).text == "done\n"
-        assert (await box.sh("echo fine")).text == "fine\n"
-
-    within(scenario)
-
-
-def running_number(channel: Any) -> int:
-    """The number of the request that waits."""
-    return max(channel.pending)
-
-
-def test_the_hosts_terminals_are_not_there_and_nothing_is_typed_into_another(within: Within) -> None:
-    ours, theirs = os.openpty()
-    attack = (
-        "import fcntl, os\n"
-        "print(sorted(os.listdir('/dev/pts')))\n"
-        "for path in ('/dev/tty', '/dev/pts/0', '/dev/pts/1'):\n"
-        "    try:\n"
-        "        fcntl.ioctl(os.open(path, os.O_RDWR | os.O_NOCTTY), 0x5412, b'x')\n"
-        "        print('typed into', path)\n"
-        "    except OSError as error:\n"
-        "        print(path, error.errno)\n"
-    )
-
-    async def scenario(box: Box) -> None:
-        other = await screen(box, "bash", "-c", "stty -echo; echo ready; read line; echo got $line")
-        await other.until(b"ready")
-        attacker = await screen(box, "/usr/bin/python3", "-c", attack, limits=Limits())
-        await attacker.ended()
-        assert b"['0', '1', 'ptmx']" in attacker.shown
-        assert b"typed into" not in attacker.shown
-        other.terminal.type(b"mine\n")
-        await other.ended()
-        assert b"got mine" in other.shown
-
-    try:
-        within(scenario)
-    finally:
-        os.close(ours)
-        os.close(theirs)

@@ -13,6 +13,7 @@ from nightmill.errors import SettingsError
 from nightmill.estate.install import install
 from nightmill.estate.nouns import Service
 from nightmill.estate.presets import lacking, preset
+from nightmill.review.junit import tidy
 from nightmill.sandbox import Workspace
 from nightmill.sandbox.services import order
 
@@ -86,7 +87,7 @@ async def troubles(workspace: Workspace) -> list[str]:
     found = []
     for state in workspace.services.states():
         if state.state != "ready":
-            said = (await workspace.services.log(state.name))[-TAIL:].decode("utf-8", "replace").strip()
+            said = tidy((await workspace.services.log(state.name))[-TAIL:].decode("utf-8", "replace"), limit=TAIL)
             what = "has ended" if state.state == "ended" else "does not answer"
             found.append(f"the service {state.name!r} {what}: {state.reason}\n{said}".strip())
     return found

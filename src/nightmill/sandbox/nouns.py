@@ -102,7 +102,7 @@ class Service:
     env: Mapping[str, str] = field(default_factory=dict)
     cwd: str = "/work/repo"
     memory: int = 2 << 30
-    processes: int = 256
+    processes: int = 1024
 
     @property
     def log(self) -> str:

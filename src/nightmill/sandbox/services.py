@@ -115,7 +115,8 @@ class RunnerServices:
         if not found.exit and not found.stopped:
             live.state = replace(live.state, state="ready", seconds=found.seconds)
             return
-        said = " ".join(found.text.split())[-300:]
+        words = " ".join(found.text.split())[-300:]
+        said = "".join(letter if letter.isprintable() else "?" for letter in words)  # it comes from inside
         reason = f"it did not answer within {service.patience:g} s" + (f": {said}" if said else "")
         live.state = replace(live.state, state="unready", reason=reason)
 
