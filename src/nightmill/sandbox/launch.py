@@ -10,12 +10,14 @@ import select
 import signal
 import socket
 import subprocess
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from nightmill.errors import SandboxError
 from nightmill.sandbox import Place, stage
+from nightmill.sandbox.freeze import frozen
 from nightmill.sandbox.owner import Owner
 from nightmill.sandbox.profile import TRUSTED, Descriptors, arguments, bundle
 from nightmill.sandbox.program import Interpreter, interpreter, program
@@ -43,6 +45,14 @@ class Processes:
     def ended(self) -> bool:
         """Whether PID 1 is gone."""
         return self.init < 0 or bool(select.select([self.init], [], [], 0)[0])
+
+    def frozen(self) -> AbstractContextManager[set[int]]:
+        """Stop all that runs inside, but the runner; gives the ids of what runs or is stopped there.
+
+        Raises:
+            SandboxError: If something cannot be stopped.
+        """
+        return frozen(self.init_pid)
 
     def said(self) -> str:
         """The last of what bubblewrap and the runner wrote on their standard error."""

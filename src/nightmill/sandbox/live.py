@@ -22,7 +22,7 @@ from nightmill.sandbox.cgroup import Groups
 from nightmill.sandbox.chain import Stand
 from nightmill.sandbox.channel import Channel
 from nightmill.sandbox.egress import Egress
-from nightmill.sandbox.freeze import fine_times, frozen, mapped
+from nightmill.sandbox.freeze import fine_times, mapped
 from nightmill.sandbox.ground import Ground, sweep
 from nightmill.sandbox.launch import Processes
 from nightmill.sandbox.layers import remove
@@ -255,7 +255,7 @@ class LiveSandbox:
         if self.processes is None or self.processes.ended:
             raise SandboxError("the sandbox ended")
         for _ in range(20):
-            with frozen(self.processes.init_pid) as pids:
+            with self.processes.frozen() as pids:
                 if not pids:
                     return self.packs.same()
             time.sleep(LEAVING)  # what has answered may still be on its way out
@@ -305,7 +305,7 @@ class LiveSandbox:
     def _take(self, name: str) -> str:
         if self.processes is None or self.processes.ended:
             raise SandboxError("the sandbox ended")
-        with frozen(self.processes.init_pid) as pids:
+        with self.processes.frozen() as pids:
             began, self.still = time.monotonic(), not pids
             found = self.packs.take(name=name, hot=mapped(pids))
             if not fine_times(self.place.directory):  # later writes must get a later time than those before

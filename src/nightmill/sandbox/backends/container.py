@@ -7,12 +7,14 @@ import hashlib
 import os
 import socket
 import subprocess
-from dataclasses import replace
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from nightmill.errors import SandboxError
 from nightmill.sandbox import Guarantee, Place, Workspace
 from nightmill.sandbox.backends.engine import Engine, Traits
+from nightmill.sandbox.backends.hold import of_container
 from nightmill.sandbox.backends.shape import Bounds, arguments, clearing, overlay, shell
 from nightmill.sandbox.bubblewrap import BubblewrapSandboxes
 from nightmill.sandbox.cgroup import Tree
@@ -26,11 +28,6 @@ from nightmill.sandbox.program import source
 from nightmill.sandbox.reach import Network
 
 __all__ = ["ContainerSandboxes"]
-
-KERNELS = {"runsc", "kata", "kata-runtime", "krun"}
-"""Runtimes that give a container a kernel of its own."""
-
-FIX = "set `sandbox_runtime` to runsc or kata"
 
 
 class ContainerSandboxes(BubblewrapSandboxes):
@@ -59,6 +56,16 @@ class ContainerSandboxes(BubblewrapSandboxes):
         """
         await self._clear(place.directory)
         return await super().open(place)
+
+    async def guarantees(self) -> tuple[Guarantee, ...]:
+        """What they hold here.
+
+        Raises:
+            SandboxError: If the engine does not answer.
+        """
+        traits = self.known = self.known or await self.engine.traits()
+        alike = of_bubblewrap(tree=Tree(), owner=self.host.owner, shelf=self.host.shelf is not None)
+        return of_container(self.engine, traits, owner=self.host.owner, alike=alike)
 
     async def destroy(self, directory: Path) -> None:
         """Delete everything of the closed sandbox in *directory*, and layers that it alone held. Safe to repeat.
@@ -91,31 +98,6 @@ class ContainerSandboxes(BubblewrapSandboxes):
         await self.engine.overlay(name, overlay(place))
         return _start(self.engine, words, place.directory)
 
-    async def guarantees(self) -> tuple[Guarantee, ...]:
-        """What they hold here.
-
-        Raises:
-            SandboxError: If the engine cannot be asked.
-        """
-        found: list[Guarantee] = []
-        traits = self.known = self.known or await self.engine.traits()
-        own = self.engine.runtime in KERNELS
-        bounded = "a control group of the whole container" if traits.limits else "the runner looks after each command"
-        fix = "" if traits.limits else "give the engine the memory and pids controllers of control groups, version 2"
-        here = {
-            "kernel_isolated": (
-                own,
-                f"runtime {self.engine.runtime!r}" if own else "the host's kernel serves all",
-                FIX,
-            ),
-            "hard_memory_limit": (traits.limits, bounded, fix),
-            "hard_process_limit": (traits.limits, bounded, fix),
-        }
-        for each in of_bubblewrap(tree=Tree(), owner=self.host.owner, shelf=self.host.shelf is not None):
-            held, how, change = here.get(each.name, (each.held, each.how, each.fix))
-            found.append(replace(each, held=held, how=how, fix="" if held else change))
-        return tuple(found)
-
     def groups(self) -> None:
         """None of ours: the engine keeps the container's."""
 
@@ -146,14 +128,33 @@ class ContainerProcesses(Processes):
         Raises:
             SandboxError: If that is not a process of this machine's: nothing could be frozen or proven to be gone.
         """
-        pid = await self.engine.process(self.name)
+        pid, word = await self.engine.process(self.name)
         init = os.pidfd_open(pid)
-        if self.name not in _words(pid):
+        if word not in _words(pid):
             os.close(init)
             hint = "use an engine on this machine itself, not in a virtual machine or far away"
             raise SandboxError(f"the container of {self.engine.program} does not run on this machine", hint=hint)
         self.init, self.init_pid = init, pid
         await self._check()
+
+    @contextmanager
+    def frozen(self) -> Iterator[set[int]]:
+        """Stop all that runs inside; gVisor's processes are none of the host's, so the engine is asked."""
+        if not self.engine.gvisor:
+            with super().frozen() as pids:
+                yield pids
+            return
+        self._tell("pause")
+        try:
+            yield {self.init_pid}
+        finally:
+            self._tell("unpause")
+
+    def _tell(self, word: str) -> None:
+        command = self.engine.command(word, self.name)
+        done = subprocess.run(command, env=self.engine.variables, capture_output=True, text=True, check=False)  # noqa: S603
+        if done.returncode:
+            raise SandboxError(f"{self.engine.program} cannot {word} the sandbox: {done.stderr.strip()[-300:]}")
 
     async def end(self) -> None:
         """Kill everything, wait until the kernel has, and have the engine forget it."""

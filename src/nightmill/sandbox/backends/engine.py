@@ -56,6 +56,11 @@ class Engine:
         return self.program.rpartition("/")[2] == "podman"
 
     @property
+    def gvisor(self) -> bool:
+        """Whether containers have a kernel of their own, gVisor's, in a process of the host."""
+        return self.runtime.rpartition("/")[2].startswith("runsc")
+
+    @property
     def variables(self) -> dict[str, str]:
         """The environment of its program: what it needs to find its engine."""
         return {name: value for name, value in self.environment.items() if name in NAMES or name.startswith(PREFIXES)}
@@ -63,6 +68,8 @@ class Engine:
     def command(self, *words: str) -> list[str]:
         """The argument list of one call."""
         chosen = ["--runtime", self.runtime] if self.runtime and self.podman else []
+        if chosen and self.gvisor:  # its own network stack would want one of the host's interfaces
+            chosen += ["--runtime-flag", "network=none"]
         return [self.program, *chosen, *words]
 
     async def traits(self) -> Traits:
@@ -74,9 +81,11 @@ class Engine:
         said = json.loads(await self.call("info", "--format", "{{json .}}"))
         return _of_podman(said) if self.podman else _of_docker(said)
 
-    async def process(self, name: str) -> int:
-        """The id, here on the host, of the first process of the container *name*."""
-        return int(await self.call("container", "inspect", "--format", "{{.State.Pid}}", name))
+    async def process(self, name: str) -> tuple[int, str]:
+        """The id, here on the host, of the first process of the container *name*, and a word of its command line."""
+        said = await self.call("container", "inspect", "--format", "{{.State.Pid}} {{.Id}}", name)
+        pid, _, number = said.partition(" ")
+        return int(pid), number if self.gvisor else name
 
     async def has_image(self, image: str) -> bool:
         """Whether *image* is there without a download."""

@@ -97,7 +97,7 @@ def arguments(  # noqa: PLR0913 - what differs between two containers
     words += ["--shm-size", str(bounds.shared), "--tmpfs", f"/tmp:rw,nosuid,nodev,exec,size={bounds.tmp},mode=1777"]  # noqa: S108
     for path in ("/sys", "/sys/fs/cgroup"):  # else the host's devices, groups and their names are seen
         words += ["--tmpfs", f"{path}:ro,size=4096,mode=0555"]
-    words += ["--volume", f"{name}:/work:nocopy"]
+    words += ["--volume", f"{name}:/work" if engine.podman else f"{name}:/work:nocopy"]
     for path, source in (_shown(place, image) | _host(image, python, place.directory)).items():
         words += ["--mount", f"type=bind,source={_plain(source)},destination={_plain(Path(path))},readonly"]
     first = "python3" if image else python.path
