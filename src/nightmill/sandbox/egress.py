@@ -15,15 +15,18 @@ import os
 import socket
 from collections.abc import Callable
 from functools import partial
+from typing import TYPE_CHECKING
 
 from nightmill.errors import SandboxError
 from nightmill.sandbox import Place
-from nightmill.sandbox.authority import Authority
 from nightmill.sandbox.head import Target, body_size, read_inner, read_target
 from nightmill.sandbox.passage import ESTABLISHED, Passage
 from nightmill.sandbox.pump import Budget, Refusal, Streams
 from nightmill.sandbox.reach import Network, allowed, within
 from nightmill.sandbox.tally import Tally
+
+if TYPE_CHECKING:
+    from nightmill.sandbox.authority import Authority
 
 __all__ = ["Egress"]
 
@@ -43,7 +46,7 @@ class Egress:
         self.path = place.directory / "net" / "egress.sock"
         self.place, self.network, self.hosts = place, network, place.hosts
         self.credentials = [each for each in network.credentials if each.name in place.credentials]
-        self.authority = Authority(now=network.now) if self.credentials or place.inspect else None
+        self.authority = _authority(network) if self.credentials or place.inspect else None
         self.budget = Budget(network.upload)
         self.tally = Tally(partial(network.on_request, place.run))
         self.tasks: dict[asyncio.Task[None], Passage] = {}
@@ -218,6 +221,12 @@ class Pace:
         """Seconds from *now* after which the next may go."""
         self.level, self.last = min(self.burst, self.level + (now - self.last) * self.rate) - 1, now
         return max(0.0, -self.level / self.rate)
+
+
+def _authority(network: Network) -> Authority:
+    from nightmill.sandbox.authority import Authority  # noqa: PLC0415 - its library takes 0.1 s to load, and few need it
+
+    return Authority(now=network.now)
 
 
 async def _head(reader: asyncio.StreamReader) -> tuple[bytes, list[bytes]]:
