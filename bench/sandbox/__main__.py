@@ -54,8 +54,10 @@ def main() -> None:
                 keep(kept)
     if options.table:
         write(kept)
-    missed = [each["name"] for name in chosen for each in kept[name]["figures"] if each["met"] is False]
-    print(f"goals missed: {'; '.join(missed) or 'none'}")
+    missed = [each for name in chosen for each in kept[name]["figures"] if each["met"] is False]
+    print(f"goals missed: {'none' if not missed else ''}")
+    for each in missed:
+        print(f"- {each['name']}: {each['values']['median']:.3g}{each['unit']}; {each['detail']}")
 
 
 def asked() -> argparse.Namespace:

@@ -104,7 +104,7 @@ async def whole(home: Path, turns: int, seed: str) -> dict[str, Any]:
         "turns": len(taken),
         "wrong": wrong,
         "back": first.back + second.back,
-        "frozen": first.frozen + second.frozen,
+        "frozen": len(first.layers) + len(second.layers),
         "whole": first.consolidated + second.consolidated,
         "entries": max(each.looks.entries for each in taken),
         "links": max(each.looks.links for each in taken),
@@ -128,7 +128,8 @@ class Churn:
         self.sandboxes, self.looker, self.seed, self.pick = sandboxes, looker, seed, random.Random(seed)
         self.taken: list[Taken] = []
         self.wrong: list[str] = []
-        self.back = self.consolidated = self.frozen = 0
+        self.layers: set[str] = set()
+        self.back = self.consolidated = 0
 
     async def go(self, place: Place, turns: range) -> Churn:
         """Churn for *turns*, which are numbers of their own, so that no two are the same."""
@@ -165,7 +166,11 @@ class Churn:
         """To some turn: only what differs is written, so what is there then is compared, too."""
         wanted = self.pick.choice(self.taken)
         await sandbox.roll_back(wanted.snapshot)
-        found = self.looker.look(sandbox.place.directory / "upper")
+        top = sandbox.place.directory / "upper"
+        if wanted.snapshot in self.layers:  # it was made a layer, which is now below an empty upper
+            assert self.sandboxes.host.shelf
+            (top,) = self.sandboxes.host.shelf.paths(sandbox.packs.stand.layers[-1:])
+        found = self.looker.look(top)
         if found != wanted.looks:
             self.wrong.append(
                 f"seed {self.seed}, back to {wanted.snapshot}: {differences(self.looker.log, wanted.looks, found)[:3]}"
@@ -178,10 +183,11 @@ class Churn:
         """Have the upper become a layer, as a large one does while nothing runs; nothing inside may look different."""
         many, before, layers = sandbox.many, await look(sandbox), list(sandbox.packs.stand.layers)
         sandbox.many = 0
-        await sandbox.snapshot()
+        newest = await sandbox.snapshot()
         await asyncio.gather(*sandbox.tasks)
         sandbox.many = many
-        self.frozen += sandbox.packs.stand.layers != layers
+        if sandbox.packs.stand.layers != layers:
+            self.layers.add(newest)
         if not same(await look(sandbox), before):
             self.wrong.append(f"seed {self.seed}, a layer of turn {len(self.taken)}")
 
