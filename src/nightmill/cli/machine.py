@@ -58,7 +58,7 @@ def doctor(json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = F
     door = open_door()
     door.make_home()
     sandboxes = choose(choice(door.settings), environment=os.environ, shelf=door.settings.home / "layers")
-    found = [*_probes(door.settings), _store(door), _credentials()]
+    found = [*_probes(door.settings), _store(door), _credentials(), _presets()]
     held: tuple[Guarantee, ...] = ()
     if all(each.ok for each in found):
         held = asyncio.run(sandboxes.guarantees())
@@ -95,6 +95,16 @@ def _probes(settings: Settings) -> list[Probe]:
         return probe(settings.home, user=settings.sandbox_user)
     engine = Engine(program=settings.sandbox, environment=os.environ, runtime=settings.sandbox_runtime)
     return asyncio.run(probe_engine(settings.home, engine, image=settings.sandbox_image))
+
+
+def _presets() -> Probe:
+    """Which services a project may name; lacking one keeps nothing else from working."""
+    from nightmill.estate.presets import PRESETS, find, lacking
+    from nightmill.sandbox.doctor import Probe
+
+    found = {use: find(use) for use in PRESETS}
+    told = [f"{use} ({programs[0]})" if programs else f"no {use}: {lacking(use)}" for use, programs in found.items()]
+    return Probe(name="services", ok=True, detail="; ".join(told))
 
 
 def _credentials() -> Probe:
