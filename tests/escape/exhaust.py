@@ -15,6 +15,7 @@ from typing import Any
 
 from nightmill.sandbox import Command, Limits, Place
 from nightmill.sandbox.bubblewrap import BubblewrapSandboxes
+from nightmill.sandbox.layers import remove
 from nightmill.sandbox.live import LiveSandbox
 
 MB = 1 << 20
@@ -58,6 +59,33 @@ PROGRAMS: Mapping[str, str] = {
     "its_keeper_killed": "os.kill(os.getppid(), 9)\nif not os.fork(): kept = take(300 << 20)\ntime.sleep(60)",
 }
 
+FILLS: Mapping[str, str] = {
+    # each tries to keep some 300 MB on disk, where 64 are allowed
+    "one_file": "write(os.open('/work/x', os.O_CREAT | os.O_RDWR), 300); time.sleep(20); print('got it')",
+    "many_small_files": "for each in range(30_000): open(f'/work/{each}', 'w').close()\ntime.sleep(20); print('got it')",
+    "a_file_without_a_name": (
+        "fd = os.open('/work/x', os.O_CREAT | os.O_RDWR); os.unlink('/work/x'); write(fd, 300); time.sleep(20); print('got it')"
+    ),
+    "a_mapped_file_without_a_name": (
+        "fd = os.open('/work/x', os.O_CREAT | os.O_RDWR); os.truncate(fd, 300 << 20)\n"
+        "held = mmap.mmap(fd, 300 << 20); os.unlink('/work/x'); os.close(fd)\n"
+        "for each in range(300): held.write(piece)\nheld.flush(); time.sleep(20); print('got it')"
+    ),
+    "a_folder_that_is_shut": (
+        "os.mkdir('/work/d'); fd = os.open('/work/d/x', os.O_CREAT | os.O_RDWR); os.chmod('/work/d', 0)\n"
+        "write(fd, 300); os.close(fd); time.sleep(20); print('got it')"
+    ),
+    "a_folder_deeper_than_a_path": (
+        "os.chdir('/work')\nfor _ in range(60): os.mkdir('d' * 200); os.chdir('d' * 200)\n"
+        "write(os.open('x', os.O_CREAT | os.O_RDWR), 300); time.sleep(20); print('got it')"
+    ),
+    "room_that_is_only_reserved": (
+        "os.posix_fallocate(os.open('/work/x', os.O_CREAT | os.O_RDWR), 0, 300 << 20); time.sleep(20); print('got it')"
+    ),
+}
+
+EMPTY = "chmod -R 700 /work; find /work -mindepth 1 -delete; rm -rf /work/*; echo emptied"
+
 BOMB = """
 import os, sys, time
 most = 0
@@ -98,13 +126,34 @@ async def exhausted(home: Path) -> dict[str, Any]:
         limits = Limits(processes=50, seconds=3.0)
         ran = await sandbox.run(Command(argv=("/usr/bin/python3", "-c", BOMB), cwd="/work", limits=limits))
         found["bomb"] = {"stopped": ran.stopped, "text": ran.text[-200:]}
-        ran = await sandbox.run(Command(argv=("bash", "-c", "echo alive; ls /proc | grep -c '^[0-9]'"), cwd="/work"))
+        ran = await sandbox.run(
+            Command(argv=("bash", "-c", "echo alive; n=(/proc/[0-9]*); echo ${#n[@]}"), cwd="/work")
+        )
         found["after"] = ran.text
         top = sandbox.groups.top.folders if sandbox.groups else []
         found["left"] = [each.name for folder in top for each in folder.glob("[0-9]*")]
     finally:
         await sandbox.close()
+    found["disk"] = await filled(home)
     return found | {"closed": [str(folder) for folder in top if folder.exists()]}
+
+
+async def filled(home: Path) -> dict[str, Any]:
+    """How each attack on the disk ended."""
+    found = {}
+    for name, program in FILLS.items():
+        (home / name).mkdir()
+        sandbox = await BubblewrapSandboxes().open(Place(directory=home / name, layers=(), quota=64 * MB))
+        try:
+            words = ("/usr/bin/python3", "-c", FILL + program)
+            ran = await sandbox.run(Command(argv=words, cwd="/work", limits=Limits(seconds=60.0, memory=1 << 30)))
+            emptied = await sandbox.run(Command(argv=("bash", "-c", EMPTY), cwd="/", limits=Limits(seconds=60.0)))
+            again = await sandbox.run(Command(argv=("bash", "-c", "echo again | tee /work/again"), cwd="/work"))
+            found[name] = {"stopped": ran.stopped, "text": ran.text[-300:], "after": emptied.stopped + again.text}
+        finally:
+            await sandbox.close()
+            await asyncio.to_thread(remove, home / name)
+    return found
 
 
 def main() -> None:

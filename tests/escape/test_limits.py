@@ -1,4 +1,4 @@
-"""Attacks on the machine's memory and processes, from inside: started by root, and by others with and without groups."""
+"""Attacks on the machine's memory, processes and disk, from inside: started by root, and by others with and without groups."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ import pytest
 
 from nightmill.sandbox.cgroup import find
 from nightmill.sandbox.layers import remove
-from tests.escape.exhaust import PROGRAMS
+from tests.escape.exhaust import FILLS, PROGRAMS
 
 pytestmark = pytest.mark.wall("limits")
 
@@ -88,6 +88,15 @@ def test_more_memory_than_allowed_is_not_had_by(who: str, name: str) -> None:
 
 
 @pytest.mark.parametrize("who", USERS)
+@pytest.mark.parametrize("name", FILLS)
+def test_more_disk_than_allowed_is_not_kept_by(who: str, name: str) -> None:
+    found = made(who)["disk"][name]
+
+    assert "got it" not in found["text"], found
+    assert (found["stopped"], found["after"]) == ("disk", "again\n"), found
+
+
+@pytest.mark.parametrize("who", USERS)
 def test_a_bomb_has_no_more_processes_than_allowed(who: str) -> None:
     assert int(made(who)["bomb"]["text"].split()[0]) <= 50
 
@@ -96,6 +105,6 @@ def test_a_bomb_has_no_more_processes_than_allowed(who: str) -> None:
 def test_the_sandbox_goes_on_and_nothing_is_left(who: str) -> None:
     found = made(who)
 
-    assert found["after"] == "alive\n5\n"  # runner, keeper, bash, and two for the pipe
+    assert found["after"] == "alive\n3\n"  # runner, keeper, bash
     assert len(set(found["left"])) <= 1  # of the last command; the kernel may take a moment to let its group go
     assert found["closed"] == []

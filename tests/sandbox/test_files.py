@@ -126,7 +126,7 @@ def test_a_name_that_is_not_text_is_listed_as_far_as_it_is(within: Within) -> No
 
 def test_a_full_disk_is_the_sandbox_failing_and_a_full_tmp_is_not(within: Within) -> None:
     async def scenario(box: Box) -> None:
-        await box.sh("head -c 600000000 /dev/zero > /tmp/full")
+        await box.sh("head -c 600000000 /dev/zero > /tmp/full", memory=2 << 30)
         with pytest.raises(ToolError, match="No space"):
             await box.sandbox.write("/tmp/more", b"x" * 100_000)
         with pytest.raises(SandboxError, match="no disk space"):

@@ -166,6 +166,7 @@ def place(project: Project, found: Base, *, directory: Path, files: Mapping[str,
         files=files or {},
         env=variables(project),
         requires=frozenset(project.requires),
+        quota=project.disk,
     )
 
 
@@ -225,6 +226,7 @@ async def build(project: Project, *, hub: Hub, commit: str, site: Site, work: Pa
         files={BUNDLE: bundle},
         env=variables(project),
         requires=frozenset(project.requires),
+        quota=project.disk,
     )
     workspace = await site.sandboxes.open(connected(where, reach, project=project, site=site))
     try:

@@ -88,6 +88,8 @@ class Project:
     instructions: tuple[str, ...] = ()
     limits: Limits = Limits()
     co_author: str = ""
+    disk: int = 10 << 30
+    """Bytes that what a run, or the building of a base, writes may take."""
     requires: tuple[str, ...] = ()
     """Guarantees of the sandbox without which nothing of the project starts."""
     protected: tuple[str, ...] = ()

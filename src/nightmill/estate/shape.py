@@ -75,6 +75,7 @@ LIMITS = (
     Key(name="processes", kind="count", doc="Processes of one command at once; 512 if nothing is said."),
     Key(name="file_size", kind="size", doc="Size of the largest file."),
     Key(name="output", kind="size", doc="Output that is kept; the middle of a longer one is dropped."),
+    Key(name="disk", kind="size", doc="Disk that all that a run writes may take; 10 GB if nothing is said."),
 )
 
 NETWORK = (

@@ -129,6 +129,7 @@ def _stopped(result: CheckResult) -> str:
     words = {
         "timeout": f"did not end within its limit and was stopped after {result.seconds:.0f} s",
         "memory": "used more memory than it may and was stopped (its `memory` in nightmill.yaml can be raised)",
+        "disk": "wrote more than the sandbox's disk holds (`limits.disk` in nightmill.yaml) and was stopped",
         "output": "wrote more output than it may and was stopped",
     }
     ending = words.get(result.stopped, f"was stopped ({result.stopped})")

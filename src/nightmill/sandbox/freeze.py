@@ -14,7 +14,7 @@ from pathlib import Path
 
 from nightmill.errors import SandboxError
 
-__all__ = ["fine_times", "frozen", "mapped"]
+__all__ = ["fine_times", "frozen", "mapped", "tree"]
 
 STILL = set("TtXZV")
 """Stopped, traced, gone, zombie, or waiting for the child of a vfork, which is itself stopped."""
@@ -78,7 +78,7 @@ def _freeze(init: int, ours: list[int]) -> set[int]:
     deadline = time.monotonic() + PATIENCE
     seen = {init}
     # Not only what is new: one that was stopped already may have been woken by another before that stopped too.
-    while moving := [pid for pid in _tree(init) if pid not in seen or (pid != init and not _still(pid))]:
+    while moving := [pid for pid in tree(init) if pid not in seen or (pid != init and not _still(pid))]:
         if time.monotonic() > deadline:
             raise SandboxError("processes in the sandbox wake each other, so that none can be stopped for a snapshot")
         for pid in moving:
@@ -114,7 +114,8 @@ def _await_still(pid: int, deadline: float) -> None:
                 time.sleep(0)
 
 
-def _tree(pid: int) -> list[int]:
+def tree(pid: int) -> list[int]:
+    """*pid* and all that it started."""
     found, todo = [], [pid]
     while todo:
         top = todo.pop()

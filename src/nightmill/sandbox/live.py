@@ -29,6 +29,7 @@ from nightmill.sandbox.layers import remove
 from nightmill.sandbox.owner import Owner, give
 from nightmill.sandbox.packs import Packs
 from nightmill.sandbox.profile import check, environment
+from nightmill.sandbox.quota import Disk
 from nightmill.sandbox.reach import Network
 from nightmill.sandbox.runner import Runner
 from nightmill.sandbox.services import RunnerServices
@@ -91,6 +92,7 @@ class LiveSandbox:
         self.services = RunnerServices(self._runner)
         self.egress: Egress | None = None
         self.groups: Groups | None = None
+        self.disk = Disk(place.directory / "upper", quota=place.quota)
         self.closing: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
@@ -286,7 +288,9 @@ class LiveSandbox:
         if self.egress:
             self.channel.tell({"op": "network", "id": 0})
         await self._in_thread(self.packs.start, snapshot, found)
-        return Runner(self.channel, environment=self.environment, kill=self.processes.kill, groups=self.groups)
+        self.disk.begin(self.processes.init_pid, place.layers[len(self.place.layers) :])
+        kill = self.processes.kill
+        return Runner(self.channel, environment=self.environment, kill=kill, groups=self.groups, disk=self.disk)
 
     async def _halt(self) -> None:
         """End every process inside, and take no more requests."""

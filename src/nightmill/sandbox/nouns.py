@@ -59,7 +59,8 @@ class Outcome:
         exit: Exit status; negative: the signal that ended it.
         output: Standard output and error as they came, at most `Limits.output` bytes, the middle cut out.
         dropped: How many bytes were cut out of the middle of *output*, at the offset `cut`.
-        stopped: The limit that ended the command, if one did; "output" is one that wrote more than `Limits.file_size`.
+        stopped: The limit that ended the command, if one did; "output" is one that wrote more than `Limits.file_size`,
+            "disk" one during which /work outgrew `Place.quota`.
     """
 
     exit: int
@@ -67,7 +68,7 @@ class Outcome:
     seconds: float
     dropped: int = 0
     cut: int = 0
-    stopped: Literal["", "timeout", "memory", "processes", "output", "cancelled"] = ""
+    stopped: Literal["", "timeout", "memory", "processes", "output", "disk", "cancelled"] = ""
 
     @property
     def text(self) -> str:
@@ -186,6 +187,7 @@ class Place:
         env: Environment of every command, on top of the sandbox's own.
         services: Started when the sandbox is opened.
         requires: Guarantees without which nothing starts.
+        quota: Bytes of disk that what is written to /work may take.
     """
 
     directory: Path
@@ -201,3 +203,4 @@ class Place:
     env: Mapping[str, str] = field(default_factory=dict)
     services: tuple[Service, ...] = ()
     requires: frozenset[str] = frozenset()
+    quota: int = 10 << 30

@@ -17,9 +17,9 @@ from typing import Any
 from nightmill.errors import SandboxError
 from nightmill.sandbox.flatten import flatten
 from nightmill.sandbox.layers import remove
-from nightmill.sandbox.scan import Below, Seen, record, scan
+from nightmill.sandbox.scan import Below, Seen, record, scan, space
 
-__all__ = ["flatten_layers", "main", "record_upper", "scan_upper"]
+__all__ = ["flatten_layers", "main", "record_upper", "scan_upper", "space_of"]
 
 CLONE_NEWUSER = 0x10000000
 
@@ -55,6 +55,14 @@ def flatten_layers(layers: list[Path], target: Path, *, below: list[Path]) -> No
         _in_namespace({**asked, "target": str(target)})
 
 
+def space_of(top: str) -> int:
+    """`scan.space`, of whatever modes."""
+    try:
+        return space(top)
+    except PermissionError:
+        return int(_in_namespace({"do": "space", "top": top}))
+
+
 def main() -> None:
     """In the child: become able to read everything of this user, do what was asked, answer."""
     asked = marshal.loads(sys.stdin.buffer.read())  # noqa: S302 - from our own parent
@@ -75,6 +83,8 @@ def _do(asked: dict[str, Any]) -> Any:
         layers, below = [Path(each) for each in asked["layers"]], [Path(each) for each in asked["below"]]
         flatten(layers, Path(asked["target"]), below=below)
         return None
+    if asked["do"] == "space":
+        return space(asked["top"])
     old = Seen(*asked["old"])
     if asked["do"] == "scan":
         return tuple(scan(asked["top"], old))

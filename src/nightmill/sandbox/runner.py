@@ -13,7 +13,8 @@ from nightmill.errors import SandboxError, ToolError
 from nightmill.sandbox.cgroup import Group, Groups, Tree
 from nightmill.sandbox.channel import Answer, Channel
 from nightmill.sandbox.nouns import Command, Entry, Limits, Outcome, Output, Service
-from nightmill.sandbox.watch import Watch
+from nightmill.sandbox.quota import Disk
+from nightmill.sandbox.watch import Running, Watch
 
 __all__ = ["GRACE", "Runner", "RunnerTerminal", "outcome", "refuse"]
 
@@ -30,7 +31,7 @@ PASTED = 1 << 16
 
 YEAR = 366 * 86400.0
 
-STOPS = ("", "timeout", "memory", "output", "cancelled", "processes")
+STOPS = ("", "timeout", "memory", "output", "cancelled", "processes", "disk")
 """Not a set: what a runner says may be something that cannot be looked up in one."""
 
 
@@ -44,11 +45,15 @@ class Runner:
         environment: Mapping[str, str],
         kill: Callable[[], None],
         groups: Groups | None = None,
+        disk: Disk | None = None,
     ) -> None:
-        """With *groups* the kernel bounds memory and processes of each command; else each process is bounded."""
+        """With *groups* the kernel bounds memory and processes of each command; else each process is bounded.
+
+        *disk* says when all that runs has written too much.
+        """
         self.channel, self.environment, self.kill, self.groups = channel, environment, kill, groups
         self.gate = asyncio.Lock()
-        self.watch = Watch(self.end)
+        self.watch = Watch(self.end, disk)
 
     async def run(self, command: Command, *, output: Output | None = None) -> Outcome:
         """Run *command* and wait for it; cancelling the task kills it. Several may run at once.
@@ -108,6 +113,10 @@ class Runner:
             ToolError: If it cannot be written; the message says why.
             SandboxError: If the disk behind /work is full.
         """
+        if await self.watch.full():
+            raise ToolError(
+                f"cannot write {path!r}: this sandbox has used up its disk (`limits.disk`); delete something"
+            )
         if len(body) > FILE_MOST:
             raise ToolError(f"cannot write {path!r}: {len(body):,} bytes are more than {FILE_MOST:,}")
         async with self.gate:
@@ -161,7 +170,8 @@ class Runner:
             except BaseException:
                 self.end(number, "cancelled")
                 raise
-        return number, self.watch.add(number, answer, self.groups, group)
+        running = Running(number=number, group=group, lasting=header["op"] == "serve")
+        return number, self.watch.add(running, answer, self.groups)
 
     async def _admit(self, number: int, limits: Limits) -> Group | None:
         """Put what is to begin into a group of its own, and let it. None: it cannot begin, as its answer says."""

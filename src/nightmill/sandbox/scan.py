@@ -7,6 +7,7 @@ host's files: each path is opened in one step by a call that refuses links (open
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import errno
 import json
@@ -15,7 +16,7 @@ import stat
 import struct
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any, BinaryIO, NamedTuple
 
 from nightmill.errors import SandboxError
@@ -34,6 +35,7 @@ __all__ = [
     "record",
     "root_entry",
     "scan",
+    "space",
 ]
 
 MAGIC = b"NMSNAP03"
@@ -58,6 +60,9 @@ OPENAT2, RESOLVE = 437, 0x01 | 0x02 | 0x04 | 0x08
 """The call (the number is the same everywhere), and RESOLVE_NO_XDEV, NO_MAGICLINKS, NO_SYMLINKS, BENEATH."""
 
 FOLDER = os.O_RDONLY | os.O_DIRECTORY
+
+BLOCK, ENTRY, LONG = 512, 4096, 1000
+"""Bytes of a block as `stat` counts them; what a name takes besides; characters of a path that go well into one call."""
 
 libc = ctypes.CDLL(None, use_errno=True)
 
@@ -132,6 +137,52 @@ def _copied_up(root: int, path: str) -> bool:
         return True  # it may be
     try:
         return ORIGIN in os.listxattr(fd)
+    finally:
+        os.close(fd)
+
+
+def space(top: str) -> int:
+    """Bytes of disk that what is in *top* takes, with `ENTRY` for every name; what goes meanwhile does not count.
+
+    Raises:
+        OSError: If a folder cannot be looked into.
+    """
+    total, counted = 0, set[int]()
+    with ExitStack() as stack:
+        todo = [(stack.enter_context(_opened(top)), "")]
+        while todo:
+            root, folder = todo.pop()
+            for path, status in _within(root, folder):
+                if stat.S_ISDIR(status.st_mode):
+                    todo.append(_nearer(root, path, stack))
+                if status.st_ino not in counted:
+                    total += status.st_blocks * BLOCK
+                if status.st_nlink > 1:
+                    counted.add(status.st_ino)
+                total += ENTRY
+    return total
+
+
+def _nearer(root: int, path: str, stack: ExitStack) -> tuple[int, str]:
+    """Where to go on from: names nest deeper than a path may be long."""
+    if len(path) < LONG:
+        return root, path
+    folder = _open(root, path, FOLDER | os.O_PATH)
+    stack.callback(os.close, folder)
+    return folder, ""
+
+
+def _within(root: int, folder: str) -> Iterator[tuple[str, os.stat_result]]:
+    try:
+        fd = _open(root, folder, FOLDER)
+    except OSError as error:
+        if error.errno in {errno.ENOENT, errno.ENOTDIR, errno.ELOOP}:
+            return
+        raise
+    try:
+        for name in os.listdir(fd):  # noqa: PTH208 - a descriptor
+            with contextlib.suppress(FileNotFoundError):
+                yield (f"{folder}/{name}" if folder else name), os.lstat(name, dir_fd=fd)
     finally:
         os.close(fd)
 

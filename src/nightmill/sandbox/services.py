@@ -23,6 +23,7 @@ SAID = 2_000
 
 ENDS = {
     "memory": "it used more memory than it may",
+    "disk": "the sandbox used up its disk while no command ran",
     "processes": "it started more processes than it may",
     "cancelled": "it was stopped before it began",
     "timeout": "it did not end when it was asked to and was killed",

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 
 from nightmill.sandbox.cgroup import Group, Groups
 from nightmill.sandbox.channel import Answer
+from nightmill.sandbox.quota import Disk
 
-__all__ = ["Watch"]
+__all__ = ["Running", "Watch"]
 
 PAUSE = 0.1
 """Seconds between two looks."""
@@ -17,39 +18,54 @@ PAUSE = 0.1
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Running:
-    """What was started, and the group that it is in."""
+    """What was started, the group that it is in, and whether it goes on beside commands."""
 
     number: int
     group: Group | None
+    lasting: bool
 
 
 class Watch:
     """Ends what has passed a limit; its answer then says which."""
 
-    def __init__(self, end: Callable[[int, str], None]) -> None:
+    def __init__(self, end: Callable[[int, str], None], disk: Disk | None) -> None:
         """*end* kills what was started under a number, for a reason."""
-        self.end = end
+        self.end, self.disk = end, disk
         self.running: set[Running] = set()
         self.looking: asyncio.Task[None] | None = None
 
-    def add(
-        self, number: int, answer: asyncio.Future[Answer], groups: Groups | None, group: Group | None
-    ) -> asyncio.Future[Answer]:
-        """Look after *number* until its *answer*; gives that, corrected by what the kernel says of *group*."""
-        running = Running(number=number, group=group)
+    def add(self, running: Running, answer: asyncio.Future[Answer], groups: Groups | None) -> asyncio.Future[Answer]:
+        """Look after *running* until its *answer*; gives that, corrected by what the kernel says of its group."""
         self.running.add(running)
-        if group and (self.looking is None or self.looking.done()):
+        if self.looking is None or self.looking.done():
             self.looking = asyncio.create_task(self._look())
         found: asyncio.Future[Answer] = answer.get_loop().create_future()
         answer.add_done_callback(lambda _: self._ended(running, answer, groups, found))
         return found
+
+    async def full(self) -> bool:
+        """Whether the sandbox has written so much that it may only delete."""
+        if self.disk and (self.disk.due or self.disk.over):
+            await asyncio.to_thread(self.disk.measure)
+        return self.disk is not None and (self.disk.over or self.disk.full)
 
     async def _look(self) -> None:
         while self.running:
             for each in self.running:
                 if each.group and each.group.killed():
                     self.end(each.number, "memory")
+            if self.disk and self.disk.due:
+                measured = set(self.running)
+                await asyncio.to_thread(self.disk.measure)
+                if self.disk.full:
+                    self._make_room(measured & self.running)  # what began meanwhile may be what deletes
             await asyncio.sleep(PAUSE)
+
+    def _make_room(self, among: set[Running]) -> None:
+        """End the commands, which come and go; if there are none, it is a service that writes."""
+        commands = [each for each in among if not each.lasting]
+        for each in commands or among:
+            self.end(each.number, "disk")
 
     def _ended(
         self, running: Running, answer: asyncio.Future[Answer], groups: Groups | None, found: asyncio.Future[Answer]

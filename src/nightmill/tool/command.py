@@ -59,6 +59,7 @@ class RunCommand:
             "timeout": f"stopped after {limits.seconds:g} s: it ran too long",
             "memory": f"stopped: it needs more than {limits.memory >> 20} MB of memory; {RAISED} limits.memory",
             "processes": f"stopped: more than {limits.processes} processes; {RAISED} limits.processes",
+            "disk": f"stopped: the disk of this sandbox is used up, delete something; {RAISED} limits.disk",
             "output": "stopped: too much output",
             "cancelled": "stopped by a person",
         }
