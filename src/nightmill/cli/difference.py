@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import sys
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Annotated, Any
@@ -70,6 +69,8 @@ def _patch(each: Difference) -> list[str] | None:
             return None
         texts.append((body or b"").decode("utf-8", "backslashreplace").splitlines())
     old, new = texts
+    import difflib
+
     return list(difflib.unified_diff(old, new, each.path, each.path, lineterm=""))
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import secrets
 import signal
@@ -50,6 +49,8 @@ def shell(
     keep: Annotated[bool, typer.Option(help="Keep the fork, and say where it is.")] = False,
 ) -> None:
     """Open a shell in a fork of a run's sandbox, services and all; the run itself goes on untouched."""
+    import asyncio
+
     from nightmill.cli.door import open_door
     from nightmill.line.moments import moments, pick
 
@@ -62,6 +63,8 @@ def shell(
 
 async def _visit(door: Door, row: Run, moment: Moment, argv: tuple[str, ...], *, keep: bool) -> int:
     """Make the fork, be inside, delete it."""
+    import asyncio
+
     from nightmill.cli.attend import attend
     from nightmill.cli.screen import say
     from nightmill.cli.site import make_site
