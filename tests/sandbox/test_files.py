@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+import hashlib
 from pathlib import Path
 
 import pytest
 
 from nightmill.errors import SandboxError, ToolError
-from nightmill.sandbox import Entry, Place
+from nightmill.sandbox import Command, Entry, Place
 from nightmill.sandbox.runner import refuse
 from tests.sandbox.box import Box, Within
 
@@ -131,5 +133,44 @@ def test_a_full_disk_is_the_sandbox_failing_and_a_full_tmp_is_not(within: Within
             await box.sandbox.write("/tmp/more", b"x" * 100_000)
         with pytest.raises(SandboxError, match="no disk space"):
             refuse({"op": "write", "path": "/work/x"}, {"error": "ENOSPC", "text": "No space left"})
+
+    within(scenario)
+
+
+def test_a_file_is_taken_out_whole_or_not_at_all(within: Within, tmp_path: Path) -> None:
+    target = tmp_path / "out"
+
+    async def scenario(box: Box) -> None:
+        await box.sh("head -c 20000000 /dev/urandom > large; ln -s large link; mkfifo fifo; mkdir d; touch empty")
+        size = await box.sandbox.export("/work/large", target, most=20_000_000)
+        assert size == target.stat().st_size == 20_000_000
+        said = (await box.sh("sha256sum < large")).text.split()[0]
+        assert hashlib.sha256(target.read_bytes()).hexdigest() == said
+        with pytest.raises(FileExistsError):
+            await box.sandbox.export("/work/empty", target, most=1)
+        for path, most in (("large", 19_999_999), ("fifo", 100), ("d", 100), ("none", 100)):
+            with pytest.raises(ToolError):
+                await box.sandbox.export(f"/work/{path}", tmp_path / "other", most=most)
+            assert not (tmp_path / "other").exists()
+        assert await box.sandbox.export("/work/empty", tmp_path / "other", most=0) == 0
+        (tmp_path / "planted").symlink_to(tmp_path / "elsewhere")
+        with pytest.raises(OSError, match="exists"):
+            await box.sandbox.export("/work/empty", tmp_path / "planted", most=1)
+        assert not (tmp_path / "elsewhere").exists()
+
+    within(scenario)
+
+
+def test_a_file_that_grows_for_ever_is_not_taken_out(within: Within, tmp_path: Path) -> None:
+    async def scenario(box: Box) -> None:
+        await box.sh("head -c 20000000 /dev/zero > large")
+        ready = asyncio.Event()
+        growing = Command(argv=("bash", "-c", "echo; while echo more >> large; do :; done"), cwd="/work")
+        running = asyncio.create_task(box.sandbox.run(growing, output=lambda _: ready.set()))
+        await ready.wait()
+        with pytest.raises(ToolError, match="changes meanwhile"):
+            await box.sandbox.export("/work/large", tmp_path / "out", most=1 << 30)
+        assert not (tmp_path / "out").exists()
+        running.cancel()
 
     within(scenario)

@@ -78,13 +78,15 @@ async def export(workspace: Workspace, *, hub: Hub, folder: Path, base: str, ref
         large = f"a file or all of it is larger than {LIMIT >> 20} MiB" if outcome.exit == TOO_LARGE else ""
         said = large or STOPPED.get(outcome.stopped) or outcome.text.strip()[-1500:] or f"exit status {outcome.exit}"
         raise RepoError(f"git cannot take the work out of the sandbox: {said}", hint="the agent may have damaged .git")
+    bundle = folder / "out.bundle"
+    bundle.unlink(missing_ok=True)
     try:
-        body = await workspace.read("/tmp/out.bundle", limit=LIMIT)  # noqa: S108 - a path inside the sandbox
+        await workspace.export("/tmp/out.bundle", bundle, most=LIMIT)  # noqa: S108 - a path inside the sandbox
     except ToolError as error:
         raise RepoError(error.message) from error
-    bundle = folder / "out.bundle"
+    except OSError as error:
+        raise SandboxError(f"the work cannot be written: {error}", hint="free disk space, then resume") from error
     try:
-        bundle.write_bytes(body)
         return await asyncio.to_thread(hub.receive, bundle, ref, limit=LIMIT)
     except SandboxError as error:  # what came out is not sound: the agent's doing, not the sandbox's
         raise RepoError(f"git refuses the work: {error.message}", hint=error.hint) from error

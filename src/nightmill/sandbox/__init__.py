@@ -161,6 +161,15 @@ class Workspace(Sandbox, Protocol):
         """
         ...
 
+    async def export(self, path: str, target: Path, *, most: int) -> int:
+        """Copy the regular file *path*, of at most *most* bytes, to the new file *target* of the host; its size.
+
+        Raises:
+            ToolError: If it is no such file, is larger, or changes meanwhile; then there is no *target*.
+            OSError: If *target* cannot be written.
+        """
+        ...
+
     async def write(self, path: str, body: bytes) -> None:
         """Make *path* a regular file that holds *body*: written beside it and renamed, its mode kept.
 

@@ -14,6 +14,7 @@ import time
 from collections.abc import Awaitable, Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, TypeVar
 
 from nightmill.errors import SandboxError
@@ -135,6 +136,15 @@ class LiveSandbox:
             ToolError: If it is missing, not a regular file or not readable; the message says which.
         """
         return await self._runner().read(path, limit=limit)
+
+    async def export(self, path: str, target: Path, *, most: int) -> int:
+        """Copy the regular file *path*, of at most *most* bytes, to the new file *target* of the host; its size.
+
+        Raises:
+            ToolError: If it is no such file, is larger, or changes meanwhile; then there is no *target*.
+            OSError: If *target* cannot be written.
+        """
+        return await self._runner().export(path, target, most=most)
 
     async def write(self, path: str, body: bytes) -> None:
         """Make *path* a regular file that holds *body*: written beside it and renamed, its mode kept.

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from typing import Any, NoReturn
+from pathlib import Path
+from typing import Any, BinaryIO, NoReturn
 
 from nightmill.errors import SandboxError, ToolError
 from nightmill.sandbox.cgroup import Group, Groups, Tree
@@ -22,6 +24,7 @@ GRACE, CANCELLING = 60.0, 10.0
 """Seconds on the host's own clock: for an answer beyond its command's time, and for a kill."""
 
 FILE_MOST = 64 << 20
+PIECE = 8 << 20
 LIST_MOST = 16 << 20
 LOG_MOST = 256 << 10
 """Bytes of a service's newest output that are kept."""
@@ -105,6 +108,38 @@ class Runner:
         async with self.gate:
             asked = self._ask({"op": "read", "path": path, "limit": limit}, most=limit)
         return (await asked).body
+
+    async def export(self, path: str, target: Path, *, most: int) -> int:
+        """Copy the regular file *path*, of at most *most* bytes, to the new file *target* of the host; its size.
+
+        Raises:
+            ToolError: If it is no such file, is larger, or changes meanwhile; then there is no *target*.
+            OSError: If *target* cannot be written.
+        """
+        fd = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        with os.fdopen(fd, "wb") as out:
+            try:
+                return await self._export(path, out, most)
+            except BaseException:
+                os.unlink(target)  # noqa: PTH108 - at once, and for good
+                raise
+
+    async def _export(self, path: str, out: BinaryIO, most: int) -> int:
+        state: object = None
+        while True:
+            at = out.tell()
+            asked = {"op": "read", "path": path, "limit": PIECE, "offset": at}
+            async with self.gate:
+                answering = self._ask(asked, most=PIECE)
+            answer = await answering
+            size, state = answer.number("size"), state or answer.header.get("state")
+            if size > most:
+                raise ToolError(f"cannot take out {path!r}: {size:,} bytes are more than {most:,}")
+            if answer.header.get("state") != state or len(answer.body) != min(PIECE, max(0, size - at)):
+                raise ToolError(f"cannot take out {path!r}: it changes meanwhile")
+            await asyncio.to_thread(out.write, answer.body)
+            if out.tell() == size:
+                return size
 
     async def write(self, path: str, body: bytes) -> None:
         """Make *path* a regular file that holds *body*: written beside it and renamed, its mode kept.

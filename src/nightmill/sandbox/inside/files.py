@@ -21,11 +21,15 @@ KINDS = {stat.S_IFREG: b"file", stat.S_IFDIR: b"directory", stat.S_IFLNK: b"link
 
 
 def read(asked: Dict[str, Any], _: bytes) -> Answer:
-    """The beginning of a regular file. A fifo would block and a device never ends: neither is opened for reading."""
+    """A piece of a regular file, and its state, to tell whether the next is of the same.
+
+    A fifo would block and a device never ends: neither is opened for reading.
+    """
     fd = posix.open(asked["path"], posix.O_RDONLY | posix.O_NONBLOCK | posix.O_NOCTTY)
     try:
         status = posix.fstat(fd)
         check_regular(status.st_mode)
+        posix.lseek(fd, asked.get("offset", 0), 0)
         pieces, left = [], asked["limit"]
         while left > 0:
             piece = posix.read(fd, min(left, 1 << 20))
@@ -35,7 +39,8 @@ def read(asked: Dict[str, Any], _: bytes) -> Answer:
             left -= len(piece)
     finally:
         posix.close(fd)
-    return {"size": status.st_size}, b"".join(pieces)
+    state = [status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns]
+    return {"size": status.st_size, "state": state}, b"".join(pieces)
 
 
 def write(asked: Dict[str, Any], body: bytes) -> Answer:
