@@ -47,15 +47,18 @@ class Settings:
     )
     sandbox: str = setting(
         "bubblewrap",
-        "What makes sandboxes: `bubblewrap`, or containers of `podman` or `docker`.",
-        choices=("bubblewrap", "podman", "docker"),
+        "What makes sandboxes: `bubblewrap`, containers of `podman` or `docker`, or pods of `kubernetes`.",
+        choices=("bubblewrap", "podman", "docker", "kubernetes"),
     )
     sandbox_image: str = setting(
-        "", "Image that containers show, best by its digest; empty: this machine's own /usr, as bubblewrap does."
+        "",
+        "Image that containers show, best by its digest, as pods must; empty: this machine's own /usr, as bubblewrap does.",
     )
     sandbox_runtime: str = setting(
-        "", "OCI runtime of containers, as in `runc`, or `runsc` for gVisor; empty: the engine's own choice."
+        "",
+        "OCI runtime of containers, as in `runc`, or `runsc` for gVisor; of pods their RuntimeClass; empty: the engine's choice.",
     )
+    sandbox_namespace: str = setting("nightmill", "Namespace of the Kubernetes cluster in which pods are made.")
     sandbox_user: int = setting(
         65525,
         "Number of the user as whom everything in a sandbox runs if root starts nightmill; nobody else's.",

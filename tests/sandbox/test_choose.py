@@ -9,10 +9,12 @@ import pytest
 
 from nightmill.errors import SettingsError
 from nightmill.sandbox.backends.choose import Choice, choose
+from nightmill.sandbox.backends.client import Client
 from nightmill.sandbox.backends.container import ContainerSandboxes
 from nightmill.sandbox.backends.engine import Engine
+from nightmill.sandbox.backends.kubernetes import PodSandboxes
 from nightmill.sandbox.bubblewrap import BubblewrapSandboxes
-from nightmill.sandbox.doctor import probe_engine, self_test
+from nightmill.sandbox.doctor import probe_cluster, probe_engine, self_test
 from nightmill.settings import Settings, load
 from tests.sandbox.engines import containers, working
 
@@ -38,8 +40,23 @@ def test_an_engine_gets_of_the_environment_only_what_finds_it() -> None:
     assert found.engine.variables == {"PATH": "/bin", "DOCKER_HOST": "unix:///d"}
 
 
+def test_pods_are_made_of_an_image_by_its_digest() -> None:
+    found = choose(Choice(backend="kubernetes", image=f"i@sha256:{'a' * 64}", runtime="gvisor"), environment={})
+
+    assert isinstance(found, PodSandboxes)
+    assert found.pods("nightmill-1").enter("x")[-1] == "x"
+    with pytest.raises(SettingsError, match="image"):
+        choose(Choice(backend="kubernetes"), environment={})
+
+
+def test_doctor_says_that_no_cluster_answers(tmp_path: Path) -> None:
+    client = Client(program="kubectl", environment={"PATH": "/usr/bin:/bin", "KUBECONFIG": "/nonexistent"})
+
+    assert "agent-sandbox" in asyncio.run(probe_cluster(tmp_path, client, namespace="agents"))[0].fix
+
+
 def test_an_unknown_backend_is_a_settings_error() -> None:
-    with pytest.raises(SettingsError, match="bubblewrap or podman or docker"):
+    with pytest.raises(SettingsError, match="bubblewrap or podman or docker or kubernetes"):
         load(file={"sandbox": "chroot"}, environment={}, flags={})
 
 

@@ -88,12 +88,16 @@ def _probes(settings: Settings) -> list[Probe]:
     import asyncio
     import os
 
-    from nightmill.sandbox.backends.engine import Engine
-    from nightmill.sandbox.doctor import probe, probe_engine
+    from nightmill.cli.site import choice
+    from nightmill.sandbox.backends.client import Client
+    from nightmill.sandbox.doctor import probe, probe_cluster, probe_engine
 
     if settings.sandbox == "bubblewrap":
         return probe(settings.home, user=settings.sandbox_user)
-    engine = Engine(program=settings.sandbox, environment=os.environ, runtime=settings.sandbox_runtime)
+    if settings.sandbox == "kubernetes":
+        client = Client(program="kubectl", environment=os.environ)
+        return asyncio.run(probe_cluster(settings.home, client, namespace=settings.sandbox_namespace))
+    engine = choice(settings).engine(os.environ)
     return asyncio.run(probe_engine(settings.home, engine, image=settings.sandbox_image))
 
 

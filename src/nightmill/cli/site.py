@@ -58,6 +58,7 @@ def choice(settings: Settings) -> Choice:
         backend=settings.sandbox,
         image=settings.sandbox_image,
         runtime=settings.sandbox_runtime,
+        namespace=settings.sandbox_namespace,
         user=settings.sandbox_user,
         require=settings.require,
     )

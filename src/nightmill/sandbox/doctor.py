@@ -15,6 +15,7 @@ from pathlib import Path
 
 from nightmill.errors import NightmillError, SandboxError
 from nightmill.sandbox import Command, Place, Sandboxes, stage
+from nightmill.sandbox.backends.client import Client
 from nightmill.sandbox.backends.engine import Engine
 from nightmill.sandbox.bubblewrap import bundled
 from nightmill.sandbox.freeze import fine_times
@@ -23,7 +24,7 @@ from nightmill.sandbox.owner import SANDBOX_USER, Owner, give, owner
 from nightmill.sandbox.program import interpreter, program
 from nightmill.sandbox.seccomp import compile_filter
 
-__all__ = ["Probe", "probe", "probe_engine", "self_test"]
+__all__ = ["Probe", "probe", "probe_cluster", "probe_engine", "self_test"]
 
 OLDEST = (0, 11)
 SPACE = 2 << 30
@@ -91,6 +92,20 @@ async def probe_engine(home: Path, engine: Engine, *, image: str) -> list[Probe]
     if image and found[-1].ok:
         found.append(await _image(engine, image))
     return [*found, *([] if image else [_python()]), _space(home), _times(home)]
+
+
+async def probe_cluster(home: Path, client: Client, *, namespace: str) -> list[Probe]:
+    """Ask the cluster, through *client*, whether pods may be made in *namespace*; look at the folders in *home*."""
+    asked = ("auth", "can-i", "create", "sandboxes.agents.x-k8s.io", "--namespace", namespace)
+    try:
+        code, said = await client.ask(*asked)
+    except SandboxError as error:
+        code, said = 1, error.message
+    fix = "install kubectl and agent-sandbox, and let this user create sandboxes, network policies and `exec` there"
+    ok = code == 0 and said == "yes"
+    detail = f"sandboxes may be made in {namespace!r}" if ok else f"in {namespace!r}: {said or 'no'}"
+    found = Probe(name="cluster", ok=ok, detail=detail[-300:], fix="" if ok else fix)
+    return [found, _space(home), _times(home)]
 
 
 async def self_test(home: Path, sandboxes: Sandboxes) -> Probe:

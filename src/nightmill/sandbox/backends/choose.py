@@ -7,8 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nightmill.errors import SettingsError
+from nightmill.sandbox.backends.client import Client
 from nightmill.sandbox.backends.container import ContainerSandboxes
 from nightmill.sandbox.backends.engine import Engine
+from nightmill.sandbox.backends.kubernetes import PodSandboxes
+from nightmill.sandbox.backends.manifests import Cluster, check
+from nightmill.sandbox.backends.pod import KubernetesPod, Pod
 from nightmill.sandbox.bubblewrap import BubblewrapSandboxes
 from nightmill.sandbox.guarantees import known
 from nightmill.sandbox.owner import SANDBOX_USER
@@ -19,13 +23,22 @@ __all__ = ["Choice", "choose"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Choice:
-    """What the operator set: the settings `sandbox`, `sandbox_image`, `sandbox_runtime`, `sandbox_user`, `require`."""
+    """What the operator set: `sandbox`, the settings whose names begin with that, and `require`."""
 
     backend: str = "bubblewrap"
     image: str = ""
     runtime: str = ""
+    namespace: str = "nightmill"
     user: int = SANDBOX_USER
     require: tuple[str, ...] = ()
+
+    def engine(self, environment: Mapping[str, str]) -> Engine:
+        """The container engine of that name."""
+        return Engine(program=self.backend, environment=environment, runtime=self.runtime)
+
+    def cluster(self) -> Cluster:
+        """What is asked of a cluster."""
+        return Cluster(namespace=self.namespace, image=self.image, runtime_class=self.runtime, user=self.user)
 
 
 def choose(
@@ -44,9 +57,18 @@ def choose(
 def _made(
     choice: Choice, environment: Mapping[str, str], network: Network | None, shelf: Path | None
 ) -> BubblewrapSandboxes:
+    if choice.backend == "kubernetes":
+        client, cluster = Client(program="kubectl", environment=environment), choice.cluster()
+        check(cluster, "any")  # its faults are told now, not in the middle of a run
+
+        def pods(name: str) -> Pod:
+            return KubernetesPod(client=client, cluster=cluster, name=name)
+
+        return PodSandboxes(pods, environment=client.variables, user=choice.user, shelf=shelf)
     if choice.backend != "bubblewrap":
-        engine = Engine(program=choice.backend, environment=environment, runtime=choice.runtime)
-        return ContainerSandboxes(engine, image=choice.image, network=network, user=choice.user, shelf=shelf)
+        return ContainerSandboxes(
+            choice.engine(environment), image=choice.image, network=network, user=choice.user, shelf=shelf
+        )
     for name, value in (("sandbox_image", choice.image), ("sandbox_runtime", choice.runtime)):
         if value:
             hint = "set `sandbox` to podman or docker, or leave it empty"

@@ -5,22 +5,16 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from nightmill.errors import SandboxError
+from nightmill.sandbox.backends.client import PATIENCE, Client
 
 __all__ = ["Engine", "Traits"]
 
-PATIENCE = 60.0
-"""Seconds for one short command of the engine."""
-
 AGAIN = 0.2
 """Seconds until it is asked once more."""
-
-NAMES = ("PATH", "HOME", "USER", "LANG", "TMPDIR", "SSH_AUTH_SOCK", "DBUS_SESSION_BUS_ADDRESS")
-PREFIXES = ("DOCKER_", "CONTAINER_", "CONTAINERS_", "XDG_")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,16 +32,9 @@ class Traits:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Engine:
-    """podman or docker, by their program.
+class Engine(Client):
+    """podman or docker. *runtime* is the OCI runtime to use, as in "runsc"; "" is the engine's own choice."""
 
-    Attributes:
-        environment: The operator's; the program gets what it needs of it, a container nothing.
-        runtime: The OCI runtime to use, as in "runsc"; "" is the engine's own choice.
-    """
-
-    program: str
-    environment: Mapping[str, str] = field(repr=False)
     runtime: str = ""
 
     @property
@@ -59,11 +46,6 @@ class Engine:
     def gvisor(self) -> bool:
         """Whether containers have a kernel of their own, gVisor's, in a process of the host."""
         return self.runtime.rpartition("/")[2].startswith("runsc")
-
-    @property
-    def variables(self) -> dict[str, str]:
-        """The environment of its program: what it needs to find its engine."""
-        return {name: value for name, value in self.environment.items() if name in NAMES or name.startswith(PREFIXES)}
 
     def command(self, *words: str) -> list[str]:
         """The argument list of one call."""
@@ -112,39 +94,6 @@ class Engine:
             if time.monotonic() > deadline:
                 raise SandboxError(f"{self.program} cannot remove the volume {name!r}: {said}")
             await asyncio.sleep(AGAIN)  # docker refuses while it removes the container by itself
-
-    async def call(self, *words: str, given: bytes = b"") -> str:
-        """Run one short command and give its output.
-
-        Raises:
-            SandboxError: If it fails; the message holds the end of what it said.
-        """
-        code, said = await self.ask(*words, given=given)
-        if code:
-            what = f"{self.program} {words[0]} failed: {said}"
-            raise SandboxError(what, hint="`nightmill doctor` says what is missing")
-        return said
-
-    async def ask(self, *words: str, given: bytes = b"") -> tuple[int, str]:
-        """Exit status of one short command, and its output, or the end of its errors if it failed."""
-        pipe = asyncio.subprocess.PIPE
-        try:
-            process = await asyncio.create_subprocess_exec(
-                *self.command(*words), stdin=pipe, stdout=pipe, stderr=pipe, env=self.variables
-            )
-        except OSError as error:
-            hint = f"install {self.program}, or set `sandbox` to another backend"
-            raise SandboxError(f"{self.program!r} cannot be started: {error.strerror}", hint=hint) from error
-        try:
-            out, errors = await asyncio.wait_for(process.communicate(given), PATIENCE)
-        except TimeoutError as error:
-            raise SandboxError(f"{self.program} {words[0]} did not end within {PATIENCE:.0f} s") from error
-        finally:
-            if process.returncode is None:
-                process.kill()
-                await process.wait()
-        said = errors if process.returncode else out
-        return process.returncode or 0, said.decode("utf-8", "replace").strip()[-4000 if process.returncode else None :]
 
 
 def _of_podman(said: dict[str, Any]) -> Traits:

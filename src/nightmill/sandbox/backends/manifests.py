@@ -15,7 +15,7 @@ from typing import Any
 from nightmill.errors import SettingsError
 from nightmill.sandbox.owner import SANDBOX_USER
 
-__all__ = ["Cluster", "manifests", "namespace"]
+__all__ = ["SHOWN", "WAIT", "Cluster", "check", "manifests", "namespace"]
 
 LABEL = "nightmill/sandbox"
 """On every pod, with the sandbox's name: what the policy selects by."""
@@ -25,6 +25,9 @@ WORD = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?", re.ASCII)
 
 IMAGE = re.compile(r"[a-z0-9][a-z0-9._/:-]{0,200}@sha256:[0-9a-f]{64}", re.ASCII)
 """An image by its digest: what a tag means, someone else decides."""
+
+SHOWN = ("mnt", "opt", "srv")
+"""Folders in which files of the host are shown: copied, because a pod is on another machine."""
 
 WAIT = """
 import os, signal, time
@@ -71,7 +74,7 @@ def manifests(cluster: Cluster, *, name: str, until: datetime) -> list[dict[str,
     Raises:
         SettingsError: If a name or the image is not what Kubernetes, or safety, asks for.
     """
-    _check(cluster, name)
+    check(cluster, name)
     labels = {"app.kubernetes.io/managed-by": "nightmill", LABEL: name}
     metadata = {"name": name, "namespace": cluster.namespace, "labels": labels}
     policy = {
@@ -102,7 +105,7 @@ def manifests(cluster: Cluster, *, name: str, until: datetime) -> list[dict[str,
 
 def namespace(cluster: Cluster) -> list[dict[str, Any]]:
     """What the operator makes once: a namespace in which only restricted pods may be, and none reaches anything."""
-    _check(cluster, "every-pod")
+    check(cluster, "every-pod")
     levels = {f"pod-security.kubernetes.io/{mode}": "restricted" for mode in ("enforce", "warn", "audit")}
     policy = {
         "apiVersion": "networking.k8s.io/v1",
@@ -140,6 +143,7 @@ def _pod(cluster: Cluster) -> dict[str, Any]:
             {"name": "work", "emptyDir": {"sizeLimit": str(cluster.disk)}},
             {"name": "tmp", "emptyDir": {"medium": "Memory", "sizeLimit": str(cluster.tmp)}},
             {"name": "shared", "emptyDir": {"medium": "Memory", "sizeLimit": str(cluster.tmp)}},
+            {"name": "shown", "emptyDir": {"sizeLimit": str(cluster.disk)}},
         ],
     }
     return found | ({"runtimeClassName": cluster.runtime_class} if cluster.runtime_class else {})
@@ -168,11 +172,17 @@ def _container(cluster: Cluster) -> dict[str, Any]:
             {"name": "work", "mountPath": "/work"},
             {"name": "tmp", "mountPath": "/tmp"},  # noqa: S108 - the sandbox's own
             {"name": "shared", "mountPath": "/dev/shm"},  # noqa: S108
+            *({"name": "shown", "mountPath": f"/{top}", "subPath": top} for top in SHOWN),
         ],
     }
 
 
-def _check(cluster: Cluster, name: str) -> None:
+def check(cluster: Cluster, name: str) -> None:
+    """Refuse what Kubernetes would not take, or what would not be safe.
+
+    Raises:
+        SettingsError: Which, and what it may be.
+    """
     words: Mapping[str, str] = {"name": name, "namespace": cluster.namespace, "runtime class": cluster.runtime_class}
     for what, word in words.items():
         if not WORD.fullmatch(word) and (word or what != "runtime class"):

@@ -204,8 +204,9 @@ def below(known: Known, top: int) -> Set[int]:
 
 
 def strays(known: Known, keepers: Set[int]) -> Set[int]:
-    """What has come to PID 1 because its keeper was killed."""
-    found = {pid for pid, (parent, _) in known.items() if parent == 1 and pid not in keepers}
+    """What has come to the runner, which is PID 1 or stands in for it, because its keeper was killed."""
+    runner = os.getpid()
+    found = {pid for pid, (parent, _) in known.items() if parent == runner and pid not in keepers}
     for pid in list(found):
         found |= below(known, pid)
     return found
