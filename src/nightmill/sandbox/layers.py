@@ -18,7 +18,8 @@ LONG_PATH = 1000
 def freeze(directory: Path, target: Path) -> None:
     """Make the upper of the closed sandbox in *directory* the layer *target*; never write to it again.
 
-    A rename, so both must be on one file system. A crash leaves either the upper or the whole layer. The folder that
+    A rename, so both must be on one file system. Of a sandbox of which no snapshot was taken: after one, a large upper may
+    be a layer of the shelf already, which this does not see. A crash leaves either the upper or the whole layer. The folder that
     holds the layer is shut to other users: a setuid file of an agent's is one of this user's, here on the host.
 
     Raises:

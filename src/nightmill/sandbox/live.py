@@ -48,6 +48,7 @@ MANY = 2_000
 """Entries of an upper from which looking through it takes longer than a new start: some 15 ms."""
 
 LEAVING = 0.005
+"""Seconds between looks whether what has answered is gone."""
 
 COARSE = 0.011
 """Seconds between two ticks of a kernel whose file times are not finer than that."""
