@@ -46,6 +46,19 @@ def test_a_sandbox_over_its_quota_can_delete_and_keep_but_not_add(within: Within
     within(scenario, quota=64 * MB)
 
 
+def test_a_snapshot_beyond_the_quota_opens_and_can_be_made_smaller(within: Within) -> None:
+    async def fill(box: Box) -> str:
+        assert (await box.sh(FILL.format(90, "big") + "; sleep 60", seconds=50)).stopped == "disk"
+        return await box.sandbox.snapshot()
+
+    async def clear(box: Box) -> str:
+        assert (await box.sh("sleep 0.5; rm big; sleep 0.5")).stopped == ""
+        await box.sandbox.write("/work/more", b"more")
+        return (await box.sh("cat more")).text
+
+    assert within(clear, snapshot=within(fill, quota=64 * MB), quota=64 * MB) == "more"
+
+
 def test_commands_within_the_quota_are_left_alone(within: Within) -> None:
     async def scenario(box: Box) -> None:
         assert (await box.sh(FILL.format(40, "a") + "; truncate -s 1G holes; sleep 0.5")).stopped == ""
@@ -71,7 +84,7 @@ def test_a_layer_that_a_sandbox_was_counts_as_its_own(tmp_path: Path) -> None:
     disk = Disk(tmp_path / "upper", quota=15 * MB)
     disk.begin(1 << 30, (tmp_path / "layer",))
     disk.measure()
-    assert disk.full
+    assert disk.over
 
 
 def test_what_cannot_be_measured_is_too_much(tmp_path: Path) -> None:

@@ -35,17 +35,23 @@ class Disk:
     def __init__(self, upper: Path, *, quota: int) -> None:
         self.upper, self.quota, self.ceiling = upper, quota, quota
         self.layers: tuple[Path, ...] = ()
-        self.init, self.size, self.free, self.next, self.full = 0, 0, -1, 0.0, False
+        self.init, self.size, self.free, self.next = 0, 0, -1, 0.0
+        self.full = self.settling = False
 
     def begin(self, init: int, layers: tuple[Path, ...]) -> None:
         """From now on all that writes is below the process *init*; *layers* were written here before."""
-        self.init, self.layers, self.free = init, layers, -1
+        self.init, self.layers, self.free, self.settling = init, layers, -1, True
 
     @property
     def due(self) -> bool:
         """Whether to measure."""
         lost = self.free - self._free()
-        return self.free < 0 or lost > max(LEAST, (self.ceiling - self.size) // PART) or time.monotonic() > self.next
+        return (
+            self.free < 0
+            or self.settling
+            or lost > max(LEAST, (self.ceiling - self.size) // PART)
+            or time.monotonic() > self.next
+        )
 
     @property
     def over(self) -> bool:
@@ -60,10 +66,12 @@ class Disk:
         except (OSError, SandboxError):
             self.full = True
             return
-        self.full = self.size > self.ceiling
-        # Beyond the quota it may run, to delete something: what it has is what it may have, and never more again.
-        wider = self.size + LEAST if self.ceiling == self.quota else min(self.ceiling, self.size + LEAST)
-        self.ceiling = max(self.quota, wider) if self.size > self.quota else self.quota
+        self.full = self.size > self.ceiling and not self.settling
+        # Beyond the quota it may run, to delete something: what it has once those are ended that brought it there is
+        # what it may have, and never more again.
+        wider = self.size + LEAST if self.settling or self.ceiling == self.quota else self.ceiling
+        self.settling = self.full and self.ceiling == self.quota
+        self.ceiling = min(wider, self.size + LEAST) if self.size > self.quota else self.quota
         self.next = time.monotonic() + max(SECONDS, TIMES * (time.monotonic() - began))
 
     def _free(self) -> int:

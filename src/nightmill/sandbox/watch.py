@@ -32,6 +32,7 @@ class Watch:
         """*end* kills what was started under a number, for a reason."""
         self.end, self.disk = end, disk
         self.running: set[Running] = set()
+        self.ending: set[Running] = set()
         self.looking: asyncio.Task[None] | None = None
 
     def add(self, running: Running, answer: asyncio.Future[Answer], groups: Groups | None) -> asyncio.Future[Answer]:
@@ -54,7 +55,7 @@ class Watch:
             for each in self.running:
                 if each.group and each.group.killed():
                     self.end(each.number, "memory")
-            if self.disk and self.disk.due:
+            if self.disk and not self.ending & self.running and self.disk.due:
                 measured = set(self.running)
                 await asyncio.to_thread(self.disk.measure)
                 if self.disk.full:
@@ -64,7 +65,8 @@ class Watch:
     def _make_room(self, among: set[Running]) -> None:
         """End the commands, which come and go; if there are none, it is a service that writes."""
         commands = [each for each in among if not each.lasting]
-        for each in commands or among:
+        self.ending = set(commands or among)
+        for each in self.ending:
             self.end(each.number, "disk")
 
     def _ended(
