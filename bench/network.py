@@ -27,12 +27,12 @@ from pathlib import Path
 from typing import Any
 
 from nightmill.sandbox import Command, Limits, Place, Workspace
-from nightmill.sandbox.authority import Authority
 from nightmill.sandbox.bubblewrap import BubblewrapSandboxes
-from nightmill.sandbox.credential import Credential
+from nightmill.sandbox.network.authority import Authority
+from nightmill.sandbox.network.credential import Credential
+from nightmill.sandbox.network.reach import Network
 from nightmill.sandbox.owner import give, owner
 from nightmill.sandbox.profile import bundle
-from nightmill.sandbox.reach import Network
 
 RESULTS = Path(__file__).with_name("network.json")
 HOST, SIZE, TIMES, SMALL = "host.example", 100_000_000, 5, 50

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from nightmill.repo import Hub
-from nightmill.sandbox.layers import remove
+from nightmill.sandbox.disk.layers import remove
 from nightmill.store import Broken, Database, Entry, Ledger, Run, Runs, Wanted, Workers
 
 __all__ = ["SCRIPTED", "Model", "Stage", "adopt_orphans", "call", "descendants", "end_all", "play", "shell", "until"]

@@ -30,7 +30,7 @@ from bench.process import total
 from bench.sandbox.commands import install
 from bench.sandbox.ground import FILES
 from bench.sandbox.part import LONG, PARTS
-from nightmill.sandbox.layers import remove
+from nightmill.sandbox.disk.layers import remove
 
 RESULTS = Path(__file__).resolve().parent.parent / "sandbox.json"
 CHECKOUT = RESULTS.parent.parent

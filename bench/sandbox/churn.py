@@ -21,10 +21,10 @@ from bench.sandbox.ground import Ground, Timer
 from bench.sandbox.look import Looker, Looks, differences
 from nightmill.sandbox import Command, Limits, Outcome, Place
 from nightmill.sandbox.bubblewrap import BubblewrapSandboxes
-from nightmill.sandbox.build import restore
-from nightmill.sandbox.chain import stand
+from nightmill.sandbox.disk.build import restore
+from nightmill.sandbox.disk.chain import stand
+from nightmill.sandbox.disk.layers import remove
 from nightmill.sandbox.freeze import frozen, mapped
-from nightmill.sandbox.layers import remove
 from nightmill.sandbox.live import LiveSandbox
 from nightmill.sandbox.owner import give, owner
 from tests.sandbox.programs import CHURN, SERVICE

@@ -13,7 +13,7 @@ from statistics import median
 from bench.figures import Figure, spread
 from bench.sandbox.ground import Ground, Timer, outside
 from nightmill.sandbox import Command, Place
-from nightmill.sandbox.layers import remove
+from nightmill.sandbox.disk.layers import remove
 
 __all__ = ["PACKAGE", "bare", "install", "srt"]
 

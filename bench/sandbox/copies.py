@@ -13,7 +13,7 @@ from bench.figures import Figure, spread
 from bench.sandbox.ground import GIT, Ground, Timer, outside
 from bench.sandbox.turns import EDITED, edit
 from nightmill.sandbox import Command, Place, Workspace
-from nightmill.sandbox.layers import remove
+from nightmill.sandbox.disk.layers import remove
 
 __all__ = ["figures"]
 

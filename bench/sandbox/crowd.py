@@ -13,7 +13,7 @@ from bench.figures import Figure, spread
 from bench.process import below
 from bench.sandbox.ground import Ground, Timer
 from nightmill.sandbox import Command, Workspace
-from nightmill.sandbox.layers import remove
+from nightmill.sandbox.disk.layers import remove
 
 __all__ = ["MemoryOf", "figures"]
 

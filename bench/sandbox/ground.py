@@ -16,7 +16,7 @@ from typing import Self
 
 from nightmill.sandbox import Command, Limits, Outcome, Place, Workspace
 from nightmill.sandbox.bubblewrap import BubblewrapSandboxes
-from nightmill.sandbox.layers import remove
+from nightmill.sandbox.disk.layers import remove
 from nightmill.sandbox.owner import give, owner
 
 __all__ = ["FILES", "GIT", "Ground", "Timer", "outside", "path_of", "sh"]

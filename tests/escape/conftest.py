@@ -14,6 +14,7 @@ from tests.escape import host
 def unchanged(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Fail the last test of a file if anything that `host` measures is not as it was before the first."""
     folder = tmp_path_factory.getbasetemp()
+    gc.collect()  # what earlier tests still hold goes now
     before = host.measured(folder)
     yield
     gc.collect()  # what a failed test still holds is no descriptor that leaked

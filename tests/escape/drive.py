@@ -24,9 +24,9 @@ from nightmill.sandbox import Command, Limits, Place, Sandboxes, Workspace
 from nightmill.sandbox.backends.container import ContainerSandboxes
 from nightmill.sandbox.backends.engine import Engine
 from nightmill.sandbox.bubblewrap import BubblewrapSandboxes, bundled
-from nightmill.sandbox.credential import Credential
+from nightmill.sandbox.network.credential import Credential
+from nightmill.sandbox.network.reach import Network
 from nightmill.sandbox.owner import give, owner
-from nightmill.sandbox.reach import Network
 
 KEY = 0x6E696768
 LATE = 40.0

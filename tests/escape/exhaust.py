@@ -15,7 +15,7 @@ from typing import Any
 
 from nightmill.sandbox import Command, Limits, Place
 from nightmill.sandbox.bubblewrap import BubblewrapSandboxes
-from nightmill.sandbox.layers import remove
+from nightmill.sandbox.disk.layers import remove
 from nightmill.sandbox.live import LiveSandbox
 
 MB = 1 << 20

@@ -8,7 +8,7 @@ import zlib
 from pathlib import Path
 from typing import Any
 
-from nightmill.sandbox.scan import MAGIC, TRAILER
+from nightmill.sandbox.disk.scan import MAGIC, TRAILER
 
 FOLDER, FILE, LINK = stat.S_IFDIR | 0o755, stat.S_IFREG | 0o644, stat.S_IFLNK | 0o777
 

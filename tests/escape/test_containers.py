@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from nightmill.sandbox.layers import remove
+from nightmill.sandbox.disk.layers import remove
 from scripts.attacks import Attack
 from tests.escape.test_inside import HERE, INSIDE, key
 from tests.sandbox.engines import ENVIRONMENT, RUNTIMES, ordinary, working

@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 
-from nightmill.sandbox.layers import remove
+from nightmill.sandbox.disk.layers import remove
 from scripts.attacks import WALLS, Attack, attacks
 
 HERE = Path(__file__).parent

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from nightmill.sandbox.cgroup import find
-from nightmill.sandbox.layers import remove
+from nightmill.sandbox.disk.layers import remove
 from tests.escape.exhaust import FILLS, PROGRAMS
 
 pytestmark = pytest.mark.wall("limits")

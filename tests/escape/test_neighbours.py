@@ -16,7 +16,7 @@ import pytest
 
 from nightmill.sandbox import Command, Place
 from nightmill.sandbox.bubblewrap import BubblewrapSandboxes
-from nightmill.sandbox.layers import remove
+from nightmill.sandbox.disk.layers import remove
 from tests.sandbox.box import Box, Within
 from tests.sandbox.conftest import place, within
 

@@ -14,9 +14,9 @@ from hypothesis import strategies as some
 from nightmill.errors import SandboxError
 from nightmill.sandbox import Place
 from nightmill.sandbox.bubblewrap import BubblewrapSandboxes
-from nightmill.sandbox.build import restore
-from nightmill.sandbox.chain import loaded, read, stand
-from nightmill.sandbox.layers import remove
+from nightmill.sandbox.disk.build import restore
+from nightmill.sandbox.disk.chain import loaded, read, stand
+from nightmill.sandbox.disk.layers import remove
 from nightmill.sandbox.owner import owner
 from tests.escape.forge import FILE, LINK, file, folder, forge, whole
 from tests.sandbox.box import Box, Within

@@ -15,9 +15,9 @@ from hypothesis import strategies as some
 
 from nightmill.errors import SandboxError
 from nightmill.sandbox.channel import Channel
-from nightmill.sandbox.head import ALL, CHUNKED, body_size, read_answer, read_inner, read_target, rewritten
-from nightmill.sandbox.hello import server_name
-from nightmill.sandbox.reach import allowed, reachable
+from nightmill.sandbox.network.head import ALL, CHUNKED, body_size, read_answer, read_inner, read_target, rewritten
+from nightmill.sandbox.network.hello import server_name
+from nightmill.sandbox.network.reach import allowed, reachable
 from nightmill.sandbox.runner import outcome
 
 pytestmark = pytest.mark.wall("proxy")

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from nightmill.sandbox.authority import Authority
-from nightmill.sandbox.egress import Pace
-from nightmill.sandbox.reach import Network
+from nightmill.sandbox.network.authority import Authority
+from nightmill.sandbox.network.egress import Pace
+from nightmill.sandbox.network.reach import Network
 from tests.sandbox.web import ask, proxied, proxy
 
 pytestmark = pytest.mark.wall("proxy")

@@ -15,10 +15,10 @@ import pytest
 
 from nightmill.errors import SandboxError
 from nightmill.sandbox import Command, Limits, Place
+from nightmill.sandbox.disk.layers import freeze, remove
+from nightmill.sandbox.disk.scan import Below, Seen, record, scan
 from nightmill.sandbox.freeze import frozen
-from nightmill.sandbox.layers import freeze, remove
 from nightmill.sandbox.owner import owner
-from nightmill.sandbox.scan import Below, Seen, record, scan
 from tests.sandbox.box import Box, Within
 from tests.sandbox.conftest import place, within
 
@@ -239,7 +239,7 @@ def test_files_without_end_take_no_memory_of_the_host_without_end(
     within: Within, place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Empty ones take no space on a disk either, so no quota of bytes stops them."""
-    monkeypatch.setattr("nightmill.sandbox.scan.MOST", 1_000)
+    monkeypatch.setattr("nightmill.sandbox.disk.scan.MOST", 1_000)
 
     async def scenario(box: Box) -> None:
         await box.sh("mkdir repo/many; touch repo/many/{1..990}")

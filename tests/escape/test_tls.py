@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nightmill.sandbox.authority import Authority
-from nightmill.sandbox.hello import AGAIN, server_name
-from nightmill.sandbox.reach import Network
+from nightmill.sandbox.network.authority import Authority
+from nightmill.sandbox.network.hello import AGAIN, server_name
+from nightmill.sandbox.network.reach import Network
 from tests.sandbox.test_tls import GET, SECRET, Far, credential, credited, hello, loopback, opened, tunnelled
 from tests.sandbox.web import ask, client, proxied, proxy, through, web
 

@@ -30,7 +30,7 @@ from nightmill.estate.registry import resolve
 from nightmill.repo import Hub
 from nightmill.review import Check
 from nightmill.sandbox import Command, Place, Workspace
-from nightmill.sandbox.credential import Credential
+from nightmill.sandbox.network.credential import Credential
 
 Write = Callable[[dict[str, str]], str]
 

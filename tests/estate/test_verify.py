@@ -19,7 +19,7 @@ from nightmill.estate.verify import verify
 from nightmill.estate.write import render
 from nightmill.repo import Hub
 from nightmill.review import Baseline
-from nightmill.sandbox.layers import remove
+from nightmill.sandbox.disk.layers import remove
 
 Write = Callable[[dict[str, str]], str]
 

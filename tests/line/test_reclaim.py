@@ -20,8 +20,8 @@ from nightmill import event
 from nightmill.line.reclaim import Reclaim, Thing, size
 from nightmill.sandbox import Command, Place
 from nightmill.sandbox.bubblewrap import BubblewrapSandboxes
+from nightmill.sandbox.disk.shelf import Shelf
 from nightmill.sandbox.owner import give, owner
-from nightmill.sandbox.shelf import Shelf
 from tests.line.conftest import World
 
 OVER = event.RunStopped(run="", why="cancelled", reason="r")

@@ -21,7 +21,7 @@ from nightmill.errors import SandboxError
 from nightmill.sandbox import Place
 from nightmill.sandbox.backends.container import ContainerSandboxes
 from nightmill.sandbox.backends.engine import Engine
-from nightmill.sandbox.layers import remove
+from nightmill.sandbox.disk.layers import remove
 
 RUNTIMES = {"podman": ("", "crun", "runc"), "docker": ("",)}
 """Engines, and what is tried of each until something works."""

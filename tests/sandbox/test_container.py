@@ -20,9 +20,9 @@ from nightmill.sandbox import Command, Place
 from nightmill.sandbox.backends.container import ContainerSandboxes, _name
 from nightmill.sandbox.backends.engine import Engine, Traits
 from nightmill.sandbox.backends.shape import Bounds, arguments, overlay
+from nightmill.sandbox.network.reach import Network
 from nightmill.sandbox.owner import give, owner
 from nightmill.sandbox.program import interpreter
-from nightmill.sandbox.reach import Network
 from tests.sandbox.box import Box, Within
 from tests.sandbox.engines import RUNTIMES, containers, ordinary, working
 

@@ -12,10 +12,10 @@ import pytest
 from uv import find_uv_bin
 
 from nightmill.errors import SandboxError
-from nightmill.sandbox.authority import Authority
 from nightmill.sandbox.bubblewrap import BubblewrapSandboxes
-from nightmill.sandbox.credential import Credential
-from nightmill.sandbox.reach import Network, Request
+from nightmill.sandbox.network.authority import Authority
+from nightmill.sandbox.network.credential import Credential
+from nightmill.sandbox.network.reach import Network, Request
 from tests.sandbox.box import Box, Within
 from tests.sandbox.githost import serving
 from tests.sandbox.test_tls import SECRET, loopback

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from nightmill.sandbox import Command, reach
+from nightmill.sandbox import Command
 from nightmill.sandbox.bubblewrap import BubblewrapSandboxes
-from nightmill.sandbox.head import read_target
-from nightmill.sandbox.reach import Network, Request, allowed, reachable
+from nightmill.sandbox.network import reach
+from nightmill.sandbox.network.head import read_target
+from nightmill.sandbox.network.reach import Network, Request, allowed, reachable
 from tests.sandbox.box import Box, Within
 from tests.sandbox.web import ask, proxied, proxy, web
 

@@ -14,8 +14,8 @@ import pytest
 from nightmill.errors import SandboxError
 from nightmill.sandbox import Command, Place
 from nightmill.sandbox.bubblewrap import BubblewrapSandboxes
+from nightmill.sandbox.disk.shelf import Shelf
 from nightmill.sandbox.live import LiveSandbox
-from nightmill.sandbox.shelf import Shelf
 from tests.sandbox.box import Box, Within
 from tests.sandbox.programs import CHURN, SERVICE
 from tests.sandbox.views import look, same

@@ -15,7 +15,7 @@ from nightmill.errors import SandboxError
 from nightmill.sandbox import Place
 from nightmill.sandbox.backends.container import ContainerSandboxes
 from nightmill.sandbox.backends.engine import Engine
-from nightmill.sandbox.layers import remove
+from nightmill.sandbox.disk.layers import remove
 from tests.sandbox.box import Box, Within
 from tests.sandbox.engines import ENVIRONMENT
 

@@ -21,8 +21,8 @@ from nightmill.errors import SandboxError
 from nightmill.sandbox import Place
 from nightmill.sandbox.bubblewrap import BubblewrapSandboxes
 from nightmill.sandbox.channel import Answer, Channel
+from nightmill.sandbox.disk.layers import remove
 from nightmill.sandbox.doctor import probe, self_test
-from nightmill.sandbox.layers import remove
 from nightmill.sandbox.program import interpreter, program
 from nightmill.sandbox.runner import outcome
 from tests.sandbox.box import Box, Within

@@ -14,8 +14,8 @@ import pytest
 
 from nightmill.errors import SandboxError
 from nightmill.sandbox import Place
+from nightmill.sandbox.disk.layers import remove
 from nightmill.sandbox.doctor import probe
-from nightmill.sandbox.layers import remove
 from nightmill.sandbox.owner import SANDBOX_USER, give, owner
 from nightmill.settings import Settings
 from tests.sandbox.box import Box, Within

@@ -9,8 +9,8 @@ import pytest
 
 from nightmill.errors import ToolError
 from nightmill.sandbox import Service
+from nightmill.sandbox.disk.scan import ENTRY, space
 from nightmill.sandbox.quota import Disk
-from nightmill.sandbox.scan import ENTRY, space
 from tests.sandbox.box import Box, Within
 
 MB = 1 << 20

@@ -18,10 +18,10 @@ import pytest
 from nightmill.errors import SandboxError
 from nightmill.sandbox import Command, Place
 from nightmill.sandbox.bubblewrap import BubblewrapSandboxes
-from nightmill.sandbox.ground import DEEP
+from nightmill.sandbox.disk.ground import DEEP
+from nightmill.sandbox.disk.privileged import flatten_layers
+from nightmill.sandbox.disk.shelf import Shelf
 from nightmill.sandbox.live import LiveSandbox
-from nightmill.sandbox.privileged import flatten_layers
-from nightmill.sandbox.shelf import Shelf
 from tests.sandbox.box import Box, Within
 from tests.sandbox.programs import CHURN
 from tests.sandbox.views import look, same

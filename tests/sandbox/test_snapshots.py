@@ -15,10 +15,10 @@ import pytest
 
 from nightmill.errors import SandboxError
 from nightmill.sandbox import Command, Place
+from nightmill.sandbox.disk.layers import freeze, remove
+from nightmill.sandbox.disk.packs import Packs, forget
+from nightmill.sandbox.disk.scan import Below, Seen, record
 from nightmill.sandbox.freeze import frozen, mapped
-from nightmill.sandbox.layers import freeze, remove
-from nightmill.sandbox.packs import Packs, forget
-from nightmill.sandbox.scan import Below, Seen, record
 from tests.sandbox.box import Box, Within
 from tests.sandbox.programs import CHURN, NAMELESS, SERVICE
 from tests.sandbox.views import fingerprint, restore

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from nightmill.sandbox.reach import Request
-from nightmill.sandbox.tally import Tally
+from nightmill.sandbox.network.reach import Request
+from nightmill.sandbox.network.tally import Tally
 
 
 def request(number: int, *, host: str = "evil.example") -> Request:

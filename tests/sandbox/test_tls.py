@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 
 from nightmill.errors import SettingsError
-from nightmill.sandbox.authority import Authority
-from nightmill.sandbox.credential import Credential, Redaction
-from nightmill.sandbox.hello import server_name
-from nightmill.sandbox.reach import Network, Request
+from nightmill.sandbox.network.authority import Authority
+from nightmill.sandbox.network.credential import Credential, Redaction
+from nightmill.sandbox.network.hello import server_name
+from nightmill.sandbox.network.reach import Network, Request
 from tests.sandbox.web import ask, client, proxy, through, web
 
 SECRET = "s3cret-of-the-operator"

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from nightmill.sandbox.bubblewrap import BubblewrapSandboxes
-from nightmill.sandbox.shelf import Shelf
-from nightmill.sandbox.view import differences, opened
+from nightmill.sandbox.disk.shelf import Shelf
+from nightmill.sandbox.disk.view import differences, opened
 from tests.sandbox.box import Box, Within
 from tests.sandbox.programs import CHURN
 from tests.sandbox.views import look

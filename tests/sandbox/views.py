@@ -10,8 +10,9 @@ from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
-from nightmill.sandbox import Command, Limits, Sandbox, build
-from nightmill.sandbox.chain import stand
+from nightmill.sandbox import Command, Limits, Sandbox
+from nightmill.sandbox.disk import build
+from nightmill.sandbox.disk.chain import stand
 from nightmill.sandbox.owner import owner
 
 

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from nightmill.sandbox import Place
-from nightmill.sandbox.egress import Egress
-from nightmill.sandbox.reach import Network
+from nightmill.sandbox.network.egress import Egress
+from nightmill.sandbox.network.reach import Network
 
 REPLY = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b"
 

@@ -13,7 +13,7 @@ import yaml
 
 from nightmill.errors import SettingsError
 from nightmill.estate.file import identify
-from nightmill.sandbox.credential import Credential
+from nightmill.sandbox.network.credential import Credential
 
 __all__ = ["NAME", "load"]
 

@@ -10,7 +10,7 @@ import typer
 
 if TYPE_CHECKING:
     from nightmill.cli.door import Door
-    from nightmill.sandbox.view import Difference, View
+    from nightmill.sandbox.disk.view import Difference, View
 
 __all__ = ["diff"]
 
@@ -28,7 +28,7 @@ def diff(
     """Say which files below /work were added, removed or changed between two moments. Nothing is run."""
     from nightmill.cli.door import open_door
     from nightmill.cli.screen import print_json, safe, say
-    from nightmill.sandbox.view import differences
+    from nightmill.sandbox.disk.view import differences
 
     door, found = open_door(), []
     with ExitStack() as stack:
@@ -45,8 +45,8 @@ def diff(
 
 def _view(door: Door, named: str, stack: ExitStack) -> View:
     from nightmill.line.moments import base_of, moments, pick
-    from nightmill.sandbox.shelf import Shelf
-    from nightmill.sandbox.view import opened
+    from nightmill.sandbox.disk.shelf import Shelf
+    from nightmill.sandbox.disk.view import opened
 
     name, _, at = named.partition("@")
     row, home = door.runs.get(name), door.settings.home

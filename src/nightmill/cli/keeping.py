@@ -79,7 +79,7 @@ def _kept(door: Door, folder: Path) -> dict[str, Any]:
     from nightmill.errors import NightmillError
     from nightmill.line.moments import moments
     from nightmill.line.reclaim import size
-    from nightmill.sandbox.chain import stand
+    from nightmill.sandbox.disk.chain import stand
 
     run = folder.parent.name
     try:

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from nightmill.estate.environment import Site
     from nightmill.event import Emit
     from nightmill.sandbox.backends.choose import Choice
-    from nightmill.sandbox.credential import Credential
-    from nightmill.sandbox.reach import Request
+    from nightmill.sandbox.network.credential import Credential
+    from nightmill.sandbox.network.reach import Request
     from nightmill.settings import Settings
 
 __all__ = ["choice", "credentials", "make_site"]
@@ -28,8 +28,8 @@ def make_site(door: Door, *, emit: Emit | None = None) -> Site:
     """
     from nightmill.estate.environment import Site
     from nightmill.sandbox.backends.choose import choose
-    from nightmill.sandbox.layers import freeze
-    from nightmill.sandbox.reach import Network
+    from nightmill.sandbox.disk.layers import freeze
+    from nightmill.sandbox.network.reach import Network
 
     settings = door.settings
     network = Network(

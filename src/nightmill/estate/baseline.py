@@ -19,7 +19,7 @@ from nightmill.review import Baseline, Check
 from nightmill.review.prove import holds
 from nightmill.review.run import LIMITS, once, reset
 from nightmill.sandbox import Limits, Workspace
-from nightmill.sandbox.layers import remove
+from nightmill.sandbox.disk.layers import remove
 
 __all__ = ["REPEATS", "definition", "make", "measure"]
 

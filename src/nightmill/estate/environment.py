@@ -27,8 +27,8 @@ from nightmill.estate.record import Record, committed
 from nightmill.estate.registry import Reach, resolve
 from nightmill.repo import Hub
 from nightmill.sandbox import Place, Sandboxes
-from nightmill.sandbox.credential import Credential
-from nightmill.sandbox.layers import freeze, remove
+from nightmill.sandbox.disk.layers import freeze, remove
+from nightmill.sandbox.network.credential import Credential
 
 __all__ = [
     "BUNDLE",

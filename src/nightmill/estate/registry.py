@@ -18,7 +18,7 @@ from urllib.parse import urlsplit, urlunsplit
 import uv
 
 from nightmill.errors import SettingsError
-from nightmill.sandbox.reach import within
+from nightmill.sandbox.network.reach import within
 
 __all__ = ["Reach", "check", "resolve"]
 

@@ -10,7 +10,7 @@ from nightmill.estate.compare import Comparison, compare
 from nightmill.estate.environment import Site
 from nightmill.estate.nouns import Project
 from nightmill.repo import Hub
-from nightmill.sandbox.layers import remove
+from nightmill.sandbox.disk.layers import remove
 
 __all__ = ["verify"]
 

@@ -24,7 +24,7 @@ from nightmill.estate.services import troubles
 from nightmill.repo import shown, suspicious
 from nightmill.review.prove import Case, prove
 from nightmill.sandbox import Command, Limits
-from nightmill.sandbox.layers import remove
+from nightmill.sandbox.disk.layers import remove
 from nightmill.store import projects
 
 if TYPE_CHECKING:

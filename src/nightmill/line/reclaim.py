@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING
 
 from nightmill import event
 from nightmill.errors import NightmillError
-from nightmill.sandbox.chain import read
-from nightmill.sandbox.folder import unused
-from nightmill.sandbox.layers import remove
-from nightmill.sandbox.shelf import Shelf
+from nightmill.sandbox.disk.chain import read
+from nightmill.sandbox.disk.folder import unused
+from nightmill.sandbox.disk.layers import remove
+from nightmill.sandbox.disk.shelf import Shelf
 
 if TYPE_CHECKING:
     from nightmill.repo import Hub

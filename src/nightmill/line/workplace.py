@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from nightmill import event
 from nightmill.errors import SandboxError
-from nightmill.sandbox.layers import remove
+from nightmill.sandbox.disk.layers import remove
 
 if TYPE_CHECKING:
     from collections.abc import Callable

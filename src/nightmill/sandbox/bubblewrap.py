@@ -11,16 +11,16 @@ from typing import TypeVar
 
 from nightmill.sandbox import Guarantee, Place, Workspace
 from nightmill.sandbox.cgroup import Groups, Tree, find
-from nightmill.sandbox.folder import lock, unused
-from nightmill.sandbox.fork import Forks
+from nightmill.sandbox.disk.folder import lock, unused
+from nightmill.sandbox.disk.fork import Forks
+from nightmill.sandbox.disk.layers import remove
+from nightmill.sandbox.disk.shelf import Shelf
 from nightmill.sandbox.guarantees import of_bubblewrap, require
 from nightmill.sandbox.launch import Processes, launch
-from nightmill.sandbox.layers import remove
 from nightmill.sandbox.live import SPARE, Host, LiveSandbox
+from nightmill.sandbox.network.reach import Network
 from nightmill.sandbox.owner import SANDBOX_USER, owner
 from nightmill.sandbox.profile import check
-from nightmill.sandbox.reach import Network
-from nightmill.sandbox.shelf import Shelf
 
 __all__ = ["BubblewrapSandboxes"]
 

@@ -18,8 +18,8 @@ from nightmill.sandbox import Command, Place, Sandboxes, stage
 from nightmill.sandbox.backends.client import Client
 from nightmill.sandbox.backends.engine import Engine
 from nightmill.sandbox.bubblewrap import bundled
+from nightmill.sandbox.disk.layers import remove
 from nightmill.sandbox.freeze import fine_times
-from nightmill.sandbox.layers import remove
 from nightmill.sandbox.owner import SANDBOX_USER, Owner, give, owner
 from nightmill.sandbox.program import interpreter, program
 from nightmill.sandbox.seccomp import compile_filter

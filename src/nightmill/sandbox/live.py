@@ -20,21 +20,21 @@ from typing import Any, TypeVar
 from nightmill.errors import SandboxError
 from nightmill.sandbox import Command, Entry, Outcome, Output, Place, Terminal, carry
 from nightmill.sandbox.cgroup import Groups
-from nightmill.sandbox.chain import Stand
 from nightmill.sandbox.channel import Channel
-from nightmill.sandbox.egress import Egress
+from nightmill.sandbox.disk.chain import Stand
+from nightmill.sandbox.disk.ground import Ground, sweep
+from nightmill.sandbox.disk.layers import remove
+from nightmill.sandbox.disk.packs import Packs
+from nightmill.sandbox.disk.shelf import Shelf
 from nightmill.sandbox.freeze import fine_times, mapped
-from nightmill.sandbox.ground import Ground, sweep
 from nightmill.sandbox.launch import Processes
-from nightmill.sandbox.layers import remove
+from nightmill.sandbox.network.egress import Egress
+from nightmill.sandbox.network.reach import Network
 from nightmill.sandbox.owner import Owner, give
-from nightmill.sandbox.packs import Packs
 from nightmill.sandbox.profile import check, environment
 from nightmill.sandbox.quota import Disk
-from nightmill.sandbox.reach import Network
 from nightmill.sandbox.runner import Runner
 from nightmill.sandbox.services import RunnerServices
-from nightmill.sandbox.shelf import Shelf
 
 __all__ = ["SPARE", "Host", "LiveSandbox"]
 

@@ -16,9 +16,9 @@ from functools import lru_cache
 from pathlib import Path
 
 from nightmill.errors import SandboxError
+from nightmill.sandbox.disk.privileged import space_of
+from nightmill.sandbox.disk.scan import BLOCK, ENTRY
 from nightmill.sandbox.freeze import tree
-from nightmill.sandbox.privileged import space_of
-from nightmill.sandbox.scan import BLOCK, ENTRY
 
 __all__ = ["Disk"]
 

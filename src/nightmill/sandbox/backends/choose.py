@@ -15,8 +15,8 @@ from nightmill.sandbox.backends.manifests import Cluster, check
 from nightmill.sandbox.backends.pod import KubernetesPod, Pod
 from nightmill.sandbox.bubblewrap import BubblewrapSandboxes
 from nightmill.sandbox.guarantees import known
+from nightmill.sandbox.network.reach import Network
 from nightmill.sandbox.owner import SANDBOX_USER
-from nightmill.sandbox.reach import Network
 
 __all__ = ["Choice", "choose"]
 

@@ -18,14 +18,14 @@ from nightmill.sandbox.backends.hold import of_container
 from nightmill.sandbox.backends.shape import Bounds, arguments, clearing, overlay, shell
 from nightmill.sandbox.bubblewrap import BubblewrapSandboxes
 from nightmill.sandbox.cgroup import Tree
-from nightmill.sandbox.folder import unused
+from nightmill.sandbox.disk.folder import unused
+from nightmill.sandbox.disk.layers import remove
 from nightmill.sandbox.guarantees import of_bubblewrap
 from nightmill.sandbox.launch import Processes, etc
-from nightmill.sandbox.layers import remove
+from nightmill.sandbox.network.reach import Network
 from nightmill.sandbox.owner import SANDBOX_USER, Owner
 from nightmill.sandbox.profile import bundle
 from nightmill.sandbox.program import source
-from nightmill.sandbox.reach import Network
 
 __all__ = ["ContainerSandboxes"]
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from nightmill.errors import SandboxError
-from nightmill.sandbox.layers import remove
+from nightmill.sandbox.disk.layers import remove
 from nightmill.sandbox.owner import Owner
 
 __all__ = ["LOOK", "Facts", "Mirror"]

@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
-from nightmill.sandbox.chain import Body, copy, loaded, stand
-from nightmill.sandbox.shelf import Shelf
+from nightmill.sandbox.disk.chain import Body, copy, loaded, stand
+from nightmill.sandbox.disk.shelf import Shelf
 
 __all__ = ["Difference", "View", "differences", "opened"]
 

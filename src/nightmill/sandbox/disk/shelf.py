@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from nightmill.errors import SandboxError
-from nightmill.sandbox.layers import flush, remove
+from nightmill.sandbox.disk.layers import flush, remove
 
 __all__ = ["Shelf"]
 

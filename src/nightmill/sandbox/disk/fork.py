@@ -12,12 +12,12 @@ import shutil
 from pathlib import Path
 
 from nightmill.errors import SandboxError
-from nightmill.sandbox.build import build
-from nightmill.sandbox.chain import Body, Stand, loaded, stand
+from nightmill.sandbox.disk.build import build
+from nightmill.sandbox.disk.chain import Body, Stand, loaded, stand
+from nightmill.sandbox.disk.packs import plant
+from nightmill.sandbox.disk.scan import TRAILER, root_entry
+from nightmill.sandbox.disk.shelf import Shelf
 from nightmill.sandbox.owner import Owner
-from nightmill.sandbox.packs import plant
-from nightmill.sandbox.scan import TRAILER, root_entry
-from nightmill.sandbox.shelf import Shelf
 
 __all__ = ["Forks", "layer_name", "plant_on"]
 

@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from nightmill.errors import SandboxError
-from nightmill.sandbox.build import alter, unwritten
-from nightmill.sandbox.chain import Body, Stand, copy, loaded, stand
+from nightmill.sandbox.disk.build import alter, unwritten
+from nightmill.sandbox.disk.chain import Body, Stand, copy, loaded, stand
+from nightmill.sandbox.disk.privileged import record_upper, scan_upper
+from nightmill.sandbox.disk.scan import Below, Seen, changed, finish, paths
 from nightmill.sandbox.owner import Owner
-from nightmill.sandbox.privileged import record_upper, scan_upper
-from nightmill.sandbox.scan import Below, Seen, changed, finish, paths
 
 __all__ = ["Packs", "forget", "plant"]
 

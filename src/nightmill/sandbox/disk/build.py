@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from nightmill.errors import SandboxError
-from nightmill.sandbox.chain import Body, copy, loaded
-from nightmill.sandbox.layers import remove
+from nightmill.sandbox.disk.chain import Body, copy, loaded
+from nightmill.sandbox.disk.layers import remove
+from nightmill.sandbox.disk.scan import KEPT, SKIPPED, Seen
 from nightmill.sandbox.owner import Owner
-from nightmill.sandbox.scan import KEPT, SKIPPED, Seen
 
 __all__ = ["alter", "build", "restore", "unwritten"]
 

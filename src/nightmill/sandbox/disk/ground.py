@@ -8,15 +8,15 @@ from dataclasses import replace
 from pathlib import Path
 
 from nightmill.errors import SandboxError
-from nightmill.sandbox.chain import Stand, stand
-from nightmill.sandbox.folder import clear_work, prepare
-from nightmill.sandbox.fork import layer_name, plant_on
-from nightmill.sandbox.layers import remove
+from nightmill.sandbox.disk.chain import Stand, stand
+from nightmill.sandbox.disk.folder import clear_work, prepare
+from nightmill.sandbox.disk.fork import layer_name, plant_on
+from nightmill.sandbox.disk.layers import remove
+from nightmill.sandbox.disk.packs import Packs
+from nightmill.sandbox.disk.privileged import flatten_layers
+from nightmill.sandbox.disk.shelf import Shelf
 from nightmill.sandbox.nouns import Place
 from nightmill.sandbox.owner import Owner
-from nightmill.sandbox.packs import Packs
-from nightmill.sandbox.privileged import flatten_layers
-from nightmill.sandbox.shelf import Shelf
 
 __all__ = ["Ground", "sweep"]
 

@@ -10,8 +10,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from nightmill.sandbox.credential import Credential
-from nightmill.sandbox.head import Target
+from nightmill.sandbox.network.credential import Credential
+from nightmill.sandbox.network.head import Target
 
 __all__ = ["Lookup", "Network", "Request", "addresses", "allowed", "look_up", "reachable", "within"]
 

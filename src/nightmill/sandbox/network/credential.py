@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from nightmill.errors import SettingsError
-from nightmill.sandbox.head import NAME as HOST
+from nightmill.sandbox.network.head import NAME as HOST
 
 __all__ = ["Credential", "Redaction"]
 

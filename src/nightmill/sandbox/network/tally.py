@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from nightmill.sandbox.reach import Request
+from nightmill.sandbox.network.reach import Request
 
 __all__ = ["Tally"]
 

@@ -12,7 +12,7 @@ import stat
 from collections.abc import Iterable
 from typing import Any, TypeGuard
 
-from nightmill.sandbox.scan import KEPT, SKIPPED
+from nightmill.sandbox.disk.scan import KEPT, SKIPPED
 
 __all__ = ["is_index", "is_name"]
 

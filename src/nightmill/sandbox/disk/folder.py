@@ -9,8 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from nightmill.errors import SandboxError
-from nightmill.sandbox.build import restore
-from nightmill.sandbox.layers import remove
+from nightmill.sandbox.disk.build import restore
+from nightmill.sandbox.disk.layers import remove
 from nightmill.sandbox.owner import Owner, give
 
 __all__ = ["clear_work", "lock", "prepare", "unused"]

@@ -8,11 +8,11 @@ import ssl
 from functools import cache
 from pathlib import Path
 
-from nightmill.sandbox.credential import Credential, Redaction
-from nightmill.sandbox.head import Target, read_answer, rewritten
-from nightmill.sandbox.hello import asks_again, is_gesture, read_record, server_name
-from nightmill.sandbox.pump import IDLE_SECONDS, Budget, Flow, Refusal, Streams, carry, pump, pump_body
-from nightmill.sandbox.reach import Network, Request, addresses
+from nightmill.sandbox.network.credential import Credential, Redaction
+from nightmill.sandbox.network.head import Target, read_answer, rewritten
+from nightmill.sandbox.network.hello import asks_again, is_gesture, read_record, server_name
+from nightmill.sandbox.network.pump import IDLE_SECONDS, Budget, Flow, Refusal, Streams, carry, pump, pump_body
+from nightmill.sandbox.network.reach import Network, Request, addresses
 
 __all__ = ["ESTABLISHED", "Passage"]
 

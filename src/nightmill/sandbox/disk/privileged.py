@@ -15,15 +15,15 @@ from pathlib import Path
 from typing import Any
 
 from nightmill.errors import SandboxError
-from nightmill.sandbox.flatten import flatten
-from nightmill.sandbox.layers import remove
-from nightmill.sandbox.scan import Below, Seen, record, scan, space
+from nightmill.sandbox.disk.flatten import flatten
+from nightmill.sandbox.disk.layers import remove
+from nightmill.sandbox.disk.scan import Below, Seen, record, scan, space
 
 __all__ = ["flatten_layers", "main", "record_upper", "scan_upper", "space_of"]
 
 CLONE_NEWUSER = 0x10000000
 
-PROGRAM = "import sys; sys.path[:0] = sys.argv[1:]; from nightmill.sandbox.privileged import main; main()"
+PROGRAM = "import sys; sys.path[:0] = sys.argv[1:]; from nightmill.sandbox.disk.privileged import main; main()"
 
 
 def scan_upper(top: str, old: Seen) -> Seen:
@@ -94,7 +94,7 @@ def _do(asked: dict[str, Any]) -> Any:
 
 
 def _in_namespace(asked: dict[str, Any]) -> Any:
-    root = str(Path(__file__).parents[2])
+    root = str(Path(__file__).parents[3])
     command = [sys.executable, "-I", "-S", "-c", PROGRAM, root]
     done = subprocess.run(command, input=marshal.dumps(asked), env={}, capture_output=True, check=False)  # noqa: S603
     if done.returncode:

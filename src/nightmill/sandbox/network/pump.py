@@ -7,8 +7,8 @@ import re
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from nightmill.sandbox.credential import Redaction
-from nightmill.sandbox.head import ALL, CHUNKED
+from nightmill.sandbox.network.credential import Redaction
+from nightmill.sandbox.network.head import ALL, CHUNKED
 
 __all__ = ["IDLE_SECONDS", "Budget", "Flow", "Refusal", "Streams", "carry", "pump", "pump_body"]
 

@@ -14,8 +14,8 @@ import stat
 from pathlib import Path
 from typing import NamedTuple
 
-from nightmill.sandbox.layers import remove
-from nightmill.sandbox.scan import KEPT
+from nightmill.sandbox.disk.layers import remove
+from nightmill.sandbox.disk.scan import KEPT
 
 __all__ = ["flatten"]
 

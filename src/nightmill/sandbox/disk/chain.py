@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
 from nightmill.errors import SandboxError
-from nightmill.sandbox.index import is_index, is_name
-from nightmill.sandbox.scan import MAGIC, TRAILER, Below
+from nightmill.sandbox.disk.index import is_index, is_name
+from nightmill.sandbox.disk.scan import MAGIC, TRAILER, Below
 
 __all__ = ["Body", "Stand", "copy", "loaded", "read", "stand"]
 

@@ -19,14 +19,14 @@ from typing import TYPE_CHECKING
 
 from nightmill.errors import SandboxError
 from nightmill.sandbox import Place
-from nightmill.sandbox.head import Target, body_size, read_inner, read_target
-from nightmill.sandbox.passage import ESTABLISHED, Passage
-from nightmill.sandbox.pump import Budget, Refusal, Streams
-from nightmill.sandbox.reach import Network, allowed, within
-from nightmill.sandbox.tally import Tally
+from nightmill.sandbox.network.head import Target, body_size, read_inner, read_target
+from nightmill.sandbox.network.passage import ESTABLISHED, Passage
+from nightmill.sandbox.network.pump import Budget, Refusal, Streams
+from nightmill.sandbox.network.reach import Network, allowed, within
+from nightmill.sandbox.network.tally import Tally
 
 if TYPE_CHECKING:
-    from nightmill.sandbox.authority import Authority
+    from nightmill.sandbox.network.authority import Authority
 
 __all__ = ["Egress"]
 
@@ -224,7 +224,7 @@ class Pace:
 
 
 def _authority(network: Network) -> Authority:
-    from nightmill.sandbox.authority import Authority  # noqa: PLC0415 - its library takes 0.1 s to load, and few need it
+    from nightmill.sandbox.network.authority import Authority  # noqa: PLC0415 - its library takes 0.1 s to load, and few need it
 
     return Authority(now=network.now)
 
