@@ -169,8 +169,8 @@ def test_a_person_works_in_a_fork_at_the_width_of_the_terminal(mill: Mill, colum
         person.size(40, columns - 10)
         person.type(b"stty size\n")
         person.until(b"40 %d" % (columns - 10))
-        person.type(b"sleep 100\n")
-        person.until(b"sleep 100\r\n")
+        person.type(b"sh -c 'echo be''gun; exec sleep 100'\n")
+        person.until(b"begun\r\n")  # before that, an interrupt would be the shell's, which goes on
         person.type(b"\x03")
         person.until(b"> ")
         person.type(b"echo mine > notes.txt; exit 3\n")
