@@ -116,8 +116,8 @@ def held(home: Path, made: set[Path]) -> Held:
 def note(sandbox: Workspace, made: set[Path]) -> None:
     """Remember the control groups that a sandbox has now, if it has any."""
     assert isinstance(sandbox, LiveSandbox)
-    if sandbox.groups:
-        made |= set(sandbox.groups.top.folders)
+    if sandbox.processes and sandbox.processes.groups:
+        made |= set(sandbox.processes.groups.top.folders)
 
 
 def empty_shelf(shelf: Path) -> int:

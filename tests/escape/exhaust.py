@@ -114,7 +114,8 @@ async def exhausted(home: Path) -> dict[str, Any]:
     directory.mkdir()
     sandbox = await BubblewrapSandboxes().open(Place(directory=directory, layers=()))
     assert isinstance(sandbox, LiveSandbox)
-    found: dict[str, Any] = {"groups": sandbox.groups is not None, "user": os.geteuid()}
+    groups = sandbox.processes.groups if sandbox.processes else None
+    found: dict[str, Any] = {"groups": groups is not None, "user": os.geteuid()}
     try:
         for name, program in PROGRAMS.items():
             limits = Limits(memory=128 * MB, seconds=20.0)
@@ -130,7 +131,7 @@ async def exhausted(home: Path) -> dict[str, Any]:
             Command(argv=("bash", "-c", "echo alive; n=(/proc/[0-9]*); echo ${#n[@]}"), cwd="/work")
         )
         found["after"] = ran.text
-        top = sandbox.groups.top.folders if sandbox.groups else []
+        top = groups.top.folders if groups else []
         found["left"] = [each.name for folder in top for each in folder.glob("[0-9]*")]
     finally:
         await sandbox.close()

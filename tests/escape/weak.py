@@ -15,7 +15,7 @@ DUMPABLE = """
 import _ctypes, marshal, sys
 real = _ctypes.call_function
 _ctypes.call_function = lambda function, words: 0 if words[:2] == (4, 0) else real(function, words)
-sys.argv[:] = ["runner", sys.argv[1]]
+sys.argv[:] = ["runner", *sys.argv[1:]]
 exec(marshal.loads(open("/run/nightmill/runner.pyc", "rb").read()[16:]), {"__name__": "__main__"})
 """
 """Starts the runner without its PR_SET_DUMPABLE, so that whoever is the same user may open it."""

@@ -142,7 +142,8 @@ def test_what_commands_leave_in_memory_is_bounded_for_all_of_them_together() -> 
     groups = Groups(find(), spare=64 << 20)
     program = f"import os, sys\nsys.stdin.read(1)\n{HOLD.format(200)}\nprint('got it')"
     with subprocess.Popen([sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
-        groups._move(process.pid, groups.rest)
+        for folder in groups.rest.tree.folders:
+            (folder / "cgroup.procs").write_text(str(process.pid))
         said, _ = process.communicate(b"x")
     try:
         assert (process.returncode, said) == (-signal.SIGKILL, b"")
@@ -154,8 +155,10 @@ def test_what_commands_leave_in_memory_is_bounded_for_all_of_them_together() -> 
 @grouped
 def test_a_command_that_cannot_be_put_into_a_group_does_not_begin(within: Within) -> None:
     async def scenario(box: Box) -> str:
-        assert box.sandbox.groups is not None
-        box.sandbox.groups.init = os.getpid()  # of which the keeper is no child
+        processes = box.sandbox.processes
+        assert processes is not None
+        assert processes.groups is not None
+        processes.groups.top = Tree(Path("/nowhere"), Path("/nowhere"), 1)
         command = Command(argv=("touch", "/work/begun"), cwd="/work", limits=Limits(memory=1 << 20))
         with pytest.raises(SandboxError, match="cannot be bounded"):
             await box.sandbox.run(command)

@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar
 
+from nightmill.errors import SandboxError
 from nightmill.sandbox import Guarantee, Place, Workspace
 from nightmill.sandbox.cgroup import Groups, Tree, find
 from nightmill.sandbox.disk.folder import lock, unused
@@ -50,7 +51,6 @@ class BubblewrapSandboxes:
         """Guarantees without which none is opened, besides what its place requires."""
         self.host = Host(
             launch=self.launch,
-            groups=self.groups,
             owner=owner(user),
             network=network or Network(),
             shelf=Shelf(shelf) if shelf else None,
@@ -83,12 +83,14 @@ class BubblewrapSandboxes:
 
     async def launch(self, place: Place) -> tuple[Processes, socket.socket]:
         """Start the processes of one sandbox; gives them and the socket to its runner."""
-        return launch(place, bwrap=self.bwrap or bundled(), tmp=self.tmp, owner=self.host.owner)
-
-    def groups(self) -> Groups | None:
-        """Control groups for a sandbox; None: there are none here."""
         tree = find() if self.tree is None else self.tree
-        return Groups(tree, spare=self.tmp + SPARE) if tree.memory else None
+        groups = Groups(tree, spare=self.tmp + SPARE) if tree.memory else None
+        try:
+            return launch(place, bwrap=self.bwrap or bundled(), tmp=self.tmp, owner=self.host.owner, groups=groups)
+        except SandboxError:
+            if groups:
+                groups.close()
+            raise
 
     async def fork(self, *, source: Path, snapshot: str, directory: Path) -> str:
         """Make the new folder *directory* able to open at the id that this gives: *snapshot* of the sandbox in *source*.

@@ -1,7 +1,8 @@
 """Memory and processes of each command, bounded by the kernel: a control group per command, below its sandbox's.
 
-Nothing inside knows of it: the host makes the group, puts the command's keeper in before the command begins, and asks
-the kernel afterwards whether something was killed for memory. What is in /tmp, /dev/shm, a memfd or System V memory
+The host makes the group and passes the runner a descriptor through which a process can move only itself; the command's
+keeper does, before the command begins. (To be moved by another waits for all processors: some 15 ms.) Afterwards the
+kernel is asked whether something was killed for memory. What is in /tmp, /dev/shm, a memfd or System V memory
 counts like any other page. Where the kernel gives this process no groups, limits are per process and looked after.
 """
 
@@ -12,6 +13,7 @@ import fcntl
 import os
 import secrets
 import signal
+import socket
 from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
@@ -100,7 +102,9 @@ class Groups:
         self.tree, self.spare = tree, spare
         self.name = f"{PREFIX}{secrets.token_hex(6)}"
         self.top = tree.below(self.name)
-        self.most, self.number, self.lock = 0, 0, -1
+        self.most, self.made, self.lock = 0, 0, -1
+        self.mine, self.theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self.mine.setblocking(False)
         self.live: dict[Group, int] = {}
         self.ending: list[Group] = []
         self.rest = Group(self.top.below(RUNNER))
@@ -113,31 +117,29 @@ class Groups:
                 _write(self.top.folders[0] / "cgroup.subtree_control", "+memory +pids")
             self._room()
             self.rest.make(None)
+            self._let_in(0, self.rest)
         except OSError as error:
             self.close()
             raise _refused(error) from error
 
-    def hold(self, init: int) -> None:
-        """Put the runner in, which is all that runs below *init* yet."""
-        self.init = init
-        self._move(init, self.rest)
-
-    def admit(self, inner: int, limits: Limits) -> Group:
-        """Make a group with *limits* for the keeper that is the process *inner* inside, and put it in.
+    def admit(self, number: int, limits: Limits) -> Group:
+        """Make a group with *limits* for what the runner was asked under *number*, and let it in.
 
         Raises:
-            SandboxError: If the kernel refuses: then the command must not begin.
+            SandboxError: If the kernel refuses: then it does not begin.
         """
         self.ending = [group for group in self.ending if not group.remove()]
-        self.number += 1
-        group = Group(self.top.below(str(self.number)))
+        self.made += 1
+        group = Group(self.top.below(str(self.made)))
         self.live[group] = limits.memory
         try:
             self._room()
             group.make(limits)
-            self._move(self._outer(inner), group)
+            self._let_in(number, group)
         except OSError as error:
             self.release(group)
+            with contextlib.suppress(OSError):
+                self.mine.send(b"%d" % number)  # nothing: the runner waits for it
             raise _refused(error) from error
         return group
 
@@ -147,8 +149,15 @@ class Groups:
         if not group.remove():
             self.ending.append(group)
 
+    @property
+    def gate(self) -> int:
+        """What the runner is to inherit: through it come the groups of what is to begin, first its own."""
+        return self.theirs.fileno()
+
     def close(self) -> None:
         """Remove all; the processes of the sandbox have ended. What the kernel still holds, a later sweep removes."""
+        self.mine.close()
+        self.theirs.close()
         if self.lock >= 0:
             os.close(self.lock)
             self.lock = -1
@@ -162,17 +171,15 @@ class Groups:
             self.most = wanted
             _bound(self.top.memory, wanted, self.top.version)
 
-    def _move(self, pid: int, group: Group) -> None:
-        for folder in group.tree.folders:
-            _write(folder / "cgroup.procs", str(pid))
-
-    def _outer(self, inner: int) -> int:
-        """The number here of the runner's child that is *inner* there."""
-        for pid in Path(f"/proc/{self.init}/task/{self.init}/children").read_text("ascii").split():
-            with contextlib.suppress(OSError), open(f"/proc/{pid}/status", "rb") as file:  # noqa: PTH123 - one of many
-                if next(line for line in file if line.startswith(b"NSpid:")).split()[-1] == b"%d" % inner:
-                    return int(pid)
-        raise ProcessLookupError(f"no process {inner} inside")
+    def _let_in(self, number: int, group: Group) -> None:
+        """Give the runner what *number* moves itself with: whoever opened that has the right to, whoever writes moves."""
+        name = "cgroup.procs" if self.tree.version == 2 else "tasks"  # noqa: PLR2004
+        with contextlib.ExitStack() as stack:
+            opened = []
+            for folder in group.tree.folders:
+                opened.append(os.open(folder / name, os.O_WRONLY | os.O_CLOEXEC))
+                stack.callback(os.close, opened[-1])
+            socket.send_fds(self.mine, [b"%d" % number], opened)
 
 
 @lru_cache(maxsize=1)

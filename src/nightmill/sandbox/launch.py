@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 
 from nightmill.errors import SandboxError
 from nightmill.sandbox import Place, stage
+from nightmill.sandbox.cgroup import Groups
 from nightmill.sandbox.freeze import frozen
 from nightmill.sandbox.owner import Owner
 from nightmill.sandbox.profile import TRUSTED, Descriptors, arguments, bundle
@@ -28,6 +29,9 @@ __all__ = ["Processes", "etc", "launch"]
 
 class Processes:
     """bubblewrap and PID 1 of its namespace, by descriptors: a process id may be another's by now."""
+
+    groups: Groups | None = None
+    """Control groups of commands, where they are this process's to make."""
 
     def __init__(self, process: subprocess.Popen[bytes], told: int, errors: int) -> None:
         self.process, self.told, self.errors = process, told, errors
@@ -83,8 +87,12 @@ class Processes:
         self.init = self.told = self.errors = -1
 
 
-def launch(place: Place, *, bwrap: Path, tmp: int, owner: Owner | None) -> tuple[Processes, socket.socket]:
+def launch(
+    place: Place, *, bwrap: Path, tmp: int, owner: Owner | None, groups: Groups | None
+) -> tuple[Processes, socket.socket]:
     """Start bubblewrap for *place*, as *owner*; gives its processes and the socket to its runner.
+
+    What runs inside goes into *groups*.
 
     Call it from the thread that the event loop runs in: `--die-with-parent` means the thread.
 
@@ -104,8 +112,17 @@ def launch(place: Place, *, bwrap: Path, tmp: int, owner: Owner | None) -> tuple
         words = arguments(view.place, tmp=tmp, python=view.python, given=given)
         listed = _memory(b"\0".join(os.fsencode(word) for word in words) + b"\0", stack)
         errors = os.memfd_create("errors")
-        runner = [view.python.path, "-I", "-S", "/run/nightmill/runner.pyc", str(theirs.fileno())]
-        passed = (listed, given.runner, given.seccomp, *small.values(), telling, theirs.fileno())
+        gate = groups.gate if groups else -1
+        runner = [view.python.path, "-I", "-S", "/run/nightmill/runner.pyc", str(theirs.fileno()), str(gate)]
+        passed = (
+            listed,
+            given.runner,
+            given.seccomp,
+            *small.values(),
+            telling,
+            theirs.fileno(),
+            *([gate] if gate >= 0 else []),
+        )
         try:
             process = _start(["bwrap", "--args", str(listed), "--", *runner], view, owner, passed, errors)
         except (OSError, SandboxError) as error:
@@ -117,7 +134,9 @@ def launch(place: Place, *, bwrap: Path, tmp: int, owner: Owner | None) -> tuple
             raise SandboxError(
                 f"bubblewrap cannot be started: {error}", hint="`nightmill doctor` says what is missing"
             ) from error
-        return Processes(process, told, errors), mine
+        processes = Processes(process, told, errors)
+        processes.groups = groups
+        return processes, mine
 
 
 class View(NamedTuple):

@@ -19,7 +19,6 @@ from typing import Any, TypeVar
 
 from nightmill.errors import SandboxError
 from nightmill.sandbox import Command, Entry, Outcome, Output, Place, Terminal, carry
-from nightmill.sandbox.cgroup import Groups
 from nightmill.sandbox.channel import Channel
 from nightmill.sandbox.disk.chain import Stand
 from nightmill.sandbox.disk.ground import Ground, sweep
@@ -61,10 +60,9 @@ Launch = Callable[[Place], Awaitable[tuple[Processes, socket.socket]]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Host:
-    """What this machine gives to every sandbox: a way to start one, control groups, a user, a network, the shelf, threads."""
+    """What this machine gives to every sandbox: a way to start one, a user, a network, the shelf, threads."""
 
     launch: Launch
-    groups: Callable[[], Groups | None]
     owner: Owner | None
     network: Network
     shelf: Shelf | None
@@ -93,7 +91,6 @@ class LiveSandbox:
         self.runner: Runner | None = None
         self.services = RunnerServices(self._runner)
         self.egress: Egress | None = None
-        self.groups: Groups | None = None
         self.disk = Disk(place.directory / "upper", quota=place.quota)
         self.closing: asyncio.Task[None] | None = None
 
@@ -282,7 +279,6 @@ class LiveSandbox:
         """Start bubblewrap on the upper, which is at *snapshot* as *found* says, and wait for the runner."""
         place = await self._in_thread(self.ground.stage, self.place, found)
         check(place, self.host.owner)
-        self.groups = self.host.groups()
         self.processes, sock = await self.host.launch(place)
         self.channel = Channel(sock, broken=self.processes.kill)
         await self.channel.start()
@@ -294,14 +290,14 @@ class LiveSandbox:
             raise SandboxError(
                 f"the sandbox did not start: {said}", hint="`nightmill doctor` says what to change"
             ) from error
-        if self.groups:
-            self.groups.hold(self.processes.init_pid)
         if self.egress:
             self.channel.tell({"op": "network", "id": 0})
         await self._in_thread(self.packs.start, snapshot, found)
         self.disk.begin(self.processes.init_pid, place.layers[len(self.place.layers) :])
         kill = self.processes.kill
-        return Runner(self.channel, environment=self.environment, kill=kill, groups=self.groups, disk=self.disk)
+        return Runner(
+            self.channel, environment=self.environment, kill=kill, groups=self.processes.groups, disk=self.disk
+        )
 
     async def _halt(self) -> None:
         """End every process inside, and take no more requests."""
@@ -312,8 +308,8 @@ class LiveSandbox:
         """End every process inside, and wait until the kernel has."""
         if self.processes:
             await self.processes.end()
-        if self.groups:
-            self.groups.close()
+        if self.processes and self.processes.groups:
+            self.processes.groups.close()
         if self.channel:
             await self.channel.close()
 

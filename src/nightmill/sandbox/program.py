@@ -13,7 +13,7 @@ from nightmill.sandbox.seccomp import MACHINES, compile_filter
 
 __all__ = ["Interpreter", "interpreter", "program", "source"]
 
-MODULES = ("keeper", "files", "job", "lasting", "terminal", "relay", "runner")
+MODULES = ("gate", "keeper", "files", "job", "lasting", "terminal", "relay", "runner")
 
 COMPILER = """
 import marshal, sys
@@ -27,7 +27,7 @@ import marshal, sys
 for name, code in marshal.loads(%r):
     sys.modules[name] = module = type(sys)(name)
     exec(code, module.__dict__)
-module.start(int(sys.argv[1]), int(sys.argv[1]))
+module.start(int(sys.argv[1]), int(sys.argv[1]), int(sys.argv[2]))
 ''' % marshal.dumps(parts)
 code = compile(main, "runner", "exec", dont_inherit=True, optimize=2)
 sys.stdout.buffer.write(importlib.util.MAGIC_NUMBER + bytes(12) + marshal.dumps(code))

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, NoReturn
 
 from nightmill.errors import SandboxError, ToolError
-from nightmill.sandbox.cgroup import Group, Groups, Tree
+from nightmill.sandbox.cgroup import Groups, Tree
 from nightmill.sandbox.channel import Answer, Channel
 from nightmill.sandbox.nouns import Command, Entry, Limits, Outcome, Output, Service
 from nightmill.sandbox.quota import Disk
@@ -200,22 +200,9 @@ class Runner:
         header = _request(command, self.environment, self.groups) | {"live": live is not None} | more
         async with self.gate:  # nothing new starts while all is held still
             number, answer = self.channel.send(header, command.stdin, most=most, live=live)
-            try:
-                group = await self._admit(number, command.limits) if self.groups else None
-            except BaseException:
-                self.end(number, "cancelled")
-                raise
+            group = self.groups.admit(number, command.limits) if self.groups else None
         running = Running(number=number, group=group, lasting=header["op"] == "serve")
         return number, self.watch.add(running, answer, self.groups)
-
-    async def _admit(self, number: int, limits: Limits) -> Group | None:
-        """Put what is to begin into a group of its own, and let it. None: it cannot begin, as its answer says."""
-        held = await self.within(GRACE, self.channel.send({"op": "held", "of": number})[1])
-        if "error" in held.header or self.groups is None:
-            return None
-        group = self.groups.admit(held.number("pid"), limits)
-        self.channel.tell({"op": "begin", "id": number})
-        return group
 
     def _ask(self, asked: dict[str, Any], body: bytes = b"", *, most: int = 0) -> Coroutine[Any, Any, Answer]:
         """Send what is *asked* of a file now; to be awaited for its answer."""

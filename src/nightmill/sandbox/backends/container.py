@@ -98,9 +98,6 @@ class ContainerSandboxes(BubblewrapSandboxes):
         await self.engine.overlay(name, overlay(place))
         return _start(self.engine, words, place.directory)
 
-    def groups(self) -> None:
-        """None of ours: the engine keeps the container's."""
-
     async def _clear(self, directory: Path) -> None:
         """Remove what a worker that died has left: its container ends with it, but the engine still knows of it."""
         if (directory / "box" / "started").exists():

@@ -74,9 +74,6 @@ class PodSandboxes(BubblewrapSandboxes):
             for each in await super().guarantees()
         )
 
-    def groups(self) -> None:
-        """None: a pod's processes are another machine's."""
-
     async def launch(self, place: Place) -> tuple[Processes, socket.socket]:
         """Make the pod, fill it, and start the runner.
 

@@ -27,7 +27,6 @@ class Job:
         self.head, self.tail, self.total = bytearray(), bytearray(), 0
         self.exit: Optional[int] = None
         self.stopped, self.clean = "", False
-        self.gate = -1
         self.sweeps, self.ended = 0, 0.0
         self.held = False  # whether its output waits until the host has taken what it was sent
 

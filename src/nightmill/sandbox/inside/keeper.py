@@ -12,11 +12,13 @@ import posix as os  # what os itself would add is slow to import, and never used
 import resource
 import struct
 
+from nightmill.sandbox.inside.gate import enter
+
 __all__ = ["below", "close_all_but", "crowd", "excess", "keep", "kill", "prctl", "processes", "strays"]
 
 TYPE_CHECKING = False  # typing itself would be a fifth of the time until a sandbox answers
 if TYPE_CHECKING:
-    from typing import Any, Dict, NoReturn, Optional, Set, Tuple
+    from typing import Any, Dict, List, NoReturn, Optional, Set, Tuple
 
     Spec = Dict[str, Any]
     """A command as the host sent it."""
@@ -41,15 +43,17 @@ def prctl(option: int, value: int) -> None:
     _ctypes.call_function(_ctypes.dlsym(_ctypes.dlopen(None, 0), "prctl"), (option, value, 0, 0, 0))  # type: ignore[arg-type]  # None: what is loaded already
 
 
-def keep(spec: Spec, source: int, sink: int, report: int, gate: int) -> NoReturn:
-    """In the keeper: start the command, adopt its orphans, tell its end, go when nothing is left.
-
-    It waits at *gate* until the host has put it where it belongs.
-    """
+def keep(spec: Spec, source: int, sink: int, report: int, groups: List[int]) -> NoReturn:
+    """In the keeper: start the command, adopt its orphans, tell its end, go when nothing is left."""
     prctl(36, 1)  # PR_SET_CHILD_SUBREAPER
-    close_all_but(source, sink, report, gate)  # the control socket above all
-    if gate >= 0 and not os.read(gate, 1):
+    try:
+        enter(groups)
+    except OSError as error:
+        os.dup2(sink, 2)
+        complain("control group", error)
+        os.write(report, struct.pack("ii", 126, True))
         os._exit(70)
+    close_all_but(source, sink, report)  # the control socket above all
     main = os.fork()
     if main == 0:
         become(spec, source, sink)

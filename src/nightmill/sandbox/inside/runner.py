@@ -16,6 +16,7 @@ import time
 from _json import encode_basestring_ascii as quote
 
 from nightmill.sandbox.inside.files import OPERATIONS
+from nightmill.sandbox.inside.gate import admitted, enter
 from nightmill.sandbox.inside.job import WATCH, Job
 from nightmill.sandbox.inside.keeper import below, close_all_but, crowd, excess, keep, kill, prctl, processes, strays
 from nightmill.sandbox.inside.lasting import Lasting
@@ -39,8 +40,9 @@ HOME = "/work/home"
 class Runner:
     """The loop: frames from the host, output and ends of commands, clocks."""
 
-    def __init__(self, source: int, sink: int) -> None:
+    def __init__(self, source: int, sink: int, gate: int) -> None:
         self.source, self.sink, self.incoming, self.outgoing = source, sink, bytearray(), bytearray()
+        self.gate = gate
         self.jobs: Dict[int, Job] = {}
         self.handlers: Dict[int, Callable[[], Any]] = {}
         self.children: Set[int] = set()
@@ -143,6 +145,7 @@ class Runner:
 
     def run(self, spec: Dict[str, Any], body: bytes) -> None:
         """Fork a keeper, which forks the command."""
+        groups = admitted(self.gate, spec["id"]) if spec["held"] else []
         if spec["op"] == "terminal":
             out, sink = pair(spec)
             source = os.dup(sink)
@@ -150,41 +153,18 @@ class Runner:
             source = given(body)
             out, sink = os.pipe()
         status, report = os.pipe()
-        gate, opener = os.pipe() if spec["held"] else (-1, -1)
         pid = os.fork()
         if pid == 0:
             try:
-                keep(spec, source, sink, report, gate)
+                keep(spec, source, sink, report, groups)
             finally:
                 os._exit(70)
-        for fd in (source, sink, report, gate):
-            if fd >= 0:
-                os.close(fd)
+        for fd in (source, sink, report, *groups):
+            os.close(fd)
         self.children.add(pid)
         job = self.jobs[spec["id"]] = JOBS[spec["op"]](spec, pid, out, status)
-        job.gate = opener
         self.watch(out, lambda: self.drain(job))
         self.watch(status, lambda: self.hear(job))
-
-    def held(self, asked: Dict[str, Any], _: bytes) -> None:
-        """Tell which process is the keeper of a job that waits to begin."""
-        self.send({"id": asked["id"], "pid": self.jobs[asked["of"]].keeper})
-
-    def begin(self, asked: Dict[str, Any], _: bytes) -> None:
-        """Let a job begin that was held."""
-        job = self.jobs.get(asked["id"])
-        if job:
-            job.gate = self.shut(job.gate, b"1")
-
-    def shut(self, gate: int, word: bytes = b"") -> int:
-        """Close the end of a gate that is ours; whoever waits at it begins if there is a *word*, and ends if not."""
-        if gate >= 0:
-            try:
-                os.write(gate, word)
-            except OSError:
-                pass  # it was killed meanwhile
-            os.close(gate)
-        return -1
 
     def cancel(self, asked: Dict[str, Any], _: bytes) -> None:
         """End a job now, if it still runs."""
@@ -272,7 +252,6 @@ class Runner:
                 break
         self.forget(job.out)
         self.forget(job.status)
-        self.shut(job.gate)
         job.close()
         del self.jobs[job.spec["id"]]
         job.stopped = "" if job.stopped == "lost" else job.stopped
@@ -362,8 +341,6 @@ OWN: Dict[str, Callable[[Runner, Dict[str, Any], bytes], None]] = {
     "terminal": Runner.run,
     "type": Runner.enter,
     "resize": Runner.resize,
-    "held": Runner.held,
-    "begin": Runner.begin,
     "cancel": Runner.cancel,
     "halt": Runner.halt,
     "log": Runner.log,
@@ -371,8 +348,11 @@ OWN: Dict[str, Callable[[Runner, Dict[str, Any], bytes], None]] = {
 }
 
 
-def start(source: int, sink: int) -> None:
-    """Become the runner, which hears the host on *source* and answers on *sink*; they may be one socket."""
+def start(source: int, sink: int, gate: int = -1) -> None:
+    """Become the runner, which hears the host on *source* and answers on *sink*; they may be one socket.
+
+    Through *gate* come the control groups of what is to begin, first the runner's own.
+    """
     prctl(4, 0)  # PR_SET_DUMPABLE: no command opens our memory or takes our descriptors
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the only signal that Python would let reach PID 1
     os.umask(0o022)
@@ -380,6 +360,8 @@ def start(source: int, sink: int) -> None:
         os.mkdir(HOME, 0o777)
     except OSError:
         pass  # it is there, or the agent put something else there; that is its own affair
-    for fd in (source, sink):
+    for fd in {source, sink, gate} - {-1}:
         os.set_inheritable(fd, False)
-    Runner(source, sink).serve()
+    if gate >= 0:
+        enter(admitted(gate, 0))
+    Runner(source, sink, gate).serve()
