@@ -162,9 +162,10 @@ def main() -> None:
     home, user, *groups = sys.argv[1:]  # noqa: TID251 - a program of its own
     for folder in groups:
         Path(folder, "cgroup.procs").write_text("0")
-    os.setgroups([])
-    os.setgid(int(user))
-    os.setuid(int(user))
+    if os.geteuid() == 0:
+        os.setgroups([])
+        os.setgid(int(user))
+        os.setuid(int(user))
     found = asyncio.run(exhausted(Path(home)))
     sys.stdout.write(json.dumps(found) + "\n")
 
