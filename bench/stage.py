@@ -5,7 +5,6 @@ from __future__ import annotations
 import ctypes
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -168,7 +167,7 @@ class Stage:
 
     def keep(self) -> None:
         """Put the home as it is now aside, for `renew`."""
-        shutil.copytree(self.home, self.folder / "kept", symlinks=True)
+        copy(self.home, self.folder / "kept")
 
     def renew(self) -> None:
         """Have the home as it was when it was put aside."""
@@ -176,7 +175,7 @@ class Stage:
             self._store.close()
             self._store = None
         remove(self.home)  # it may hold folders without any permission
-        shutil.copytree(self.folder / "kept", self.home, symlinks=True)
+        copy(self.folder / "kept", self.home)
 
     # Programs
 
@@ -303,6 +302,11 @@ class Stage:
 
 
 # Processes
+
+
+def copy(source: Path, target: Path) -> None:
+    """Make *target* what *source* is, owners included: root's sandboxes belong to somebody else."""
+    subprocess.run(["cp", "-a", "--", str(source), str(target)], check=True)
 
 
 def adopt_orphans() -> None:
