@@ -32,7 +32,7 @@ must(libc.mount(None, b"/", None, 0x4000 | 0x40000, None))
 must(libc.mount(b"none", b"/dev/shm", b"tmpfs", 0, None))
 
 def setting():
-    Path("/proc/sys/kernel/hostname").write_text("owned")
+    must(libc.sethostname(b"owned", 5))
 
 def file():
     Path("/dev/shm/planted").touch()
