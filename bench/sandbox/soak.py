@@ -105,7 +105,7 @@ def held(home: Path, made: set[Path]) -> Held:
     """What is held now; *made* are control groups that were."""
     return Held(
         processes=len(below(os.getpid())),
-        mounts=len(Path("/proc/self/mountinfo").read_text().splitlines()),
+        mounts=Path("/proc/self/mountinfo").read_text().count(str(home)),  # others' on this machine come and go
         files=sum(len(folders) + len(files) for _, folders, files in os.walk(home)) - empty_shelf(home / SHELF),
         descriptors=len(list(Path("/proc/self/fd").iterdir())),
         threads=threading.active_count(),
