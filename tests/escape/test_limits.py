@@ -39,7 +39,7 @@ def delegated() -> Iterator[list[str]]:
     with ExitStack() as stack:
         made = []
         for folder in find().folders:
-            group = folder / f"nightmill-test-{os.getpid()}"
+            group = folder / f"attacked-{os.getpid()}"  # by another name, neighbours would sweep it while it is empty
             group.mkdir()
             stack.callback(group.rmdir)
             os.chown(group, NOBODY, NOBODY)
