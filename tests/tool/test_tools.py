@@ -11,7 +11,7 @@ import pytest
 from nightmill.errors import ToolError
 from nightmill.model import ToolCall
 from nightmill.tool import ToolContext, standard
-from nightmill.tool.base import MOST_CHARACTERS, cut, inside, plain
+from nightmill.tool.base import MOST_CHARACTERS, cut, digest, inside, known_as, plain
 from tests.tool.conftest import Bench, Tell
 
 
@@ -125,6 +125,23 @@ def test_files_are_written_and_edited_in_place(tell: Tell) -> None:
         assert "directory" in await bench.refused("write_file", path="src", content="x")
         assert "No such file" in await bench.refused("edit_file", path="none", edits=[edit])
         assert "directory" in await bench.refused("edit_file", path="src", edits=[edit])
+
+    tell(story)
+
+
+def test_what_is_shown_or_written_is_told_by_the_digest_of_the_whole_file(tell: Tell) -> None:
+    async def story(bench: Bench) -> None:
+        app = "/work/repo/src/app.py"
+        part = await bench.call("read_file", path="src//../src/app.py", limit=1)
+        assert part.seen == ((app, digest(b"def hello():\n    return 'hello'\n")),)
+        edit = await bench.call("edit_file", path="./src/app.py", edits=[{"old": "'hello'", "new": "1"}])
+        assert edit.seen == ((app, digest(b"def hello():\n    return 1\n")),)
+        assert (await bench.call("write_file", path=app, content="")).seen == ((app, digest(b"")),)
+        assert (await bench.call("read_file", path=app)).seen == ((app, digest(b"")),)
+        assert (await bench.call("run_command", command="cat src/app.py")).seen == ()
+        await bench.sh("head -c 9000000 /dev/zero | tr '\\0' '\\n' > huge; (cat huge huge) > larger")
+        assert (await bench.call("read_file", path="huge")).seen == ((known_as("huge"), digest(b"\n" * 9_000_000)),)
+        assert (await bench.call("read_file", path="larger")).seen == ()
 
     tell(story)
 

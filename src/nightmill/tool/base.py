@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from hashlib import sha256
+from posixpath import normpath
 from typing import Any, Protocol
 
 from pydantic import BaseModel, ConfigDict
@@ -12,7 +14,7 @@ from pydantic import BaseModel, ConfigDict
 from nightmill.errors import ToolError
 from nightmill.sandbox import Limits, Workspace
 
-__all__ = ["Answer", "Arguments", "Finish", "Tool", "ToolContext", "cut", "inside", "plain"]
+__all__ = ["Answer", "Arguments", "Finish", "Tool", "ToolContext", "cut", "digest", "inside", "known_as", "plain"]
 
 ESCAPES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\-_])")
 ROOT = "/work/repo"
@@ -36,12 +38,15 @@ class ToolContext:
     """What a tool works with: the sandbox, the bounds on commands, and who watches the output.
 
     *news* gives what happened beside the commands since it was asked last, in lines for the model.
+    *known* has the digest of each file as this agent saw it last, by `known_as`: what `Answer.seen` told before, also
+    in calls of the same turn.
     """
 
     workspace: Workspace
     limits: Limits
     watch: Callable[[bytes], None] | None = None
     news: Callable[[], str] = quiet
+    known: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,11 +59,16 @@ class Finish:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """What a call gave. *changed*: something ran that may have changed the workspace."""
+    """What a call gave.
+
+    *changed*: something ran that may have changed the workspace. *seen*: the files that it showed (a part is enough) or
+    wrote, by `known_as`, with the `digest` of all they hold.
+    """
 
     text: str
     changed: bool = False
     edited: tuple[str, ...] = ()
+    seen: tuple[tuple[str, str], ...] = ()
     todo: tuple[tuple[str, str], ...] | None = None
     finish: Finish | None = None
 
@@ -104,6 +114,16 @@ def inside(path: str) -> str:
     if "\0" in path:
         raise ToolError("a path cannot contain a NUL character")
     return path if path.startswith("/") else f"{ROOT}/{path.removeprefix('./')}".rstrip("/")
+
+
+def known_as(path: str) -> str:
+    """The name that *path* has in `ToolContext.known`: absolute, one for all spellings; links are not followed."""
+    return normpath(inside(path))
+
+
+def digest(body: bytes) -> str:
+    """What tells the content *body* from others: 32 hexadecimal digits."""
+    return sha256(body).hexdigest()[:32]
 
 
 def plain(text: str) -> str:

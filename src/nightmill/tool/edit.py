@@ -13,7 +13,7 @@ from itertools import accumulate
 from pydantic import Field
 
 from nightmill.errors import ToolError
-from nightmill.tool.base import Answer, Arguments, ToolContext, inside
+from nightmill.tool.base import Answer, Arguments, ToolContext, digest, inside, known_as
 from nightmill.tool.indent import shift
 
 __all__ = ["EditFile", "apply_edit"]
@@ -81,10 +81,14 @@ class EditFile:
             moved = len(text) - before
             places = [(start + moved if start > at else start, lines) for start, lines in places]
             places.append((at, edit.new.count("\n") + 1))
-        await context.workspace.write(path, text.encode("utf-8", "surrogateescape"))
+        body = text.encode("utf-8", "surrogateescape")
+        await context.workspace.write(path, body)
         count = f": {len(places)} edits made" if len(places) > 1 else ""
         shown = _around(text, places)
-        return Answer(text=f"edited {arguments.path}{count}\n{shown}", changed=True, edited=(arguments.path,))
+        seen = ((known_as(path), digest(body)),)
+        return Answer(
+            text=f"edited {arguments.path}{count}\n{shown}", changed=True, edited=(arguments.path,), seen=seen
+        )
 
 
 def apply_edit(text: str, *, old: str, new: str, everywhere: bool = False) -> tuple[str, int]:

@@ -8,11 +8,13 @@ from pydantic import Field
 
 from nightmill.errors import ToolError
 from nightmill.sandbox import Command, Entry
-from nightmill.tool.base import Answer, Arguments, ToolContext, cut, inside
+from nightmill.tool.base import Answer, Arguments, ToolContext, cut, digest, inside, known_as
 
 __all__ = ["ListFiles", "ReadFile", "Search", "WriteFile"]
 
-MOST_BYTES = 2 << 20
+MOST_BYTES = 16 << 20
+"""Files up to this size can be edited, so all of one is looked at, to know later whether it changed."""
+MOST_SHOWN = 2 << 20
 MOST_LINES = 1000
 MOST_ENTRIES = 400
 LONGEST_LINE = 2000
@@ -44,11 +46,12 @@ class ReadFile:
         body = await _read(inside(arguments.path), context)
         if b"\0" in body[:8192]:
             raise ToolError(f"{arguments.path!r} is a binary file")
-        lines = body[:MOST_BYTES].decode("utf-8", "replace").removeprefix("\ufeff").split("\n")
+        seen = () if body[MOST_BYTES:] else ((known_as(arguments.path), digest(body)),)
+        lines = body[:MOST_SHOWN].decode("utf-8", "replace").removeprefix("\ufeff").split("\n")
         lines = lines if lines[-1] else lines[:-1]
-        more = " of those in its first 2 MiB: read the rest with a command, such as sed -n" if body[MOST_BYTES:] else ""
+        more = " of those in its first 2 MiB: read the rest with a command, such as sed -n" if body[MOST_SHOWN:] else ""
         if not lines:
-            return Answer(text="(the file is empty)")
+            return Answer(text="(the file is empty)", seen=seen)
         chosen = lines[arguments.offset - 1 : arguments.offset - 1 + arguments.limit]
         if not chosen:
             raise ToolError(
@@ -58,7 +61,7 @@ class ReadFile:
         last = arguments.offset + len(chosen) - 1
         part = last < len(lines) or arguments.offset > 1 or more
         rest = f"\n(lines {arguments.offset}–{last} of {len(lines)}{more})" if part else ""
-        return Answer(text=cut("\n".join(numbered), most=60_000) + rest)
+        return Answer(text=cut("\n".join(numbered), most=60_000) + rest, seen=seen)
 
 
 async def _read(path: str, context: ToolContext) -> bytes:
@@ -176,6 +179,8 @@ class WriteFile:
 
     async def call(self, arguments: Call, context: ToolContext) -> Answer:
         path = inside(arguments.path)
-        await context.workspace.write(path, arguments.content.encode("utf-8", "surrogateescape"))
+        body = arguments.content.encode("utf-8", "surrogateescape")
+        await context.workspace.write(path, body)
         lines = arguments.content.count("\n") + (not arguments.content.endswith("\n"))
-        return Answer(text=f"wrote {arguments.path} ({lines} lines)", changed=True, edited=(arguments.path,))
+        text = f"wrote {arguments.path} ({lines} lines)"
+        return Answer(text=text, changed=True, edited=(arguments.path,), seen=((known_as(path), digest(body)),))
