@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import json
 from typing import Any
 
 import pytest
@@ -9,6 +11,7 @@ import pytest
 from nightmill.model import Message, ModelRequest, Text, Thinking, ToolCall, ToolResult, ToolSchema
 from nightmill.model.anthropic import Anthropic
 from nightmill.model.chat import Chat
+from nightmill.model.dialect import Dialect
 from nightmill.model.history import read_object, tidy
 from nightmill.model.message import Part
 from nightmill.model.responses import Responses
@@ -113,6 +116,62 @@ def test_growing_conversation_keeps_the_bytes_before_it() -> None:
             for messages in (short, longer)
         )
         assert after[: len(before)] == before
+
+
+DIALECTS: dict[str, Dialect] = {
+    "anthropic": Anthropic(),
+    "chat": Chat(compatible=True),
+    "openai": Chat(compatible=False),
+    "responses": Responses(),
+}
+
+
+def conversation(dialect: str, messages: tuple[Message, ...], tail: str) -> str:
+    """What is cached of a request, as text, without what may follow: marks, which are no part of it, are taken out."""
+    body = DIALECTS[dialect].body(ModelRequest(model="m", system=("s",), messages=messages, tail=tail))
+    text = json.dumps(body["input" if dialect == "responses" else "messages"])
+    return text.replace(', "cache_control": {"type": "ephemeral"}', "").rstrip('"]}')
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+def test_tail_is_the_last_word_and_what_was_before_it_stays_the_same_bytes(dialect: str) -> None:
+    turns: list[tuple[Message, ...]] = [(GO,)]
+    for number in range(4):
+        calls = tuple(ToolCall(id=f"c{number}{each}", name="a", arguments="{}") for each in "xy")
+        results = tuple(ToolResult(call=call.id, name="a", text=f"ok {call.id}") for call in calls)
+        nudge = (Text(text="look out"),) if number % 2 else ()
+        turns.append((*turns[-1], said(Text(text=f"turn {number}"), *calls), user(*results, *nudge)))
+
+    for number, (before, after) in enumerate(itertools.pairwise(turns)):
+        bare, first = (conversation(dialect, before, tail) for tail in ("", f"turn {number}: mind the criteria"))
+        second = conversation(dialect, after, f"turn {number + 1}: other words")
+        assert first.startswith(bare)
+        assert first.endswith(f"turn {number}: mind the criteria")
+        assert second.startswith(bare)
+        assert "mind the criteria" not in second
+        assert conversation(dialect, before, " ") == bare
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+def test_tail_is_left_out_where_the_model_goes_on_with_what_it_said(dialect: str) -> None:
+    paused = (GO, said(Text(text="I was about to")))
+
+    assert conversation(dialect, paused, "mind") == conversation(dialect, paused, "")
+    assert conversation(dialect, (), "mind").endswith("mind")
+
+
+def test_anthropic_marks_stand_before_the_tail_and_are_four_at_most() -> None:
+    tools = (ToolSchema(name="a", description="", parameters={}),)
+    call = ToolCall(id="1", name="a", arguments="{}")
+    messages = (GO, said(call), user(ToolResult(call="1", name="a", text="ok")))
+    request = ModelRequest(model="m", system=("s",), messages=messages, tools=tools, tail="mind")
+
+    body = Anthropic().body(request)
+
+    *_, result, tail = body["messages"][-1]["content"]
+    assert (result["type"], "cache_control" in result) == ("tool_result", True)
+    assert tail == {"type": "text", "text": "mind"}
+    assert json.dumps(body).count("cache_control") == 4
 
 
 def test_budget_of_thinking_stays_within_what_the_provider_takes() -> None:

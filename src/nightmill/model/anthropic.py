@@ -6,7 +6,7 @@ import re
 from typing import Any
 
 from nightmill.model.dialect import NOTHING, Piece, arguments, count, settle
-from nightmill.model.history import read_object, tidy
+from nightmill.model.history import read_object, tidy, with_tail
 from nightmill.model.message import (
     Message,
     ModelReply,
@@ -59,9 +59,12 @@ class Anthropic:
 
     def body(self, request: ModelRequest) -> dict[str, Any]:
         """A request with cache marks on the last tool, the last system text and the last two user messages."""
-        messages = [_message(message) for message in tidy(request.messages, dialect=NAME)]
-        for message in [each for each in messages if each["role"] == "user"][-2:]:
-            message["content"][-1]["cache_control"] = MARK
+        lasting = tidy(request.messages, dialect=NAME)
+        messages = [_message(message) for message in with_tail(lasting, request.tail)]
+        # The tail is another one next time, so the marks stand before it.
+        ends = [(at, len(message.parts) - 1) for at, message in enumerate(lasting) if message.role == "user"]
+        for at, block in ends[-2:]:
+            messages[at]["content"][block]["cache_control"] = MARK
         body = {"model": request.model, "max_tokens": request.max_tokens, "stream": True, "messages": messages}
         system: list[dict[str, Any]] = [{"type": "text", "text": text} for text in request.system if text.strip()]
         tools: list[dict[str, Any]] = [

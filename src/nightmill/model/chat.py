@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from nightmill.model.dialect import NOTHING, Piece, arguments, count, settle, words
-from nightmill.model.history import read_object, tidy
+from nightmill.model.history import read_object, tidy, with_tail
 from nightmill.model.message import (
     Message,
     ModelReply,
@@ -58,7 +58,7 @@ class Chat:
         if system := "\n\n".join(text for text in request.system if text.strip()):
             # Strict servers take one system message, in front.
             messages.append({"role": "system", "content": system})
-        for message in tidy(request.messages, dialect=NAME):
+        for message in with_tail(tidy(request.messages, dialect=NAME), request.tail):
             messages += [_assistant(message)] if message.role == "assistant" else _user(message)
         limit = "max_tokens" if self.compatible else "max_completion_tokens"
         body: dict[str, Any] = {

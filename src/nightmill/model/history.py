@@ -16,7 +16,7 @@ from typing import Any
 
 from nightmill.model.message import Message, Part, Text, Thinking, ToolCall, ToolResult
 
-__all__ = ["read_object", "tidy"]
+__all__ = ["read_object", "tidy", "with_tail"]
 
 NOT_RUN = "This call was not run."
 SHOWN_RAW = 2000
@@ -53,6 +53,16 @@ def tidy(messages: Iterable[Message], *, dialect: str) -> list[Message]:
     if calls:
         tidied.append(Message(role="user", parts=_answered([], calls)))
     return tidied
+
+
+def with_tail(tidied: list[Message], tail: str) -> list[Message]:
+    """*tidied* with *tail* as the last text of its newest user message, if that is the newest message of all."""
+    if not tail.strip():
+        return tidied
+    last = tidied[-1] if tidied else Message(role="user", parts=())
+    if last.role == "assistant":
+        return tidied
+    return [*tidied[:-1], replace(last, parts=(*last.parts, Text(text=tail)))]
 
 
 def read_object(arguments: str) -> dict[str, Any] | None:

@@ -96,7 +96,8 @@ class ModelRequest:
     """One question to a model.
 
     Cache marks are explicit: adapters that need marks set them on the last tool, on the last system text and on
-    the last two user messages, so the prefix before them must be the same bytes from turn to turn.
+    the last two user messages, so the prefix before them must be the same bytes from turn to turn. What changes with
+    each turn is the *tail*, behind all marks.
 
     Attributes:
         model: The provider's own name of the model.
@@ -104,6 +105,8 @@ class ModelRequest:
         max_tokens: Bound on the reply, thinking included.
         thinking: Budget for reasoning in tokens; 0: none asked for.
         conversation: Key that keeps requests of one conversation on one cache.
+        tail: Words of the system for this turn only: the last text of the newest user message, never kept in history.
+            Left out where the model itself spoke last, because then it goes on with what it said.
     """
 
     model: str
@@ -113,6 +116,7 @@ class ModelRequest:
     max_tokens: int = 8192
     thinking: int = 0
     conversation: str = ""
+    tail: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,7 +7,7 @@ from typing import Any
 
 from nightmill.model.chat import effort
 from nightmill.model.dialect import NOTHING, Piece, arguments, count, settle
-from nightmill.model.history import tidy
+from nightmill.model.history import tidy, with_tail
 from nightmill.model.message import (
     Message,
     ModelReply,
@@ -53,7 +53,11 @@ class Responses:
         """A request that asks the server to keep nothing."""
         body: dict[str, Any] = {
             "model": request.model,
-            "input": [item for message in tidy(request.messages, dialect=NAME) for item in _items(message)],
+            "input": [
+                item
+                for message in with_tail(tidy(request.messages, dialect=NAME), request.tail)
+                for item in _items(message)
+            ],
             "stream": True,
             "store": False,
             "max_output_tokens": max(LEAST_TOKENS, request.max_tokens),
