@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from nightmill.errors import SandboxError
+from nightmill.sandbox import scope
 from nightmill.sandbox.nouns import Limits
 
 __all__ = ["Group", "Groups", "Tree", "find", "sweep"]
@@ -29,7 +30,6 @@ PREFIX, OURS, RUNNER = "nightmill-", "nightmill", "runner"
 KEEPER = 1
 """Processes of a command that are ours."""
 
-SCOPE = "start nightmill with `systemd-run --user --scope -p Delegate=yes -- nightmill …`"
 GIVEN = "as root, give the user of nightmill a group of the memory and pids controllers, and start it there"
 
 
@@ -184,7 +184,11 @@ class Groups:
 
 @lru_cache(maxsize=1)
 def find() -> Tree:
-    """Where this process may make groups. In a tree of version 2 that was given to it, it steps aside for them."""
+    """Where this process may make groups. In a tree of version 2 that was given to it, it steps aside for them.
+
+    Where none was given, systemd is asked for one, and this process goes there: call it to start a sandbox, or to say
+    what one would hold.
+    """
     tree = _found()
     sweep(tree)
     return tree
@@ -192,17 +196,24 @@ def find() -> Tree:
 
 def _found() -> Tree:
     try:
-        own = Path("/proc/self/cgroup").read_text("utf-8")
-        mounts = Path("/proc/self/mountinfo").read_text("utf-8")
+        places = _places()
     except OSError as error:
         return Tree(why=f"/proc cannot be read: {error.strerror}")
-    places = locate(own, mounts)
     first = {name: folder for name, folder in places.items() if name in {"memory", "pids"} and _ours(folder)}
     if "memory" in first:
         return Tree(memory=first["memory"], pids=first.get("pids"), version=1)
-    if "" in places and "memory" not in places:
-        return _second(places[""])
-    return Tree(why="the group of the memory controller is not this user's", fix=GIVEN)
+    if "" not in places or "memory" in places:
+        return Tree(why="the group of the memory controller is not this user's", fix=GIVEN)
+    tree = _second(places[""])
+    if tree.memory:
+        return tree
+    if refused := scope.enter():
+        return Tree(why=f"{tree.why}; {refused.why}", fix=refused.fix)
+    return _second(_places()[""])
+
+
+def _places() -> dict[str, Path]:
+    return locate(Path("/proc/self/cgroup").read_text("utf-8"), Path("/proc/self/mountinfo").read_text("utf-8"))
 
 
 def locate(own: str, mounts: str) -> dict[str, Path]:
@@ -243,9 +254,9 @@ def _second(folder: Path) -> Tree:
     try:
         given = (folder / "cgroup.controllers").read_text("ascii").split()
         if not {"memory", "pids"} <= set(given):
-            return Tree(why=f"no memory controller is given to {str(folder)!r}", fix=SCOPE)
+            return Tree(why=f"no memory controller is given to {str(folder)!r}", fix=scope.BY_HAND)
         if not _ours(folder) or not os.access(folder / "cgroup.subtree_control", os.W_OK):
-            return Tree(why=f"the group {str(folder)!r} is not this user's", fix=SCOPE)
+            return Tree(why=f"the group {str(folder)!r} is not this user's", fix=scope.BY_HAND)
         if not {"memory", "pids"} <= set((folder / "cgroup.subtree_control").read_text("ascii").split()):
             (folder / OURS).mkdir(exist_ok=True)
             _write(folder / OURS / "cgroup.procs", str(os.getpid()))
@@ -254,7 +265,7 @@ def _second(folder: Path) -> Tree:
         with contextlib.suppress(OSError):
             _write(folder / "cgroup.procs", str(os.getpid()))
             (folder / OURS).rmdir()
-        return Tree(why=f"others are in the group {str(folder)!r} ({error.strerror})", fix=SCOPE)
+        return Tree(why=f"others are in the group {str(folder)!r} ({error.strerror})", fix=scope.BY_HAND)
     return Tree(memory=folder, pids=folder, version=2)
 
 

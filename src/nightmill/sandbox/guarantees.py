@@ -90,7 +90,7 @@ def _user(owner: Owner | None) -> Guarantee:
 def _memory(tree: Tree) -> Guarantee:
     name = "hard_memory_limit"
     if tree.memory:
-        return Guarantee(name=name, held=True, how=f"a control group (version {tree.version}) per command")
+        return Guarantee(name=name, held=True, how=_grouped(tree))
     how = f"per process, and the tree is looked at twice a second: {tree.why}"
     return Guarantee(name=name, held=False, how=how, fix=tree.fix)
 
@@ -98,11 +98,16 @@ def _memory(tree: Tree) -> Guarantee:
 def _processes(tree: Tree) -> Guarantee:
     name = "hard_process_limit"
     if tree.pids:
-        return Guarantee(name=name, held=True, how=f"a control group (version {tree.version}) per command")
+        return Guarantee(name=name, held=True, how=_grouped(tree))
     release = tuple(int(part) for part in platform.release().split("-")[0].split(".")[:2])
     how = "counted by the kernel per sandbox"
     fix = "" if release >= COUNTED else "use Linux 5.14 or newer"
     return Guarantee(name=name, held=release >= COUNTED, how=how, fix=fix)
+
+
+def _grouped(tree: Tree) -> str:
+    scoped = tree.memory is not None and tree.memory.suffix == ".scope"
+    return f"a control group (cgroup v{tree.version}{' by a systemd scope' if scoped else ''}) per command"
 
 
 @lru_cache(maxsize=1)
