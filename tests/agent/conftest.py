@@ -65,6 +65,7 @@ def reply(*parts: Part | str, stop: Stop | None = None, **named: Any) -> ModelRe
 class Stage:
     """One agent; `turn` takes a reply through `act` and `apply`."""
 
+    brief: Brief = BRIEF
     state: AgentState = AgentState()
     log: list[str] = field(default_factory=list)
     told: list[Event] = field(default_factory=list)
@@ -96,12 +97,12 @@ class Stage:
         # No tool here has a use for a workspace.
         context = ToolContext(workspace=cast("Workspace", None), limits=Limits())
         told = Told(run="r1", emit=self.told.append, clock=lambda: float(next(ticks)))
-        return asyncio.run(agent.act(self.state, said, tools=self.tools, context=context, told=told))
+        return asyncio.run(agent.act(self.brief, self.state, said, tools=self.tools, context=context, told=told))
 
     def turn(self, said: ModelReply) -> TurnRecord:
         record = self.act(said)
         self.records.append(record)
-        self.state = agent.apply(self.state, record)
+        self.state = agent.apply(self.brief, self.state, record)
         return record
 
     def send_back(self, text: str) -> None:

@@ -33,7 +33,7 @@ def fingerprint(brief: Brief, state: AgentState, tools: Toolset) -> str:
 def replayed(records: list[TurnRecord]) -> AgentState:
     state = AgentState()
     for record in records:
-        state = agent.apply(state, RECORDS.validate_json(RECORDS.dump_json(record)))
+        state = agent.apply(BRIEF, state, RECORDS.validate_json(RECORDS.dump_json(record)))
     return state
 
 
@@ -136,4 +136,4 @@ def test_a_request_is_estimated_rather_too_high(stage: Stage) -> None:
     stage.turn(reply(call("look", "字" * 1000), usage=Usage(input=5000, output=50)))
     assert agent.size(BRIEF, stage.state, stage.tools) >= 5050 + 1000
     stage.turn(reply("only words", usage=Usage(input=7000, output=5), stop="again"))
-    assert agent.size(BRIEF, stage.state, stage.tools) == 7005
+    assert 7005 <= agent.size(BRIEF, stage.state, stage.tools) < 8000

@@ -32,7 +32,7 @@ def test_a_developer_is_told_the_task_the_criteria_the_spec_and_the_checks(world
     assert "gone.md" not in made.anchor
     assert made.system[0].startswith("You are the developer")
     assert made.conversation == "nightmill-r1"
-    assert set(made.prompts) == {"developer/task", "crew/developer"}
+    assert set(made.prompts) == {"developer/task", "agent/harness", "crew/developer"}
     assert briefs.read_brief(briefs.write_brief(made)) == made
 
 

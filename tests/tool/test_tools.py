@@ -280,6 +280,7 @@ def test_labels_are_one_short_line() -> None:
         "write_file": {"path": text, "content": text},
         "run_command": {"command": text},
         "update_todo": {"items": []},
+        "remember": {"kind": "next", "text": text[:1000]},
         "finish": {"summary": text},
     }
     assert set(calls) == set(standard().tools)

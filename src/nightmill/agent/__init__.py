@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from nightmill.agent.loop import Told, act, apply, ask, fingerprint, fixed, send_back, size
+from nightmill.agent.context import ask, shares
+from nightmill.agent.drift import ADRIFT, score
+from nightmill.agent.loop import Told, act, apply, fingerprint, fixed, outgrown, send_back
+from nightmill.agent.measure import size
 from nightmill.agent.nouns import AgentState, Brief, Ending, Todo, TurnRecord
 
 __all__ = [
+    "ADRIFT",
     "AgentState",
     "Brief",
     "Ending",
@@ -17,6 +21,9 @@ __all__ = [
     "ask",
     "fingerprint",
     "fixed",
+    "outgrown",
+    "score",
     "send_back",
+    "shares",
     "size",
 ]

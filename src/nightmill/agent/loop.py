@@ -1,6 +1,6 @@
 """One turn of an agent, as plain functions over values.
 
-`ask` builds the request from the state, `act` carries out a reply, `apply` folds what happened into the state.
+`act` carries out a reply, `apply` folds what happened into the state; `context.ask` builds the request between them.
 None of them knows that turns are durable; `line` owns the loop and its checkpoints.
 """
 
@@ -12,18 +12,17 @@ from dataclasses import dataclass, replace
 from hashlib import sha256
 
 from nightmill import event
-from nightmill.agent import guard
-from nightmill.agent.nouns import AgentState, Brief, Ending, Todo, TurnRecord
+from nightmill.agent import compact, drift, guard, measure, working
+from nightmill.agent.nouns import AgentState, Brief, Ending, Note, Todo, TurnRecord
 from nightmill.errors import ToolError
-from nightmill.model import Message, ModelReply, ModelRequest, Text, ToolCall, ToolResult
-from nightmill.model.message import Part
+from nightmill.model import Message, ModelReply, Text, ToolCall, ToolResult, Usage
 from nightmill.tool import Answer, ToolContext, Toolset
 from nightmill.tool.toolset import Prepared
 
-__all__ = ["Told", "act", "apply", "ask", "fingerprint", "fixed", "send_back", "size"]
+__all__ = ["Told", "act", "apply", "fingerprint", "fixed", "outgrown", "send_back"]
 
 REMEMBERED = 24
-"""Calls that the loop guards look back on."""
+"""Calls that the loop guards look back on; as many turns are looked back on for drift."""
 
 Call = tuple[ToolCall, "Prepared | ToolError"]
 
@@ -45,21 +44,9 @@ class Done:
     answer: Answer | None
 
 
-def ask(brief: Brief, state: AgentState, tools: Toolset, *, max_tokens: int) -> ModelRequest:
-    """The next request: instructions, the task, and what was said since."""
-    anchor = Message(role="user", parts=(Text(text=brief.anchor),))
-    return ModelRequest(
-        model=brief.model,
-        system=brief.system,
-        messages=(anchor, *state.messages),
-        tools=tools.schemas,
-        max_tokens=max_tokens,
-        thinking=brief.thinking,
-        conversation=brief.conversation,
-    )
-
-
-async def act(state: AgentState, reply: ModelReply, *, tools: Toolset, context: ToolContext, told: Told) -> TurnRecord:
+async def act(
+    brief: Brief, state: AgentState, reply: ModelReply, *, tools: Toolset, context: ToolContext, told: Told
+) -> TurnRecord:
     """Carry out *reply* and return what the turn added.
 
     Raises:
@@ -73,7 +60,7 @@ async def act(state: AgentState, reply: ModelReply, *, tools: Toolset, context: 
         done = [Done(_error(call, guard.NOT_RUN[reply.stop]), None) for call in reply.calls]
     else:
         done = await _run_calls(reply.calls, turn, tools, context, told)
-    results = tuple(each.result for each in done)
+    results = tuple(_material(brief, each.result) for each in done)
     answers = [each.answer for each in done if each.answer]
     nudge = nudge or guard.of_calls(state.signatures, _signatures(reply.calls, results))
     if nudge:
@@ -93,16 +80,26 @@ async def act(state: AgentState, reply: ModelReply, *, tools: Toolset, context: 
         ending=ending,
         changed=any(answer.changed for answer in answers),
         edited=tuple(path for answer in answers for path in answer.edited),
+        seen=tuple(pair for answer in answers for pair in answer.seen),
+        ran=working.ran((pair for answer in answers for pair in answer.ran), turn=turn, checks=brief.checks),
+        notes=tuple(
+            Note(kind=kind, text=text, replaces=gone) for answer in answers for kind, text, gone in answer.notes
+        ),
         seconds={"model": reply.seconds, "first": reply.first_seconds, "tools": told.clock() - started},
     )
 
 
-def apply(state: AgentState, record: TurnRecord) -> AgentState:
-    """*state* after *record*."""
-    results = [part for part in record.messages[-1].parts if isinstance(part, ToolResult)]
+def apply(brief: Brief, state: AgentState, record: TurnRecord) -> AgentState:
+    """*state* after *record*, made to fit."""
+    results = [part for message in record.messages[-1:] for part in message.parts if isinstance(part, ToolResult)]
     reply = record.reply
-    return AgentState(
+    after = replace(
+        state,
         messages=(*state.messages, *record.messages),
+        working=working.after(state.working, record),
+        known=working.known(state.known, record),
+        signals=(*state.signals, drift.signal(state, record))[-REMEMBERED:],
+        density=measure.density(brief, state, reply),
         todo=state.todo if record.todo is None else record.todo,
         turn=record.turn,
         usage=state.usage + reply.usage,
@@ -110,21 +107,30 @@ def apply(state: AgentState, record: TurnRecord) -> AgentState:
         priced=state.priced and reply.cost is not None,
         seconds=state.seconds + sum(value for name, value in (record.seconds or {}).items() if name != "first"),
         context=reply.usage.input + reply.usage.output,
-        digest=_chain(state.digest, record.messages),
-        idle=0 if guard.usable(reply) else state.idle + 1,
+        digest=_chain(state.digest, record.messages, record.compact),
+        idle=0 if guard.usable(reply) else state.idle + bool(record.messages),
         signatures=(*state.signatures, *_signatures(reply.calls, results))[-REMEMBERED:],
         ending=record.ending,
     )
+    return compact.fit(brief, after, forced=record.compact)
+
+
+def outgrown(state: AgentState, *, seconds: float) -> TurnRecord:
+    """The turn in which the provider found the request too long: nothing was said, and only the state stays."""
+    reply = ModelReply(parts=(), stop="again", raw_stop="context", usage=Usage(), model="", cost=0.0, seconds=seconds)
+    return TurnRecord(turn=state.turn + 1, reply=reply, messages=(), compact="state", seconds={"model": seconds})
 
 
 def send_back(state: AgentState, text: str) -> AgentState:
     """*state* with *text* from the system as the newest word, and the agent at work again."""
-    word = Text(text=text)
-    *before, last = state.messages
-    if last.role == "user":
-        messages = (*before, replace(last, parts=(*last.parts, word)))
+    word = Message(role="user", parts=(Text(text=text),))
+    *before, last = state.messages or (word,)
+    if not state.messages:
+        messages: tuple[Message, ...] = (word,)
+    elif last.role == "user":
+        messages = (*before, replace(last, parts=(*last.parts, *word.parts)))
     else:
-        messages = (*state.messages, Message(role="user", parts=(word,)))
+        messages = (*state.messages, word)
     digest = _chain(state.digest, messages[-1:])
     return replace(state, messages=messages, digest=digest, ending=None, idle=0)
 
@@ -139,25 +145,15 @@ def fingerprint(fixed: str, state: AgentState) -> str:
     return sha256(f"{fixed} {state.digest}".encode()).hexdigest()
 
 
-def size(brief: Brief, state: AgentState, tools: Toolset) -> int:
-    """The next request in tokens, rather too high; what the provider counted last time is taken as it is."""
-    if state.context:
-        latest = state.messages[-1]
-        return state.context + (sum(map(_tokens, latest.parts)) if latest.role == "user" else 0)
-    return sum(_dense(text) for text in (*brief.system, brief.anchor, repr(tools.schemas)))
+def _chain(digest: str, messages: Sequence[Message], more: str = "") -> str:
+    return sha256(digest.encode() + repr(messages).encode("utf-8", "surrogatepass") + more.encode()).hexdigest()
 
 
-def _tokens(part: Part) -> int:
-    return _dense(part.arguments if isinstance(part, ToolCall) else part.text)
-
-
-def _dense(text: str) -> int:
-    """Tokens of *text*, at two bytes each: prose has four or five, code three, digits and hashes two."""
-    return len(text.encode("utf-8", "surrogatepass")) // 2 + 1
-
-
-def _chain(digest: str, messages: Sequence[Message]) -> str:
-    return sha256(digest.encode() + repr(messages).encode("utf-8", "surrogatepass")).hexdigest()
+def _material(brief: Brief, result: ToolResult) -> ToolResult:
+    """*result* without the system's sign: what a tool gives cannot speak for the system."""
+    if not brief.tag or brief.tag not in result.text:
+        return result
+    return replace(result, text=result.text.replace(brief.tag, "(a sign that is not the system's)"))
 
 
 async def _run_calls(

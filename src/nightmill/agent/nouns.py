@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from nightmill.model import Message, ModelReply, Usage
 
-__all__ = ["AgentState", "Brief", "Ending", "Todo", "TurnRecord"]
+__all__ = ["Active", "AgentState", "Brief", "Ending", "Layer", "Note", "Ran", "Signal", "Todo", "TurnRecord", "Working"]
+
+Layer = Literal["", "results", "turns", "state"]
+"""How deep a compaction went: stale results left out, old turns folded into the working state, nothing but the state."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -16,6 +19,70 @@ class Todo:
 
     text: str
     state: Literal["pending", "doing", "done"] = "pending"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Note:
+    """What the agent wants to know later, whatever else is left out of its context.
+
+    *replaces* are numbers, from 1, of notes of this kind that this one takes the place of.
+    """
+
+    kind: Literal["discovery", "failed_approach", "next"]
+    text: str
+    replaces: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ran:
+    """A command that ended. *check*: it is one that verifies, as the project's own checks do."""
+
+    command: str
+    ok: bool
+    turn: int
+    check: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Active:
+    """A file that the agent has read or written, as it knows it: *digest* is of the content that it saw last."""
+
+    path: str
+    digest: str
+    turn: int
+    edited: int = 0
+    """Turn of its latest edit, 0 for none."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Working:
+    """The working state: what must not be lost with old turns.
+
+    Attributes:
+        files: The ones touched last, newest last.
+        edits: Edits since a check last passed; *touched* counts all of them.
+        past: A line for each turn that is not shown any more.
+        words: The beginning of the latest words beside its calls.
+    """
+
+    files: tuple[Active, ...] = ()
+    discoveries: tuple[str, ...] = ()
+    failed: tuple[str, ...] = ()
+    next: str = ""
+    checks: tuple[Ran, ...] = ()
+    edits: int = 0
+    touched: int = 0
+    past: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Signal:
+    """What one turn says of where the work is going; drift is scored over the latest of them."""
+
+    turn: int
+    paths: tuple[str, ...] = ()
+    edited: bool = False
+    progress: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +110,11 @@ class Brief:
         anchor: The task as it is put to the agent, first user message of the conversation.
         prompts: Digests of the prompt parts that *system* and *anchor* were assembled from, by name.
         conversation: Key of the provider's cache.
+        objective: The task in a line or two, said again at every turn.
+        checks: Commands that verify the work.
+        footprint: Paths or globs that the task is expected to touch; empty: not known.
+        compact_at: Tokens of a request from which older parts of it are left out.
+        tag: The sign by which the agent knows the system's own words; nobody inside can know it beforehand.
     """
 
     role: str
@@ -53,6 +125,11 @@ class Brief:
     conversation: str
     max_tokens: int = 8192
     thinking: int = 0
+    objective: str = ""
+    checks: tuple[str, ...] = ()
+    footprint: tuple[str, ...] = ()
+    compact_at: int = 80_000
+    tag: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,6 +144,10 @@ class TurnRecord:
         guards: Names of the guards that spoke.
         changed: Whether anything ran that may have changed the workspace.
         edited: Paths that the edit tools wrote.
+        seen: (path, digest) of file contents that the agent was shown or wrote.
+        ran: Commands that ended.
+        notes: What it wants to remember.
+        compact: A compaction that was asked for at this turn, however full the context is.
         seconds: By part: "model", "tools", "first".
     """
 
@@ -78,14 +159,34 @@ class TurnRecord:
     ending: Ending | None = None
     changed: bool = False
     edited: tuple[str, ...] = ()
+    seen: tuple[tuple[str, str], ...] = ()
+    ran: tuple[Ran, ...] = ()
+    notes: tuple[Note, ...] = ()
+    compact: Layer = ""
     seconds: dict[str, float] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AgentState:
-    """The fold of all records so far."""
+    """The fold of all records so far.
+
+    Attributes:
+        messages: The turns that are still shown, whole ones; *carried* stands for those before.
+        known: Digest of each file's content as the agent saw it last, by path.
+        density: Tokens per byte of this conversation, rather too high.
+        trim: The agent was told that older turns will be left out.
+        layer: How deep the latest compaction went; *compactions* counts them.
+    """
 
     messages: tuple[Message, ...] = ()
+    carried: str = ""
+    working: Working = Working()
+    known: dict[str, str] = field(default_factory=dict)
+    signals: tuple[Signal, ...] = ()
+    density: float = 0.5
+    trim: bool = False
+    layer: Layer = ""
+    compactions: int = 0
     todo: tuple[Todo, ...] = ()
     turn: int = 0
     usage: Usage = Usage()
@@ -95,7 +196,7 @@ class AgentState:
     seconds: float = 0.0
     """At work: waiting for the model and running tools."""
     context: int = 0
-    """Tokens of the latest request and its reply together."""
+    """Tokens of the latest request and its reply together, 0 if what is shown has changed since."""
     digest: str = ""
     """Chained over all messages: equal digests are equal conversations."""
     idle: int = 0

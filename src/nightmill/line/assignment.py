@@ -28,6 +28,7 @@ class Assignment:
         model: `provider:name`; *base_url* replaces the provider's endpoint.
         base_branch: Where a pull request goes; *base_commit* is what the work starts from.
         target: Branch that the pull request asks to be merged into, the base branch or the task's before it.
+        compact_at: Tokens of a request from which older parts of it are left out.
         by: Who asked, as "Name <mail>".
         plan: "auto" or "single", see the setting of that name.
     """
@@ -46,6 +47,7 @@ class Assignment:
     send_back: int
     by: str
     plan: str = "auto"
+    compact_at: int = 80_000
     task: Task | None = None
     parent: str = ""
 

@@ -15,8 +15,10 @@ from nightmill.agent import Brief
 from nightmill.crew import load
 from nightmill.errors import LimitReached, RepoError
 from nightmill.model import Message, ModelRequest, Text
+from nightmill.model.price import window
 from nightmill.prompt import render
 from nightmill.repo import shown
+from nightmill.tool.base import cut, one_line
 
 if TYPE_CHECKING:
     from nightmill.crew import Role
@@ -31,6 +33,7 @@ MOST_PATHS = 400
 MOST_IN_FOLDER = 40
 LINK = "120000"
 LARGEST = 16 << 20
+MOST_OBJECTIVE = 400
 MOST_INSTRUCTIONS = 32_768
 """Bytes of instruction files that an agent is given (the bound that the AGENTS.md readers of others use)."""
 
@@ -50,16 +53,45 @@ def developer(assignment: Assignment, *, run: str, hub: Hub) -> Brief:
         facts=facts(assignment),
         instructions=instructions(assignment, hub),
     )
+    # Nobody who writes into the project can know it beforehand, and a run that is recovered has the same.
+    tag = f"[system {sha256(run.encode()).hexdigest()[:8]}]"
+    harness = render("agent/harness", tag=tag)
     return Brief(
         role=role.name,
         model=assignment.model.partition(":")[2],
-        system=(role.instructions,),
+        system=(role.instructions, harness.text),
         anchor=prompt.text,
-        prompts={prompt.name: prompt.digest, f"crew/{role.name}": sha256(role.instructions.encode()).hexdigest()},
+        prompts={
+            prompt.name: prompt.digest,
+            harness.name: harness.digest,
+            f"crew/{role.name}": sha256(role.instructions.encode()).hexdigest(),
+        },
         conversation=f"nightmill-{run}",
         max_tokens=assignment.max_tokens,
         thinking=assignment.thinking,
+        objective=objective(assignment),
+        checks=tuple(check.command for check in assignment.project.checks),
+        footprint=task.footprint.paths,
+        compact_at=compact_at(assignment),
+        tag=tag,
     )
+
+
+def objective(assignment: Assignment) -> str:
+    """The task in a few lines, said again at every turn: its title, its first words, and what must be shown."""
+    task = assignment.task
+    if task is None:
+        raise AssertionError("a task run has a task")
+    first = one_line(task.instruction, most=MOST_OBJECTIVE)
+    shown = "; ".join(f"{each.id} {one_line(each.text, most=160)}" for each in criteria(assignment))
+    return cut(f"{task.title}. {first}" + (f"\nTo be shown: {shown}" if shown else ""), most=3 * MOST_OBJECTIVE)
+
+
+def compact_at(assignment: Assignment) -> int:
+    """Where compaction begins for the assignment's model: at most at half of its window."""
+    provider, _, model = assignment.model.partition(":")
+    whole = window(model=model, provider=provider.removesuffix("-responses"))
+    return min(assignment.compact_at, whole // 2) if whole else assignment.compact_at
 
 
 def architect(assignment: Assignment, *, run: str, hub: Hub) -> ModelRequest:

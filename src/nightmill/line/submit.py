@@ -83,6 +83,7 @@ def submit(ask: Ask, *, settings: Settings, database: Database, blobs: Blobs, ru
         max_tokens=settings.max_tokens,
         thinking=settings.thinking,
         send_back=settings.send_back,
+        compact_at=settings.compact_tokens,
         by=ask.by,
         plan=settings.plan,
     )

@@ -126,8 +126,10 @@ class TaskRun:
             result = await self.waiting.attempt("turn", lambda: work.turn(self.snapshot))
             record = read_record(self.machines.blobs.get(result["record"]))
             self.snapshot = result["snapshot"]
-            work.state = agent.apply(work.state, record)
+            before, work.state = work.state, agent.apply(work.brief, work.state, record)
             self._tell_turn(record, result)
+            for told in work.moved(before):
+                self._tell(told)
         ending = work.state.ending
         if ending.kind == "finished":
             self._tell(event.AgentFinished(run=self.run, turn=work.state.turn, summary=ending.text))

@@ -19,11 +19,12 @@ from nightmill.agent import AgentState, TurnRecord
 from nightmill.errors import LimitReached, ModelRefused, ModelUnavailable, SandboxError
 from nightmill.line.assignment import price
 from nightmill.line.control import Cancelled
+from nightmill.model.problem import CONTEXT_HINT
 from nightmill.policy import Spent, reserve
 from nightmill.tool import ToolContext
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from nightmill.agent import Brief
     from nightmill.line.assignment import Assignment
@@ -89,9 +90,15 @@ class Work:
             await asyncio.wait({ahead[1]})
 
     async def _turn(self, snapshot: str) -> dict[str, Any]:
-        reply = await self._reply()
-        record = await self._act(reply, snapshot)
-        after = agent.apply(self.state, record)
+        try:
+            reply = await self._reply()
+        except ModelRefused as refused:
+            if refused.hint != CONTEXT_HINT or self.state.layer == "state":
+                raise
+            record = agent.outgrown(self.state, seconds=0.0)
+        else:
+            record = await self._act(reply, snapshot)
+        after = agent.apply(self.brief, self.state, record)
         if record.ending is None and self.control.wanted == "run":
             self._start_ahead(after)
         body = _records().dump_json(record)
@@ -105,11 +112,15 @@ class Work:
                 workspace = await self.workplace.stand_at(snapshot)
                 self.workplace.touched()
                 record = await agent.act(
+                    self.brief,
                     self.state,
                     reply,
                     tools=self.tools,
                     context=ToolContext(
-                        workspace=workspace, limits=self.assignment.project.limits, news=self.workplace.news
+                        workspace=workspace,
+                        limits=self.assignment.project.limits,
+                        news=self.workplace.news,
+                        known=self.state.known,
                     ),
                     told=agent.Told(run=self.run, emit=self.machines.ledger.emit, clock=self.machines.clock),
                 )
@@ -122,6 +133,18 @@ class Work:
                     self.workplace.untouched()
                 return record
         raise AssertionError("the loop returns or raises")
+
+    def moved(self, before: AgentState) -> Iterator[event.Event]:
+        """What the latest turn did to the context, and where the work is going, coming from *before*."""
+        after, run, role = self.state, self.run, self.brief.role
+        if after.compactions > before.compactions:
+            sizes = [agent.size(self.brief, state, self.tools) for state in (before, after)]
+            yield event.ContextCompacted(
+                run=run, turn=after.turn, role=role, layer=after.layer, before=sizes[0], after=sizes[1]
+            )
+        drift = agent.score(self.brief, after)
+        if agent.ADRIFT <= drift.score != agent.score(self.brief, before).score:
+            yield event.DriftScored(run=run, turn=after.turn, role=role, score=drift.score, why=drift.why)
 
     # The model call
 

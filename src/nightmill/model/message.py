@@ -65,6 +65,8 @@ class ToolResult:
     name: str
     text: str
     error: bool = False
+    ref: str = ""
+    """Names the whole text where *text* is a part of it."""
     kind: Literal["tool_result"] = "tool_result"
 
 

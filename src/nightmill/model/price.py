@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from nightmill.model.message import Usage
 
-__all__ = ["cost"]
+__all__ = ["cost", "window"]
 
 
 def cost(usage: Usage, *, model: str, provider: str, base_url: str = "") -> float | None:
@@ -32,3 +32,14 @@ def cost(usage: Usage, *, model: str, provider: str, base_url: str = "") -> floa
         return float(calc_price(priced, model, provider_id=provider).total_price)
     except (LookupError, ValueError):
         return None
+
+
+def window(*, model: str, provider: str) -> int | None:
+    """Tokens that the model's context holds, None if the table does not say."""
+    from genai_prices.data_snapshot import get_snapshot  # noqa: PLC0415 - as above
+
+    try:
+        _, found = get_snapshot().find_provider_model(model, None, provider, None)
+    except LookupError:
+        return None
+    return found.context_window

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from hashlib import sha256
 from posixpath import normpath
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from pydantic import BaseModel, ConfigDict
 
@@ -62,13 +62,16 @@ class Answer:
     """What a call gave.
 
     *changed*: something ran that may have changed the workspace. *seen*: the files that it showed (a part is enough) or
-    wrote, by `known_as`, with the `digest` of all they hold.
+    wrote, by `known_as`, with the `digest` of all they hold. *ran*: commands, and whether each ended well. *notes*: what
+    the agent wants to remember, as (kind, text, numbers of the notes of that kind that it replaces).
     """
 
     text: str
     changed: bool = False
     edited: tuple[str, ...] = ()
     seen: tuple[tuple[str, str], ...] = ()
+    ran: tuple[tuple[str, bool], ...] = ()
+    notes: tuple[tuple[Literal["discovery", "failed_approach", "next"], str, tuple[int, ...]], ...] = ()
     todo: tuple[tuple[str, str], ...] | None = None
     finish: Finish | None = None
 

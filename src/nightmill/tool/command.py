@@ -65,4 +65,5 @@ class RunCommand:
         }
         text = cut(plain(outcome.text)).rstrip("\n")
         told = f"{text}\n({ends[outcome.stopped]})" if text else f"({ends[outcome.stopped]}, no output)"
-        return Answer(text="\n".join(part for part in (told, context.news()) if part), changed=True)
+        ran = ((arguments.command, outcome.exit == 0 and not outcome.stopped),)
+        return Answer(text="\n".join(part for part in (told, context.news()) if part), changed=True, ran=ran)

@@ -16,7 +16,7 @@ from nightmill.tool.base import Answer, Tool, ToolContext, one_line, whole
 from nightmill.tool.command import RunCommand
 from nightmill.tool.edit import EditFile
 from nightmill.tool.files import ListFiles, ReadFile, Search, WriteFile
-from nightmill.tool.work import FinishWork, UpdateTodo
+from nightmill.tool.work import FinishWork, Remember, UpdateTodo
 
 __all__ = ["Prepared", "Toolset", "standard"]
 
@@ -79,7 +79,17 @@ class Toolset:
 def standard() -> Toolset:
     """What a developer has."""
     return Toolset(
-        (ReadFile(), ListFiles(), Search(), EditFile(), WriteFile(), RunCommand(), UpdateTodo(), FinishWork())
+        (
+            ReadFile(),
+            ListFiles(),
+            Search(),
+            EditFile(),
+            WriteFile(),
+            RunCommand(),
+            UpdateTodo(),
+            Remember(),
+            FinishWork(),
+        )
     )
 
 

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from nightmill.tool.base import Answer, Arguments, Finish, ToolContext
 
-__all__ = ["FinishWork", "UpdateTodo"]
+__all__ = ["FinishWork", "Remember", "UpdateTodo"]
 
 
 class Item(Arguments):
@@ -39,6 +39,36 @@ class UpdateTodo:
         left = [item.text for item in arguments.items if item.state != "done"]
         text = f"noted; {len(left)} left" if left else "noted; nothing left"
         return Answer(text=text, todo=tuple((item.text, item.state) for item in arguments.items))
+
+
+class Remember:
+    """Keep a note that outlives the conversation it was made in."""
+
+    name = "remember"
+    description = (
+        "Keep a note that stays with you when older parts of this conversation are left out: "
+        "what you found out, or what you tried that did not work, and why."
+    )
+    reads = False
+
+    class Call(Arguments):
+        kind: Literal["discovery", "failed_approach", "next"] = Field(
+            description="discovery: a fact about the code; failed_approach: what did not work and why; "
+            "next: what you are about to do, in place of the last such note."
+        )
+        text: str = Field(min_length=1, max_length=1000, description="One or two sentences, with paths and names.")
+        replaces: list[int] = Field(
+            default_factory=list, max_length=50, description="Numbers of notes of this kind that it takes the place of."
+        )
+
+    arguments = Call
+
+    def label(self, arguments: Call) -> str:
+        return f"{arguments.kind.replace('_', ' ')}: {arguments.text}"
+
+    async def call(self, arguments: Call, context: ToolContext) -> Answer:
+        del context
+        return Answer(text="noted", notes=((arguments.kind, arguments.text, tuple(arguments.replaces)),))
 
 
 class Shown(Arguments):

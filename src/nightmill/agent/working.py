@@ -1,0 +1,142 @@
+"""The working state: what an agent must not lose with its old turns, kept by code from what it did and noted."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+from nightmill.agent.nouns import Active, AgentState, Brief, Note, Ran, Todo, TurnRecord, Working
+from nightmill.agent.past import lines
+from nightmill.model import Message
+
+__all__ = ["MOST_NOTES", "after", "fold", "is_check", "known", "words"]
+
+MOST_FILES = 40
+MOST_NOTES = 40
+"""Of one kind: whoever wants to write down more merges some."""
+MOST_CHECKS = 8
+MOST_PAST = 60
+MARKS = {"pending": "[ ]", "doing": "[>]", "done": "[x]"}
+
+VERIFIES = re.compile(
+    r"(?:^|[;&|\s/])(?:py\.?test|tox|nox|unittest|ruff|mypy|pyright|ty|tsc|eslint|jest|vitest|mocha|phpunit|rspec|ctest)\b"
+    r"|\b(?:npm|pnpm|yarn|bun)\s+(?:run\s+)?(?:test|check|lint|build)\b"
+    r"|\b(?:go|cargo|make|just|gradle|gradlew|mvn|dotnet|mix|swift|zig)\s+(?:\S+\s+)?(?:test|check|vet|clippy|build|verify|lint)\b"
+)
+"""Commands that verify, in the words of the usual tools."""
+
+
+def is_check(command: str, checks: Sequence[str]) -> bool:
+    """Whether *command* verifies work: it holds one of the project's own *checks*, or the usual tools' words."""
+    plain = " ".join(command.split())
+    return any(" ".join(each.split()) in plain for each in checks if each.strip()) or bool(VERIFIES.search(plain))
+
+
+def after(working: Working, record: TurnRecord) -> Working:
+    """*working* after the turn of *record*."""
+    noted = working
+    for note in record.notes:
+        noted = _note(noted, note)
+    edits, touched = len(record.edited), noted.touched + len(record.edited)
+    ran = [each for each in record.ran if each.check]
+    latest = {each.command: each for each in (*noted.checks, *ran)}
+    checks = tuple(sorted(latest.values(), key=lambda each: each.turn))[-MOST_CHECKS:]
+    passed = bool(ran) and all(each.ok for each in ran)
+    return replace(
+        noted,
+        files=_files(noted.files, record),
+        checks=checks,
+        edits=0 if passed else noted.edits + edits,
+        touched=touched,
+    )
+
+
+def known(before: dict[str, str], record: TurnRecord) -> dict[str, str]:
+    """What is *known* of files after *record*."""
+    return {**before, **dict(record.seen)} if record.seen else before
+
+
+def fold(working: Working, messages: Sequence[Message], *, first: int) -> Working:
+    """*working* with a line for each turn of *messages*, the first of which is number *first*."""
+    past = (*working.past, *lines(messages, first=first))
+    if len(past) > MOST_PAST:
+        left_out = len(past) - MOST_PAST
+        past = (f"(… {left_out} earlier turns …)", *past[left_out + 1 :]) if left_out else past
+    return replace(working, past=past)
+
+
+def words(brief: Brief, state: AgentState) -> str:
+    """The working state as the agent reads it, most needed first; sections with nothing in them are left out."""
+    working = state.working
+    sections = (
+        ("Tried, and failed: do not do it again", _numbered(working.failed)),
+        ("Found out", _numbered(working.discoveries)),
+        ("Todo", todo(state.todo)),
+        ("Verification", verification(brief, working)),
+        ("Files", "\n".join(_file(each) for each in working.files)),
+        ("What was done", "\n".join(working.past)),
+        ("Next, in your own words", working.next),
+    )
+    return "\n\n".join(f"## {title}\n\n{text}" for title, text in sections if text)
+
+
+def todo(items: Iterable[Todo]) -> str:
+    """The list, a line each."""
+    return "\n".join(f"{MARKS[item.state]} {item.text}" for item in items)
+
+
+def verification(brief: Brief, working: Working) -> str:
+    """What is known to hold, and what was changed since."""
+    seen = "\n".join(
+        f"- `{each.command}`: {'passed' if each.ok else 'failed'} at turn {each.turn}" for each in working.checks
+    )
+    if not working.touched:
+        return seen
+    since = f"{working.edits} edits since a check last passed" if working.edits else "no edits since"
+    if working.checks:
+        return f"{seen}\n- {since}"
+    wanted = f" (such as `{brief.checks[0]}`)" if brief.checks else ""
+    return f"- nothing was verified yet{wanted}; {working.touched} edits"
+
+
+def _note(working: Working, note: Note) -> Working:
+    text = " ".join(note.text.split())
+    if note.kind == "next":
+        return replace(working, next=text)
+    before = working.discoveries if note.kind == "discovery" else working.failed
+    kept = tuple(each for number, each in enumerate(before, 1) if number not in note.replaces and each != text)
+    if note.kind == "discovery":
+        return replace(working, discoveries=(*kept, text))
+    return replace(working, failed=(*kept, text))
+
+
+def _files(files: tuple[Active, ...], record: TurnRecord) -> tuple[Active, ...]:
+    by_path = {each.path: each for each in files}
+    edited = {path.removeprefix("/work/repo/") for path in record.edited}
+    for path, digest in record.seen:
+        name = path.removeprefix("/work/repo/")
+        before = by_path.pop(name, None)
+        turn = record.turn if name in edited else before.edited if before else 0
+        by_path[name] = Active(path=name, digest=digest, turn=record.turn, edited=turn)
+    while len(by_path) > MOST_FILES:  # what was only read goes first
+        gone = next((path for path, each in by_path.items() if not each.edited), next(iter(by_path)))
+        del by_path[gone]
+    return tuple(by_path.values())
+
+
+def _file(active: Active) -> str:
+    edited = f", edited at turn {active.edited}" if active.edited else ""
+    return f"- {active.path} (seen at turn {active.turn}{edited})"
+
+
+def _numbered(texts: Sequence[str]) -> str:
+    return "\n".join(f"{number}. {text}" for number, text in enumerate(texts, 1))
+
+
+def ran(outcomes: Iterable[tuple[str, bool]], *, turn: int, checks: Sequence[str]) -> tuple[Ran, ...]:
+    """The commands of a turn, (command, whether it ended well)."""
+    return tuple(
+        Ran(command=" ".join(command.split())[:300], ok=ok, turn=turn, check=is_check(command, checks))
+        for command, ok in outcomes
+    )

@@ -1,0 +1,181 @@
+"""What happens in a turn, and to the conversation."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from nightmill.happening import Event
+
+__all__ = [
+    "AgentFinished",
+    "AgentNudged",
+    "ContextCompacted",
+    "DriftScored",
+    "ModelRetried",
+    "ReplyReceived",
+    "RequestMade",
+    "SentBack",
+    "TodoChanged",
+    "ToolFinished",
+    "ToolStarted",
+    "TurnFinished",
+    "TurnStarted",
+]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TurnStarted(Event):
+    """The model is asked. *request* is the blob that holds the request."""
+
+    turn: int
+    role: str
+    model: str
+    request: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelRetried(Event):
+    """The provider failed and is asked again after *wait* seconds."""
+
+    turn: int
+    reason: str
+    wait: float
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReplyReceived(Event):
+    """The model's reply is complete. Seconds are from the request to the first and to the last byte."""
+
+    turn: int
+    first_seconds: float
+    seconds: float
+    output_tokens: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToolStarted(Event):
+    """A tool call began; *label* is what a person needs to see of it, one line."""
+
+    turn: int
+    call: str
+    tool: str
+    label: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToolFinished(Event):
+    """A tool call ended; *ok* is False when the model was shown an error."""
+
+    turn: int
+    call: str
+    tool: str
+    ok: bool
+    label: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TurnFinished(Event):
+    """One checkpoint: the record of the turn and the snapshot of the workspace after it, together.
+
+    *record* and *snapshot* are ids; *usage* is a plain `model.Usage`; *cost* is US dollars, None if unknown; *said* is
+    the beginning of what the model wrote beside its calls.
+    """
+
+    turn: int
+    role: str
+    model: str
+    record: str
+    snapshot: str
+    usage: dict[str, int]
+    cost: float | None
+    calls: int
+    seconds: float
+    said: str = ""
+    key = property(lambda self: f"{self.role}/turn/{self.turn}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TodoChanged(Event):
+    """The agent's list, as {"text", "state"} items; states: pending, doing, done."""
+
+    turn: int
+    items: list[dict[str, str]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ContextCompacted(Event):
+    """Older parts of the conversation are not shown any more; *before* and *after* are tokens of a request, estimated.
+
+    *layer*: "results" (stale tool results), "turns" (whole old turns, folded into the working state) or "state"
+    (everything but the task and the working state).
+    """
+
+    turn: int
+    role: str
+    layer: str
+    before: int
+    after: int
+    key = property(lambda self: f"{self.role}/compacted/{self.turn}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DriftScored(Event):
+    """The latest turns lead away from the task: *score* from 0 to 1, and the strongest sign, *why*."""
+
+    turn: int
+    role: str
+    score: float
+    why: str
+    key = property(lambda self: f"{self.role}/drift/{self.turn}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AgentNudged(Event):
+    """A guard saw *guard* and told the agent so."""
+
+    turn: int
+    guard: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AgentFinished(Event):
+    """The agent says that it is done; nothing is proven by that."""
+
+    turn: int
+    summary: str
+    key = property(lambda self: f"finished/{self.turn}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SentBack(Event):
+    """The proof failed and the agent was told why; *count* of at most *limit*."""
+
+    count: int
+    limit: int
+    reason: str
+    key = property(lambda self: f"sent_back/{self.count}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestMade(Event):
+    """The sandbox asked the network for something: one request, or *count* of one kind if there were many.
+
+    *path* has no query and is "" in a tunnel that is not opened; *status* is what was answered, 0 if nothing; *up* and
+    *down* are bytes; *reason* says why it was not *allowed* or went wrong; *credential* names what the proxy added.
+    """
+
+    host: str
+    port: int
+    method: str
+    path: str = ""
+    status: int = 0
+    up: int = 0
+    down: int = 0
+    seconds: float = 0.0
+    allowed: bool = False
+    reason: str = ""
+    credential: str = ""
+    count: int = 1
