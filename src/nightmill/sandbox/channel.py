@@ -59,6 +59,8 @@ class Channel:
         self.pending: dict[int, Pending] = {}
         self.ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.number, self.why = 0, ""
+        self.ways: Callable[[dict[str, Any], bytes], None] | None = None
+        """Hears frames of connections, where those of the sandbox are carried here."""
         self.reading: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
@@ -88,9 +90,15 @@ class Channel:
         return self.number, pending.answer
 
     def tell(self, header: dict[str, Any], body: bytes = b"") -> None:
-        """Send a frame that has no answer of its own."""
+        """Send a frame that has no answer of its own; once the sandbox has ended, nobody is left to hear it."""
+        if self.why:
+            return
         plain = marshal.dumps(header, 2)
         self.writer.write(struct.pack(">II", len(plain), len(body)) + plain + body)
+
+    async def drained(self) -> None:
+        """Wait until little of what was sent is still here; OSError if it cannot be sent."""
+        await self.writer.drain()
 
     async def close(self) -> None:
         """Stop reading and fail what still waits."""
@@ -125,6 +133,9 @@ class Channel:
         if "ready" in header and not extra:
             if not self.ready.done():
                 self.ready.set_result(None)
+            return
+        if "way" in header and self.ways and extra <= LIVE_MOST:
+            self.ways(header, await self.reader.readexactly(extra))
             return
         pending = self.pending.get(header.get("id", 0))
         if pending is None:

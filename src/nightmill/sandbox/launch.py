@@ -33,6 +33,9 @@ class Processes:
     groups: Groups | None = None
     """Control groups of commands, where they are this process's to make."""
 
+    apart = False
+    """Whether they can be shown no socket of this machine: then the way to the proxy is over the runner's frames."""
+
     def __init__(self, process: subprocess.Popen[bytes], told: int, errors: int) -> None:
         self.process, self.told, self.errors = process, told, errors
         self.init, self.init_pid = -1, 0

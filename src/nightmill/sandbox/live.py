@@ -14,6 +14,7 @@ import time
 from collections.abc import Awaitable, Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -28,6 +29,7 @@ from nightmill.sandbox.disk.shelf import Shelf
 from nightmill.sandbox.freeze import fine_times, mapped
 from nightmill.sandbox.launch import Processes
 from nightmill.sandbox.network.egress import Egress
+from nightmill.sandbox.network.ferry import Ferry, dial
 from nightmill.sandbox.network.reach import Network
 from nightmill.sandbox.owner import Owner, give
 from nightmill.sandbox.profile import check, environment
@@ -91,6 +93,7 @@ class LiveSandbox:
         self.runner: Runner | None = None
         self.services = RunnerServices(self._runner)
         self.egress: Egress | None = None
+        self.ferry: Ferry | None = None
         self.disk = Disk(place.directory / "upper", quota=place.quota)
         self.closing: asyncio.Task[None] | None = None
 
@@ -291,13 +294,20 @@ class LiveSandbox:
                 f"the sandbox did not start: {said}", hint="`nightmill doctor` says what to change"
             ) from error
         if self.egress:
-            self.channel.tell({"op": "network", "id": 0})
+            self._lead(self.channel, self.egress, carried=self.processes.apart)
         await self._in_thread(self.packs.start, snapshot, found)
         self.disk.begin(self.processes.init_pid, place.layers[len(self.place.layers) :])
         kill = self.processes.kill
         return Runner(
             self.channel, environment=self.environment, kill=kill, groups=self.processes.groups, disk=self.disk
         )
+
+    def _lead(self, channel: Channel, egress: Egress, *, carried: bool) -> None:
+        """Have the proxy offered inside."""
+        if carried:
+            self.ferry = Ferry(channel, partial(dial, egress.path))
+            channel.ways = self.ferry.take
+        channel.tell({"op": "ferry" if carried else "network", "id": 0})
 
     async def _halt(self) -> None:
         """End every process inside, and take no more requests."""
@@ -312,6 +322,8 @@ class LiveSandbox:
             self.processes.groups.close()
         if self.channel:
             await self.channel.close()
+        if self.ferry:
+            await self.ferry.close()
 
     def _take(self, name: str) -> str:
         if self.processes is None or self.processes.ended:

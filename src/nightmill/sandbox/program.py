@@ -96,7 +96,7 @@ def source() -> str:
     It talks over its standard input and output, and loads the system call filter itself: the engine's own stays.
     """
     filters = {machine: compile_filter(machine) for machine in MACHINES}
-    return TEXT % (_sources(*MODULES, "container"), filters)
+    return TEXT % (_sources(*MODULES, "ferry", "container"), filters)
 
 
 def _sources(*names: str) -> list[tuple[str, str]]:

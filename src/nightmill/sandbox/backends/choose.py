@@ -64,7 +64,7 @@ def _made(
         def pods(name: str) -> Pod:
             return KubernetesPod(client=client, cluster=cluster, name=name)
 
-        return PodSandboxes(pods, environment=client.variables, user=choice.user, shelf=shelf)
+        return PodSandboxes(pods, environment=client.variables, network=network, user=choice.user, shelf=shelf)
     if choice.backend != "bubblewrap":
         return ContainerSandboxes(
             choice.engine(environment), image=choice.image, network=network, user=choice.user, shelf=shelf

@@ -9,17 +9,20 @@ import socket
 import subprocess
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 from nightmill.errors import SandboxError
-from nightmill.sandbox import Guarantee, Place
+from nightmill.sandbox import Guarantee, Place, Workspace
 from nightmill.sandbox.backends.cargo import UNPACK, pack, union
 from nightmill.sandbox.backends.manifests import SHOWN
 from nightmill.sandbox.backends.mirror import LOOK, Mirror
 from nightmill.sandbox.backends.pod import Pod
 from nightmill.sandbox.bubblewrap import BubblewrapSandboxes
 from nightmill.sandbox.launch import Processes
+from nightmill.sandbox.network.reach import Network
 from nightmill.sandbox.owner import SANDBOX_USER
+from nightmill.sandbox.profile import TRUSTED, bundle
 from nightmill.sandbox.program import source
 
 __all__ = ["PodSandboxes", "pod_name"]
@@ -48,16 +51,31 @@ def pod_name(directory: Path) -> str:
 
 
 class PodSandboxes(BubblewrapSandboxes):
-    """Makes sandboxes in *pods*. They have no network: a pod's policy lets nothing out, and no proxy is carried there yet.
+    """Makes sandboxes in *pods*. A pod's policy lets nothing out: the proxy is reached over the runner's frames.
 
     *environment* is what the program that enters pods is started with.
     """
 
     def __init__(
-        self, pods: Pods, *, environment: Mapping[str, str], user: int = SANDBOX_USER, shelf: Path | None = None
+        self,
+        pods: Pods,
+        *,
+        environment: Mapping[str, str],
+        network: Network | None = None,
+        user: int = SANDBOX_USER,
+        shelf: Path | None = None,
     ) -> None:
-        super().__init__(user=user, shelf=shelf)
+        super().__init__(network=network, user=user, shelf=shelf)
         self.pods, self.variables = pods, environment
+
+    async def open(self, place: Place) -> Workspace:
+        """Build a sandbox from *place* and wait until it and its services answer.
+
+        Raises:
+            SandboxError: If the cluster cannot give one, or a snapshot is damaged.
+        """
+        # an image may have no certificates at all, or not where this host has them
+        return await super().open(replace(place, trusted=place.trusted or b"\n") if place.hosts else place)
 
     async def guarantees(self) -> tuple[Guarantee, ...]:
         """What they hold; what a cluster does behind its interface is its operator's word."""
@@ -109,6 +127,8 @@ class PodSandboxes(BubblewrapSandboxes):
 
 class PodProcesses(Processes):
     """The program that carries the runner's frames; what it started is known by the pod alone."""
+
+    apart = True
 
     def __init__(self, pod: Pod, mirror: Mirror, environment: Mapping[str, str]) -> None:
         self.pod, self.mirror, self.variables = pod, mirror, dict(environment)
@@ -200,13 +220,14 @@ def _shown(place: Place) -> dict[str, Path]:
     """Files to be copied in, by their path there.
 
     Raises:
-        SandboxError: If one is to be where nothing can be copied, or the place wants a network.
+        SandboxError: If one is to be where nothing can be copied.
     """
-    if place.hosts:
-        hint = "use `sandbox` = bubblewrap, podman or docker, or an image that holds all that is needed"
-        raise SandboxError("a pod has no way to the proxy, and the place names hosts", hint=hint)
     for path in place.files:
         if PurePosixPath(path).parts[1] not in SHOWN:
             raise SandboxError(f"{path!r} cannot be shown in a pod", hint=f"use a path below /{', /'.join(SHOWN)}")
-    tools = {f"/opt/nightmill/bin/{name}": where.resolve() for name, where in place.tools.items()}
-    return {path: where.resolve() for path, where in place.files.items()} | tools
+    found = {f"/opt/nightmill/bin/{name}": where.resolve() for name, where in place.tools.items()}
+    if place.trusted:
+        found[TRUSTED] = place.directory / "box" / "authorities.pem"
+        found[TRUSTED].parent.mkdir(exist_ok=True)
+        found[TRUSTED].write_bytes(bundle(place.trusted))
+    return found | {path: where.resolve() for path, where in place.files.items()}

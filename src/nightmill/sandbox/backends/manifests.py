@@ -10,10 +10,12 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import PurePosixPath
 from typing import Any
 
 from nightmill.errors import SettingsError
 from nightmill.sandbox.owner import SANDBOX_USER
+from nightmill.sandbox.profile import TRUSTED
 
 __all__ = ["SHOWN", "WAIT", "Cluster", "check", "manifests", "namespace"]
 
@@ -173,6 +175,7 @@ def _container(cluster: Cluster) -> dict[str, Any]:
             {"name": "tmp", "mountPath": "/tmp"},  # noqa: S108 - the sandbox's own
             {"name": "shared", "mountPath": "/dev/shm"},  # noqa: S108
             *({"name": "shown", "mountPath": f"/{top}", "subPath": top} for top in SHOWN),
+            {"name": "shown", "mountPath": str(PurePosixPath(TRUSTED).parent), "subPath": "run"},
         ],
     }
 

@@ -7,7 +7,9 @@ import os
 import sys
 from typing import Dict
 
+from nightmill.sandbox.inside.ferry import OPERATIONS
 from nightmill.sandbox.inside.keeper import prctl
+from nightmill.sandbox.inside.runner import OWN
 from nightmill.sandbox.inside.runner import start as run
 
 __all__ = ["start"]
@@ -27,6 +29,7 @@ def start(filters: Dict[str, bytes]) -> None:
     load(filters[machine])
     if os.getpid() != 1:  # in a pod, where another waits: what a command leaves behind must come here
         prctl(36, 1)  # PR_SET_CHILD_SUBREAPER
+    OWN.update(OPERATIONS)
     run(moved(0), moved(1))
 
 

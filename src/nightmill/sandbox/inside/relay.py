@@ -6,7 +6,7 @@ import _socket
 import _thread
 import time
 
-__all__ = ["listen", "relay"]
+__all__ = ["CONNECTIONS", "listen", "relay"]
 
 TYPE_CHECKING = False  # typing itself would be a fifth of the time until a sandbox answers
 if TYPE_CHECKING:

@@ -23,7 +23,7 @@ from nightmill.sandbox.inside.lasting import Lasting
 from nightmill.sandbox.inside.relay import listen, relay
 from nightmill.sandbox.inside.terminal import Terminal, pair, window
 
-__all__ = ["Runner", "start"]
+__all__ = ["OWN", "Runner", "start"]
 
 TYPE_CHECKING = False  # typing itself would be a fifth of the time until a sandbox answers
 if TYPE_CHECKING:
@@ -48,6 +48,7 @@ class Runner:
         self.children: Set[int] = set()
         self.relay = 0
         self.listener: Any = None
+        self.ferry: Any = None
         self.poll = select.epoll()
         self.watch(source, self.receive)
         if sink != source:
@@ -71,7 +72,7 @@ class Runner:
         self.send({"ready": 1})
         while True:
             for fd, what in self.poll.poll(self.patience()):
-                if what & select.EPOLLERR:  # of those watched, only what leads to the host can fail so
+                if what & select.EPOLLERR and fd in (self.source, self.sink):
                     os._exit(0)
                 handler = self.handlers.get(fd)
                 if handler:
@@ -111,6 +112,8 @@ class Runner:
             if job.held and not self.outgoing:
                 job.held = False
                 self.poll.register(job.out, select.EPOLLIN)
+        if self.ferry and not self.outgoing:
+            self.ferry.resume()
 
     def receive(self) -> None:
         """Read what the host sent and obey every whole frame."""
