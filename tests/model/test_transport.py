@@ -221,7 +221,8 @@ def test_nobody_listening_is_unavailable() -> None:
 @pytest.mark.parametrize(
     ("name", "key", "base_url", "said"),
     [
-        ("gemini:x", "k", "", "'gemini:x'"),
+        ("palm:x", "k", "", "'palm:x'"),
+        ("gemini:x", "k", "", "no API key for 'gemini'"),
         ("anthropic", "k", "", "'anthropic'"),
         ("anthropic:", "k", "", "'anthropic:'"),
         ("openai-responses:x", "", "", "no API key for 'openai'"),
@@ -248,13 +249,21 @@ def test_operator_is_told_what_cannot_be_right(name: str, key: str, base_url: st
         ("", "openai:m", "https://api.openai.com/v1/chat/completions"),
         ("http://h:1", "openai-responses:m", "http://h:1/v1/responses"),
         ("http://h/v1/", "anthropic:m", "http://h/v1/messages"),
+        ("", "gemini:g-3", "https://generativelanguage.googleapis.com/v1beta/models/g-3:streamGenerateContent?alt=sse"),
+        (
+            "http://h/v1?x=1",
+            "gemini:tunedModels/a b",
+            "http://h/v1/tunedModels/a%20b:streamGenerateContent?x=1&alt=sse",
+        ),
+        ("", "ollama:qwen3:32b", "http://127.0.0.1:11434/api/chat"),
+        ("http://h:1/v1/", "ollama:q", "http://h:1/api/chat"),
         ("http://h/api/v3?version=2", "openai:m", "http://h/api/v3/chat/completions?version=2"),
     ],
 )
 def test_address_is_found_from_the_base_url(base_url: str, name: str, url: str) -> None:
     async def run() -> str:
         async with client(SETTINGS) as http:
-            keys = {"anthropic": "k", "openai": "k"}
+            keys = {"anthropic": "k", "openai": "k", "gemini": "k"}
             model = connect(name, keys=keys, base_url=base_url, settings=SETTINGS, client=http)
             return str(model._endpoint.url)  # type: ignore[attr-defined]  # the only place where it shows
 

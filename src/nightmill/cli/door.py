@@ -28,7 +28,7 @@ __all__ = ["STALE", "Door", "keys", "open_door", "person", "settings_file"]
 STALE = 20.0
 """Seconds without a heartbeat after which a worker of another machine counts as dead."""
 
-KEYS = {"anthropic": "ANTHROPIC_API_KEY", "openai": "OPENAI_API_KEY"}
+KEYS = {account: f"{account.upper()}_API_KEY" for account in ("anthropic", "openai", "gemini", "ollama")}
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,9 @@ __all__ = ["follow", "register"]
 ATTEND, RESTARTS = 5.0, 3
 """Seconds between looks whether a worker lives, and how often `run` starts one anew."""
 
-Model = Annotated[str | None, typer.Option(help="`provider:name`: anthropic:…, openai:…, openai-responses:….")]
+Model = Annotated[
+    str | None, typer.Option(help="`provider:name`: anthropic:…, openai:…, openai-responses:…, gemini:…, ollama:….")
+]
 Url = Annotated[str | None, typer.Option("--base-url", help="Endpoint instead of the provider's own.")]
 
 

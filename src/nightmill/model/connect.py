@@ -7,6 +7,8 @@ import random as randomness
 import re
 import time
 from collections.abc import Awaitable, Callable, Mapping
+from typing import NamedTuple
+from urllib.parse import parse_qsl
 
 import httpx2
 
@@ -15,6 +17,8 @@ from nightmill.model import Model
 from nightmill.model.anthropic import Anthropic
 from nightmill.model.chat import Chat
 from nightmill.model.dialect import Dialect
+from nightmill.model.gemini import Gemini
+from nightmill.model.ollama import Ollama
 from nightmill.model.responses import Responses
 from nightmill.model.transport import Endpoint, HttpModel, Key, Surroundings
 from nightmill.settings import Settings
@@ -24,10 +28,55 @@ __all__ = ["PROVIDERS", "Client", "check", "client", "connect"]
 Client = httpx2.AsyncClient
 """The connections of one process; this room alone knows the library behind it."""
 
-PROVIDERS = ("anthropic", "openai", "openai-responses")
+
+class Provider(NamedTuple):
+    """What a name before the colon means.
+
+    Attributes:
+        account: Whose key it takes.
+        own: The provider's own address.
+        keyless: Its own address wants no key.
+        prices: What the table of prices calls it.
+    """
+
+    account: str
+    own: str
+    dialect: Callable[[str, bool], Dialect]
+    stem: Callable[[str], str]
+    keyless: bool = False
+    prices: str = ""
+
+
+def _versioned(stem: str) -> str:
+    return stem if VERSION.search(stem) else f"{stem}/v1beta"
+
+
+VERSION = re.compile(r"/v\d\w*$")
+OPENAI = "https://api.openai.com/v1"
+TABLE = {
+    "anthropic": Provider(
+        "anthropic", "https://api.anthropic.com", lambda _, own: Anthropic(), lambda stem: stem.removesuffix("/v1")
+    ),
+    "openai": Provider("openai", OPENAI, lambda _, own: Chat(compatible=not own), lambda stem: stem or "/v1"),
+    "openai-responses": Provider("openai", OPENAI, lambda _, own: Responses(), lambda stem: stem or "/v1"),
+    "gemini": Provider(
+        "gemini",
+        "https://generativelanguage.googleapis.com",
+        lambda model, own: Gemini(model=model),
+        _versioned,
+        prices="google",
+    ),
+    "ollama": Provider(
+        "ollama",
+        "http://127.0.0.1:11434",
+        lambda _, own: Ollama(),
+        lambda stem: stem.removesuffix("/v1").removesuffix("/api"),
+        keyless=True,
+    ),
+}
+PROVIDERS = tuple(TABLE)
 """The names that stand before the colon."""
 
-OWN = {"anthropic": "https://api.anthropic.com", "openai": "https://api.openai.com/v1"}
 MOST_STREAMS = 1200
 KEYLESS = (
     "set {}_API_KEY; a worker that is alive keeps the keys that it was started with, and ends a minute after its work"
@@ -54,10 +103,10 @@ def check(name: str, *, base_url: str = "", keys: Mapping[str, str] | None = Non
     Raises:
         SettingsError: If the name, the key or the address cannot be right.
     """
-    _, account, _ = _named(name)
-    _address(base_url or OWN[account], account=account, path="")
+    provider, _ = _named(name)
+    _address(base_url or provider.own, provider=provider, path="")
     if keys is not None:
-        _key(keys.get(account, ""), account=account, needed=not base_url)
+        _key(keys.get(provider.account, ""), account=provider.account, needed=not (base_url or provider.keyless))
 
 
 def connect(  # noqa: PLR0913 - three of them are the world, named apart so that a test holds just one
@@ -73,41 +122,36 @@ def connect(  # noqa: PLR0913 - three of them are the world, named apart so that
 ) -> Model:
     """The model *name* (`provider:model`), at *base_url* if given, with the key that *keys* holds for its provider.
 
-    Both OpenAI providers share the key "openai". A base URL without a path gets OpenAI's `/v1`.
+    Both OpenAI providers share the key "openai". A base URL without a path gets OpenAI's `/v1`, or Gemini's `/v1beta`.
 
     Raises:
         SettingsError: If the name, the key or the address cannot be right.
     """
-    provider, account, model = _named(name)
-    dialect: Dialect
-    if provider == "anthropic":
-        dialect = Anthropic()
-    elif provider == "openai":
-        dialect = Chat(compatible=bool(base_url))
-    else:
-        dialect = Responses()
+    provider, model = _named(name)
+    dialect = provider.dialect(model, not base_url)
+    account = provider.account
     endpoint = Endpoint(
         name=name,
-        provider=account,
+        provider=provider.prices or account,
         model=model,
         dialect=dialect,
-        url=_address(base_url or OWN[account], account=account, path=dialect.path),
+        url=_address(base_url or provider.own, provider=provider, path=dialect.path),
         base_url=base_url,
-        key=_key(keys.get(account, ""), account=account, needed=not base_url),
+        key=_key(keys.get(account, ""), account=account, needed=not (base_url or provider.keyless)),
     )
     surroundings = Surroundings(client=client, sleep=sleep, random=random, clock=clock)
     return HttpModel(endpoint=endpoint, settings=settings, surroundings=surroundings)
 
 
-def _named(name: str) -> tuple[str, str, str]:
-    """(provider, whose key it takes, model)."""
+def _named(name: str) -> tuple[Provider, str]:
+    """(provider, model); the name of a model may have colons of its own."""
     provider, _, model = name.partition(":")
     if provider not in PROVIDERS or not model:
         raise SettingsError(
             f"no model can be had by the name {name!r}" if name else "no model is named",
             hint="--model " + ", ".join(f"{each}:NAME" for each in PROVIDERS),
         )
-    return provider, provider.removesuffix("-responses"), model
+    return TABLE[provider], model
 
 
 def _key(text: str, *, account: str, needed: bool) -> Key:
@@ -119,7 +163,7 @@ def _key(text: str, *, account: str, needed: bool) -> Key:
     return Key(text)
 
 
-def _address(base_url: str, *, account: str, path: str) -> httpx2.URL:
+def _address(base_url: str, *, provider: Provider, path: str) -> httpx2.URL:
     shown = re.sub(r"//[^/@]*@", "//…@", base_url)
     try:
         url = httpx2.URL(base_url)
@@ -134,11 +178,9 @@ def _address(base_url: str, *, account: str, path: str) -> httpx2.URL:
     if url.userinfo:
         # A run's assignment is kept, and it names the endpoint.
         raise SettingsError(
-            f"the base URL {shown!r} holds credentials", hint=f"take them out, and set {account.upper()}_API_KEY"
+            f"the base URL {shown!r} holds credentials",
+            hint=f"take them out, and set {provider.account.upper()}_API_KEY",
         )
-    stem = url.path.rstrip("/")
-    if account == "anthropic":
-        stem = stem.removesuffix("/v1")
-    elif not stem:
-        stem = "/v1"
-    return url.copy_with(path=stem + path)
+    path, _, query = path.partition("?")
+    url = url.copy_with(path=provider.stem(url.path.rstrip("/")) + path)
+    return url.copy_merge_params(dict(parse_qsl(query))) if query else url

@@ -39,7 +39,7 @@ class Reading(Protocol):
 
 
 class Dialect(Protocol):
-    """How one provider is asked and understood. Its name is the key of `opaque` data."""
+    """How one provider is asked and understood. Its name is the key of `opaque` data; its path may have a query."""
 
     name: str
     path: str

@@ -27,8 +27,8 @@ SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 def tidy(messages: Iterable[Message], *, dialect: str) -> list[Message]:
     """The *messages* as *dialect* may be sent them.
 
-    - Blank texts, thinking of other dialects, thinking that nothing follows, and empty messages are left out;
-      neighbours of one role become one message.
+    - Blank texts that carry nothing of the dialect's own, thinking of other dialects, thinking that nothing follows, and
+      empty messages are left out; neighbours of one role become one message.
     - Each call has its result in the next message, results first and in the order of the calls. A missing one says
       that the call was not run; one without a call becomes text.
     - Arguments that are no JSON object go out as `{}`, and the result of the call quotes what they were: the model
@@ -90,7 +90,7 @@ decode = json.JSONDecoder(parse_float=_finite, parse_constant=_refuse_constant).
 
 def _sendable(part: Part, dialect: str) -> bool:
     if isinstance(part, Text):
-        return bool(part.text.strip())
+        return bool(part.text.strip()) or dialect in part.opaque
     return not isinstance(part, Thinking) or dialect in part.opaque
 
 

@@ -22,6 +22,12 @@ AGAIN = frozenset({408, 409, 425, 429})
 """Statuses below 500 that are worth another try."""
 
 FINAL = frozenset({
+    "FAILED_PRECONDITION",
+    "INVALID_ARGUMENT",
+    "MISSING_THOUGHT_SIGNATURE",
+    "NOT_FOUND",
+    "PERMISSION_DENIED",
+    "UNAUTHENTICATED",
     "authentication_error",
     "billing_error",
     "content_policy_violation",
@@ -39,7 +45,8 @@ FINAL = frozenset({
 """Types and codes of errors inside a stream that no second try can heal; all others are tried again."""
 
 TOO_LONG = re.compile(
-    r"context_length|context length|context window|prompt is too long|input is too long|too many (input )?tokens",
+    r"context_length|context length|context window|prompt is too long|input is too long|too many (input )?tokens|"
+    r"exceeds the (maximum number of tokens|available context size)|exceeds maximum context",
     re.IGNORECASE,
 )
 HINTS = {
@@ -48,6 +55,7 @@ HINTS = {
     404: "check the model's name and the base URL",
     413: CONTEXT_HINT,
 }
+DELAY = re.compile(r"\d{1,9}(\.\d{1,9})?s")
 CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
@@ -68,7 +76,8 @@ def from_status(status: int, body: Any, headers: Mapping[str, str]) -> ModelErro
     again = status in AGAIN or status >= 500 or headers.get("x-should-retry") == "true"  # noqa: PLR2004 - HTTP
     if again:
         hint = "the account is out of credit: the provider's billing page says more" if "quota" in code else ""
-        return ModelUnavailable(said, hint=hint, retry_after=retry_after(headers))
+        wait = retry_after(headers)
+        return ModelUnavailable(said, hint=hint, retry_after=_delay(body) if wait is None else wait)
     return ModelRefused(said, hint=_hint(status, f"{code} {message}"))
 
 
@@ -103,11 +112,28 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
 
 def _words(body: Any) -> tuple[str, str, str]:
     """(type, code, message) of an error body in any dialect."""
-    error = body.get("error", body) if isinstance(body, dict) else body
+    error = _error(body)
     if not isinstance(error, dict):
         return "", "", str(error or "")
-    message = error.get("message") or error.get("detail") or ("" if "type" in error else error)
-    return str(error.get("type") or ""), str(error.get("code") or ""), str(message)
+    kind = error.get("type") or error.get("status") or ""
+    message = error.get("message") or error.get("detail") or ("" if kind else error)
+    return str(kind), str(error.get("code") or ""), str(message)
+
+
+def _error(body: Any) -> Any:
+    """The error in *body*; Google puts it in a list where it was not asked for events."""
+    body = body[0] if isinstance(body, list) and body else body
+    return body.get("error", body) if isinstance(body, dict) else body
+
+
+def _delay(body: Any) -> float | None:
+    """Seconds that Google asks to wait: `retryDelay` ("12.5s") of an error's details."""
+    error = _error(body)
+    for detail in (error.get("details") if isinstance(error, dict) else None) or ():
+        delay = str(detail.get("retryDelay") or "") if isinstance(detail, dict) else ""
+        if DELAY.fullmatch(delay):
+            return min(float(delay[:-1]), LONGEST_WAIT)
+    return None
 
 
 def _hint(status: int, words: str) -> str:

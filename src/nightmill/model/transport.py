@@ -254,6 +254,8 @@ def _event(sse: Sse) -> dict[str, Any]:
     event: Any = json.loads(data.decode("utf-8", "replace"))
     if SURROGATE.search(data):
         event = json.loads(_whole(json.dumps(event, ensure_ascii=False)))
+    if isinstance(event, list) and len(event) == 1:
+        event = event[0]
     if not isinstance(event, dict):
         raise TypeError(event)
     if sse.name:
@@ -275,7 +277,8 @@ async def _refuse_all_but_events(response: httpx2.Response) -> None:
     body = await _bounded(response)
     if status != OK:
         raise from_status(status, body, response.headers)
-    if isinstance(body, dict) and body.get("error"):
+    first = body[0] if isinstance(body, list) and body else body
+    if isinstance(first, dict) and first.get("error"):
         raise from_status(500, body, response.headers)
     raise ModelRefused(
         f"the endpoint answered with {kind or 'something'} instead of a stream of events",
