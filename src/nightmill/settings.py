@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import math
+import platform
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -11,9 +12,12 @@ from typing import Any, NoReturn
 
 from nightmill.errors import SettingsError
 
-__all__ = ["Settings", "load"]
+__all__ = ["HERE", "Settings", "load"]
 
 PREFIX = "NIGHTMILL_"
+
+HERE = "seatbelt" if platform.system() == "Darwin" else "bubblewrap"
+"""What makes sandboxes on this system if nothing is set."""
 
 
 def setting(
@@ -51,9 +55,9 @@ class Settings:
         200, "Room on the disk of `home` without which no step begins: the run waits for a person.", least=0
     )
     sandbox: str = setting(
-        "bubblewrap",
-        "What makes sandboxes: `bubblewrap`, containers of `podman` or `docker`, or pods of `kubernetes`.",
-        choices=("bubblewrap", "podman", "docker", "kubernetes"),
+        HERE,
+        "What makes sandboxes: `bubblewrap`, containers of `podman` or `docker`, pods of `kubernetes`, or on macOS `seatbelt`.",
+        choices=("bubblewrap", "podman", "docker", "kubernetes", "seatbelt"),
     )
     sandbox_image: str = setting(
         "",

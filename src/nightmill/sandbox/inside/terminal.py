@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 NEVER = float("inf")
 TYPED = 1 << 20
 """Bytes that wait for a program that does not read what is typed; what is more is lost."""
-TIOCSWINSZ = 0x5414
 
 
 class Terminal(Job):
@@ -54,5 +53,6 @@ def pair(spec: Dict[str, Any]) -> Tuple[int, int]:
 def window(fd: int, rows: int, columns: int) -> None:
     """Set the size, which tells the programs on it."""
     import fcntl  # only terminals need it
+    import termios
 
-    fcntl.ioctl(fd, TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+    fcntl.ioctl(fd, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
