@@ -46,7 +46,7 @@ class Settings:
     compact_tokens: int = setting(
         80_000,
         "Size of a request, in tokens, from which older parts of it are left out; at most half of the model's window.",
-        least=8_000,
+        least=16_000,
     )
     context_tokens: int = setting(160_000, "Size of a request, in tokens, at which a run stops.", least=1)
     spec_threshold: int = setting(70, "Score from which a spec is accepted, 0 to 100.", least=0, most=100)
