@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import difflib
 import math
-import platform
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -12,12 +11,9 @@ from typing import Any, NoReturn
 
 from nightmill.errors import SettingsError
 
-__all__ = ["HERE", "Settings", "load"]
+__all__ = ["Settings", "load"]
 
 PREFIX = "NIGHTMILL_"
-
-HERE = "seatbelt" if platform.system() == "Darwin" else "bubblewrap"
-"""What makes sandboxes on this system if nothing is set."""
 
 
 def setting(
@@ -46,7 +42,7 @@ class Settings:
     compact_tokens: int = setting(
         80_000,
         "Size of a request, in tokens, from which older parts of it are left out; at most half of the model's window.",
-        least=16_000,
+        least=8_000,
     )
     context_tokens: int = setting(160_000, "Size of a request, in tokens, at which a run stops.", least=1)
     spec_threshold: int = setting(70, "Score from which a spec is accepted, 0 to 100.", least=0, most=100)
@@ -55,9 +51,9 @@ class Settings:
         200, "Room on the disk of `home` without which no step begins: the run waits for a person.", least=0
     )
     sandbox: str = setting(
-        HERE,
-        "What makes sandboxes: `bubblewrap`, containers of `podman` or `docker`, pods of `kubernetes`, or on macOS `seatbelt`.",
-        choices=("bubblewrap", "podman", "docker", "kubernetes", "seatbelt"),
+        "bubblewrap",
+        "What makes sandboxes: `bubblewrap`, containers of `podman` or `docker`, or pods of `kubernetes`.",
+        choices=("bubblewrap", "podman", "docker", "kubernetes"),
     )
     sandbox_image: str = setting(
         "",
@@ -101,6 +97,9 @@ class Settings:
         60.0, "Longest `retry-after` that is slept through; above it the run is parked.", least=0
     )
     idle_read: float = setting(90.0, "Seconds of silence in a stream after which it counts as broken.", least=0.1)
+    agent_idle: float = setting(
+        600.0, "Seconds after which an external agent of which nothing is heard is started again.", least=0.1
+    )
     identity_domain: str = setting("nightmill.invalid", "Domain of the roles' e-mail addresses in commits.")
     plan: str = setting(
         "auto",

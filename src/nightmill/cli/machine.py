@@ -58,7 +58,7 @@ def doctor(json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = F
     door = open_door()
     door.make_home()
     sandboxes = choose(choice(door.settings), environment=os.environ, shelf=door.settings.home / "layers")
-    found = [*_probes(door.settings), _store(door), _credentials(), _presets()]
+    found = [*_probes(door.settings), _store(door), _credentials(), _agents(), _presets()]
     held: tuple[Guarantee, ...] = ()
     if all(each.ok for each in found):
         held = asyncio.run(sandboxes.guarantees())
@@ -90,12 +90,10 @@ def _probes(settings: Settings) -> list[Probe]:
 
     from nightmill.cli.site import choice
     from nightmill.sandbox.backends.client import Client
-    from nightmill.sandbox.doctor import probe, probe_cluster, probe_engine, probe_mac
+    from nightmill.sandbox.doctor import probe, probe_cluster, probe_engine
 
     if settings.sandbox == "bubblewrap":
         return probe(settings.home, user=settings.sandbox_user)
-    if settings.sandbox == "seatbelt":
-        return probe_mac(settings.home)
     if settings.sandbox == "kubernetes":
         client = Client(program="kubectl", environment=os.environ)
         return asyncio.run(probe_cluster(settings.home, client, namespace=settings.sandbox_namespace))
@@ -124,6 +122,19 @@ def _credentials() -> Probe:
     except SettingsError as error:
         return Probe(name="credentials", ok=False, detail=error.message, fix=error.hint)
     return Probe(name="credentials", ok=True, detail=", ".join(names) or "none")
+
+
+def _agents() -> Probe:
+    """Whether the operator's external agents can be used."""
+    from nightmill.cli.site import agents
+    from nightmill.errors import SettingsError
+    from nightmill.sandbox.doctor import Probe
+
+    try:
+        found = [f"{each.name} ({each.model})" for each in agents()]
+    except SettingsError as error:
+        return Probe(name="agents", ok=False, detail=error.message, fix=error.hint)
+    return Probe(name="agents", ok=True, detail=", ".join(found) or "none")
 
 
 def _store(door: Door) -> Probe:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from nightmill.agent.external import External
     from nightmill.cli.door import Door
     from nightmill.estate.environment import Site
     from nightmill.event import Emit
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from nightmill.sandbox.network.reach import Request
     from nightmill.settings import Settings
 
-__all__ = ["choice", "credentials", "make_site"]
+__all__ = ["agents", "choice", "credentials", "make_site", "worker_of"]
 
 
 def make_site(door: Door, *, emit: Emit | None = None) -> Site:
@@ -74,6 +75,40 @@ def credentials() -> tuple[Credential, ...]:
     from nightmill.cli.door import settings_file
 
     return load(settings_file(os.environ).with_name(NAME), environment=os.environ)
+
+
+def agents() -> tuple[External, ...]:
+    """The operator's external agents.
+
+    Raises:
+        SettingsError: If one cannot be used.
+    """
+    from nightmill.cli.agents import NAME, load
+    from nightmill.cli.door import settings_file
+
+    return load(settings_file(os.environ).with_name(NAME))
+
+
+def worker_of(door: Door, root: Path, *, asked: bool) -> tuple[Door, External | None]:
+    """*door* with the model that is asked in the end, and the external agent that does the developer's work there.
+
+    If nobody *asked* for a model, the developer's role of the project in *root* may name an agent.
+
+    Raises:
+        SettingsError: If there is no such agent, or it cannot be used.
+    """
+    from dataclasses import replace
+
+    from nightmill.cli.agents import NAME, PREFIX, chosen
+    from nightmill.cli.door import settings_file
+    from nightmill.crew import load, read_overrides
+
+    settings = door.settings
+    role = load(overrides=read_overrides(root))["developer"]
+    if not asked and role.model.startswith(PREFIX):
+        settings = replace(settings, model=role.model)
+    settings, agent = chosen(settings, settings_file(os.environ).with_name(NAME))
+    return replace(door, settings=settings), agent
 
 
 def _authorities(path: Path) -> Path | None:

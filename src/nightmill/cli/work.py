@@ -22,7 +22,10 @@ ATTEND, RESTARTS = 5.0, 3
 """Seconds between looks whether a worker lives, and how often `run` starts one anew."""
 
 Model = Annotated[
-    str | None, typer.Option(help="`provider:name`: anthropic:…, openai:…, openai-responses:…, gemini:…, ollama:….")
+    str | None,
+    typer.Option(
+        help="`provider:name`: anthropic:…, openai:…, openai-responses:…, gemini:…, ollama:…; or `acp:` and an external agent."
+    ),
 ]
 Url = Annotated[str | None, typer.Option("--base-url", help="Endpoint instead of the provider's own.")]
 
@@ -46,6 +49,7 @@ def run(
     from nightmill.cli import serve
     from nightmill.cli.door import open_door, person
     from nightmill.cli.screen import say
+    from nightmill.cli.site import worker_of
 
     door = open_door(model=model, base_url=base_url)
     from nightmill.line import submit
@@ -53,9 +57,10 @@ def run(
     # What is refused leaves nothing, not even an empty store.
     submit.accepted(spec, settings=door.settings)
     found = door.project(project)
+    door, agent = worker_of(door, found.root, asked=model is not None)
     check(door)
     asked = submit.submit(
-        submit.Ask(spec=spec, root=project, base=base, by=person(), home=Path.home(), now=time.time),
+        submit.Ask(spec=spec, root=project, base=base, by=person(), home=Path.home(), now=time.time, agent=agent),
         settings=door.settings,
         database=door.database,
         blobs=door.blobs,

@@ -4,39 +4,22 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, field, replace
-from functools import cache
 from hashlib import sha256
-from typing import TYPE_CHECKING, Any, NamedTuple
-
-from pydantic import TypeAdapter
+from typing import TYPE_CHECKING, Any
 
 from nightmill import event, plan
 from nightmill.line import brief as briefs
 from nightmill.line.assignment import price
 from nightmill.line.journal import Journal
 from nightmill.line.prove import plain
-from nightmill.model import ModelReply, ModelRequest
 from nightmill.policy import Spent, reserve
 
 if TYPE_CHECKING:
     from nightmill.line.assignment import Assignment
     from nightmill.line.machines import Machines
-    from nightmill.model import Model
+    from nightmill.model import Model, ModelReply, ModelRequest
 
-__all__ = ["Architect", "Exchange", "exchanges"]
-
-
-class Exchange(NamedTuple):
-    """One question and its answer."""
-
-    asked: ModelRequest
-    reply: ModelReply
-
-
-@cache
-def exchanges() -> TypeAdapter[Exchange]:
-    """Exchanges as JSON."""
-    return TypeAdapter(Exchange)
+__all__ = ["Architect"]
 
 
 @dataclass(slots=True, kw_only=True)
@@ -68,7 +51,7 @@ class Architect:
             if reply is None:
                 reply = await self._reply(model, replace(asked, max_tokens=self._reserve(asked)), key)
                 journal.keep(key, reply)
-            self._count(reply, replace(asked, max_tokens=reply.asked))
+            self._count(reply)
             return reply
 
         drawing = await plan.draw_up(assignment.spec, request=request, ask=ask)
@@ -90,10 +73,9 @@ class Architect:
                 )
             )
 
-    def _count(self, reply: ModelReply, asked: ModelRequest) -> None:
+    def _count(self, reply: ModelReply) -> None:
         """What was paid for is told at once: a plan that never comes has its price, too."""
-        kept = self.machines.blobs.put(exchanges().dump_json(Exchange(asked=asked, reply=reply)))
-        self.turns.append({"usage": plain(reply.usage), "cost": reply.cost, "seconds": reply.seconds, "asked": kept})
+        self.turns.append({"usage": plain(reply.usage), "cost": reply.cost, "seconds": reply.seconds})
         self.tell(self.turns)
         before = self._spent
         self._spent = Spent(

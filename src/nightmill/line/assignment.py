@@ -9,6 +9,7 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
+from nightmill.agent.external import External
 from nightmill.estate.nouns import Project
 from nightmill.model import Usage
 from nightmill.model.price import cost
@@ -31,6 +32,7 @@ class Assignment:
         compact_at: Tokens of a request from which older parts of it are left out.
         by: Who asked, as "Name <mail>".
         plan: "auto" or "single", see the setting of that name.
+        agent: Who does the developer's work instead of our own loop; *model* is then the one that it asks.
     """
 
     kind: str
@@ -50,6 +52,12 @@ class Assignment:
     compact_at: int = 80_000
     task: Task | None = None
     parent: str = ""
+    agent: External | None = None
+
+    @property
+    def worker(self) -> str:
+        """Who does the work, for people: the model, and the agent that it is in."""
+        return f"acp:{self.agent.name} {self.model}" if self.agent else self.model
 
 
 @cache

@@ -15,7 +15,7 @@ from nightmill.agent import Brief
 from nightmill.crew import load
 from nightmill.errors import LimitReached, RepoError
 from nightmill.model import Message, ModelRequest, Text
-from nightmill.model.connect import window
+from nightmill.model.price import window
 from nightmill.prompt import render
 from nightmill.repo import shown
 from nightmill.tool.base import cut, one_line
@@ -45,7 +45,7 @@ def developer(assignment: Assignment, *, run: str, hub: Hub) -> Brief:
         raise AssertionError("a task run has a task")
     role = _role("developer")
     prompt = render(
-        "developer/task",
+        "external/task" if assignment.agent else "developer/task",
         title=task.title,
         instruction=task.instruction,
         criteria=_listed(criteria(assignment)) or "- as the spec says",
@@ -53,6 +53,15 @@ def developer(assignment: Assignment, *, run: str, hub: Hub) -> Brief:
         facts=facts(assignment),
         instructions=instructions(assignment, hub),
     )
+    if assignment.agent is not None:  # its own instructions are the agent's own affair
+        return Brief(
+            role=f"{role.name}-{assignment.agent.name}",
+            model=assignment.worker,
+            system=(),
+            anchor=prompt.text,
+            prompts={prompt.name: prompt.digest},
+            conversation=f"nightmill-{run}",
+        )
     # Nobody who writes into the project can know it beforehand, and a run that is recovered has the same.
     tag = f"[system {sha256(run.encode()).hexdigest()[:8]}]"
     harness = render("agent/harness", tag=tag)
@@ -89,7 +98,8 @@ def objective(assignment: Assignment) -> str:
 
 def compact_at(assignment: Assignment) -> int:
     """Where compaction begins for the assignment's model: at most at half of its window."""
-    whole = window(assignment.model)
+    provider, _, model = assignment.model.partition(":")
+    whole = window(model=model, provider=provider.removesuffix("-responses"))
     return min(assignment.compact_at, whole // 2) if whole else assignment.compact_at
 
 

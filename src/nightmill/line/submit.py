@@ -23,6 +23,7 @@ from nightmill.repo.hub import Hub
 from nightmill.store import projects
 
 if TYPE_CHECKING:
+    from nightmill.agent.external import External
     from nightmill.estate.nouns import Project
     from nightmill.settings import Settings
     from nightmill.spec import Assessment, Spec
@@ -39,7 +40,8 @@ ALPHABET = "abcdefghjkmnpqrstuvwxyz23456789"
 class Ask:
     """What a person asks for: the spec at *spec*, in the repository at *root*, from the branch *base* ("": the current).
 
-    *home* is the person's, whose git configuration says which folders to trust.
+    *home* is the person's, whose git configuration says which folders to trust. *agent* does the developer's work
+    instead of our own.
     """
 
     spec: Path
@@ -48,6 +50,7 @@ class Ask:
     by: str
     home: Path
     now: Callable[[], float]
+    agent: External | None = None
 
 
 def submit(ask: Ask, *, settings: Settings, database: Database, blobs: Blobs, runs: Runs, project: Project) -> Run:
@@ -86,6 +89,7 @@ def submit(ask: Ask, *, settings: Settings, database: Database, blobs: Blobs, ru
         compact_at=settings.compact_tokens,
         by=ask.by,
         plan=settings.plan,
+        agent=ask.agent,
     )
     asked = RunQueued(
         run=identifier(),
@@ -93,7 +97,7 @@ def submit(ask: Ask, *, settings: Settings, database: Database, blobs: Blobs, ru
         title=spec.title,
         project=project.id,
         spec=spec.digest,
-        model=settings.model,
+        model=assignment.worker,
         base_branch=branch,
         base_commit=commit,
     )

@@ -26,6 +26,8 @@ from nightmill.estate.install import prepare
 from nightmill.estate.registry import Reach
 from nightmill.estate.services import programs
 from nightmill.line import brief as briefs
+from nightmill.line.entrance import Entrance, with_agent
+from nightmill.line.external import ExternalWork
 from nightmill.line.journal import Journal
 from nightmill.line.prove import Proving, export, plain
 from nightmill.line.steps import Waiting
@@ -65,7 +67,8 @@ class TaskRun:
         self.incoming = f"refs/nightmill/incoming/{run}"
         self.snapshot = ""
         self.prepared: dict[str, Any] = {}
-        self.work: Work | None = None
+        self.work: Work | ExternalWork | None = None
+        self.entrance = Entrance()
         self.workplace: Workplace | None = None
 
     async def go(self) -> dict[str, Any]:
@@ -98,7 +101,6 @@ class TaskRun:
                 snapshot=self.snapshot,
                 seconds=self.prepared["seconds"],
                 drift=self.prepared["drift"],
-                brief=self.prepared["brief"],
             )
         )
         self.work = self._start_work()
@@ -127,7 +129,7 @@ class TaskRun:
             result = await self.waiting.attempt("turn", lambda: work.turn(self.snapshot))
             record = read_record(self.machines.blobs.get(result["record"]))
             self.snapshot = result["snapshot"]
-            before, work.state = work.state, agent.apply(work.brief, work.state, record)
+            before, work.state = work.state, work.after(record)
             self._tell_turn(record, result)
             for told in work.moved(before):
                 self._tell(told)
@@ -144,7 +146,7 @@ class TaskRun:
                 run=self.run,
                 turn=record.turn,
                 role=self._live().brief.role,
-                model=self.assignment.model,
+                model=self.assignment.worker,
                 record=result["record"],
                 snapshot=result["snapshot"],
                 usage=plain(reply.usage),
@@ -160,8 +162,7 @@ class TaskRun:
         limit = self.assignment.send_back
         if number > limit:
             raise Stopped("failed", f"the work did not pass its checks after {limit} corrections: {verdict.reasons[0]}")
-        reason = "\n\n".join(verdict.reasons)
-        self._tell(event.SentBack(run=self.run, count=number, limit=limit, reason=reason, words=words))
+        self._tell(event.SentBack(run=self.run, count=number, limit=limit, reason="\n\n".join(verdict.reasons)))
         work = self._live()
         work.state = agent.send_back(work.state, self.machines.blobs.get(words).decode())
 
@@ -229,7 +230,8 @@ class TaskRun:
         """All that follows from *verdict*, fixed now: a later version may word things otherwise, and the clock goes on."""
         blobs, limit = self.machines.blobs, self.assignment.send_back
         reasons = "\n\n".join(verdict.reasons)
-        words = render("developer/sent_back", count=str(number + 1), limit=str(limit), reasons=reasons).text
+        prompt = "external/sent_back" if self.assignment.agent else "developer/sent_back"
+        words = render(prompt, count=str(number + 1), limit=str(limit), reasons=reasons).text
         return {
             "verdict": blobs.put(verdicts.dump_json(verdict)),
             "words": blobs.put(words.encode("utf-8", "replace")),
@@ -293,7 +295,7 @@ class TaskRun:
             proof=judged["verdict"],
             summary=state.ending.text,
             when=judged["when"],
-            model=assignment.model,
+            model=assignment.worker,
             turns=state.turn,
             tokens=state.usage.input + state.usage.output,
             cost=state.cost if state.priced else None,
@@ -333,24 +335,29 @@ class TaskRun:
 
     # What is live
 
-    def _start_work(self) -> Work:
+    def _start_work(self) -> Work | ExternalWork:
         """The agent's side of the run, from what `_prepare` found, in this process or in one before it."""
         if self.workplace is None:
             bundle = self.folder / "base.bundle" if self.prepared["bundle"] else None
             reach = reaches.validate_python(self.prepared.get("reach", {"hosts": ()}))
             self.workplace = self._workplace(self._base(), bundle, reach)
         assignment = self.assignment
+        common: dict[str, Any] = {
+            "run": self.run,
+            "machines": self.machines,
+            "assignment": assignment,
+            "brief": briefs.read_brief(self.machines.blobs.get(self.prepared["brief"])),
+            "workplace": self.workplace,
+            "control": self.control,
+        }
+        if assignment.agent is not None:
+            return ExternalWork(**common, agent=assignment.agent, entrance=self.entrance, folder=self.folder)
         return Work(
-            run=self.run,
-            machines=self.machines,
-            assignment=assignment,
-            brief=briefs.read_brief(self.machines.blobs.get(self.prepared["brief"])),
+            **common,
             tools=standard(),
             # Only a turn may fail for want of a key: here, all turns that are remembered come first.
             model=cache(partial(self.machines.model, assignment.model, assignment.base_url)),
-            workplace=self.workplace,
             journal=Journal(self.folder / "replies"),
-            control=self.control,
         )
 
     def _base(self) -> Base:
@@ -365,13 +372,13 @@ class TaskRun:
         where = environment.connected(where, reach, project=project, site=site)
         return Workplace(
             run=self.run,
-            place=replace(where, services=programs(project.services)),
+            place=with_agent(replace(where, services=programs(project.services)), self.assignment.agent, self.entrance),
             sandboxes=self.machines.sandboxes,
             emit=self.machines.ledger.emit,
             clock=self.machines.clock,
         )
 
-    def _live(self) -> Work:
+    def _live(self) -> Work | ExternalWork:
         if self.work is None:
             raise AssertionError("the work begins after the workspace is prepared")
         return self.work

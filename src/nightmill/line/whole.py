@@ -115,7 +115,7 @@ class SpecRun:
             title=task.title,
             project=assignment.project.id,
             spec=assignment.spec.digest,
-            model=assignment.model,
+            model=assignment.worker,
             parent=self.run,
             base_branch=assignment.base_branch,
             base_commit=commit,

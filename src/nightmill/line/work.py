@@ -35,12 +35,17 @@ if TYPE_CHECKING:
     from nightmill.model import Model, ModelReply
     from nightmill.tool import Toolset
 
-__all__ = ["Work", "read_record"]
+__all__ = ["Work", "read_record", "write_record"]
 
 
 @cache
 def _records() -> TypeAdapter[TurnRecord]:
     return TypeAdapter(TurnRecord)
+
+
+def write_record(record: TurnRecord) -> bytes:
+    """*record* as JSON."""
+    return _records().dump_json(record)
 
 
 def read_record(body: bytes) -> TurnRecord:
@@ -93,15 +98,15 @@ class Work:
         try:
             reply = await self._reply()
         except ModelRefused as refused:
-            if refused.hint != CONTEXT_HINT or (self.state.layer == "state" and not self.state.context):
+            if refused.hint != CONTEXT_HINT or self.state.layer == "state":
                 raise
             record = agent.outgrown(self.state, seconds=0.0)
         else:
             record = await self._act(reply, snapshot)
-        after = agent.apply(self.brief, self.state, record)
+        after = self.after(record)
         if record.ending is None and self.control.wanted == "run":
             self._start_ahead(after)
-        body = _records().dump_json(record)
+        body = write_record(record)
         kept = await self.workplace.keep() if record.changed else snapshot
         return {"record": self.machines.blobs.put(body), "snapshot": kept}
 
@@ -133,6 +138,10 @@ class Work:
                     self.workplace.untouched()
                 return record
         raise AssertionError("the loop returns or raises")
+
+    def after(self, record: TurnRecord) -> AgentState:
+        """The state after *record*."""
+        return agent.apply(self.brief, self.state, record)
 
     def moved(self, before: AgentState) -> Iterator[event.Event]:
         """What the latest turn did to the context, and where the work is going, coming from *before*."""

@@ -13,7 +13,7 @@ from urllib.parse import parse_qsl
 import httpx2
 
 from nightmill.errors import SettingsError
-from nightmill.model import Model, price
+from nightmill.model import Model
 from nightmill.model.anthropic import Anthropic
 from nightmill.model.chat import Chat
 from nightmill.model.dialect import Dialect
@@ -23,7 +23,7 @@ from nightmill.model.responses import Responses
 from nightmill.model.transport import Endpoint, HttpModel, Key, Surroundings
 from nightmill.settings import Settings
 
-__all__ = ["PROVIDERS", "Client", "check", "client", "connect", "spoken", "window"]
+__all__ = ["PROVIDERS", "Client", "check", "client", "connect", "endpoint"]
 
 Client = httpx2.AsyncClient
 """The connections of one process; this room alone knows the library behind it."""
@@ -127,10 +127,21 @@ def connect(  # noqa: PLR0913 - three of them are the world, named apart so that
     Raises:
         SettingsError: If the name, the key or the address cannot be right.
     """
+    found = endpoint(name, keys=keys, base_url=base_url)
+    surroundings = Surroundings(client=client, sleep=sleep, random=random, clock=clock)
+    return HttpModel(endpoint=found, settings=settings, surroundings=surroundings)
+
+
+def endpoint(name: str, *, keys: Mapping[str, str], base_url: str = "") -> Endpoint:
+    """Where the model *name* is asked, and in which dialect.
+
+    Raises:
+        SettingsError: If the name, the key or the address cannot be right.
+    """
     provider, model = _named(name)
     dialect = provider.dialect(model, not base_url)
     account = provider.account
-    endpoint = Endpoint(
+    return Endpoint(
         name=name,
         provider=provider.prices or account,
         model=model,
@@ -139,28 +150,6 @@ def connect(  # noqa: PLR0913 - three of them are the world, named apart so that
         base_url=base_url,
         key=_key(keys.get(account, ""), account=account, needed=not (base_url or provider.keyless)),
     )
-    surroundings = Surroundings(client=client, sleep=sleep, random=random, clock=clock)
-    return HttpModel(endpoint=endpoint, settings=settings, surroundings=surroundings)
-
-
-def spoken(name: str, *, base_url: str = "") -> Dialect:
-    """The dialect in which the model *name* at *base_url* is asked.
-
-    Raises:
-        SettingsError: If the name cannot be right.
-    """
-    provider, model = _named(name)
-    return provider.dialect(model, not base_url)
-
-
-def window(name: str) -> int | None:
-    """Tokens that the context of the model *name* holds, None if nobody has said.
-
-    Raises:
-        SettingsError: If the name cannot be right.
-    """
-    provider, model = _named(name)
-    return price.window(model=model, provider=provider.prices or provider.account)
 
 
 def _named(name: str) -> tuple[Provider, str]:

@@ -12,7 +12,6 @@ import re
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing, suppress
 from dataclasses import dataclass, replace
-from hashlib import sha256
 from itertools import count
 from typing import Any
 
@@ -20,14 +19,14 @@ import httpx2
 
 from nightmill.errors import ModelError, ModelRefused, ModelUnavailable
 from nightmill.model import Notice, Progress
-from nightmill.model.dialect import Dialect, Reading, unique, wire
+from nightmill.model.dialect import Dialect, Reading, unique
 from nightmill.model.message import ModelReply, ModelRequest, ToolCall
 from nightmill.model.price import cost
 from nightmill.model.problem import from_status, tidy_text
 from nightmill.model.sse import Sse, SseReader
 from nightmill.settings import Settings
 
-__all__ = ["Endpoint", "HttpModel", "Key", "Surroundings"]
+__all__ = ["ODD", "Endpoint", "HttpModel", "Key", "Surroundings", "read_event"]
 
 LONGEST_SECONDS = 3600.0
 LARGEST_REPLY = 64 << 20
@@ -108,7 +107,9 @@ class HttpModel:
             ModelRefused: If it refused the request as such.
         """
         request = request if request.model else replace(request, model=self._endpoint.model)
-        body = wire(self._endpoint.dialect, request)
+        content = json.dumps(self._endpoint.dialect.body(request), ensure_ascii=False, separators=(",", ":"))
+        # Output of commands may hold halves of surrogate pairs, which no request can carry.
+        body = content.encode("utf-8", "replace")
         for attempt in count(1):
             try:
                 return await self._attempt(request, body, progress or _nobody)
@@ -146,8 +147,6 @@ class HttpModel:
             parts=unique(reply.parts, taken=taken),
             model=reply.model or request.model,
             cost=self._cost(reply, request),
-            sent=sha256(body).hexdigest(),
-            asked=request.max_tokens,
         )
 
     async def _receive(self, stream: _Stream, body: bytes) -> None:
@@ -231,7 +230,7 @@ class _Stream:
     def _take(self, events: list[Sse]) -> None:
         for sse in events:
             try:
-                event = _event(sse)
+                event = read_event(sse)
                 pieces = self.reading.feed(event) if event else ()
             except ODD as error:
                 if self.reading.complete:
@@ -245,7 +244,7 @@ class _Stream:
                 self._progress(kind, text)
 
 
-def _event(sse: Sse) -> dict[str, Any]:
+def read_event(sse: Sse) -> dict[str, Any]:
     """The JSON of an event; its kind is in `type`, wherever the server said it."""
     data = sse.data.strip()
     if data == b"[DONE]":

@@ -7,8 +7,11 @@ from typing import Protocol
 
 from nightmill.sandbox.nouns import (
     GUARANTEES,
+    Answering,
+    Asked,
     Command,
     Entry,
+    Gateway,
     Guarantee,
     Limits,
     Outcome,
@@ -20,8 +23,12 @@ from nightmill.sandbox.nouns import (
 
 __all__ = [
     "GUARANTEES",
+    "Answering",
+    "Asked",
     "Command",
+    "Dialogue",
     "Entry",
+    "Gateway",
     "Guarantee",
     "Limits",
     "Outcome",
@@ -110,15 +117,11 @@ class Services(Protocol):
         ...
 
 
-class Terminal(Protocol):
-    """A command that a person works with: bytes both ways."""
+class Dialogue(Protocol):
+    """A command that is talked with: bytes both ways."""
 
     def type(self, body: bytes) -> None:
         """Type *body*; a program that does not read lets what is too much be lost."""
-        ...
-
-    def resize(self, *, rows: int, columns: int) -> None:
-        """Give it another size."""
         ...
 
     def end(self) -> None:
@@ -131,6 +134,14 @@ class Terminal(Protocol):
         Raises:
             SandboxError: If the sandbox itself failed.
         """
+        ...
+
+
+class Terminal(Dialogue, Protocol):
+    """A command that a person works with."""
+
+    def resize(self, *, rows: int, columns: int) -> None:
+        """Give it another size."""
         ...
 
 
@@ -147,6 +158,16 @@ class Workspace(Sandbox, Protocol):
 
     async def terminal(self, command: Command, *, rows: int, columns: int, output: Output) -> Terminal:
         """Start *command* on a terminal of its own; its seconds do not count. *output* gets all that it writes.
+
+        Raises:
+            SandboxError: If the sandbox itself failed.
+        """
+        ...
+
+    async def talk(self, command: Command, *, output: Output) -> Dialogue:
+        """Start *command* to be talked with; its seconds do not count. *output* gets all that it writes, unchanged.
+
+        Its standard error goes the same way as its standard output, unless the command sends it elsewhere.
 
         Raises:
             SandboxError: If the sandbox itself failed.

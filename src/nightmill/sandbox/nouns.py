@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Protocol
 
 __all__ = [
     "GUARANTEES",
+    "Answering",
+    "Asked",
     "Command",
     "Entry",
+    "Gateway",
     "Guarantee",
     "Limits",
     "Outcome",
@@ -170,6 +173,40 @@ class Guarantee:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """A request to the gateway, whole. Names of *headers* are in lower case."""
+
+    method: str
+    path: str
+    headers: tuple[tuple[str, str], ...]
+    body: bytes
+
+    def header(self, name: str) -> str:
+        """The first value of *name*, "" if there is none."""
+        return next((value for each, value in self.headers if each == name), "")
+
+
+class Answering(Protocol):
+    """The answer to one request, piece by piece."""
+
+    async def begin(self, status: int, headers: Mapping[str, str]) -> None:
+        """Send the status and the head."""
+        ...
+
+    async def write(self, piece: bytes) -> None:
+        """Send more of the body."""
+        ...
+
+
+class Gateway(Protocol):
+    """Answers what a sandbox asks of its own loopback port: not a way to a host, but this process itself."""
+
+    async def answer(self, asked: Asked, answering: Answering) -> None:
+        """Answer *asked*; cancelled when nobody inside waits for it any more. What it raises ends the connection."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
     """What a sandbox is built from.
 
@@ -181,6 +218,7 @@ class Place:
         hosts: Names that the egress proxy lets through, as "host" or "*.host"; empty: no network at all.
         inspect: Those of them whose TLS the proxy opens, to check and record each request inside.
         credentials: Names of the credentials that the proxy may add to requests.
+        gateway: Answers requests to the proxy's port that name no host.
         trusted: Certificates (PEM) that are trusted inside besides the host's; with a network, the proxy's are added.
         tools: Host programs shown read-only in /opt/nightmill/bin, by their name inside.
         files: Host files shown read-only, by their absolute path inside, which nothing in /work may be.
@@ -197,6 +235,7 @@ class Place:
     hosts: tuple[str, ...] = ()
     inspect: tuple[str, ...] = ()
     credentials: tuple[str, ...] = ()
+    gateway: Gateway | None = None
     trusted: bytes = b""
     tools: Mapping[str, Path] = field(default_factory=dict)
     files: Mapping[str, Path] = field(default_factory=dict)
@@ -204,3 +243,8 @@ class Place:
     services: tuple[Service, ...] = ()
     requires: frozenset[str] = frozenset()
     quota: int = 10 << 30
+
+    @property
+    def connected(self) -> bool:
+        """Whether there is anything that it could ask."""
+        return bool(self.hosts) or self.gateway is not None

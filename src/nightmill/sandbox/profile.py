@@ -16,7 +16,7 @@ from nightmill.sandbox import Place
 from nightmill.sandbox.owner import Owner
 from nightmill.sandbox.program import Interpreter
 
-__all__ = ["PROXY", "TRUSTED", "Descriptors", "arguments", "bundle", "check", "environment"]
+__all__ = ["TRUSTED", "Descriptors", "arguments", "bundle", "check", "environment"]
 
 UNSHARE = """
     --unshare-user --unshare-ipc --unshare-pid --unshare-net --unshare-uts --unshare-cgroup-try
@@ -59,9 +59,6 @@ BUNDLES = (
 
 TRUSTED = "/run/nightmill/authorities.pem"
 """Certificates that are trusted inside, where they are not the host's own file."""
-
-PROXY = "http://127.0.0.1:3128"
-"""Where the proxy is inside; what offers it there is in `inside/relay.py`."""
 
 OPEN_FOR_FILES = ("etc", "mnt", "opt", "srv")
 """Folders inside in which `Place.files` may show something: made anew for each start, never writable inside."""
@@ -113,7 +110,7 @@ def environment(place: Place) -> dict[str, str]:
     if place.hosts:
         names = ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY", "all_proxy", "ALL_PROXY")
         local = "localhost,127.0.0.1,::1"
-        found |= dict.fromkeys(names, PROXY)
+        found |= dict.fromkeys(names, "http://127.0.0.1:3128")
         found |= {"no_proxy": local, "NO_PROXY": local, "NODE_USE_ENV_PROXY": "1"}
     return found | dict(place.env)
 
@@ -133,7 +130,7 @@ def arguments(place: Place, *, tmp: int, python: Interpreter, given: Descriptors
     words += ["--dir", "/opt/nightmill/bin"]
     for name, source in place.tools.items():
         words += ["--ro-bind", str(source), f"/opt/nightmill/bin/{name}"]
-    if place.hosts:
+    if place.connected:
         words += ["--ro-bind", str(place.directory / "net" / "egress.sock"), "/run/nightmill/egress.sock"]
     return words + _overlay(place) + _last(given)
 

@@ -79,6 +79,11 @@ class Runner:
         number, answer = await self._begin(whole, most=0, live=output, op="terminal", rows=rows, columns=columns)
         return RunnerTerminal(self.channel, number, answer)
 
+    async def talk(self, command: Command, *, output: Output) -> RunnerDialogue:
+        """Start *command* to be talked with; its seconds do not count."""
+        number, answer = await self._begin(replace(command, patient=True), most=0, live=output, op="talk")
+        return RunnerDialogue(self.channel, number, answer)
+
     async def serve(self, service: Service) -> tuple[int, asyncio.Future[Answer]]:
         """Start *service*; its number, and the answer that tells its end."""
         limits = Limits(memory=service.memory, processes=service.processes, output=LOG_MOST)
@@ -218,20 +223,16 @@ class Runner:
         return answer
 
 
-class RunnerTerminal:
-    """A command on a terminal inside, by the number under which the runner knows it."""
+class RunnerDialogue:
+    """A command that reads what is said to it, by the number under which the runner knows it."""
 
     def __init__(self, channel: Channel, number: int, answer: asyncio.Future[Answer]) -> None:
         self.channel, self.number, self.answer = channel, number, answer
 
     def type(self, body: bytes) -> None:
-        """Type *body*; a program that does not read lets what is too much be lost."""
+        """Say *body*; a program that does not read lets what is too much be lost."""
         for at in range(0, len(body), PASTED):
             self.channel.tell({"op": "type", "id": self.number}, body[at : at + PASTED])
-
-    def resize(self, *, rows: int, columns: int) -> None:
-        """Give it another size."""
-        self.channel.tell({"op": "resize", "id": self.number, "rows": rows, "columns": columns})
 
     def end(self) -> None:
         """End the command now, with all that it started."""
@@ -244,6 +245,14 @@ class RunnerTerminal:
             SandboxError: If the sandbox itself failed.
         """
         return outcome(await asyncio.shield(self.answer))
+
+
+class RunnerTerminal(RunnerDialogue):
+    """A command on a terminal inside."""
+
+    def resize(self, *, rows: int, columns: int) -> None:
+        """Give it another size."""
+        self.channel.tell({"op": "resize", "id": self.number, "rows": rows, "columns": columns})
 
 
 def outcome(answer: Answer) -> Outcome:

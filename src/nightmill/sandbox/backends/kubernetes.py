@@ -75,7 +75,7 @@ class PodSandboxes(BubblewrapSandboxes):
             SandboxError: If the cluster cannot give one, or a snapshot is damaged.
         """
         # an image may have no certificates at all, or not where this host has them
-        return await super().open(replace(place, trusted=place.trusted or b"\n") if place.hosts else place)
+        return await super().open(replace(place, trusted=place.trusted or b"\n") if place.connected else place)
 
     async def guarantees(self) -> tuple[Guarantee, ...]:
         """What they hold; what a cluster does behind its interface is its operator's word."""

@@ -141,7 +141,7 @@ def _shown(place: Place, image: str) -> dict[str, Path]:
     found = {RUNNER: place.directory / "box" / "runner.py"}
     found |= {path: source.resolve() for path, source in place.files.items()}
     found |= {f"/opt/nightmill/bin/{name}": source.resolve() for name, source in place.tools.items()}
-    if place.hosts:
+    if place.connected:
         found["/run/nightmill/egress.sock"] = place.directory / "net" / "egress.sock"
     if place.trusted:
         found[TRUSTED] = place.directory / "box" / "authorities.pem"

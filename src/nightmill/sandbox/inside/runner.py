@@ -15,6 +15,7 @@ import struct
 import time
 from _json import encode_basestring_ascii as quote
 
+from nightmill.sandbox.inside.dialogue import Dialogue, ends
 from nightmill.sandbox.inside.files import OPERATIONS
 from nightmill.sandbox.inside.gate import admitted, enter
 from nightmill.sandbox.inside.job import WATCH, Job
@@ -23,11 +24,11 @@ from nightmill.sandbox.inside.lasting import Lasting
 from nightmill.sandbox.inside.relay import listen, relay
 from nightmill.sandbox.inside.terminal import Terminal, pair, window
 
-__all__ = ["GIVE_UP", "KEEPER_LATE", "OWN", "Runner", "start", "stored"]
+__all__ = ["OWN", "Runner", "start"]
 
 TYPE_CHECKING = False  # typing itself would be a fifth of the time until a sandbox answers
 if TYPE_CHECKING:
-    from typing import Any, Callable, Dict, List, NoReturn, Optional, Set
+    from typing import Any, Callable, Dict, Optional, Set
 
 CHUNK, BACKLOG = 1 << 18, 1 << 20
 KEEPER_LATE, GIVE_UP = 2.0, 30.0
@@ -49,7 +50,7 @@ class Runner:
         self.relay = 0
         self.listener: Any = None
         self.ferry: Any = None
-        self.poll = select.poll()
+        self.poll = select.epoll()
         self.watch(source, self.receive)
         if sink != source:
             self.watch(sink, self.flush)
@@ -58,7 +59,7 @@ class Runner:
         """Call *handler* whenever *fd* has something to read or has ended."""
         os.set_blocking(fd, False)
         self.handlers[fd] = handler
-        self.poll.register(fd, select.POLLIN)
+        self.poll.register(fd, select.EPOLLIN)
 
     def forget(self, fd: int) -> int:
         """Stop watching *fd* and close it. Gives -1, to keep instead: the number will be another's soon."""
@@ -71,10 +72,9 @@ class Runner:
         """Run until the host closes its end; PID 1 ending ends everything inside."""
         self.send({"ready": 1})
         while True:
-            wait = self.patience()
-            for fd, what in self.poll.poll(wait if wait is None else 1000 * wait):
-                if what & select.POLLERR and fd in (self.source, self.sink):
-                    self.leave(0)
+            for fd, what in self.poll.poll(self.patience()):
+                if what & select.EPOLLERR and fd in (self.source, self.sink):
+                    os._exit(0)
                 handler = self.handlers.get(fd)
                 if handler:
                     handler()
@@ -83,10 +83,6 @@ class Runner:
                 self.look_after(job)
             if self.outgoing:
                 self.flush()
-
-    def leave(self, code: int) -> NoReturn:
-        """End; the kernel ends all else in the namespace with us."""
-        os._exit(code)
 
     def patience(self) -> Optional[float]:
         """Seconds until a clock needs attention, None if there is none to watch."""
@@ -106,17 +102,17 @@ class Runner:
 
     def flush(self) -> None:
         """Write what the socket takes now; ask to be woken when it takes more."""
-        wanted = select.POLLIN if self.sink == self.source else 0
+        wanted = select.EPOLLIN if self.sink == self.source else 0
         try:
             while self.outgoing:
                 del self.outgoing[: os.write(self.sink, self.outgoing[:CHUNK])]
         except BlockingIOError:
-            wanted |= select.POLLOUT
+            wanted |= select.EPOLLOUT
         self.poll.modify(self.sink, wanted)
         for job in self.jobs.values():
             if job.held and not self.outgoing:
                 job.held = False
-                self.poll.register(job.out, select.POLLIN)
+                self.poll.register(job.out, select.EPOLLIN)
         if self.ferry and not self.outgoing:
             self.ferry.resume()
 
@@ -127,7 +123,7 @@ class Runner:
         except BlockingIOError:
             return
         if not piece:
-            self.leave(0)
+            os._exit(0)
         self.incoming += piece
         while len(self.incoming) >= 8:  # noqa: PLR2004 - two lengths
             length, extra = struct.unpack_from(">II", self.incoming)
@@ -154,17 +150,17 @@ class Runner:
     def run(self, spec: Dict[str, Any], body: bytes) -> None:
         """Fork a keeper, which forks the command."""
         groups = admitted(self.gate, spec["id"]) if spec["held"] else []
-        if spec["op"] == "terminal":
-            out, sink = pair(spec)
+        if spec["op"] in PAIRS:
+            out, sink = PAIRS[spec["op"]](spec)
             source = os.dup(sink)
         else:
-            source = self.given(body)
+            source = given(body)
             out, sink = os.pipe()
         status, report = os.pipe()
         pid = os.fork()
         if pid == 0:
             try:
-                self.keep(spec, source, sink, report, groups)
+                keep(spec, source, sink, report, groups)
             finally:
                 os._exit(70)
         for fd in (source, sink, report, *groups):
@@ -173,18 +169,6 @@ class Runner:
         job = self.jobs[spec["id"]] = JOBS[spec["op"]](spec, pid, out, status)
         self.watch(out, lambda: self.drain(job))
         self.watch(status, lambda: self.hear(job))
-
-    def keep(self, spec: Dict[str, Any], source: int, sink: int, report: int, groups: List[int]) -> NoReturn:
-        """Be the keeper of a command."""
-        keep(spec, source, sink, report, groups)
-
-    def given(self, body: bytes) -> int:
-        """A descriptor to read *body* from."""
-        return stored(os.memfd_create("stdin"), body) if body else os.open("/dev/null", os.O_RDONLY)
-
-    def begun(self, job: Job) -> List[int]:
-        """The first process of a command, if it lives."""
-        return [pid for pid, (parent, _pages) in processes().items() if parent == job.keeper]
 
     def cancel(self, asked: Dict[str, Any], _: bytes) -> None:
         """End a job now, if it still runs."""
@@ -196,7 +180,7 @@ class Runner:
         job = self.jobs.get(asked["id"])
         if job and not job.ending:
             job.deadline = time.monotonic() + asked["grace"]
-            begun = self.begun(job)
+            begun = [pid for pid, (parent, _pages) in processes().items() if parent == job.keeper]
             for pid in begun:
                 kill(pid, asked["signal"])
             if not begun:
@@ -208,7 +192,7 @@ class Runner:
         if isinstance(job, Terminal) and job.out >= 0:
             job.enter(body)
             if not job.held:
-                self.poll.modify(job.out, select.POLLIN | (select.POLLOUT if job.typed else 0))
+                self.poll.modify(job.out, select.EPOLLIN | (select.EPOLLOUT if job.typed else 0))
 
     def resize(self, asked: Dict[str, Any], _: bytes) -> None:
         """Give a terminal another size."""
@@ -283,7 +267,7 @@ class Runner:
         job.ended = job.ended or time.monotonic()
         late = time.monotonic() - job.ended
         if late > GIVE_UP:
-            self.leave(75)  # something cannot be killed
+            os._exit(75)  # something cannot be killed: the kernel ends the namespace
         if late > KEEPER_LATE:
             kill(job.keeper, signal.SIGKILL)  # stopped by a command; what it kept comes to us
         storm = job.sweeps > CALM or crowd() > CROWD
@@ -342,20 +326,25 @@ class Runner:
         self.forward()
 
 
-def stored(file: int, body: bytes) -> int:
-    """The new *file*, to be read from its beginning, with *body* in it."""
+def given(body: bytes) -> int:
+    """A descriptor to read *body* from."""
+    if not body:
+        return os.open("/dev/null", os.O_RDONLY)
+    source = os.memfd_create("stdin")
     view = memoryview(body)
     while view:
-        view = view[os.write(file, view) :]
-    os.lseek(file, 0, 0)
-    return file
+        view = view[os.write(source, view) :]
+    os.lseek(source, 0, 0)
+    return source
 
 
-JOBS: Dict[str, Callable[..., Job]] = {"run": Job, "serve": Lasting, "terminal": Terminal}
+JOBS: Dict[str, Callable[..., Job]] = {"run": Job, "serve": Lasting, "terminal": Terminal, "talk": Dialogue}
+PAIRS = {"terminal": pair, "talk": ends}
 OWN: Dict[str, Callable[[Runner, Dict[str, Any], bytes], None]] = {
     "run": Runner.run,
     "serve": Runner.run,
     "terminal": Runner.run,
+    "talk": Runner.run,
     "type": Runner.enter,
     "resize": Runner.resize,
     "cancel": Runner.cancel,

@@ -14,12 +14,14 @@ if TYPE_CHECKING:
     from typing import Any, Dict, Tuple
 
 NEVER = float("inf")
-TYPED = 1 << 20
-"""Bytes that wait for a program that does not read what is typed; what is more is lost."""
+TIOCSWINSZ = 0x5414
 
 
 class Terminal(Job):
     """A job whose output is passed on, all of it, and not kept."""
+
+    most = 1 << 20
+    """Bytes that wait for a program that does not read what is typed; what is more is lost."""
 
     def __init__(self, spec: Dict[str, Any], keeper: int, out: int, status: int) -> None:
         super().__init__(spec, keeper, out, status)
@@ -33,7 +35,7 @@ class Terminal(Job):
 
     def enter(self, piece: bytes) -> None:
         """Type *piece* and what waits before it, as much as is taken now."""
-        self.typed += piece[: TYPED - len(self.typed)]
+        self.typed += piece[: self.most - len(self.typed)]
         try:
             while self.typed:
                 del self.typed[: os.write(self.out, self.typed[:4096])]
@@ -53,6 +55,5 @@ def pair(spec: Dict[str, Any]) -> Tuple[int, int]:
 def window(fd: int, rows: int, columns: int) -> None:
     """Set the size, which tells the programs on it."""
     import fcntl  # only terminals need it
-    import termios
 
-    fcntl.ioctl(fd, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+    fcntl.ioctl(fd, TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))

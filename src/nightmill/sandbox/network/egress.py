@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 from nightmill.errors import SandboxError
 from nightmill.sandbox import Place
 from nightmill.sandbox.network.head import Target, body_size, read_inner, read_target
+from nightmill.sandbox.network.inward import is_inward, pass_inward
 from nightmill.sandbox.network.passage import ESTABLISHED, Passage
 from nightmill.sandbox.network.pump import Budget, Refusal, Streams
 from nightmill.sandbox.network.reach import Network, allowed, within
@@ -32,6 +33,8 @@ __all__ = ["Egress"]
 
 HEAD_SECONDS, TLS_SECONDS, LINGER_SECONDS = 15.0, 15.0, 5.0
 HEAD_MOST, CONNECTIONS = 1 << 15, 64
+INWARD = 8
+"""Requests to the gateway at once: each is held in memory, whole."""
 RATE, BURST = 50.0, 200
 """Connections a second and at once: TLS that is opened costs milliseconds of the worker that all runs share."""
 
@@ -51,11 +54,12 @@ class Egress:
         self.tally = Tally(partial(network.on_request, place.run))
         self.tasks: dict[asyncio.Task[None], Passage] = {}
         self.places, self.pace = asyncio.Semaphore(CONNECTIONS), Pace(rate=RATE, burst=BURST)
+        self.inward = asyncio.Semaphore(INWARD)
         self.listening: asyncio.Task[None] | None = None
         self.bound: socket.socket | None = None
 
-    async def start(self, bound: socket.socket | None = None) -> None:
-        """Begin to listen: on *bound*, or on a new unix socket.
+    async def start(self) -> None:
+        """Begin to listen.
 
         Raises:
             SandboxError: If the socket cannot be made.
@@ -63,7 +67,7 @@ class Egress:
         try:
             self.path.parent.mkdir(mode=0o700, exist_ok=True)
             self.path.unlink(missing_ok=True)
-            self.bound = bound or self._bound()
+            self.bound = self._bound()
         except OSError as error:
             raise SandboxError(f"the proxy cannot listen on {str(self.path)!r}: {error}") from error
         self.listening = asyncio.create_task(self._listen(self.bound))
@@ -89,7 +93,7 @@ class Egress:
         if beyond:
             raise SandboxError(f"{beyond[0]!r} is not among the hosts that this sandbox was made for")
         self.hosts = hosts
-        await self._cut(lambda host: not allowed(host, hosts))
+        await self._cut(lambda host: host != "" and not allowed(host, hosts))
 
     @property
     def env(self) -> dict[str, str]:
@@ -154,6 +158,10 @@ class Egress:
     async def _serve(self, near: Streams, passage: Passage) -> None:
         request, headers = await _head(near[0])
         target, size = read_target(request), body_size(headers)
+        if self.place.gateway and size is not None and is_inward(request):
+            async with self.inward:
+                await pass_inward(near, request, headers, size, self.place.gateway)
+            return
         if target is None or size is None:
             raise _unclear()
         passage.target = target

@@ -10,7 +10,7 @@ from typing import Any
 from nightmill.sandbox.network.credential import Redaction
 from nightmill.sandbox.network.head import ALL, CHUNKED
 
-__all__ = ["IDLE_SECONDS", "Budget", "Flow", "Refusal", "Streams", "carry", "pump", "pump_body"]
+__all__ = ["IDLE_SECONDS", "SIZE", "Budget", "Flow", "Refusal", "Streams", "carry", "pump", "pump_body"]
 
 IDLE_SECONDS = 300.0
 PIECE = 1 << 16

@@ -1,0 +1,384 @@
+"""The work of an external agent, as turns: what lies between two questions to its model is one checkpoint.
+
+The agent is one process that lives on from turn to turn. The order is that of our own loop: its calls have ended → it asks
+its model, and the answer is held back → snapshot complete → checkpoint that names it → the answer reaches it. So the
+agent is at rest in every snapshot, its own memory of the conversation included, and a run goes on from any of them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from contextlib import suppress
+from dataclasses import dataclass, field, fields, replace
+from typing import TYPE_CHECKING, Any
+
+from nightmill import event
+from nightmill.agent import AgentState, Ending, Told, TurnRecord
+from nightmill.agent.external import AgentLost, Hearing, Process, Refused
+from nightmill.errors import LimitReached, ModelRefused, ModelUnavailable, NightmillError, SandboxError
+from nightmill.line.assignment import price
+from nightmill.line.brief import criteria
+from nightmill.line.control import Cancelled
+from nightmill.line.meter import Meter
+from nightmill.line.work import write_record
+from nightmill.model import Message, ModelReply, Text, Usage
+from nightmill.model.connect import endpoint
+from nightmill.model.gateway import ModelGateway
+from nightmill.prompt import part, render
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from nightmill.agent import Brief
+    from nightmill.agent.external import External, Heard
+    from nightmill.line.assignment import Assignment
+    from nightmill.line.control import Control
+    from nightmill.line.entrance import Entrance
+    from nightmill.line.machines import Machines
+    from nightmill.line.workplace import Workplace
+
+__all__ = ["ExternalWork"]
+
+TRIES = 3
+"""How often an agent is started for one turn."""
+LONGEST_TURN = 60.0
+"""Seconds after which a turn ends though the agent has not asked its model again."""
+POLL = 1.0
+"""Seconds between looks at the clocks."""
+CUTS = 3
+"""Endings in a row for want of tokens or turns after which the agent is stuck."""
+REMEMBERED = 4
+"""Turns whose words an agent is told that remembers none itself."""
+MOST_SUMMARY, MOST_EVIDENCE = 8_000, 1_000
+MARK = "acp"
+AGAIN = frozenset({0, 408, 409, 425, 429, *range(500, 600)})
+
+
+@dataclass(slots=True, kw_only=True)
+class ExternalWork:
+    """An external agent at work on one task, live in this process. *state* is set by the run before each turn."""
+
+    run: str
+    machines: Machines
+    assignment: Assignment
+    agent: External
+    brief: Brief
+    workplace: Workplace
+    control: Control
+    entrance: Entrance
+    folder: Path
+    state: AgentState = AgentState()
+    _live: Process | None = None
+    _meter: Meter | None = None
+    _hearing: Hearing | None = None
+    _stop: NightmillError | None = None
+    _cuts: int = 0
+    _began: float = 0.0
+    _asked: float = 0.0
+    _rests: bool = False
+    _wake: asyncio.Event = field(default_factory=asyncio.Event)
+    _free: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def turn(self, snapshot: str) -> dict[str, Any]:
+        """Let the agent work until its next turn ends, from *snapshot*; gives what `Work.turn` gives."""
+        if self.control.wanted != "run":
+            await self.forget()
+            return {"wanted": self.control.wanted, "by": self.control.by}
+        try:
+            return await self.control.unless_cancelled(self._turn(snapshot))
+        except Cancelled:
+            await self.forget()
+            return {"wanted": "cancel", "by": self.control.by}
+        except NightmillError as error:
+            await self.forget()
+            return {"error": error.to_plain()}
+
+    def after(self, record: TurnRecord) -> AgentState:
+        """The state after *record*. The agent has its own memory: of the conversation only the latest words stay."""
+        state, reply = self.state, record.reply
+        return replace(
+            state,
+            messages=(*state.messages, *record.messages[:1])[-REMEMBERED:],
+            todo=state.todo if record.todo is None else record.todo,
+            turn=record.turn,
+            usage=state.usage + reply.usage,
+            cost=state.cost + (reply.cost or 0.0),
+            priced=state.priced and reply.cost is not None,
+            seconds=state.seconds + sum((record.seconds or {}).values()),
+            ending=record.ending,
+        )
+
+    def moved(self, before: AgentState) -> tuple[event.Event, ...]:  # noqa: ARG002 - as `Work.moved`
+        """Nothing: where its work is going is its own affair."""
+        return ()
+
+    async def forget(self) -> None:
+        """End the agent. What it did since the last checkpoint did not happen."""
+        live, self._live = self._live, None
+        if live is not None:
+            await live.end()
+
+    # One turn
+
+    async def _turn(self, snapshot: str) -> dict[str, Any]:
+        stop, self._stop = self._stop, None
+        if stop is not None:
+            raise stop
+        meter, hearing = self._account(), self._ears()
+        meter.turn = hearing.turn = self.state.turn + 1
+        self._began = self.machines.clock()
+        self.machines.ledger.emit(
+            event.TurnStarted(
+                run=self.run, turn=meter.turn, role=self.brief.role, model=self.assignment.worker, request=""
+            )
+        )
+        lost: NightmillError = AgentLost("it was never started")
+        for attempt in range(TRIES):
+            try:
+                live = await self._at_work(snapshot)
+                self._rests = False
+                self._free.set()
+                await self._wait(live)
+                return await self._checkpoint(live)
+            except AgentLost as error:
+                lost = AgentLost(await self._last_words(error))
+            except SandboxError as error:
+                lost = error
+                if attempt:
+                    raise
+                await self.workplace.leave()
+            await self._begin_again(lost)
+        return self._record(
+            hearing.cut(), snapshot, Ending(kind="stuck", text=f"{TRIES} times in a row: {lost.message}")
+        )
+
+    async def _wait(self, live: Process) -> None:
+        """Wait until the turn is over.
+
+        Raises:
+            AgentLost: If the agent is gone, or nothing is heard of it any more.
+        """
+        hearing, meter, clock = self._ears(), self._account(), self.machines.clock
+        hearing.moved = clock()
+        if live.prompt is None:
+            raise AssertionError("an agent at work was asked for something")
+        while not live.prompt.done() and not self._rests and meter.limit is None:
+            if live.session.wire.lost.done():
+                raise live.session.wire.lost.result()
+            if clock() - self._began > LONGEST_TURN and not meter.open:
+                return
+            self._look_at_clocks(hearing, meter)
+            self._wake.clear()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(POLL):
+                    await self._wake.wait()
+
+    def _look_at_clocks(self, hearing: Hearing, meter: Meter) -> None:
+        now, most = self.machines.clock(), self.assignment.budget.seconds
+        hearing.moved = now if meter.open else hearing.moved
+        if now - hearing.moved > self.machines.settings.agent_idle:
+            raise AgentLost(f"nothing was heard of it for {now - hearing.moved:.0f} s")
+        if self._seconds() > most:
+            text = f"the budget of {most:,.0f} seconds of work is used up"
+            meter.limit = LimitReached(text, hint="raise `budget_seconds`", limit="seconds")
+
+    async def _checkpoint(self, live: Process) -> dict[str, Any]:
+        """What the turn gave, and the workspace as it is now."""
+        hearing, meter = self._ears(), self._account()
+        if meter.limit is not None and live.prompt is not None and not live.prompt.done():
+            self._stop = meter.limit
+            await live.cancel()
+        ending: Ending | None = None
+        over = live.prompt is not None and live.prompt.done()
+        if over:
+            ending = self._ended(live)
+            live.prompt = None
+            hearing.give_up()
+        kept = await self.workplace.keep()
+        if not over:  # else it is at rest, and what looks at the workspace next need not end it
+            self.workplace.touched()
+        return self._record(hearing.cut(), kept, ending, session=live.session.id, over=over)
+
+    def _ended(self, live: Process) -> Ending | None:
+        """What the end of the agent's own turn means; None: it has to go on, or `_stop` says what keeps it from that.
+
+        Raises:
+            AgentLost: If it means nothing.
+        """
+        hearing, meter = self._ears(), self._account()
+        if live.prompt is None:
+            raise AssertionError("only what was asked for ends")
+        if meter.limit is not None:
+            self._stop = meter.limit
+            return None
+        try:
+            reason, wrong = live.prompt.result(), ""
+        except Refused as error:
+            reason, wrong = "", error.message
+        if meter.failed is not None and (wrong or not hearing.said.strip()):
+            call = meter.failed
+            kind = ModelUnavailable if call.status in AGAIN else ModelRefused
+            self._stop = kind(f"{self.assignment.worker}: {call.reason or 'the reply was not received whole'}")
+            return None
+        if reason == "end_turn":
+            self._cuts = 0
+            return Ending(kind="finished", text=self._summary(), evidence=tuple(self._evidence()))
+        if reason == "refusal":
+            return Ending(kind="refused", text=self._summary())
+        if reason not in {"max_tokens", "max_turn_requests"}:
+            raise AgentLost(wrong or f"it ended its turn with {reason!r}")
+        self._cuts += 1
+        return Ending(kind="stuck", text=f"cut off {CUTS} times in a row: {reason}") if self._cuts >= CUTS else None
+
+    def _record(
+        self, heard: Heard, snapshot: str, ending: Ending | None, *, session: str = "", over: bool = True
+    ) -> dict[str, Any]:
+        meter, used = self._account(), self._account().used
+        mark = Text(text="", opaque={MARK: {"session": session, "over": over}})
+        usage = Usage(
+            **{
+                each.name: getattr(used.usage, each.name) - getattr(self.state.usage, each.name)
+                for each in fields(Usage)
+            }
+        )
+        seconds = self.machines.clock() - self._began
+        asked = min(seconds, max(0.0, used.seconds - self._asked))
+        reply = ModelReply(
+            parts=(*heard.parts, mark),
+            stop="tools" if heard.results else "end",
+            usage=usage,
+            model=self.assignment.model,
+            cost=used.cost - self.state.cost if used.priced else None,
+            seconds=asked,
+        )
+        self._asked = used.seconds
+        said = Message(role="assistant", parts=reply.parts)
+        record = TurnRecord(
+            turn=meter.turn,
+            reply=reply,
+            messages=(said, Message(role="user", parts=heard.results)) if heard.results else (said,),
+            todo=heard.todo,
+            ending=ending,
+            changed=True,
+            edited=heard.edited,
+            seconds={"model": asked, "tools": seconds - asked},
+        )
+        return {"record": self.machines.blobs.put(write_record(record)), "snapshot": snapshot}
+
+    # The agent
+
+    async def _at_work(self, snapshot: str) -> Process:
+        """The agent, busy with what it has to do next; started from *snapshot* if it does not run."""
+        live = self._live
+        if live is None or live.session.wire.lost.done():
+            await self.forget()
+            workspace = await self.workplace.stand_at(snapshot)
+            self.workplace.touched()
+            live = self._live = Process(workspace, self._ears())
+            self.entrance.model = self._gateway()
+            await live.start(self.agent, earlier=_mark(self.state).get("session", ""))
+            self._ask(live, remembers=live.session.loaded)
+        elif live.prompt is None:
+            self.workplace.touched()
+            self._ask(live, remembers=True)
+        return live
+
+    def _ask(self, live: Process, *, remembers: bool) -> None:
+        for ends in (live.ask(self._words(remembers=remembers)), live.session.wire.lost):
+            ends.add_done_callback(lambda _: self._wake.set())
+
+    def _words(self, *, remembers: bool) -> str:
+        """What the agent is told next."""
+        if not self.state.turn:
+            return self.brief.anchor
+        last = self.state.messages[-1]
+        given = next((each.text for each in last.parts if isinstance(each, Text)), "") if last.role == "user" else ""
+        if remembers:
+            return given or part("external/go_on").text
+        said = [each.text for message in self.state.messages for each in message.parts if isinstance(each, Text)]
+        latest = "\n\n".join(text for text in said if text.strip() and text != given)[-MOST_SUMMARY:]
+        todo = "\n".join(f"- [{item.state}] {item.text}" for item in self.state.todo)
+        done = "\n\n".join(
+            filter(None, (f"It said last:\n\n{latest}" if latest else "", todo and f"Its list:\n\n{todo}"))
+        )
+        return render("external/again", task=self.brief.anchor, done=done, given=given).text
+
+    async def _begin_again(self, why: NightmillError) -> None:
+        """Tell that the agent is lost, and leave it: the next is started from the last snapshot."""
+        turn = self._ears().turn
+        self.machines.ledger.emit(
+            event.AgentNudged(run=self.run, turn=turn, guard="agent_lost", message=f"started again: {why.message}")
+        )
+        await self.forget()
+        self._ears().give_up()
+        self._ears().cut()
+
+    async def _last_words(self, error: AgentLost) -> str:
+        said = await self._live.last_words() if self._live is not None else ""
+        return f"{error.message}; it said last: {said}" if said else error.message
+
+    def _ears(self) -> Hearing:
+        if self._hearing is None:
+            clock = self.machines.clock
+            self._hearing = Hearing(Told(run=self.run, emit=self.machines.ledger.emit, clock=clock))
+        return self._hearing
+
+    # The account
+
+    def _account(self) -> Meter:
+        if self._meter is None:
+            self._meter = Meter(
+                run=self.run,
+                file=self.folder / "calls.jsonl",
+                budget=self.assignment.budget,
+                max_tokens=self.assignment.max_tokens,
+                price=price(self.assignment),
+                emit=self.machines.ledger.emit,
+                seconds=self._seconds,
+                began=self._asks,
+                free=self._free,
+            )
+            self._meter.load()
+            self._asked = self._meter.used.seconds
+        return self._meter
+
+    def _gateway(self) -> ModelGateway:
+        machines, assignment = self.machines, self.assignment
+        where = endpoint(assignment.model, keys=machines.keys, base_url=assignment.base_url)
+        return ModelGateway(where, client=machines.client, toll=self._account(), clock=machines.clock)
+
+    def _asks(self) -> None:
+        """The agent asks its model: if any call of it has ended, the turn is over, and the answer waits for the next."""
+        if self._ears().ended:
+            self._rests = True
+            self._free.clear()
+        self._wake.set()
+
+    def _seconds(self) -> float:
+        return self.state.seconds + self.machines.clock() - self._began
+
+    # Its word
+
+    def _summary(self) -> str:
+        return self._ears().said.strip()[-MOST_SUMMARY:] or "(it said nothing)"
+
+    def _evidence(self) -> Iterator[tuple[str, str]]:
+        """Lines of its last words that begin with the id of a criterion."""
+        for each in criteria(self.assignment):
+            line = re.search(
+                rf"^[\s>*`-]*{re.escape(each.id)}\b[*`]*\s*[:–—-]\s*(\S.*)$", self._ears().said, re.MULTILINE
+            )
+            if line is not None:
+                yield each.id, line[1].strip()[:MOST_EVIDENCE]
+
+
+def _mark(state: AgentState) -> dict[str, Any]:
+    """What the newest turn of *state* says of its session."""
+    for message in reversed(state.messages):
+        for each in reversed(message.parts):
+            if isinstance(each, Text) and MARK in each.opaque:
+                found: dict[str, Any] = each.opaque[MARK]
+                return found
+    return {}
