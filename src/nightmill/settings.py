@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import math
+import platform
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -11,9 +12,12 @@ from typing import Any, NoReturn
 
 from nightmill.errors import SettingsError
 
-__all__ = ["Settings", "load"]
+__all__ = ["HERE", "Settings", "load"]
 
 PREFIX = "NIGHTMILL_"
+
+HERE = "seatbelt" if platform.system() == "Darwin" else "bubblewrap"
+"""What makes sandboxes on this system if nothing is set."""
 
 
 def setting(
@@ -42,7 +46,7 @@ class Settings:
     compact_tokens: int = setting(
         80_000,
         "Size of a request, in tokens, from which older parts of it are left out; at most half of the model's window.",
-        least=8_000,
+        least=16_000,
     )
     context_tokens: int = setting(160_000, "Size of a request, in tokens, at which a run stops.", least=1)
     spec_threshold: int = setting(70, "Score from which a spec is accepted, 0 to 100.", least=0, most=100)
@@ -51,9 +55,9 @@ class Settings:
         200, "Room on the disk of `home` without which no step begins: the run waits for a person.", least=0
     )
     sandbox: str = setting(
-        "bubblewrap",
-        "What makes sandboxes: `bubblewrap`, containers of `podman` or `docker`, or pods of `kubernetes`.",
-        choices=("bubblewrap", "podman", "docker", "kubernetes"),
+        HERE,
+        "What makes sandboxes: `bubblewrap`, containers of `podman` or `docker`, pods of `kubernetes`, or on macOS `seatbelt`.",
+        choices=("bubblewrap", "podman", "docker", "kubernetes", "seatbelt"),
     )
     sandbox_image: str = setting(
         "",

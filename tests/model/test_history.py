@@ -57,15 +57,25 @@ def test_calls_at_the_end_that_were_never_run_are_answered() -> None:
 
 
 def test_broken_arguments_go_out_as_an_empty_object_and_are_quoted_in_the_result() -> None:
-    broken = ToolCall(id="1", name="not a name!", arguments="{'command': 'ls', }")
+    broken = ToolCall(id="1", name="not a name!", arguments="{'command': 'it's', 'x'")
     result = ToolResult(call="1", name="bash", text="not JSON", error=True)
 
     _, assistant, answer = tidy([GO, said(broken), user(result)], dialect="chat")
 
     assert assistant.parts == (ToolCall(id="1", name="not_a_name_", arguments="{}"),)
     assert isinstance(answer.parts[0], ToolResult)
-    assert "{'command': 'ls', }" in answer.parts[0].text
+    assert "{'command': 'it's', 'x'" in answer.parts[0].text
     assert answer.parts[0].text.endswith("not JSON")
+
+
+def test_arguments_that_can_be_read_in_one_way_only_go_out_as_that() -> None:
+    broken = ToolCall(id="1", name="bash", arguments="{'command': 'ls', }")
+    result = ToolResult(call="1", name="bash", text="a.py")
+
+    _, assistant, answer = tidy([GO, said(broken), user(result)], dialect="chat")
+
+    assert assistant.parts == (ToolCall(id="1", name="bash", arguments='{"command": "ls"}'),)
+    assert answer.parts == (result,)
 
 
 @pytest.mark.parametrize("raw", ["", "[1]", '"x"', '{"a": NaN}', '{"a": 1e999}', r'{"a": "\ud800"}', "[" * 100_000])

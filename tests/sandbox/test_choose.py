@@ -13,10 +13,12 @@ from nightmill.sandbox.backends.client import Client
 from nightmill.sandbox.backends.container import ContainerSandboxes
 from nightmill.sandbox.backends.engine import Engine
 from nightmill.sandbox.backends.kubernetes import PodSandboxes
+from nightmill.sandbox.backends.seatbelt import Programs
 from nightmill.sandbox.bubblewrap import BubblewrapSandboxes
-from nightmill.sandbox.doctor import probe_cluster, probe_engine, self_test
+from nightmill.sandbox.doctor import probe_cluster, probe_engine, probe_mac, self_test
 from nightmill.settings import Settings, load
 from tests.sandbox.engines import containers, working
+from tests.sandbox.unwalled import UNWALLED, unwalled
 
 
 def test_nothing_set_is_bubblewrap() -> None:
@@ -55,8 +57,37 @@ def test_doctor_says_that_no_cluster_answers(tmp_path: Path) -> None:
     assert "agent-sandbox" in asyncio.run(probe_cluster(tmp_path, client, namespace="agents"))[0].fix
 
 
+def test_seatbelt_is_refused_where_there_is_none_and_doctor_says_so(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="part of macOS, and this is Linux"):
+        choose(Choice(backend="seatbelt"), environment={})
+    with pytest.raises(SettingsError, match="sandbox_image = 'x'"):
+        choose(Choice(backend="seatbelt", image="x"), environment={})
+
+    found = {each.name: each for each in probe_mac(tmp_path)}
+    assert [name for name in ("system", "Seatbelt") if not found[name].ok and found[name].fix] == ["system", "Seatbelt"]
+    assert "no Mac has run" in found["backend"].detail
+
+
+def test_doctor_tells_a_wall_that_holds_nothing_and_a_copy_that_fails(tmp_path: Path) -> None:
+    held = {each.name: each for each in probe_mac(tmp_path, programs=UNWALLED)}
+    assert (held["Seatbelt"].ok, held["Seatbelt"].detail) == (False, "a program wrote where it may not")
+    assert held["clones"].ok
+
+    shut = Programs(wall=("/bin/sh", "-c", "echo no >&2; exit 1"), clone=("/bin/false",))
+    found = {each.name: each for each in probe_mac(tmp_path, programs=shut)}
+    assert (found["Seatbelt"].ok, found["Seatbelt"].detail, found["clones"].ok) == (False, "no", False)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_doctors_own_run_works_on_what_would_be_macos(tmp_path: Path) -> None:
+    found = asyncio.run(self_test(tmp_path, unwalled()))
+
+    assert found.ok, found
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_an_unknown_backend_is_a_settings_error() -> None:
-    with pytest.raises(SettingsError, match="bubblewrap or podman or docker or kubernetes"):
+    with pytest.raises(SettingsError, match="bubblewrap or podman or docker or kubernetes or seatbelt"):
         load(file={"sandbox": "chroot"}, environment={}, flags={})
 
 

@@ -235,7 +235,7 @@ def test_a_list_and_a_finish_are_only_noted(tell: Tell) -> None:
 BAD = [
     ("read_file", "", "path: Field required"),
     ("read_file", "  ", "path: Field required"),
-    ("read_file", '{"path": "a"', "not a JSON object (Expecting ',' delimiter"),
+    ("read_file", '{"path": "a', "not a JSON object (Unterminated string"),
     ("read_file", '["a"]', "not a JSON object; nothing was run"),
     ("read_file", "null", "not a JSON object"),
     ("read_file", '{"path": NaN}', "not a JSON object"),
@@ -248,7 +248,8 @@ BAD = [
     ("edit_file", '{"path": "a", "edits": [{"old": "x"}]}', "edits.0.new: Field required"),
     ("update_todo", '{"items": [{"text": "a", "state": "later"}]}', "items.0.state: Input should be"),
     ("finish", '{"summary": ""}', "summary: String should have"),
-    ("bash", "{}", "there is no tool 'bash'; there are: read_file, list_files"),
+    ("deploy", "{}", "there is no tool 'deploy'; there are: read_file, list_files"),
+    ("bash", "{}", "the arguments of run_command are wrong: command: Field required"),
 ]
 
 

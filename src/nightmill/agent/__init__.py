@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from nightmill.agent.context import ask, shares
+from nightmill.agent.context import Share, ask, shares
 from nightmill.agent.drift import ADRIFT, score
 from nightmill.agent.loop import Told, act, apply, fingerprint, fixed, outgrown, send_back
 from nightmill.agent.measure import size
@@ -13,6 +13,7 @@ __all__ = [
     "AgentState",
     "Brief",
     "Ending",
+    "Share",
     "Todo",
     "Told",
     "TurnRecord",

@@ -3,7 +3,7 @@
 1. *results*: stale tool results become a line that says how to get them back.
 2. *turns*: the agent is asked to write down what it must not lose, then whole old turns become one line each in the
    working state, which is carried from there on.
-3. *state*: nothing is left but the task and the working state.
+3. *state*: nothing is left but the task, the working state, and the latest turn in short.
 
 A call is never parted from its result, and neither the anchor, the todo list nor a note is ever lost: they are no part
 of what is cut. It happens from `Brief.compact_at` on, long before a window is full, because models lose the thread
@@ -63,15 +63,23 @@ def compact(brief: Brief, state: AgentState, layer: Layer) -> AgentState:
     if layer == "results":
         messages = (*map(_pruned, _with_calls(state.messages[:start])), *state.messages[start:])
         return _cut(state, messages, layer) if messages != state.messages else state
-    if layer == "state":
-        start = len(state.messages)
     gone, kept = state.messages[:start], state.messages[start:]
+    if layer == "state":
+        gone, kept = state.messages, _latest(state, brief.compact_at)
     shown = sum(message.role == "assistant" for message in state.messages)
     folded = working.fold(state.working, gone, first=state.turn - shown + 1)
     after = replace(state, working=folded, trim=False)
     last = state.turn - sum(message.role == "assistant" for message in kept)
     text = render("agent/carried", turn=str(last), state=working.words(brief, after)).text
     return _cut(replace(after, carried=text), kept, layer)
+
+
+def _latest(state: AgentState, bound: int) -> tuple[Message, ...]:
+    """The latest turn with long results left out; nothing, if what it said is itself too long."""
+    start = _tail(state, 0)
+    short = tuple(map(_pruned, _with_calls(state.messages[start:])))
+    size = sum(bytes_of(message.parts) for message in short) * state.density
+    return short if size <= KEPT * bound else ()
 
 
 def _cut(state: AgentState, messages: tuple[Message, ...], layer: Layer) -> AgentState:

@@ -90,10 +90,12 @@ def _probes(settings: Settings) -> list[Probe]:
 
     from nightmill.cli.site import choice
     from nightmill.sandbox.backends.client import Client
-    from nightmill.sandbox.doctor import probe, probe_cluster, probe_engine
+    from nightmill.sandbox.doctor import probe, probe_cluster, probe_engine, probe_mac
 
     if settings.sandbox == "bubblewrap":
         return probe(settings.home, user=settings.sandbox_user)
+    if settings.sandbox == "seatbelt":
+        return probe_mac(settings.home)
     if settings.sandbox == "kubernetes":
         client = Client(program="kubectl", environment=os.environ)
         return asyncio.run(probe_cluster(settings.home, client, namespace=settings.sandbox_namespace))

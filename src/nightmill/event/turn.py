@@ -80,7 +80,7 @@ class TurnFinished(Event):
     """One checkpoint: the record of the turn and the snapshot of the workspace after it, together.
 
     *record* and *snapshot* are ids; *usage* is a plain `model.Usage`; *cost* is US dollars, None if unknown; *said* is
-    the beginning of what the model wrote beside its calls.
+    the beginning of what the model wrote beside its calls. *asked* is a blob, the request, where no conversation gives it.
     """
 
     turn: int
@@ -93,6 +93,7 @@ class TurnFinished(Event):
     calls: int
     seconds: float
     said: str = ""
+    asked: str = ""
     key = property(lambda self: f"{self.role}/turn/{self.turn}")
 
 
@@ -151,11 +152,12 @@ class AgentFinished(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SentBack(Event):
-    """The proof failed and the agent was told why; *count* of at most *limit*."""
+    """The proof failed and the agent was told why, in the blob *words*; *count* of at most *limit*."""
 
     count: int
     limit: int
     reason: str
+    words: str = ""
     key = property(lambda self: f"sent_back/{self.count}")
 
 

@@ -49,7 +49,8 @@ class TaskQueued(Event):
 class WorkspacePrepared(Event):
     """The sandbox holds the base commit. *environment* is the hash of the environment record and names the layer below.
 
-    *drift* says how that record differs from the one in the commit's environment.lock.json.
+    *brief* is a blob: what the agent is given, from which its requests are rebuilt. *drift* says how that record differs
+    from the one in the commit's environment.lock.json.
     """
 
     environment: str
@@ -57,6 +58,7 @@ class WorkspacePrepared(Event):
     snapshot: str
     seconds: float
     drift: list[str] = field(default_factory=list)
+    brief: str = ""
     key = property(lambda self: "prepared")
 
 

@@ -4,22 +4,39 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, field, replace
+from functools import cache
 from hashlib import sha256
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from pydantic import TypeAdapter
 
 from nightmill import event, plan
 from nightmill.line import brief as briefs
 from nightmill.line.assignment import price
 from nightmill.line.journal import Journal
 from nightmill.line.prove import plain
+from nightmill.model import ModelReply, ModelRequest
 from nightmill.policy import Spent, reserve
 
 if TYPE_CHECKING:
     from nightmill.line.assignment import Assignment
     from nightmill.line.machines import Machines
-    from nightmill.model import Model, ModelReply, ModelRequest
+    from nightmill.model import Model
 
-__all__ = ["Architect"]
+__all__ = ["Architect", "Exchange", "exchanges"]
+
+
+class Exchange(NamedTuple):
+    """One question and its answer."""
+
+    asked: ModelRequest
+    reply: ModelReply
+
+
+@cache
+def exchanges() -> TypeAdapter[Exchange]:
+    """Exchanges as JSON."""
+    return TypeAdapter(Exchange)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -51,7 +68,7 @@ class Architect:
             if reply is None:
                 reply = await self._reply(model, replace(asked, max_tokens=self._reserve(asked)), key)
                 journal.keep(key, reply)
-            self._count(reply)
+            self._count(reply, replace(asked, max_tokens=reply.asked))
             return reply
 
         drawing = await plan.draw_up(assignment.spec, request=request, ask=ask)
@@ -73,9 +90,10 @@ class Architect:
                 )
             )
 
-    def _count(self, reply: ModelReply) -> None:
+    def _count(self, reply: ModelReply, asked: ModelRequest) -> None:
         """What was paid for is told at once: a plan that never comes has its price, too."""
-        self.turns.append({"usage": plain(reply.usage), "cost": reply.cost, "seconds": reply.seconds})
+        kept = self.machines.blobs.put(exchanges().dump_json(Exchange(asked=asked, reply=reply)))
+        self.turns.append({"usage": plain(reply.usage), "cost": reply.cost, "seconds": reply.seconds, "asked": kept})
         self.tell(self.turns)
         before = self._spent
         self._spent = Spent(

@@ -15,7 +15,7 @@ from nightmill.agent import Brief
 from nightmill.crew import load
 from nightmill.errors import LimitReached, RepoError
 from nightmill.model import Message, ModelRequest, Text
-from nightmill.model.price import window
+from nightmill.model.connect import window
 from nightmill.prompt import render
 from nightmill.repo import shown
 from nightmill.tool.base import cut, one_line
@@ -98,8 +98,7 @@ def objective(assignment: Assignment) -> str:
 
 def compact_at(assignment: Assignment) -> int:
     """Where compaction begins for the assignment's model: at most at half of its window."""
-    provider, _, model = assignment.model.partition(":")
-    whole = window(model=model, provider=provider.removesuffix("-responses"))
+    whole = window(assignment.model)
     return min(assignment.compact_at, whole // 2) if whole else assignment.compact_at
 
 

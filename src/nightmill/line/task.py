@@ -101,6 +101,7 @@ class TaskRun:
                 snapshot=self.snapshot,
                 seconds=self.prepared["seconds"],
                 drift=self.prepared["drift"],
+                brief=self.prepared["brief"],
             )
         )
         self.work = self._start_work()
@@ -162,7 +163,8 @@ class TaskRun:
         limit = self.assignment.send_back
         if number > limit:
             raise Stopped("failed", f"the work did not pass its checks after {limit} corrections: {verdict.reasons[0]}")
-        self._tell(event.SentBack(run=self.run, count=number, limit=limit, reason="\n\n".join(verdict.reasons)))
+        reason = "\n\n".join(verdict.reasons)
+        self._tell(event.SentBack(run=self.run, count=number, limit=limit, reason=reason, words=words))
         work = self._live()
         work.state = agent.send_back(work.state, self.machines.blobs.get(words).decode())
 

@@ -98,7 +98,7 @@ class Work:
         try:
             reply = await self._reply()
         except ModelRefused as refused:
-            if refused.hint != CONTEXT_HINT or self.state.layer == "state":
+            if refused.hint != CONTEXT_HINT or (self.state.layer == "state" and not self.state.context):
                 raise
             record = agent.outgrown(self.state, seconds=0.0)
         else:

@@ -13,7 +13,7 @@ from urllib.parse import parse_qsl
 import httpx2
 
 from nightmill.errors import SettingsError
-from nightmill.model import Model
+from nightmill.model import Model, price
 from nightmill.model.anthropic import Anthropic
 from nightmill.model.chat import Chat
 from nightmill.model.dialect import Dialect
@@ -23,7 +23,7 @@ from nightmill.model.responses import Responses
 from nightmill.model.transport import Endpoint, HttpModel, Key, Surroundings
 from nightmill.settings import Settings
 
-__all__ = ["PROVIDERS", "Client", "check", "client", "connect", "endpoint"]
+__all__ = ["PROVIDERS", "Client", "check", "client", "connect", "endpoint", "spoken", "window"]
 
 Client = httpx2.AsyncClient
 """The connections of one process; this room alone knows the library behind it."""
@@ -150,6 +150,26 @@ def endpoint(name: str, *, keys: Mapping[str, str], base_url: str = "") -> Endpo
         base_url=base_url,
         key=_key(keys.get(account, ""), account=account, needed=not (base_url or provider.keyless)),
     )
+
+
+def spoken(name: str, *, base_url: str = "") -> Dialect:
+    """The dialect in which the model *name* at *base_url* is asked.
+
+    Raises:
+        SettingsError: If the name cannot be right.
+    """
+    provider, model = _named(name)
+    return provider.dialect(model, not base_url)
+
+
+def window(name: str) -> int | None:
+    """Tokens that the context of the model *name* holds, None if nobody has said.
+
+    Raises:
+        SettingsError: If the name cannot be right.
+    """
+    provider, model = _named(name)
+    return price.window(model=model, provider=provider.prices or provider.account)
 
 
 def _named(name: str) -> tuple[Provider, str]:

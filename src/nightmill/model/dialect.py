@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from nightmill.model.message import ModelReply, ModelRequest, Part, Stop, Text, Thinking, ToolCall
 
-__all__ = ["NOTHING", "Dialect", "Piece", "Reading", "arguments", "count", "settle", "unique", "words"]
+__all__ = ["NOTHING", "Dialect", "Piece", "Reading", "arguments", "count", "settle", "unique", "wire", "words"]
 
 Piece = tuple[str, str]
 """(kind of part, new text): what somebody who watches sees."""
@@ -55,6 +55,13 @@ class Dialect(Protocol):
     def reading(self) -> Reading:
         """A fresh reader of one reply."""
         ...
+
+
+def wire(dialect: Dialect, request: ModelRequest) -> bytes:
+    """The body of *request* as it is sent."""
+    content = json.dumps(dialect.body(request), ensure_ascii=False, separators=(",", ":"))
+    # Output of commands may hold halves of surrogate pairs, which no request can carry.
+    return content.encode("utf-8", "replace")
 
 
 def settle(parts: Iterable[Part], stop: Stop) -> Stop:

@@ -15,6 +15,7 @@ from dataclasses import replace
 from typing import Any
 
 from nightmill.model.message import Message, Part, Text, Thinking, ToolCall, ToolResult
+from nightmill.model.repair import repaired
 
 __all__ = ["read_object", "tidy", "with_tail"]
 
@@ -31,8 +32,8 @@ def tidy(messages: Iterable[Message], *, dialect: str) -> list[Message]:
       empty messages are left out; neighbours of one role become one message.
     - Each call has its result in the next message, results first and in the order of the calls. A missing one says
       that the call was not run; one without a call becomes text.
-    - Arguments that are no JSON object go out as `{}`, and the result of the call quotes what they were: the model
-      sees its mistake without seeing a parameter that does not exist.
+    - Arguments that are no JSON object go out as the one that they can only have meant, else as `{}`, and the result of
+      the call quotes what they were: the model sees its mistake without seeing a parameter that does not exist.
     """
     turns: list[tuple[str, list[Part]]] = []
     for message in messages:
@@ -104,8 +105,14 @@ def _mended(part: Part) -> Part:
     if not isinstance(part, ToolCall):
         return part
     name = NAME.sub("_", part.name)[:64] or "unknown"
-    arguments = part.arguments if read_object(part.arguments) is not None else "{}"
+    arguments = part.arguments if read_object(part.arguments) is not None else _shown(part.arguments) or "{}"
     return part if (name, arguments) == (part.name, part.arguments) else replace(part, name=name, arguments=arguments)
+
+
+def _shown(arguments: str) -> str:
+    """Broken *arguments* as the JSON that they can only have meant, "" if they can be read in several ways."""
+    found = repaired(arguments)
+    return json.dumps(found.value, ensure_ascii=False) if found and found.certain else ""
 
 
 def _answered(parts: list[Part], calls: dict[str, ToolCall]) -> tuple[Part, ...]:
@@ -123,11 +130,11 @@ def _answers(part: Part, calls: dict[str, ToolCall], results: dict[str, ToolResu
 
 
 def _with_raw(result: ToolResult, call: ToolCall) -> ToolResult:
-    if not call.arguments.strip() or read_object(call.arguments) is not None:
+    if not call.arguments.strip() or read_object(call.arguments) is not None or _shown(call.arguments):
         return result
     raw = call.arguments[:SHOWN_RAW] + ("…" if len(call.arguments) > SHOWN_RAW else "")
     note = f"The arguments of this call were not a JSON object and are shown as {{}}. They were:\n{raw}\n\n"
-    return replace(result, text=note + result.text, error=True)
+    return replace(result, text=note + result.text)
 
 
 def _as_text(part: Part) -> Part:

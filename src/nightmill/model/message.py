@@ -163,6 +163,10 @@ class ModelReply:
     cost: float | None = None
     first_seconds: float = 0.0
     seconds: float = 0.0
+    sent: str = ""
+    """SHA-256 of the request's body as it was sent, so that a request that is rebuilt can be compared."""
+    asked: int = 0
+    """The bound on this reply in tokens, as the request had it."""
 
     @property
     def text(self) -> str:

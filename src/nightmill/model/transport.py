@@ -12,6 +12,7 @@ import re
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing, suppress
 from dataclasses import dataclass, replace
+from hashlib import sha256
 from itertools import count
 from typing import Any
 
@@ -19,7 +20,7 @@ import httpx2
 
 from nightmill.errors import ModelError, ModelRefused, ModelUnavailable
 from nightmill.model import Notice, Progress
-from nightmill.model.dialect import Dialect, Reading, unique
+from nightmill.model.dialect import Dialect, Reading, unique, wire
 from nightmill.model.message import ModelReply, ModelRequest, ToolCall
 from nightmill.model.price import cost
 from nightmill.model.problem import from_status, tidy_text
@@ -107,9 +108,7 @@ class HttpModel:
             ModelRefused: If it refused the request as such.
         """
         request = request if request.model else replace(request, model=self._endpoint.model)
-        content = json.dumps(self._endpoint.dialect.body(request), ensure_ascii=False, separators=(",", ":"))
-        # Output of commands may hold halves of surrogate pairs, which no request can carry.
-        body = content.encode("utf-8", "replace")
+        body = wire(self._endpoint.dialect, request)
         for attempt in count(1):
             try:
                 return await self._attempt(request, body, progress or _nobody)
@@ -147,6 +146,8 @@ class HttpModel:
             parts=unique(reply.parts, taken=taken),
             model=reply.model or request.model,
             cost=self._cost(reply, request),
+            sent=sha256(body).hexdigest(),
+            asked=request.max_tokens,
         )
 
     async def _receive(self, stream: _Stream, body: bytes) -> None:

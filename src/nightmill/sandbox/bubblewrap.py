@@ -17,6 +17,7 @@ from nightmill.sandbox.disk.fork import Forks
 from nightmill.sandbox.disk.layers import remove
 from nightmill.sandbox.disk.shelf import Shelf
 from nightmill.sandbox.guarantees import of_bubblewrap, require
+from nightmill.sandbox.held import HeldSandbox
 from nightmill.sandbox.launch import Processes, launch
 from nightmill.sandbox.live import SPARE, Host, LiveSandbox
 from nightmill.sandbox.network.reach import Network
@@ -72,7 +73,7 @@ class BubblewrapSandboxes:
         if wanted := place.requires | self.requires:
             require(wanted, await self.guarantees())
         check(place, self.host.owner)
-        sandbox = LiveSandbox(place, lock(place.directory), self.host)
+        sandbox = self.held(place, lock(place.directory))
         try:
             await sandbox.start()
             await sandbox.services.start(*place.services)
@@ -80,6 +81,10 @@ class BubblewrapSandboxes:
             await sandbox.close()
             raise
         return sandbox
+
+    def held(self, place: Place, holding: int) -> HeldSandbox:
+        """The sandbox of *place*, whose folder is held by the descriptor *holding*; nothing of it is started."""
+        return LiveSandbox(place, holding, self.host)
 
     async def launch(self, place: Place) -> tuple[Processes, socket.socket]:
         """Start the processes of one sandbox; gives them and the socket to its runner."""

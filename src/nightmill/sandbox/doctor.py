@@ -17,6 +17,8 @@ from nightmill.errors import NightmillError, SandboxError
 from nightmill.sandbox import Command, Place, Sandboxes, stage
 from nightmill.sandbox.backends.client import Client
 from nightmill.sandbox.backends.engine import Engine
+from nightmill.sandbox.backends.hold import UNTESTED
+from nightmill.sandbox.backends.seatbelt import MACOS, Mac, Programs, profile
 from nightmill.sandbox.bubblewrap import bundled
 from nightmill.sandbox.disk.layers import remove
 from nightmill.sandbox.freeze import fine_times
@@ -24,7 +26,7 @@ from nightmill.sandbox.owner import SANDBOX_USER, Owner, give, owner
 from nightmill.sandbox.program import interpreter, program
 from nightmill.sandbox.seccomp import compile_filter
 
-__all__ = ["Probe", "probe", "probe_cluster", "probe_engine", "self_test"]
+__all__ = ["Probe", "probe", "probe_cluster", "probe_engine", "probe_mac", "self_test"]
 
 OLDEST = (0, 11)
 SPACE = 2 << 30
@@ -50,6 +52,9 @@ CONTAINER = (
     "in a container, user namespaces need its runtime's consent: podman or docker run with "
     "--security-opt seccomp=unconfined --security-opt apparmor=unconfined --security-opt systempaths=unconfined"
 )
+
+
+WALL = "use Linux, or a container engine; and tell nightmill's developers, who have no Mac, what was said"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,6 +113,19 @@ async def probe_cluster(home: Path, client: Client, *, namespace: str) -> list[P
     return [found, _space(home), _times(home)]
 
 
+def probe_mac(home: Path, *, programs: Programs = MACOS) -> list[Probe]:
+    """Look at what a sandbox of macOS with its folders in *home* needs; *programs* are to be macOS' own."""
+    ok = sys.platform == "darwin"
+    detail = f"{platform.system()} {platform.release()} on {platform.machine()}"
+    return [
+        Probe(name="system", ok=ok, detail=detail, fix="" if ok else "use the setting `sandbox` = bubblewrap"),
+        Probe(name="backend", ok=True, detail=f"{UNTESTED}: none of its guarantees is called held"),
+        _wall(home, programs),
+        _copies(home, programs),
+        _space(home),
+    ]
+
+
 async def self_test(home: Path, sandboxes: Sandboxes) -> Probe:
     """Open a sandbox in *home*, run a program, write, snapshot, close, and leave nothing."""
     directory = Path(tempfile.mkdtemp(dir=home, prefix="doctor-"))
@@ -146,6 +164,35 @@ async def _image(engine: Engine, image: str) -> Probe:
     ok = await engine.has_image(image)
     fix = "" if ok else f"`{engine.program} pull {image}`: nothing is downloaded while a run waits"
     return Probe(name="image", ok=ok, detail=f"{image} is {'here' if ok else 'not on this machine'}", fix=fix)
+
+
+def _wall(home: Path, programs: Programs) -> Probe:
+    """Whether a program starts behind the wall and can write nothing outside what it is given."""
+    with tempfile.TemporaryDirectory(dir=home, prefix="doctor-") as folder:
+        top, words = Path(folder).resolve(), [*programs.wall, f"{folder}/profile.sb", "/bin/sh", "-c"]
+        (top / "work").mkdir()
+        (top / "profile.sb").write_text(profile(Mac(writable=(top / "work",))), "utf-8")
+        try:
+            inside, outside = (_run([*words, f"echo > '{top / name}'"]) for name in ("work/proof", "proof"))
+        except OSError as error:
+            return Probe(name="Seatbelt", ok=False, detail=f"{words[0]} cannot be started: {error.strerror}", fix=WALL)
+        if not (top / "work/proof").exists():
+            return Probe(name="Seatbelt", ok=False, detail=inside.stderr.strip()[-300:], fix=WALL)
+        if (top / "proof").exists() or not outside.returncode:
+            return Probe(name="Seatbelt", ok=False, detail="a program wrote where it may not", fix=WALL)
+    return Probe(name="Seatbelt", ok=True, detail="a program writes where it may, and nowhere else")
+
+
+def _copies(home: Path, programs: Programs) -> Probe:
+    with tempfile.TemporaryDirectory(dir=home, prefix="doctor-") as folder:
+        (Path(folder) / "one").mkdir()
+        try:
+            done = _run([*programs.clone, f"{folder}/one/.", f"{folder}/two"])
+        except OSError as error:
+            done = subprocess.CompletedProcess([], 1, "", str(error))
+        ok = done.returncode == 0 and (Path(folder) / "two").is_dir()
+    fix = "" if ok else "put nightmill's home on a disk with APFS"
+    return Probe(name="clones", ok=ok, detail="available" if ok else done.stderr.strip()[-300:], fix=fix)
 
 
 def _system() -> Probe:

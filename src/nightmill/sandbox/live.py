@@ -5,21 +5,17 @@ The same for every backend that starts processes on this machine: how is in `Hos
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
-import os
 import secrets
 import socket
 import time
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
-from pathlib import Path
-from typing import Any, TypeVar
 
 from nightmill.errors import SandboxError
-from nightmill.sandbox import Command, Dialogue, Entry, Outcome, Output, Place, Terminal, carry
+from nightmill.sandbox import Place, carry
 from nightmill.sandbox.channel import Channel
 from nightmill.sandbox.disk.chain import Stand
 from nightmill.sandbox.disk.ground import Ground, sweep
@@ -27,6 +23,7 @@ from nightmill.sandbox.disk.layers import remove
 from nightmill.sandbox.disk.packs import Packs
 from nightmill.sandbox.disk.shelf import Shelf
 from nightmill.sandbox.freeze import fine_times, mapped
+from nightmill.sandbox.held import HeldSandbox
 from nightmill.sandbox.launch import Processes
 from nightmill.sandbox.network.egress import Egress
 from nightmill.sandbox.network.ferry import Ferry, dial
@@ -35,12 +32,8 @@ from nightmill.sandbox.owner import Owner, give
 from nightmill.sandbox.profile import check, environment
 from nightmill.sandbox.quota import Disk
 from nightmill.sandbox.runner import Runner
-from nightmill.sandbox.services import RunnerServices
 
 __all__ = ["SPARE", "Host", "LiveSandbox"]
-
-STARTING = 60.0
-"""Seconds on the host's own clock for a sandbox to answer."""
 
 SPARE = 640 << 20
 """Bytes of memory that a sandbox may hold beside its commands and /tmp: in /dev/shm, and the runner's own."""
@@ -53,8 +46,6 @@ LEAVING = 0.005
 
 COARSE = 0.011
 """Seconds between two ticks of a kernel whose file times are not finer than that."""
-
-Answered = TypeVar("Answered")
 
 Launch = Callable[[Place], Awaitable[tuple[Processes, socket.socket]]]
 """How the processes of a sandbox are started; the runner among them answers on the socket."""
@@ -78,24 +69,16 @@ class Host:
         return self.shelf
 
 
-class LiveSandbox:
-    """One sandbox: a runner inside, and the socket to it."""
+class LiveSandbox(HeldSandbox):
+    """One sandbox whose /work is an upper over layers, and whose snapshots are packs."""
 
     def __init__(self, place: Place, lock: int, host: Host) -> None:
-        self.place, self.lock, self.host = place, lock, host
-        self.environment = environment(place)
+        super().__init__(place, lock, network=host.network, threads=host.threads)
+        self.host = host
         self.ground = Ground(place, owner=host.owner, shelf=host.shelf)
         self.many, self.still = MANY, False
-        self.packing = asyncio.Lock()
-        self.tasks: set[asyncio.Task[Any]] = set()
-        self.processes: Processes | None = None
-        self.channel: Channel | None = None
-        self.runner: Runner | None = None
-        self.services = RunnerServices(self._runner)
-        self.egress: Egress | None = None
         self.ferry: Ferry | None = None
         self.disk = Disk(place.directory / "upper", quota=place.quota)
-        self.closing: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
         """Make the upper what the place's snapshot says, and begin.
@@ -114,100 +97,6 @@ class LiveSandbox:
         """The snapshots that were taken here."""
         return self.ground.packs
 
-    async def run(self, command: Command, *, output: Output | None = None) -> Outcome:
-        """Run *command* and wait for it; cancelling the task kills it. Several may run at once.
-
-        Raises:
-            SandboxError: If the sandbox itself failed.
-        """
-        return await self._runner().run(command, output=output)
-
-    async def terminal(self, command: Command, *, rows: int, columns: int, output: Output) -> Terminal:
-        """Start *command* on a terminal of its own; its seconds do not count. *output* gets all that it writes.
-
-        Raises:
-            SandboxError: If the sandbox itself failed.
-        """
-        return await self._runner().terminal(command, rows=rows, columns=columns, output=output)
-
-    async def talk(self, command: Command, *, output: Output) -> Dialogue:
-        """Start *command* to be talked with; its seconds do not count. *output* gets all that it writes, unchanged.
-
-        Raises:
-            SandboxError: If the sandbox itself failed.
-        """
-        return await self._runner().talk(command, output=output)
-
-    async def read(self, path: str, *, limit: int) -> bytes:
-        """The first *limit* bytes of the regular file *path*.
-
-        Raises:
-            ToolError: If it is missing, not a regular file or not readable; the message says which.
-        """
-        return await self._runner().read(path, limit=limit)
-
-    async def export(self, path: str, target: Path, *, most: int) -> int:
-        """Copy the regular file *path*, of at most *most* bytes, to the new file *target* of the host; its size.
-
-        Raises:
-            ToolError: If it is no such file, is larger, or changes meanwhile; then there is no *target*.
-            OSError: If *target* cannot be written.
-        """
-        return await self._runner().export(path, target, most=most)
-
-    async def write(self, path: str, body: bytes) -> None:
-        """Make *path* a regular file that holds *body*: written beside it and renamed, its mode kept.
-
-        Raises:
-            ToolError: If it cannot be written; the message says why.
-            SandboxError: If the disk behind /work is full.
-        """
-        await self._runner().write(path, body)
-
-    async def list(self, path: str, *, depth: int, limit: int) -> list[Entry]:
-        """Entries below *path*, sorted, at most *limit*; `.git` is not entered.
-
-        Raises:
-            ToolError: If *path* is not a directory.
-        """
-        return await self._runner().list(path, depth=depth, limit=limit)
-
-    async def reach(self, hosts: tuple[str, ...]) -> None:
-        """Let *hosts* through from now on, and no others: those of the place, or fewer.
-
-        Raises:
-            SandboxError: If the place does not allow one of them.
-        """
-        if self.egress:
-            await self.egress.reach(hosts)
-        elif hosts:
-            raise SandboxError(f"this sandbox was made without a network: {hosts[0]!r} cannot be reached")
-
-    async def snapshot(self) -> str:
-        """Keep what /work holds now and return its id; what runs goes on. Unchanged: the id from before.
-
-        Raises:
-            SandboxError: If it could not be written whole.
-        """
-        task = self._task(self._snapshot())
-        return await asyncio.shield(task)  # whoever asked may give up; what is frozen must be thawed
-
-    async def roll_back(self, snapshot: str) -> None:
-        """End every process inside and go on from *snapshot* ("": from the layers alone), as if opened there.
-
-        Raises:
-            SandboxError: If it is missing or damaged, and the sandbox is where it was; or if it cannot be gone to, and
-                the sandbox is closed.
-        """
-        task = self._task(self._roll_back(snapshot))
-        await asyncio.shield(task)  # half gone back, the sandbox would be nowhere
-
-    async def close(self) -> None:
-        """End every process inside and wait until the kernel has; snapshots stay. Safe to repeat."""
-        if self.closing is None:
-            self.closing = asyncio.create_task(self._close())
-        await asyncio.shield(self.closing)
-
     async def _snapshot(self) -> str:
         async with self.packing:
             async with self._runner().still():
@@ -220,7 +109,7 @@ class LiveSandbox:
 
     async def _connect(self) -> None:
         """Start the proxy through which the allowed hosts are reached."""
-        self.egress = Egress(self.place, self.host.network)
+        self.egress = Egress(self.place, self.network)
         await self.egress.start()
         self.place = replace(self.place, trusted=self.place.trusted + self.egress.trusted)
         self.environment = environment(self.place) | self.egress.env
@@ -290,25 +179,14 @@ class LiveSandbox:
         """Start bubblewrap on the upper, which is at *snapshot* as *found* says, and wait for the runner."""
         place = await self._in_thread(self.ground.stage, self.place, found)
         check(place, self.host.owner)
-        self.processes, sock = await self.host.launch(place)
-        self.channel = Channel(sock, broken=self.processes.kill)
-        await self.channel.start()
-        try:
-            await asyncio.wait_for(asyncio.shield(self.channel.ready), STARTING)
-            await self.processes.find()
-        except (SandboxError, TimeoutError, OSError, ValueError) as error:
-            said = self.processes.said() or repr(error)
-            raise SandboxError(
-                f"the sandbox did not start: {said}", hint="`nightmill doctor` says what to change"
-            ) from error
+        processes, sock = await self.host.launch(place)
+        channel = await self._answering(processes, sock)
         if self.egress:
-            self._lead(self.channel, self.egress, carried=self.processes.apart)
+            self._lead(channel, self.egress, carried=processes.apart)
         await self._in_thread(self.packs.start, snapshot, found)
-        self.disk.begin(self.processes.init_pid, place.layers[len(self.place.layers) :])
-        kill = self.processes.kill
-        return Runner(
-            self.channel, environment=self.environment, kill=kill, groups=self.processes.groups, disk=self.disk
-        )
+        self.disk.begin(processes.init_pid, place.layers[len(self.place.layers) :])
+        kill, groups = processes.kill, processes.groups
+        return Runner(channel, environment=self.environment, kill=kill, groups=groups, disk=self.disk)
 
     def _lead(self, channel: Channel, egress: Egress, *, carried: bool) -> None:
         """Have the proxy offered inside."""
@@ -317,19 +195,8 @@ class LiveSandbox:
             channel.ways = self.ferry.take
         channel.tell({"op": "ferry" if carried else "network", "id": 0})
 
-    async def _halt(self) -> None:
-        """End every process inside, and take no more requests."""
-        self.runner = None
-        await self._end()
-
     async def _end(self) -> None:
-        """End every process inside, and wait until the kernel has."""
-        if self.processes:
-            await self.processes.end()
-        if self.processes and self.processes.groups:
-            self.processes.groups.close()
-        if self.channel:
-            await self.channel.close()
+        await super()._end()
         if self.ferry:
             await self.ferry.close()
 
@@ -348,26 +215,6 @@ class LiveSandbox:
             with contextlib.suppress(SandboxError):  # the chain is only longer than it need be
                 await self._in_thread(lambda: self.packs.consolidate(name=secrets.token_hex(8)))
 
-    def _task(self, work: Coroutine[Any, Any, Answered]) -> asyncio.Task[Answered]:
-        task = asyncio.create_task(work)
-        self.tasks.add(task)
-        task.add_done_callback(self.tasks.discard)
-        return task
-
-    async def _in_thread(self, work: Callable[..., Answered], *given: Any) -> Answered:
-        return await asyncio.get_running_loop().run_in_executor(self.host.threads, work, *given)
-
-    async def _close(self) -> None:
-        if self.tasks:
-            await asyncio.wait(self.tasks)
-        await self._halt()
-        if self.egress:
-            await self.egress.close()
+    async def _tidy(self) -> None:
         with contextlib.suppress(OSError):  # overlayfs leaves a folder of mode 000 in it, on which `rm -r` stumbles
             await self._in_thread(remove, self.place.directory / "work")
-        os.close(self.lock)
-
-    def _runner(self) -> Runner:
-        if self.runner is None or self.closing is not None:
-            raise SandboxError("the sandbox is closed")
-        return self.runner

@@ -16,7 +16,7 @@ from nightmill.sandbox import Place
 from nightmill.sandbox.owner import Owner
 from nightmill.sandbox.program import Interpreter
 
-__all__ = ["TRUSTED", "Descriptors", "arguments", "bundle", "check", "environment"]
+__all__ = ["PROXY", "TRUSTED", "Descriptors", "arguments", "bundle", "check", "environment"]
 
 UNSHARE = """
     --unshare-user --unshare-ipc --unshare-pid --unshare-net --unshare-uts --unshare-cgroup-try
@@ -59,6 +59,9 @@ BUNDLES = (
 
 TRUSTED = "/run/nightmill/authorities.pem"
 """Certificates that are trusted inside, where they are not the host's own file."""
+
+PROXY = "http://127.0.0.1:3128"
+"""Where the proxy is inside; what offers it there is in `inside/relay.py`."""
 
 OPEN_FOR_FILES = ("etc", "mnt", "opt", "srv")
 """Folders inside in which `Place.files` may show something: made anew for each start, never writable inside."""
@@ -110,7 +113,7 @@ def environment(place: Place) -> dict[str, str]:
     if place.hosts:
         names = ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY", "all_proxy", "ALL_PROXY")
         local = "localhost,127.0.0.1,::1"
-        found |= dict.fromkeys(names, "http://127.0.0.1:3128")
+        found |= dict.fromkeys(names, PROXY)
         found |= {"no_proxy": local, "NO_PROXY": local, "NODE_USE_ENV_PROXY": "1"}
     return found | dict(place.env)
 

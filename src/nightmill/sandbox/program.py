@@ -11,7 +11,7 @@ from typing import NamedTuple
 from nightmill.errors import SandboxError
 from nightmill.sandbox.seccomp import MACHINES, compile_filter
 
-__all__ = ["Interpreter", "interpreter", "program", "source"]
+__all__ = ["Interpreter", "interpreter", "own", "program", "source", "unwalled"]
 
 MODULES = ("gate", "keeper", "files", "job", "lasting", "terminal", "dialogue", "relay", "runner")
 
@@ -40,7 +40,7 @@ if sys.version_info < (3, 8):
 for name, text in %r:
     sys.modules[name] = module = type(sys)(name)
     exec(compile(text, name, "exec", dont_inherit=True, optimize=2), module.__dict__)
-module.start(%r)
+module.start(%s)
 """
 
 
@@ -60,6 +60,11 @@ def interpreter() -> Interpreter:
         asked = [str(system), "-I", "-S", "-c", "import sys, _ctypes; sys.exit(sys.version_info < (3, 8))"]
         if subprocess.run(asked, env={}, capture_output=True, check=False).returncode == 0:  # noqa: S603 - fixed words
             return Interpreter(path=str(system))
+    return own()
+
+
+def own() -> Interpreter:
+    """The Python that runs this."""
     version = f"{sys.version_info.major}.{sys.version_info.minor}"
     return Interpreter(path=f"{sys.base_prefix}/bin/python{version}", prefix=sys.base_prefix, source=sys.base_prefix)
 
@@ -96,7 +101,12 @@ def source() -> str:
     It talks over its standard input and output, and loads the system call filter itself: the engine's own stays.
     """
     filters = {machine: compile_filter(machine) for machine in MACHINES}
-    return TEXT % (_sources(*MODULES, "ferry", "container"), filters)
+    return TEXT % (_sources(*MODULES, "ferry", "container"), repr(filters))
+
+
+def unwalled() -> str:
+    """The runner as Python text for a system without namespaces; its argument is the descriptor of the lifeline."""
+    return TEXT % (_sources(*MODULES, "ferry", "container", "session"), "int(sys.argv[1])")
 
 
 def _sources(*names: str) -> list[tuple[str, str]]:

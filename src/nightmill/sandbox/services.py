@@ -16,6 +16,7 @@ from nightmill.sandbox.runner import GRACE, Runner, outcome
 __all__ = ["RunnerServices", "order"]
 
 ASK = """
+command -v timeout >/dev/null || timeout() { perl -e 'alarm shift; exec @ARGV' "$@"; }  # macOS has none
 until timeout 10 bash -c "$1"; do sleep 0.05; done
 """
 SAID = 2_000

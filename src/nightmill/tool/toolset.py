@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any, NamedTuple
@@ -11,11 +10,11 @@ from pydantic import ValidationError
 
 from nightmill.errors import ToolError
 from nightmill.model import ToolCall, ToolSchema
-from nightmill.model.history import read_object
 from nightmill.tool.base import Answer, Tool, ToolContext, one_line, whole
 from nightmill.tool.command import RunCommand
 from nightmill.tool.edit import EditFile
 from nightmill.tool.files import ListFiles, ReadFile, Search, WriteFile
+from nightmill.tool.understand import understand
 from nightmill.tool.work import FinishWork, Remember, UpdateTodo
 
 __all__ = ["Prepared", "Toolset", "standard"]
@@ -24,12 +23,13 @@ MOST_NAMED = 6
 
 
 class Prepared(NamedTuple):
-    """A call that can be carried out."""
+    """A call that can be carried out. *notes*: what had to be read into it, for the model to do better."""
 
     tool: Tool
     arguments: Any
     label: str
     ignored: tuple[str, ...]
+    notes: tuple[str, ...] = ()
 
 
 class Toolset:
@@ -43,25 +43,21 @@ class Toolset:
             )
             for tool in self.tools.values()
         )
+        self._parameters = {schema.name: schema.parameters for schema in self.schemas}
 
     def prepare(self, call: ToolCall) -> Prepared:
         """Read and check the arguments of *call*.
 
         Raises:
-            ToolError: If there is no such tool, or its arguments are not JSON or not what it takes.
+            ToolError: If there is no such tool, or its arguments cannot be known or are not what it takes.
         """
-        tool = self.tools.get(call.name)
-        if tool is None:
-            raise ToolError(f"there is no tool {call.name[:100]!r}; there are: {', '.join(self.tools)}")
-        given = read_object(call.arguments.strip() or "{}")
-        if given is None:
-            raise ToolError(f"the arguments of {call.name} are not a JSON object{_why(call)}; nothing was run")
+        meant = understand(call, self.tools, self._parameters)
+        tool = meant.tool
         try:
-            arguments = tool.arguments.model_validate(given)
+            arguments = tool.arguments.model_validate(meant.arguments)
         except ValidationError as error:
-            raise ToolError(f"the arguments of {call.name} are wrong: {_faults(error)}; nothing was run") from None
-        ignored = tuple(one_line(name, most=40) for name in sorted(set(given) - set(tool.arguments.model_fields)))
-        return Prepared(tool, arguments, one_line(tool.label(arguments)), ignored[:MOST_NAMED])
+            raise ToolError(f"the arguments of {tool.name} are wrong: {_faults(error)}; nothing was run") from None
+        return Prepared(tool, arguments, one_line(tool.label(arguments)), tuple(meant.ignored), tuple(meant.notes))
 
     async def call(self, prepared: Prepared, context: ToolContext) -> Answer:
         """Carry out *prepared*.
@@ -69,11 +65,12 @@ class Toolset:
         Raises:
             ToolError: If it cannot be; the message is the result that the model sees.
         """
+        notes = f"\n({'; '.join(prepared.notes)})" if prepared.notes else ""
         try:
             answer = await prepared.tool.call(prepared.arguments, context)
         except ToolError as error:
-            raise ToolError(whole(error.message)) from error
-        return replace(answer, text=whole(answer.text))
+            raise ToolError(whole(error.message + notes)) from error
+        return replace(answer, text=whole(answer.text + notes))
 
 
 def standard() -> Toolset:
@@ -91,15 +88,6 @@ def standard() -> Toolset:
             FinishWork(),
         )
     )
-
-
-def _why(call: ToolCall) -> str:
-    """What is wrong with the text of the arguments, where the reader can say."""
-    try:
-        json.loads(call.arguments)
-    except (ValueError, RecursionError) as error:
-        return f" ({error})"
-    return ""
 
 
 def _faults(error: ValidationError) -> str:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
-__all__ = ["UNPACK", "Union", "pack", "union"]
+__all__ = ["UNPACK", "Union", "entries", "pack", "union"]
 
 Union = dict[str, Path]
 """Path below /work → where on this host it is."""
@@ -27,7 +27,7 @@ def union(layers: tuple[Path, ...]) -> Union:
     """What an overlay of *layers*, lowest first, would show."""
     found: Union = {}
     for layer in layers:
-        for path, source in _entries(layer):
+        for path, source in entries(layer):
             status = source.lstat()
             whiteout = stat.S_ISCHR(status.st_mode) and status.st_rdev == 0
             hides = whiteout or not stat.S_ISDIR(status.st_mode) or _opaque(source)
@@ -64,13 +64,13 @@ def _add(archive: tarfile.TarFile, name: str, source: Path) -> None:
         archive.addfile(entry)
 
 
-def _entries(top: Path) -> Iterator[tuple[str, Path]]:
+def entries(top: Path) -> Iterator[tuple[str, Path]]:
     """Everything below *top*, folders before what is in them."""
     todo = [""]
     while todo:
         folder = todo.pop()
-        with os.scandir(top / folder) as entries:
-            for entry in sorted(entries, key=lambda each: each.name):
+        with os.scandir(top / folder) as found:
+            for entry in sorted(found, key=lambda each: each.name):
                 path = f"{folder}/{entry.name}".lstrip("/")
                 yield path, Path(entry.path)
                 if entry.is_dir(follow_symlinks=False):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import platform
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,12 +13,14 @@ from nightmill.sandbox.backends.client import Client
 from nightmill.sandbox.backends.container import ContainerSandboxes
 from nightmill.sandbox.backends.engine import Engine
 from nightmill.sandbox.backends.kubernetes import PodSandboxes
+from nightmill.sandbox.backends.mac import MacSandboxes
 from nightmill.sandbox.backends.manifests import Cluster, check
 from nightmill.sandbox.backends.pod import KubernetesPod, Pod
 from nightmill.sandbox.bubblewrap import BubblewrapSandboxes
 from nightmill.sandbox.guarantees import known
 from nightmill.sandbox.network.reach import Network
 from nightmill.sandbox.owner import SANDBOX_USER
+from nightmill.settings import HERE
 
 __all__ = ["Choice", "choose"]
 
@@ -25,7 +29,7 @@ __all__ = ["Choice", "choose"]
 class Choice:
     """What the operator set: `sandbox`, the settings whose names begin with that, and `require`."""
 
-    backend: str = "bubblewrap"
+    backend: str = HERE
     image: str = ""
     runtime: str = ""
     namespace: str = "nightmill"
@@ -65,12 +69,23 @@ def _made(
             return KubernetesPod(client=client, cluster=cluster, name=name)
 
         return PodSandboxes(pods, environment=client.variables, network=network, user=choice.user, shelf=shelf)
-    if choice.backend != "bubblewrap":
+    if choice.backend not in {"bubblewrap", "seatbelt"}:
         return ContainerSandboxes(
             choice.engine(environment), image=choice.image, network=network, user=choice.user, shelf=shelf
         )
     for name, value in (("sandbox_image", choice.image), ("sandbox_runtime", choice.runtime)):
         if value:
             hint = "set `sandbox` to podman or docker, or leave it empty"
-            raise SettingsError(f"bubblewrap has no use for {name} = {value!r}", hint=hint)
+            raise SettingsError(f"{choice.backend} has no use for {name} = {value!r}", hint=hint)
+    if choice.backend == "seatbelt":
+        return _seatbelt(network)
     return BubblewrapSandboxes(network=network, user=choice.user, shelf=shelf)
+
+
+def _seatbelt(network: Network | None) -> MacSandboxes:
+    if platform.system() != "Darwin":
+        hint = "leave `sandbox` empty, or set it to bubblewrap"
+        raise SettingsError(f"Seatbelt is a part of macOS, and this is {platform.system()}", hint=hint)
+    if os.geteuid() == 0:
+        raise SettingsError("started by root, everything behind Seatbelt would be root's", hint="use another user")
+    return MacSandboxes(network=network)

@@ -1,4 +1,4 @@
-"""What containers are guaranteed to hold, where that is not what bubblewrap's sandboxes hold."""
+"""What other backends are guaranteed to hold, where that is not what bubblewrap's sandboxes hold."""
 
 from __future__ import annotations
 
@@ -6,9 +6,31 @@ from nightmill.sandbox.backends.engine import Engine, Traits
 from nightmill.sandbox.nouns import Guarantee
 from nightmill.sandbox.owner import Owner
 
-__all__ = ["of_container"]
+__all__ = ["UNTESTED", "of_container", "of_seatbelt"]
 
 GVISOR = "set `sandbox_runtime` to runsc, which gives containers gVisor's kernel"
+
+UNTESTED = "no Mac has run this backend"
+
+SEATBELT = {
+    "kernel_isolated": "the Mac's own kernel serves sandboxes too",
+    "user_isolated": "nightmill's own user; Seatbelt is asked to keep everything else of that user from it",
+    "syscall_filter": "Seatbelt asks about files, sockets and signals, not about system calls",
+    "no_new_privileges": "left to Seatbelt",
+    "network_policy": "Seatbelt is asked to allow the proxy's port alone, but in a place with services every port of this Mac's own",
+    "live_snapshot": "services are stopped while /work is copied; what a command writes meanwhile may be torn",
+    "fork": "a copy that shares its blocks, if the disk is APFS",
+    "hard_memory_limit": "what a command's session holds is looked at twice a second",
+    "hard_process_limit": "the processes of a command's session are counted twice a second",
+    "hard_disk_limit": "nothing counts what /work takes",
+}
+"""What there is on macOS in place of each guarantee."""
+
+
+def of_seatbelt() -> tuple[Guarantee, ...]:
+    """Those of sandboxes on macOS: none, until somebody has tried."""
+    fix = "use Linux, on a machine of its own or in a virtual one"
+    return tuple(Guarantee(name=name, held=False, how=f"{how} ({UNTESTED})", fix=fix) for name, how in SEATBELT.items())
 
 
 def of_container(

@@ -1,9 +1,4 @@
-"""What macOS would be told of a sandbox: a Seatbelt profile, and a copy-on-write clone.
-
-**Untested: no Mac has run it**, and it is no backend yet. The runner inside reads /proc and adopts orphans, which only
-Linux has, and `/work` cannot be mounted anywhere on macOS; what can be written down and read without a Mac is here, so
-that it can be argued about.
-"""
+"""What macOS is told of a sandbox: a Seatbelt profile. No Mac has read one yet."""
 
 from __future__ import annotations
 
@@ -12,7 +7,7 @@ from pathlib import Path
 
 from nightmill.errors import SandboxError
 
-__all__ = ["Mac", "clone", "command", "profile"]
+__all__ = ["MACOS", "Mac", "Programs", "profile"]
 
 SYSTEM = (
     "/usr",
@@ -28,6 +23,12 @@ SYSTEM = (
 
 DEVICES = ("/dev/null", "/dev/zero", "/dev/random", "/dev/urandom", "/dev/dtracehelper")
 
+TERMINALS = (
+    '(literal "/dev/ptmx")',
+    '(require-all (regex #"^/dev/ttys[0-9]+$") (extension "com.apple.sandbox.pty"))',
+)
+"""Those that were made inside: what could type on a person's own terminal would be out."""
+
 READABLE = (
     "/",
     "/private",
@@ -35,6 +36,7 @@ READABLE = (
     "/private/etc/protocols",
     "/private/etc/services",
     "/private/etc/ssl",
+    "/dev/fd",
 )
 
 SERVICES = ("com.apple.system.opendirectoryd.libinfo", "com.apple.system.notification_center", "com.apple.logd")
@@ -42,12 +44,32 @@ SERVICES = ("com.apple.system.opendirectoryd.libinfo", "com.apple.system.notific
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Mac:
-    """One sandbox: the folder that it may write, files that it may read, and the port of its proxy, 0 for no network."""
+class Programs:
+    """What puts up the wall and what copies: before the profile's file and the words to start; before source and target.
 
-    work: Path
+    A copy shares its blocks, as APFS can.
+    """
+
+    wall: tuple[str, ...] = ("/usr/bin/sandbox-exec", "-f")
+    clone: tuple[str, ...] = ("/bin/cp", "-c", "-p", "-R")
+
+
+MACOS = Programs()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mac:
+    """One sandbox: folders that it may write, files that it may read, and what it may reach of this Mac's own ports.
+
+    Attributes:
+        port: That of its proxy; 0: no network.
+        loopback: Whether it may listen on any port, and connect to any, whoever listens there.
+    """
+
+    writable: tuple[Path, ...]
     shown: tuple[Path, ...] = ()
     port: int = 0
+    loopback: bool = False
 
 
 def profile(mac: Mac) -> str:
@@ -59,7 +81,7 @@ def profile(mac: Mac) -> str:
     readable = [f"(subpath {_quoted(Path(each))})" for each in SYSTEM]
     readable += [f"(literal {_quoted(Path(each))})" for each in (*READABLE, *DEVICES)]
     readable += [f"(subpath {_quoted(each)})" for each in mac.shown]
-    own = f"(subpath {_quoted(mac.work)})"
+    own = " ".join(f"(subpath {_quoted(each)})" for each in mac.writable)
     lines = [
         "(version 1)",
         "(deny default)",
@@ -72,34 +94,30 @@ def profile(mac: Mac) -> str:
         "(allow file-read* " + " ".join(readable) + ")",
         f"(allow file-read* file-write* {own})",
         "(allow file-write-data " + " ".join(f"(literal {_quoted(Path(each))})" for each in DEVICES[:2]) + ")",
+        "(allow pseudo-tty)",
+        "(allow file-read* file-write* file-ioctl " + " ".join(TERMINALS) + ")",
         "(allow file-ioctl " + " ".join(f"(literal {_quoted(Path(each))})" for each in DEVICES) + ")",
         "(allow mach-lookup " + " ".join(f'(global-name "{each}")' for each in SERVICES) + ")",
     ]
-    if mac.port:
+    if mac.loopback:
+        lines += ['(allow network-bind network-inbound (local ip "localhost:*"))']
+        lines += ['(allow network-outbound (remote ip "localhost:*"))']
+        lines += [f"(allow network-bind network-inbound network-outbound {own})"]  # sockets that are files
+    elif mac.port:
         lines.append(f'(allow network-outbound (remote ip "localhost:{mac.port}"))')
     # last, because the last rule that fits decides
     lines.append(f"(deny file-write-setugid {own})")
     return "\n".join(lines) + "\n"
 
 
-def command(*words: str, file: Path) -> list[str]:
-    """Start *words* in the sandbox whose profile is in *file*; the environment is to be given whole, and be empty."""
-    return ["/usr/bin/sandbox-exec", "-f", str(file), *words]
-
-
-def clone(source: Path, target: Path) -> list[str]:
-    """Make the new folder *target* a copy of *source* that shares its blocks, as APFS can: a fork, or a snapshot."""
-    return ["/bin/cp", "-c", "-p", "-R", f"{source}/.", str(target)]
-
-
 def _quoted(path: Path) -> str:
-    """*path* as a string of the profile's language.
+    """*path* as a string of the profile's language, which is Scheme's.
 
     Raises:
-        SandboxError: If it is not absolute, or holds what could end the string.
+        SandboxError: If it is not absolute and plain, or holds what no line of text does.
     """
     text = str(path)
-    if not path.is_absolute() or ".." in path.parts or any(each in '"\\' or ord(each) < 32 for each in text):  # noqa: PLR2004
-        hint = "use a path without quotes, backslashes and control characters"
+    if not path.is_absolute() or ".." in path.parts or not text.isprintable():
+        hint = "use a path without line breaks and control characters"
         raise SandboxError(f"the path {text!r} cannot stand in a Seatbelt profile", hint=hint)
-    return f'"{text}"'
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'

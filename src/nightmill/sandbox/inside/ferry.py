@@ -125,7 +125,7 @@ class Ferry:
 
     def watch(self, way: Way) -> None:
         """Ask to be woken for what can be done now, and nothing else: what has ended would wake the runner for ever."""
-        wanted = (select.EPOLLIN if self.open(way) else 0) | (select.EPOLLOUT if way.pending else 0)
+        wanted = (select.POLLIN if self.open(way) else 0) | (select.POLLOUT if way.pending else 0)
         if wanted == way.watched:
             return
         if wanted and way.watched:
@@ -143,7 +143,7 @@ class Ferry:
         del self.ways[way.number], self.runner.handlers[way.fd]
         way.sock.close()
         if self.full:
-            self.runner.poll.register(self.listener.fileno(), select.EPOLLIN)
+            self.runner.poll.register(self.listener.fileno(), select.POLLIN)
             self.full = False
 
     def resume(self) -> None:

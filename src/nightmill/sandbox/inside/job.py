@@ -18,6 +18,7 @@ class Job:
 
     def __init__(self, spec: Dict[str, Any], keeper: int, out: int, status: int) -> None:
         self.spec, self.keeper, self.out, self.status = spec, keeper, out, status
+        self.session = 0  # of its first process, and that one's id: where the keeper tells it
         self.began = time.monotonic()
         self.deadline = self.began + spec["seconds"]
         self.bound = float(spec["file_size"])

@@ -14,7 +14,7 @@ import struct
 
 from nightmill.sandbox.inside.gate import enter
 
-__all__ = ["below", "close_all_but", "crowd", "excess", "keep", "kill", "prctl", "processes", "strays"]
+__all__ = ["become", "below", "close_all_but", "crowd", "excess", "keep", "kill", "prctl", "processes", "strays"]
 
 TYPE_CHECKING = False  # typing itself would be a fifth of the time until a sandbox answers
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ def keep(spec: Spec, source: int, sink: int, report: int, groups: List[int]) -> 
 
 def close_all_but(*kept: int) -> None:
     """Close every descriptor above the standard ones but those *kept*."""
-    for name in os.listdir("/proc/self/fd"):
+    for name in os.listdir("/dev/fd"):
         if int(name) > 2 and int(name) not in kept:  # noqa: PLR2004 - the three standard ones
             try:
                 os.close(int(name))
@@ -102,9 +102,9 @@ def become(spec: Spec, source: int, sink: int) -> NoReturn:
         if spec["op"] == "terminal":
             control(0)
         for name in spec["rlimits"]:
-            limit(getattr(resource, "RLIMIT_" + name), spec[LIMITS[name]])
+            limit(name, spec[LIMITS[name]])
         for name, value in (*FIXED, ("NOFILE", descriptors(spec["processes"]))):
-            limit(getattr(resource, "RLIMIT_" + name), value)
+            limit(name, value)
         what = spec["cwd"]
         os.chdir(what)
         what = spec["argv"][0]
@@ -121,8 +121,9 @@ def become(spec: Spec, source: int, sink: int) -> NoReturn:
 def control(fd: int) -> None:
     """Make the terminal *fd* what controls this session."""
     import fcntl  # only terminals need it
+    import termios
 
-    fcntl.ioctl(fd, 0x540E, 0)  # TIOCSCTTY
+    fcntl.ioctl(fd, termios.TIOCSCTTY, 0)
 
 
 def execute(argv: list[str], env: Dict[str, str]) -> NoReturn:
@@ -155,8 +156,11 @@ def descriptors(processes: int) -> int:
         return FEWEST
 
 
-def limit(kind: int, value: int) -> None:
-    """Set one limit, or keep a lower one that the host has."""
+def limit(name: str, value: int) -> None:
+    """Set one limit, or keep a lower one that the host has; some are Linux's alone."""
+    kind = getattr(resource, "RLIMIT_" + name, None)
+    if kind is None:
+        return
     hard = resource.getrlimit(kind)[1]
     value = value if hard == resource.RLIM_INFINITY else min(value, hard)
     try:

@@ -24,11 +24,11 @@ from nightmill.sandbox.inside.lasting import Lasting
 from nightmill.sandbox.inside.relay import listen, relay
 from nightmill.sandbox.inside.terminal import Terminal, pair, window
 
-__all__ = ["OWN", "Runner", "start"]
+__all__ = ["GIVE_UP", "KEEPER_LATE", "OWN", "Runner", "start", "stored"]
 
 TYPE_CHECKING = False  # typing itself would be a fifth of the time until a sandbox answers
 if TYPE_CHECKING:
-    from typing import Any, Callable, Dict, Optional, Set
+    from typing import Any, Callable, Dict, List, NoReturn, Optional, Set
 
 CHUNK, BACKLOG = 1 << 18, 1 << 20
 KEEPER_LATE, GIVE_UP = 2.0, 30.0
@@ -50,7 +50,7 @@ class Runner:
         self.relay = 0
         self.listener: Any = None
         self.ferry: Any = None
-        self.poll = select.epoll()
+        self.poll = select.poll()
         self.watch(source, self.receive)
         if sink != source:
             self.watch(sink, self.flush)
@@ -59,7 +59,7 @@ class Runner:
         """Call *handler* whenever *fd* has something to read or has ended."""
         os.set_blocking(fd, False)
         self.handlers[fd] = handler
-        self.poll.register(fd, select.EPOLLIN)
+        self.poll.register(fd, select.POLLIN)
 
     def forget(self, fd: int) -> int:
         """Stop watching *fd* and close it. Gives -1, to keep instead: the number will be another's soon."""
@@ -72,9 +72,10 @@ class Runner:
         """Run until the host closes its end; PID 1 ending ends everything inside."""
         self.send({"ready": 1})
         while True:
-            for fd, what in self.poll.poll(self.patience()):
-                if what & select.EPOLLERR and fd in (self.source, self.sink):
-                    os._exit(0)
+            wait = self.patience()
+            for fd, what in self.poll.poll(wait if wait is None else 1000 * wait):
+                if what & select.POLLERR and fd in (self.source, self.sink):
+                    self.leave(0)
                 handler = self.handlers.get(fd)
                 if handler:
                     handler()
@@ -83,6 +84,10 @@ class Runner:
                 self.look_after(job)
             if self.outgoing:
                 self.flush()
+
+    def leave(self, code: int) -> NoReturn:
+        """End; the kernel ends all else in the namespace with us."""
+        os._exit(code)
 
     def patience(self) -> Optional[float]:
         """Seconds until a clock needs attention, None if there is none to watch."""
@@ -102,17 +107,17 @@ class Runner:
 
     def flush(self) -> None:
         """Write what the socket takes now; ask to be woken when it takes more."""
-        wanted = select.EPOLLIN if self.sink == self.source else 0
+        wanted = select.POLLIN if self.sink == self.source else 0
         try:
             while self.outgoing:
                 del self.outgoing[: os.write(self.sink, self.outgoing[:CHUNK])]
         except BlockingIOError:
-            wanted |= select.EPOLLOUT
+            wanted |= select.POLLOUT
         self.poll.modify(self.sink, wanted)
         for job in self.jobs.values():
             if job.held and not self.outgoing:
                 job.held = False
-                self.poll.register(job.out, select.EPOLLIN)
+                self.poll.register(job.out, select.POLLIN)
         if self.ferry and not self.outgoing:
             self.ferry.resume()
 
@@ -123,7 +128,7 @@ class Runner:
         except BlockingIOError:
             return
         if not piece:
-            os._exit(0)
+            self.leave(0)
         self.incoming += piece
         while len(self.incoming) >= 8:  # noqa: PLR2004 - two lengths
             length, extra = struct.unpack_from(">II", self.incoming)
@@ -154,13 +159,13 @@ class Runner:
             out, sink = PAIRS[spec["op"]](spec)
             source = os.dup(sink)
         else:
-            source = given(body)
+            source = self.given(body)
             out, sink = os.pipe()
         status, report = os.pipe()
         pid = os.fork()
         if pid == 0:
             try:
-                keep(spec, source, sink, report, groups)
+                self.keep(spec, source, sink, report, groups)
             finally:
                 os._exit(70)
         for fd in (source, sink, report, *groups):
@@ -169,6 +174,18 @@ class Runner:
         job = self.jobs[spec["id"]] = JOBS[spec["op"]](spec, pid, out, status)
         self.watch(out, lambda: self.drain(job))
         self.watch(status, lambda: self.hear(job))
+
+    def keep(self, spec: Dict[str, Any], source: int, sink: int, report: int, groups: List[int]) -> NoReturn:
+        """Be the keeper of a command."""
+        keep(spec, source, sink, report, groups)
+
+    def given(self, body: bytes) -> int:
+        """A descriptor to read *body* from."""
+        return stored(os.memfd_create("stdin"), body) if body else os.open("/dev/null", os.O_RDONLY)
+
+    def begun(self, job: Job) -> List[int]:
+        """The first process of a command, if it lives."""
+        return [pid for pid, (parent, _pages) in processes().items() if parent == job.keeper]
 
     def cancel(self, asked: Dict[str, Any], _: bytes) -> None:
         """End a job now, if it still runs."""
@@ -180,7 +197,7 @@ class Runner:
         job = self.jobs.get(asked["id"])
         if job and not job.ending:
             job.deadline = time.monotonic() + asked["grace"]
-            begun = [pid for pid, (parent, _pages) in processes().items() if parent == job.keeper]
+            begun = self.begun(job)
             for pid in begun:
                 kill(pid, asked["signal"])
             if not begun:
@@ -192,7 +209,7 @@ class Runner:
         if isinstance(job, Terminal) and job.out >= 0:
             job.enter(body)
             if not job.held:
-                self.poll.modify(job.out, select.EPOLLIN | (select.EPOLLOUT if job.typed else 0))
+                self.poll.modify(job.out, select.POLLIN | (select.POLLOUT if job.typed else 0))
 
     def resize(self, asked: Dict[str, Any], _: bytes) -> None:
         """Give a terminal another size."""
@@ -267,7 +284,7 @@ class Runner:
         job.ended = job.ended or time.monotonic()
         late = time.monotonic() - job.ended
         if late > GIVE_UP:
-            os._exit(75)  # something cannot be killed: the kernel ends the namespace
+            self.leave(75)  # something cannot be killed
         if late > KEEPER_LATE:
             kill(job.keeper, signal.SIGKILL)  # stopped by a command; what it kept comes to us
         storm = job.sweeps > CALM or crowd() > CROWD
@@ -326,16 +343,13 @@ class Runner:
         self.forward()
 
 
-def given(body: bytes) -> int:
-    """A descriptor to read *body* from."""
-    if not body:
-        return os.open("/dev/null", os.O_RDONLY)
-    source = os.memfd_create("stdin")
+def stored(file: int, body: bytes) -> int:
+    """The new *file*, to be read from its beginning, with *body* in it."""
     view = memoryview(body)
     while view:
-        view = view[os.write(source, view) :]
-    os.lseek(source, 0, 0)
-    return source
+        view = view[os.write(file, view) :]
+    os.lseek(file, 0, 0)
+    return file
 
 
 JOBS: Dict[str, Callable[..., Job]] = {"run": Job, "serve": Lasting, "terminal": Terminal, "talk": Dialogue}

@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from typing import Any, Dict, Tuple
 
 NEVER = float("inf")
-TIOCSWINSZ = 0x5414
 
 
 class Terminal(Job):
@@ -55,5 +54,6 @@ def pair(spec: Dict[str, Any]) -> Tuple[int, int]:
 def window(fd: int, rows: int, columns: int) -> None:
     """Set the size, which tells the programs on it."""
     import fcntl  # only terminals need it
+    import termios
 
-    fcntl.ioctl(fd, TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+    fcntl.ioctl(fd, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))

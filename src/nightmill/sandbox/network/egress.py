@@ -58,8 +58,8 @@ class Egress:
         self.listening: asyncio.Task[None] | None = None
         self.bound: socket.socket | None = None
 
-    async def start(self) -> None:
-        """Begin to listen.
+    async def start(self, bound: socket.socket | None = None) -> None:
+        """Begin to listen: on *bound*, or on a new unix socket.
 
         Raises:
             SandboxError: If the socket cannot be made.
@@ -67,7 +67,7 @@ class Egress:
         try:
             self.path.parent.mkdir(mode=0o700, exist_ok=True)
             self.path.unlink(missing_ok=True)
-            self.bound = self._bound()
+            self.bound = bound or self._bound()
         except OSError as error:
             raise SandboxError(f"the proxy cannot listen on {str(self.path)!r}: {error}") from error
         self.listening = asyncio.create_task(self._listen(self.bound))

@@ -1,0 +1,339 @@
+"""The macOS backend on Linux, without any wall (see `unwalled`): what it does with commands, services and their ends."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from nightmill.errors import SandboxError
+from nightmill.sandbox import GUARANTEES, Command, Limits, Place, Service
+from nightmill.sandbox.backends.mac import MacSandboxes
+from nightmill.sandbox.backends.seatbelt import Programs
+from nightmill.sandbox.network.reach import Network
+from nightmill.sandbox.services import ASK
+from tests.sandbox.test_egress import fetching
+from tests.sandbox.unwalled import UNWALLED, Desk, given, lives, until, unwalled, within, written
+from tests.sandbox.web import web
+
+HOST = """
+import asyncio, sys
+from pathlib import Path
+from nightmill.sandbox import Command, Place
+from tests.sandbox.unwalled import unwalled
+
+async def main():
+    sandbox = await unwalled().open(Place(directory=Path(sys.argv[1]), layers=()))
+    await sandbox.run(Command(argv=("bash", "-c", "echo $PPID; sleep 1000 & echo $! > pids; sleep 1000"), cwd="/work"))
+
+asyncio.run(main())
+"""
+
+AWAY = """python3 -c '
+import os, sys, time
+if os.fork() == 0:
+    os.setsid()
+    if os.fork() == 0:
+        open("away.tmp", "w").write(str(os.getpid()))
+        os.rename("away.tmp", "away")
+        time.sleep(1000)
+    os._exit(0)
+os.wait()
+' </dev/null >/dev/null 2>&1; while ! test -e away; do sleep 0.01; done"""
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Place:
+    return given(tmp_path)
+
+
+def number(place: Place, name: str) -> int:
+    """What a program has written to /work/*name*."""
+    return int((place.directory / "upper" / name).read_text())
+
+
+def test_names_inside_lead_to_the_runs_folder_and_are_told_as_such(place: Place) -> None:
+    async def scenario(desk: Desk) -> None:
+        ran = await desk.sh(
+            "cd /work/repo && pwd && ls /work/home && cat /work/repo/kept.txt; echo $HOME; echo x > /tmp/y"
+        )
+        assert ran.text == "/work/repo\nkept\n/work/home\n"
+        assert (place.directory / "upper" / "home").is_dir()
+        assert (desk.sandbox.tmp / "y").read_text() == "x\n"
+        assert await desk.sandbox.read("/tmp/y", limit=9) == b"x\n"
+        cut = await desk.sh("seq 1 500; pwd; seq 1 500; pwd", output=200)
+        assert len(cut.output) <= 200
+        assert cut.dropped > 3000
+        assert cut.text.startswith("1\n2\n")
+        assert cut.text.endswith("500\n/work\n")
+
+    within(place, scenario)
+
+
+def test_a_limit_ends_a_command_with_all_that_is_in_its_session(place: Place) -> None:
+    async def scenario(desk: Desk) -> None:
+        late = await desk.sh("set -m; sleep 1000 & echo $! > bg; nohup sleep 1000 & sleep 1000", seconds=0.5)
+        assert (late.stopped, late.exit) == ("timeout", -9)
+        assert not lives(number(place, "bg"))
+        flood = await desk.sh("exec yes", file_size=1 << 20, output=1000)
+        assert flood.stopped == "output"
+        file = await desk.sh("head -c 3000000 /dev/zero > big", file_size=1 << 20)
+        assert file.exit
+        assert (place.directory / "upper" / "big").stat().st_size == 1 << 20
+        crowd = await desk.sh("for i in $(seq 30); do sleep 1000 & done; wait", processes=10)
+        assert crowd.stopped == "processes"
+        hold = "import time; x = bytearray(200 << 20); time.sleep(1000)"
+        heavy = await desk.sandbox.run(
+            Command(argv=("python3", "-c", hold), cwd="/work", limits=Limits(memory=100 << 20))
+        )
+        assert heavy.stopped == "memory"
+        assert (await desk.sh("echo fine")).text == "fine\n"
+
+    within(place, scenario)
+
+
+def test_what_a_command_leaves_in_its_session_is_ended_with_it(place: Place) -> None:
+    async def scenario(desk: Desk) -> None:
+        ran = await desk.sh("set -m; nohup sleep 1000 >/dev/null 2>&1 & echo $! > bg; exit 7")
+        assert ran.exit == 7
+        assert not lives(number(place, "bg"))
+        task = asyncio.create_task(desk.sh("echo $$ > main; exec sleep 1000"))
+        main = await written(place.directory / "upper" / "main")
+        task.cancel()
+        await asyncio.wait({task})
+        assert not lives(main)
+        several = await asyncio.gather(*(desk.sh(f"cat; echo {each}") for each in range(5)))
+        assert [each.text for each in several] == [f"{each}\n" for each in range(5)]
+
+    within(place, scenario)
+
+
+def test_a_command_reads_what_it_is_given(place: Place) -> None:
+    async def scenario(desk: Desk) -> None:
+        body = os.urandom(3 << 20)
+        ran = await desk.sandbox.run(Command(argv=("sh", "-c", "ls -A /tmp; sha256sum"), cwd="/work", stdin=body))
+        assert ran.text.split()[0] == hashlib.sha256(body).hexdigest()
+
+    within(place, scenario)
+
+
+def test_a_terminal_works_and_its_end_leaves_nothing(place: Place) -> None:
+    async def scenario(desk: Desk) -> None:
+        shown = bytearray()
+        argv = ("bash", "--norc", "-i")
+        command = Command(argv=argv, cwd="/work/repo", env={"TERM": "dumb"})
+        terminal = await desk.sandbox.terminal(command, rows=24, columns=90, output=shown.extend)
+        terminal.type(b"stty size; tty -s && echo ter''minal; sleep 1000 & echo $! > bg; echo do''ne\n")
+        await until(lambda: b"done" in shown)
+        assert b"24 90" in shown
+        assert b"terminal" in shown
+        terminal.end()
+        assert (await terminal.ended()).stopped == "cancelled"
+        assert not lives(number(place, "repo/bg"))
+
+    within(place, scenario)
+
+
+def test_closing_ends_commands_and_services(place: Place) -> None:
+    service = Service(name="it", run="echo $$ > it; exec sleep 1000", cwd="/work")
+
+    async def scenario(desk: Desk) -> None:
+        running = asyncio.create_task(desk.sh("echo $$ > main; exec sleep 1000"))
+        begun = [await written(place.directory / "upper" / name) for name in ("main", "it")]
+        assert all(map(lives, begun))
+        await desk.sandbox.close()
+        assert not any(map(lives, begun))
+        with pytest.raises(SandboxError):
+            await running
+
+    within(place, scenario, services=(service,))
+
+
+def test_what_gets_away_is_seen_and_keeps_the_folder_until_it_has_ended(place: Place) -> None:
+    async def scenario(desk: Desk) -> None:
+        assert not (await desk.sh(AWAY)).exit
+
+    within(place, scenario)
+    away = number(place, "away")
+    try:
+        assert lives(away)
+        for refused in (lambda: within(place, scenario), lambda: asyncio.run(unwalled().destroy(place.directory))):
+            with pytest.raises(SandboxError, match="still runs") as caught:
+                refused()
+            assert "lsof" in caught.value.hint
+        assert place.directory.exists()
+    finally:
+        os.kill(away, signal.SIGKILL)
+
+    async def again(desk: Desk) -> None:
+        assert (await desk.sh("ls repo")).text == "gone\nkept.txt\n"
+
+    within(place, again)
+    asyncio.run(unwalled().destroy(place.directory))
+    assert not place.directory.exists()
+
+
+def test_a_command_that_kills_the_runner_ends_the_sandbox_and_nothing_else(place: Place) -> None:
+    async def scenario(desk: Desk) -> None:
+        runner = desk.sandbox.processes.process.pid  # type: ignore[union-attr]
+        with pytest.raises(SandboxError, match="ended"):
+            await desk.sh(f"kill -9 {runner}; sleep 1000")
+        with pytest.raises(SandboxError):
+            await desk.sh("true")
+
+    within(place, scenario)
+    with pytest.raises(SandboxError, match="still runs"):  # its session is known to nobody now
+        within(place, nothing)
+    for each in holders(place):
+        os.kill(each, signal.SIGKILL)
+
+    async def again(desk: Desk) -> None:
+        assert not (await desk.sh("true")).exit
+
+    within(place, again)
+
+
+def holders(place: Place) -> set[int]:
+    """Who has the lifeline of *place* open, as `lsof` would say."""
+    found = set()
+    for each in Path("/proc").glob("[0-9]*/fd/*"):
+        with contextlib.suppress(OSError):
+            if each.readlink() == place.directory / "alive":
+                found.add(int(each.parts[2]))
+    return found
+
+
+def test_the_death_of_the_worker_ends_the_sandbox(place: Place) -> None:
+    root = Path(__file__).parents[2]
+    with subprocess.Popen([sys.executable, "-c", HOST, str(place.directory)], cwd=root) as host:
+        pids = place.directory / "upper" / "pids"
+        end = time.monotonic() + 60
+        while not (pids.exists() and pids.read_text().strip()):
+            assert time.monotonic() < end
+            time.sleep(0.01)
+        host.kill()
+
+    async def scenario(desk: Desk) -> None:
+        assert not (await desk.sh("true")).exit
+
+    left = int(pids.read_text())
+    within(place, scenario)  # waits until all have ended
+    assert not lives(left)
+
+
+def test_services_start_answer_stop_and_are_logged(place: Place) -> None:
+    program = "trap 'echo bye; exit 3' TERM; touch /work/up; echo from $PWD >&2; while :; do sleep 0.05; done"
+    services = (
+        Service(name="base", run=program, ready="test -e /work/up", cwd="/work"),
+        Service(name="next", run="test -e /work/up && exec sleep 1000", after=("base",), cwd="/work"),
+    )
+
+    async def scenario(desk: Desk) -> None:
+        held = desk.sandbox.services
+        assert {each.name: each.state for each in held.states()} == {"base": "ready", "next": "ready"}
+        assert (await desk.sh("until grep -q from /tmp/services/base.log; do sleep 0.01; done")).exit == 0
+        assert b"from " in await held.log("base")
+        assert "from" in (await desk.sh("cat /tmp/services/base.log")).text
+        await held.stop()
+        found = {each.name: (each.state, each.exit) for each in held.states()}
+        assert found == {"base": ("ended", 3), "next": ("ended", -15)}
+        assert b"bye" in await held.log("base")
+
+    within(place, scenario, services=services)
+
+
+def test_a_service_is_asked_whether_it_is_ready_also_where_there_is_no_timeout(tmp_path: Path) -> None:
+    for name in ("bash", "perl", "sleep"):
+        (tmp_path / name).symlink_to(
+            next(path for path in (Path("/usr/bin", name), Path("/bin", name)) if path.exists())
+        )
+    asked = ["bash", "-c", ASK, "ready", 'test -e "$FILE" || { : > "$FILE"; exit 1; }']
+    ran = subprocess.run(asked, env={"PATH": str(tmp_path), "FILE": str(tmp_path / "file")}, check=False, timeout=60)
+
+    assert ran.returncode == 0
+    assert (tmp_path / "file").exists()
+
+
+def test_the_proxy_is_the_port_that_the_environment_names_and_forgets_hosts_that_are_taken_away(place: Place) -> None:
+    async def scenario(desk: Desk) -> None:
+        async with web([]) as port:
+            desk.sandbox.egress.network = Network(private=frozenset({"localhost"}), ports=frozenset({port}))  # type: ignore[union-attr]
+            urls = [f"http://localhost:{port}/", "http://denied.example/"]
+            lines = (await desk.sandbox.run(fetching(urls))).text.splitlines()
+            assert lines[0] == "hello"
+            assert lines[1].startswith("403 denied.example:80")
+            await desk.sandbox.reach(())
+            assert (await desk.sandbox.run(fetching(urls[:1]))).text.startswith("403")
+        assert f'(remote ip "localhost:{desk.sandbox.port}")' in (place.directory / "box" / "profile.sb").read_text()
+
+    within(place, scenario, hosts=("localhost",))
+
+
+def test_tools_and_files_are_where_they_are_named(place: Place, tmp_path: Path) -> None:
+    tool, file = tmp_path / "real tool", tmp_path / "bundle"
+    tool.write_text("#!/bin/sh\necho tool\n")
+    tool.chmod(0o755)
+    file.write_text("bundle\n")
+
+    async def scenario(desk: Desk) -> None:
+        ran = await desk.sh("it; cat /opt/nightmill/a.bundle; /opt/nightmill/bin/it")
+        assert ran.text == "tool\nbundle\ntool\n"
+        text = (place.directory / "box" / "profile.sb").read_text()
+        assert f'(subpath "{tool}")' in text
+        assert f'(subpath "{file}")' in text
+
+    within(place, scenario, tools={"it": tool}, files={"/opt/nightmill/a.bundle": file})
+
+
+def test_nothing_is_guaranteed_and_whoever_requires_something_gets_no_sandbox(place: Place) -> None:
+    found = asyncio.run(unwalled().guarantees())
+
+    assert [each.name for each in found] == list(GUARANTEES)
+    assert not any(each.held for each in found)
+    assert all("no Mac has run" in each.how and each.fix for each in found)
+    for name in GUARANTEES:
+        with pytest.raises(SandboxError, match=f"requires '{name}'"):
+            within(place, nothing, requires=frozenset({name}))
+    assert list(place.directory.iterdir()) == []
+
+
+def refusals() -> dict[str, tuple[Callable[[Place], Place], str]]:
+    return {
+        "several layers": (lambda place: replace(place, layers=place.layers * 2), "several layers"),
+        "credentials": (lambda place: replace(place, credentials=("forge",), hosts=("a.example",)), "credentials"),
+        "no such snapshot": (lambda place: replace(place, snapshot="0123456789abcdef"), "not there"),
+        "a snapshot elsewhere": (lambda place: replace(place, snapshot="../../run"), "not there"),
+    }
+
+
+@pytest.mark.parametrize("case", refusals())
+def test_what_cannot_be_given_is_refused_before_anything_starts(place: Place, case: str) -> None:
+    change, why = refusals()[case]
+
+    with pytest.raises(SandboxError, match=why):
+        within(change(place), nothing)
+    assert not (place.directory / "box").exists()
+    within(place, nothing)
+
+
+def test_a_wall_that_refuses_is_an_error_that_says_what_it_said(place: Place) -> None:
+    refusing = Programs(wall=("/bin/sh", "-c", "echo profile: not today >&2; exit 65"), clone=UNWALLED.clone)
+
+    with pytest.raises(SandboxError, match="profile: not today"):
+        within(place, nothing, sandboxes=MacSandboxes(programs=refusing))
+    with pytest.raises(SandboxError, match="'/no/such' cannot be started"):
+        within(place, nothing, sandboxes=MacSandboxes(programs=replace(refusing, wall=("/no/such",))))
+
+
+async def nothing(desk: Desk) -> None:
+    """Open and close."""
