@@ -56,9 +56,10 @@ def hub(tmp_path: Path, root: Path) -> Hub:
 
 
 @pytest.fixture
-def site(tmp_path: Path) -> Site:
-    """This machine."""
+def site(tmp_path: Path, request: pytest.FixtureRequest) -> Site:
+    """This machine; a test may name what makes its sandboxes."""
+    make = getattr(request, "param", BubblewrapSandboxes)
     home = tmp_path / "home"
     home.mkdir()
     variables = dict(os.environ)  # noqa: TID251 - the door of the tests
-    return Site(home=home, sandboxes=BubblewrapSandboxes(), variables=variables)
+    return Site(home=home, sandboxes=make(), variables=variables)

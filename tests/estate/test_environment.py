@@ -30,7 +30,9 @@ from nightmill.estate.registry import resolve
 from nightmill.repo import Hub
 from nightmill.review import Check
 from nightmill.sandbox import Command, Place, Workspace
+from nightmill.sandbox.bubblewrap import BubblewrapSandboxes
 from nightmill.sandbox.network.credential import Credential
+from tests.sandbox.unwalled import unwalled
 
 Write = Callable[[dict[str, str]], str]
 
@@ -48,6 +50,9 @@ async def shell(workspace: Workspace, script: str) -> str:
     return (await workspace.run(Command(argv=("bash", "-c", script)))).text.strip()
 
 
+@pytest.mark.parametrize(
+    "site", [BubblewrapSandboxes, unwalled], ids=["bubblewrap", "as on macOS, without a wall"], indirect=True
+)
 def test_base_holds_the_checkout_and_what_was_installed_and_moves_to_any_commit(
     root: Path, commit: Write, hub: Hub, site: Site, tmp_path: Path
 ) -> None:

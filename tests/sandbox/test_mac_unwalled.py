@@ -39,6 +39,41 @@ async def main():
 asyncio.run(main())
 """
 
+POORER = """
+import asyncio, importlib, pkgutil, sys
+import tests.sandbox.poorer
+import nightmill
+for module in pkgutil.walk_packages(nightmill.__path__, "nightmill."):
+    if not module.name.endswith("__main__"):
+        importlib.import_module(module.name)
+from pathlib import Path
+from nightmill.sandbox import Command, Place, Service
+from nightmill.sandbox.backends.mac import MacSandboxes
+from nightmill.sandbox.backends.seatbelt import Programs
+
+async def main():
+    wall = (sys.executable, "-I", "-S", tests.sandbox.poorer.__file__)
+    service = Service(name="it", run="touch up; exec sleep 1000", ready="test -e /work/up", cwd="/work")
+    place = Place(directory=Path(sys.argv[1]), layers=(), hosts=("a.example",), services=(service,))
+    sandbox = await MacSandboxes(programs=Programs(wall=wall, clone=("/bin/cp", "--archive"))).open(place)
+    try:
+        seen = bytearray()
+        command = Command(argv=("sh", "-c", "cat; sleep 1000 & curl -s http://a.example -o /dev/null; exit 5"), cwd="/work", stdin=b"read ")
+        ran = await sandbox.run(command)
+        terminal = await sandbox.terminal(Command(argv=("stty", "size"), cwd="/"), rows=5, columns=6, output=seen.extend)
+        await terminal.ended()
+        kept = await sandbox.snapshot()
+        await sandbox.write("/work/lost", b"")
+        await sandbox.roll_back(kept)
+        names = [each.path for each in await sandbox.list("/work", depth=1, limit=9)]
+        states = [each.state for each in sandbox.services.states()]
+        print(ran.text, ran.exit, seen.decode().strip(), names, states)
+    finally:
+        await sandbox.close()
+
+asyncio.run(main())
+"""
+
 AWAY = """python3 -c '
 import os, sys, time
 if os.fork() == 0:
@@ -229,6 +264,14 @@ def test_the_death_of_the_worker_ends_the_sandbox(place: Place) -> None:
     left = int(pids.read_text())
     within(place, scenario)  # waits until all have ended
     assert not lives(left)
+
+
+def test_nothing_is_needed_that_only_linuxs_python_has(place: Place) -> None:
+    words = [sys.executable, "-c", POORER, str(place.directory)]
+    ran = subprocess.run(words, cwd=Path(__file__).parents[2], capture_output=True, text=True, timeout=120, check=False)
+
+    wanted = "read  5 5 6 ['/work/.nightmill-place', '/work/home', '/work/up'] ['ready']\n"
+    assert (ran.stdout, ran.stderr, ran.returncode) == (wanted, "", 0)
 
 
 def test_services_start_answer_stop_and_are_logged(place: Place) -> None:
