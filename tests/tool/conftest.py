@@ -7,7 +7,7 @@ import json
 import shutil
 import sys
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from nightmill.sandbox import Limits, Place, Workspace
 from nightmill.sandbox.bubblewrap import BubblewrapSandboxes
 from nightmill.sandbox.owner import give, owner
 from nightmill.tool import Answer, ToolContext, standard
+from nightmill.tool.outputs import MemoryOutputs
 
 FILES = {
     "README.md": b"# Shop\n\nSells things.\n",
@@ -33,11 +34,14 @@ class Bench:
 
     workspace: Workspace
     limits: Limits
+    outputs: MemoryOutputs = field(default_factory=MemoryOutputs)
 
     async def call(self, tool: str, **arguments: Any) -> Answer:
         tools = standard()
         prepared = tools.prepare(ToolCall(id="c1", name=tool, arguments=json.dumps(arguments)))
-        return await tools.call(prepared, ToolContext(workspace=self.workspace, limits=self.limits))
+        return await tools.call(
+            prepared, ToolContext(workspace=self.workspace, limits=self.limits, outputs=self.outputs)
+        )
 
     async def text(self, tool: str, **arguments: Any) -> str:
         return (await self.call(tool, **arguments)).text

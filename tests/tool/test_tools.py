@@ -280,6 +280,7 @@ def test_labels_are_one_short_line() -> None:
         "edit_file": {"path": text, "edits": [{"old": "a", "new": "b"}]},
         "write_file": {"path": text, "content": text},
         "run_command": {"command": text},
+        "read_output": {"reference": text},
         "update_todo": {"items": []},
         "remember": {"kind": "next", "text": text[:1000]},
         "finish": {"summary": text},

@@ -133,6 +133,7 @@ class Reclaim:
                 if where:
                     yield _goes(folder, kind, where)
                     yield _goes(folder.parent / "replies", "replies", "the run has ended; the ledger has its turns")
+                    yield _goes(folder.parent / "outputs", "outputs", "the run has ended; nobody reads on in them")
                 else:
                     yield _kept(folder, kind, "nothing proves that its work is anywhere else")
 

@@ -22,6 +22,7 @@ from nightmill.line.control import Cancelled
 from nightmill.model.problem import CONTEXT_HINT
 from nightmill.policy import Spent, reserve
 from nightmill.tool import ToolContext
+from nightmill.tool.outputs import FolderOutputs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -126,6 +127,7 @@ class Work:
                         limits=self.assignment.project.limits,
                         news=self.workplace.news,
                         known=self.state.known,
+                        outputs=FolderOutputs(self.machines.folder(self.run) / "outputs"),
                     ),
                     told=agent.Told(run=self.run, emit=self.machines.ledger.emit, clock=self.machines.clock),
                 )

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict
 
 from nightmill.errors import ToolError
 from nightmill.sandbox import Limits, Workspace
+from nightmill.tool.outputs import MemoryOutputs, Outputs, ends
 
 __all__ = ["Answer", "Arguments", "Finish", "Tool", "ToolContext", "cut", "digest", "inside", "known_as", "plain"]
 
@@ -39,7 +40,7 @@ class ToolContext:
 
     *news* gives what happened beside the commands since it was asked last, in lines for the model.
     *known* has the digest of each file as this agent saw it last, by `known_as`: what `Answer.seen` told before, also
-    in calls of the same turn.
+    in calls of the same turn. *outputs* keeps what is too long to be shown.
     """
 
     workspace: Workspace
@@ -47,6 +48,7 @@ class ToolContext:
     watch: Callable[[bytes], None] | None = None
     news: Callable[[], str] = quiet
     known: Mapping[str, str] = field(default_factory=dict)
+    outputs: Outputs = field(default_factory=MemoryOutputs)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,9 +140,7 @@ def cut(text: str, *, most: int = MOST_CHARACTERS) -> str:
     """*text* with its middle left out if it is longer than *most* characters; whole lines where it can be."""
     if len(text) <= most:
         return text
-    head, tail = text[: most * 2 // 5], text[-most * 3 // 5 :]
-    head = head[: head.rfind("\n") + 1] or head
-    tail = tail[tail.find("\n") + 1 :] or tail
+    head, tail = ends(text, most=most)
     left_out = len(text) - len(head) - len(tail)
     return f"{head}[… {left_out:,} characters left out …]\n{tail}"
 

@@ -8,13 +8,16 @@ from pydantic import Field
 
 from nightmill.errors import ToolError
 from nightmill.sandbox import Command
-from nightmill.tool.base import Answer, Arguments, ToolContext, cut, plain
+from nightmill.tool.base import MOST_CHARACTERS, Answer, Arguments, ToolContext, plain
+from nightmill.tool.outputs import shown
 
 __all__ = ["RunCommand"]
 
 LONGEST = 1800.0
 MOST_BYTES = 120_000
 """The kernel takes an argument of 128 KiB."""
+KEPT = 8 << 20
+"""Bytes of output that can be read afterwards; the middle of more is lost."""
 
 
 RAISED = "what a command may have is in nightmill.yaml, for a person to raise:"
@@ -51,7 +54,8 @@ class RunCommand:
             raise ToolError("the command is too long for the system: write a file with write_file, then run that")
         if "\0" in arguments.command:
             raise ToolError("a command cannot contain a NUL character")
-        limits = replace(context.limits, seconds=arguments.timeout) if arguments.timeout else context.limits
+        limits = replace(context.limits, output=max(KEPT, context.limits.output))
+        limits = replace(limits, seconds=arguments.timeout) if arguments.timeout else limits
         command = Command(argv=("bash", "-c", arguments.command), limits=limits)
         outcome = await context.workspace.run(command, output=context.watch)
         ends = {
@@ -63,7 +67,7 @@ class RunCommand:
             "output": "stopped: too much output",
             "cancelled": "stopped by a person",
         }
-        text = cut(plain(outcome.text)).rstrip("\n")
+        text = shown(plain(outcome.text), context.outputs, most=MOST_CHARACTERS).rstrip("\n")
         told = f"{text}\n({ends[outcome.stopped]})" if text else f"({ends[outcome.stopped]}, no output)"
         ran = ((arguments.command, outcome.exit == 0 and not outcome.stopped),)
         return Answer(text="\n".join(part for part in (told, context.news()) if part), changed=True, ran=ran)

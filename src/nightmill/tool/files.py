@@ -8,7 +8,8 @@ from pydantic import Field
 
 from nightmill.errors import ToolError
 from nightmill.sandbox import Command, Entry
-from nightmill.tool.base import Answer, Arguments, ToolContext, cut, digest, inside, known_as
+from nightmill.tool.base import MOST_CHARACTERS, Answer, Arguments, ToolContext, cut, digest, inside, known_as
+from nightmill.tool.outputs import shown
 
 __all__ = ["ListFiles", "ReadFile", "Search", "WriteFile"]
 
@@ -155,7 +156,8 @@ class Search:
             raise ToolError(f"the search was stopped ({outcome.stopped}): search a smaller folder")
         if outcome.exit == 1:
             return Answer(text="(no hits)")
-        text = cut(re.sub(r"^\./", "", outcome.text, flags=re.MULTILINE))
+        text = re.sub(r"^\./", "", outcome.text, flags=re.MULTILINE)
+        text = shown(text, context.outputs, most=MOST_CHARACTERS)
         if outcome.exit != 0 and not HIT.search(text):  # with hits, it is only some file that cannot be read
             raise ToolError(text.strip() or "the search failed")
         return Answer(text=text)

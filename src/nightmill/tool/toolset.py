@@ -14,6 +14,7 @@ from nightmill.tool.base import Answer, Tool, ToolContext, one_line, whole
 from nightmill.tool.command import RunCommand
 from nightmill.tool.edit import EditFile
 from nightmill.tool.files import ListFiles, ReadFile, Search, WriteFile
+from nightmill.tool.recall import ReadOutput
 from nightmill.tool.understand import understand
 from nightmill.tool.work import FinishWork, Remember, UpdateTodo
 
@@ -83,6 +84,7 @@ def standard() -> Toolset:
             EditFile(),
             WriteFile(),
             RunCommand(),
+            ReadOutput(),
             UpdateTodo(),
             Remember(),
             FinishWork(),
