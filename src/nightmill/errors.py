@@ -5,10 +5,11 @@ NightmillError
 ├── SettingsError      the operator must change a setting, a file or the machine
 ├── RepoError          the owner of the repository must change its state
 ├── LimitReached       a budget or a bound stopped the run; not a fault
+├── NotYet             a bound that runs share has no room: nobody must act, the clock does
 ├── ToolError          shown to the model as the result of its call
 ├── ModelError         the provider failed
 │   ├── ModelUnavailable   down or rate limited: retried, then the run is parked
-│   └── ModelRefused       the request itself was refused: never retried
+│   └── ModelRefused       the request itself was refused: never retried, or only by another model
 ├── SandboxError       the sandbox failed; never shown to the model
 └── EngineError        the store or the engine failed
     └── StoreUnavailable   it cannot be written just now: what is under way is taken up again when it can
@@ -25,6 +26,7 @@ __all__ = [
     "ModelRefused",
     "ModelUnavailable",
     "NightmillError",
+    "NotYet",
     "RepoError",
     "SandboxError",
     "SettingsError",
@@ -85,6 +87,23 @@ class LimitReached(NightmillError):  # noqa: N818 - a limit is a stop, not a fau
         return cls(plain["message"], hint=plain.get("hint", ""), limit=plain.get("limit", ""))
 
 
+class NotYet(NightmillError):  # noqa: N818 - reads as the state that it is
+    """A rate or a budget that runs share has no room just now; *seconds* from now it may have."""
+
+    def __init__(self, message: str, *, hint: str = "", seconds: float = 0.0) -> None:
+        super().__init__(message, hint=hint)
+        self.seconds = seconds
+
+    def to_plain(self) -> dict[str, Any]:
+        """Plain data that crosses the store."""
+        return {**super().to_plain(), "seconds": self.seconds}
+
+    @classmethod
+    def read_plain(cls, plain: dict[str, Any]) -> Self:
+        """Rebuild this error from *plain*."""
+        return cls(plain["message"], hint=plain.get("hint", ""), seconds=plain.get("seconds", 0.0))
+
+
 class ToolError(NightmillError):
     """The model's call cannot be carried out; the message is the result that it sees."""
 
@@ -111,7 +130,23 @@ class ModelUnavailable(ModelError):  # noqa: N818 - reads as the state that it i
 
 
 class ModelRefused(ModelError):  # noqa: N818 - reads as the state that it is
-    """The provider refused the request: wrong key, unknown model, malformed or too long."""
+    """The provider refused the request: wrong key, unknown model, malformed or too long.
+
+    *whole* says that it would refuse any request to this model, so that another model may be asked instead.
+    """
+
+    def __init__(self, message: str, *, hint: str = "", whole: bool = False) -> None:
+        super().__init__(message, hint=hint)
+        self.whole = whole
+
+    def to_plain(self) -> dict[str, Any]:
+        """Plain data that crosses the store."""
+        return {**super().to_plain(), "whole": self.whole}
+
+    @classmethod
+    def read_plain(cls, plain: dict[str, Any]) -> Self:
+        """Rebuild this error from *plain*."""
+        return cls(plain["message"], hint=plain.get("hint", ""), whole=plain.get("whole", False))
 
 
 class SandboxError(NightmillError):

@@ -34,7 +34,12 @@ class Settings:
     home: Path = setting(Path(), "Folder for state, projects, blobs and keys; the default follows XDG_DATA_HOME.")
     store: str = setting("", "Database URL of our tables and the engine; empty: SQLite files in `home`.")
     model: str = setting("", "Model of roles that name none: `provider:model`.")
-    base_url: str = setting("", "Endpoint instead of the provider's own.")
+    fallbacks: tuple[str, ...] = setting(
+        (),
+        "Models that answer when the first does not, best first, by spaces: `provider:model` or `provider:model@URL`.",
+    )
+    model_small: str = setting("", "Model of cheap steps, such as summaries; empty: the role's own.")
+    base_url: str = setting("", "Endpoint instead of the own one of the provider that `model` names.")
     max_tokens: int = setting(8192, "Bound on one reply, in tokens.", least=1)
     thinking: int = setting(0, "Budget for reasoning per reply, in tokens; 0: none asked for.", least=0)
     budget_turns: int = setting(100, "Turns that one run may take.", least=1)
@@ -48,6 +53,16 @@ class Settings:
         "Size of a request, in tokens, from which older parts of it are left out; at most half of the model's window.",
         least=16_000,
     )
+    budget_spec_money: float = setting(
+        50.0, "US dollars that a spec may cost with the runs of all its tasks; 0: any.", least=0
+    )
+    budget_spec_tokens: int = setting(
+        20_000_000, "Tokens, in and out, that a spec may use with the runs of all its tasks; 0: any.", least=0
+    )
+    budget_day_money: float = setting(
+        0.0, "US dollars that all runs together may cost on one UTC day; 0: any.", least=0
+    )
+    budget_day_tokens: int = setting(0, "Tokens that all runs together may use on one UTC day; 0: any.", least=0)
     context_tokens: int = setting(160_000, "Size of a request, in tokens, at which a run stops.", least=1)
     spec_threshold: int = setting(70, "Score from which a spec is accepted, 0 to 100.", least=0, most=100)
     send_back: int = setting(3, "How often an agent whose work failed its checks is sent back.", least=0)

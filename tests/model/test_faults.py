@@ -206,7 +206,7 @@ def test_reasoning_of_the_other_dialects_comes_back_too(scripted: Any, dialect: 
             return reply.parts[0], (await asked.reply()).text
 
     thinking, text = asyncio.run(one())
-    assert (thinking.text, list(thinking.opaque), text) == ("hm", [dialect], "done")
+    assert (thinking.text, list(thinking.opaque), text) == ("hm", [dialect, "by"], "done")
 
 
 @pytest.mark.parametrize("dialect", MODELS)

@@ -49,6 +49,11 @@ def _turn(told: e.TurnFinished) -> Line:
     return Line("▪", f"{told.role}, turn {told.turn}: {told.said or '(no words)'} ({figures})", "dim")
 
 
+def _switched(told: e.ModelSwitched) -> Line:
+    why = f" instead of {told.before}: {told.reason}" if told.reason else f" again, no longer {told.before}"
+    return Line("⇄", f"{told.model} is asked{why}", "yellow")
+
+
 def _check(told: e.CheckFinished) -> Line:
     counts = told.result.get("counts") or {}
     tests = ", ".join(f"{number} {name}" for name, number in counts.items() if number)
@@ -126,6 +131,7 @@ LINES: dict[type[e.Event], Callable[[Any], Line]] = {
     e.ServiceStarted: _service,
     e.ServiceEnded: lambda told: Line("✗", f"service {told.service} ended: {told.reason or told.exit}", "yellow"),
     e.ModelRetried: lambda told: Line("↻", f"{told.reason}; asked again in {duration(told.wait)}", "yellow"),
+    e.ModelSwitched: _switched,
     e.ToolFinished: _tool,
     e.RequestMade: _request,
     e.TurnFinished: _turn,

@@ -123,7 +123,10 @@ def machines(door: Door, *, name: str, http: Client) -> Machines:
     from nightmill.cli.site import make_site
     from nightmill.forge.local import LocalForge
     from nightmill.line.machines import Machines
+    from nightmill.model.route import Circuits
+    from nightmill.policy import Purse
     from nightmill.repo import Hub
+    from nightmill.store.accounts import Accounts
 
     home = door.settings.home
     site = make_site(door, emit=door.ledger.emit)
@@ -138,6 +141,8 @@ def machines(door: Door, *, name: str, http: Client) -> Machines:
         site=site,
         client=http,
         keys=keys(),
+        circuits=Circuits(clock=time.monotonic, first=door.settings.park_seconds),
+        purse=Purse(Accounts(door.database)),
         tools=tools(),
         clock=time.monotonic,
         now=time.time,

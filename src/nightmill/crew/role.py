@@ -26,7 +26,7 @@ HEAD = re.compile(r"---[ \t]*\n(.*?)\n---[ \t]*(?:\n|\Z)", re.DOTALL)
 BARE = re.compile(r"^([\w-]+):[ \t]+(?![\"'|>\[{])(.*:.*)$", re.MULTILINE)
 TOOL = re.compile(r"[^\s,()]+(?:\([^)]*\))?")
 NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?")
-KNOWN = frozenset({"name", "description", "tools", "model", "point_of_view"})
+KNOWN = frozenset({"name", "description", "tools", "model", "fallbacks", "point_of_view"})
 FOREIGN = {  # what others call our tools
     "Read": "read_file",
     "Glob": "list_files",
@@ -49,6 +49,7 @@ class Role:
         instructions: The body of its file.
         tools: Names of the tools it may have; None: all that the phase offers.
         model: "provider:model", "" for the setting's.
+        fallbacks: Models that answer when it does not, best first; the setting's where neither is given.
         point_of_view: The question it asks of everything.
         source: The file it was read from.
         notes: What that file says and nightmill does not do, one sentence each, for people.
@@ -59,6 +60,7 @@ class Role:
     instructions: str
     tools: tuple[str, ...] | None = None
     model: str = ""
+    fallbacks: tuple[str, ...] = ()
     point_of_view: str = ""
     source: str = ""
     notes: tuple[str, ...] = ()
@@ -101,6 +103,7 @@ def parse(text: str, *, source: str) -> Role:
             f"{source}: the role {name!r} has no {missing}", hint="see docs/concepts/crew.md for the form"
         )
     model, about_model = _model(head.get("model"))
+    fallbacks, about_fallbacks = _fallbacks(head.get("fallbacks"))
     ignored = sorted(str(key) for key in head if key not in KNOWN)
     return Role(
         name=name,
@@ -108,9 +111,10 @@ def parse(text: str, *, source: str) -> Role:
         instructions=body,
         tools=_tools(head["tools"]) if "tools" in head else None,
         model=model,
+        fallbacks=fallbacks,
         point_of_view=" ".join(str(head.get("point_of_view") or "").split()),
         source=source,
-        notes=(*about_model, *(f"{source}: the key {key!r} is not used" for key in ignored)),
+        notes=(*about_model, *about_fallbacks, *(f"{source}: the key {key!r} is not used" for key in ignored)),
     )
 
 
@@ -173,6 +177,15 @@ def _model(value: Any) -> tuple[str, tuple[str, ...]]:
     if wanted in {"", "inherit"} or ":" in wanted:
         return wanted.removeprefix("inherit"), ()
     return "", (f"the model {wanted!r} names no provider (provider:model), so the setting's is used",)
+
+
+def _fallbacks(value: Any) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    words = (
+        [str(word).strip() for word in value] if isinstance(value, list) else str(value or "").replace(",", " ").split()
+    )
+    named = tuple(word for word in words if ":" in word)
+    unnamed = (word for word in words if ":" not in word)
+    return named, tuple(f"the fallback {word!r} names no provider (provider:model) and is left out" for word in unnamed)
 
 
 def _read(path: Path) -> str:

@@ -28,6 +28,7 @@ SIZES = {"": 1, "KB": 1 << 10, "MB": 1 << 20, "GB": 1 << 30}
 NUMBERS = {
     "size": (r"(\d{1,18}) ?(KB|MB|GB)?", 'a size such as "2 GB"'),
     "count": (r"(\d{1,9})", "a whole number above 0"),
+    "money": (r"(\d{1,9}(?:\.\d{1,6})?)", "an amount of US dollars above 0"),
     "number": (r"(\d{1,9}(?:\.\d{1,9})?)", "a number of seconds above 0"),
 }
 """Pattern and words of each kind of number."""
@@ -75,6 +76,7 @@ def parse(body: bytes, *, root: Path) -> Project:
         instructions=tuple(values.get("instructions", ())),
         limits=Limits(**{name: value for name, value in values.get("limits", {}).items() if name != "disk"}),
         disk=values.get("limits", {}).get("disk", 10 << 30),
+        budget=values.get("budget", 0.0),
         co_author=values.get("co_author", ""),
         requires=tuple(values.get("requires", ())),
         protected=tuple(values.get("protected", ())),
@@ -165,7 +167,7 @@ def _value(node: yaml.Node, key: shape.Key, *, where: str) -> Any:
             return [_text(each, f"{where}[{index}]", key.choices) for index, each in enumerate(_items(node, where))]
         case "map":
             return _map(node, where)
-        case "number" | "size" | "count":
+        case "number" | "money" | "size" | "count":
             return _number(node, key.kind, where)
     return _text(node, where, key.choices)
 
@@ -218,7 +220,7 @@ def _number(node: yaml.Node, kind: str, where: str) -> float | int:
     found = re.fullmatch(pattern, text, re.IGNORECASE | re.ASCII)
     if not found or not float(found[1]):
         _fail(node, f"{where} must be {wanted}", hint=f"it is {text!r}" if text else "write it as one value")
-    if kind == "number":
+    if kind in {"number", "money"}:
         return float(text)
     return int(found[1]) * (SIZES[(found[2] or "").upper()] if kind == "size" else 1)
 

@@ -92,5 +92,7 @@ class Project:
     """Bytes that what a run, or the building of a base, writes may take."""
     requires: tuple[str, ...] = ()
     """Guarantees of the sandbox without which nothing of the project starts."""
+    budget: float = 0.0
+    """US dollars that its runs together may cost on one UTC day; 0: any."""
     protected: tuple[str, ...] = ()
     """Paths or globs that no change of an agent may touch."""

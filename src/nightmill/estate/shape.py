@@ -9,7 +9,7 @@ from nightmill.sandbox import GUARANTEES
 
 __all__ = ["FILE", "Key", "schema"]
 
-Kind = Literal["text", "texts", "map", "number", "count", "size", "record", "records"]
+Kind = Literal["text", "texts", "map", "number", "money", "count", "size", "record", "records"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,6 +107,7 @@ FILE = (
         choices=tuple(GUARANTEES),
         doc="Guarantees of the sandbox without which nothing of this project starts.",
     ),
+    Key(name="budget", kind="money", doc="US dollars that its runs together may cost on one UTC day; any without it."),
     Key(name="protected", kind="texts", doc="Paths or globs that no change of an agent may touch."),
     Key(name="co_author", kind="text", doc="Name <address> for the Co-authored-by line of commits."),
 )
@@ -133,6 +134,7 @@ def _property(key: Key) -> dict[str, Any]:
         "texts": {"type": "array", "items": {"type": "string"}},
         "map": {"type": "object", "additionalProperties": {"type": ["string", "number"]}},
         "number": {"type": "number", "exclusiveMinimum": 0},
+        "money": {"type": "number", "exclusiveMinimum": 0},
         "count": {"type": "integer", "minimum": 1},
         "size": {"type": ["integer", "string"], "pattern": "^[0-9]+ ?([KkMmGg][Bb])?$"},
         "record": _object(key.keys),

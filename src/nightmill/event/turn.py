@@ -12,6 +12,7 @@ __all__ = [
     "ContextCompacted",
     "DriftScored",
     "ModelRetried",
+    "ModelSwitched",
     "ReplyReceived",
     "RequestMade",
     "SentBack",
@@ -25,7 +26,7 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TurnStarted(Event):
-    """The model is asked. *request* is the blob that holds the request."""
+    """*model* is asked. *request* is the fingerprint of the request, the same whichever model is asked."""
 
     turn: int
     role: str
@@ -41,6 +42,16 @@ class ModelRetried(Event):
     reason: str
     wait: float
     attempt: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelSwitched(Event):
+    """From this turn on *model* is asked, not *before*: *reason* says what is wrong with that, "" if *model* is well again."""
+
+    turn: int
+    model: str
+    before: str
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,16 +12,15 @@ from pydantic import TypeAdapter
 
 from nightmill import event, plan
 from nightmill.line import brief as briefs
-from nightmill.line.assignment import price
+from nightmill.line.asking import Asking, Question
 from nightmill.line.journal import Journal
 from nightmill.line.prove import plain
 from nightmill.model import ModelReply, ModelRequest
-from nightmill.policy import Spent, reserve
+from nightmill.policy import Spent
 
 if TYPE_CHECKING:
     from nightmill.line.assignment import Assignment
     from nightmill.line.machines import Machines
-    from nightmill.model import Model
 
 __all__ = ["Architect", "Exchange", "exchanges"]
 
@@ -57,17 +56,19 @@ class Architect:
             ModelError: If the provider fails.
         """
         assignment, machines = self.assignment, self.machines
-        model = machines.model(assignment.model, assignment.base_url)
         hub = machines.hub(assignment.project.id)
         request = await asyncio.to_thread(briefs.architect, assignment, run=self.run, hub=hub)
-        journal = Journal(machines.folder(self.run) / "replies")
+        asking = Asking(
+            run=self.run,
+            role=briefs.role("architect"),
+            machines=machines,
+            assignment=assignment,
+            journal=Journal(machines.folder(self.run) / "replies"),
+        )
 
         async def ask(asked: ModelRequest) -> ModelReply:
             key = sha256(repr(asked).encode("utf-8", "surrogatepass")).hexdigest()
-            reply = journal.find(key)
-            if reply is None:
-                reply = await self._reply(model, replace(asked, max_tokens=self._reserve(asked)), key)
-                journal.keep(key, reply)
+            reply = await asking.find(key) or await asking.reply(self._question(asked, key))
             self._count(reply, replace(asked, max_tokens=reply.asked))
             return reply
 
@@ -82,18 +83,18 @@ class Architect:
                     run=self.run,
                     turn=turn,
                     role="architect",
-                    model=self.assignment.model,
                     record="",
                     snapshot="",
                     calls=0,
-                    **used,
+                    **{"model": self.assignment.model, **used},
                 )
             )
 
     def _count(self, reply: ModelReply, asked: ModelRequest) -> None:
         """What was paid for is told at once: a plan that never comes has its price, too."""
         kept = self.machines.blobs.put(exchanges().dump_json(Exchange(asked=asked, reply=reply)))
-        self.turns.append({"usage": plain(reply.usage), "cost": reply.cost, "seconds": reply.seconds, "asked": kept})
+        used = {"usage": plain(reply.usage), "cost": reply.cost, "seconds": reply.seconds, "asked": kept}
+        self.turns.append(used | ({"model": reply.by} if reply.by else {}))
         self.tell(self.turns)
         before = self._spent
         self._spent = Spent(
@@ -103,31 +104,12 @@ class Architect:
             seconds=before.seconds + reply.seconds,
         )
 
-    def _reserve(self, asked: ModelRequest) -> int:
+    def _question(self, asked: ModelRequest, key: str) -> Question:
         texts = [*asked.system, *(part.text for said in asked.messages for part in said.parts if hasattr(part, "text"))]
-        return reserve(
-            self.assignment.budget,
-            self._spent,
-            input_tokens=sum(map(len, texts)) // 3,
-            max_tokens=asked.max_tokens,
-            price=price(self.assignment),
+        return Question(
+            key=key,
+            turn=len(self.turns) + 1,
+            request=asked,
+            size=sum(len(text.encode("utf-8", "surrogatepass")) for text in texts) // 2,
+            spent=self._spent,
         )
-
-    async def _reply(self, model: Model, asked: ModelRequest, key: str) -> ModelReply:
-        emit, run, turn = self.machines.ledger.emit, self.run, len(self.turns) + 1
-        emit(event.TurnStarted(run=run, turn=turn, role="architect", model=self.assignment.model, request=key))
-
-        def notice(reason: str, wait: float, attempt: int) -> None:
-            emit(event.ModelRetried(run=run, turn=turn, reason=reason, wait=wait, attempt=attempt))
-
-        reply = await model.reply(asked, notice=notice)
-        emit(
-            event.ReplyReceived(
-                run=run,
-                turn=turn,
-                first_seconds=reply.first_seconds,
-                seconds=reply.seconds,
-                output_tokens=reply.usage.output,
-            )
-        )
-        return reply

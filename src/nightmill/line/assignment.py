@@ -10,14 +10,16 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from nightmill.agent.external import External
+from nightmill.crew import Role
 from nightmill.estate.nouns import Project
-from nightmill.model import Usage
+from nightmill.model import Usage, connect
 from nightmill.model.price import cost
+from nightmill.model.route import Choice, choices
 from nightmill.plan import Task
 from nightmill.policy import Budget
 from nightmill.spec import Spec
 
-__all__ = ["Assignment", "price", "read", "write"]
+__all__ = ["Assignment", "models", "price", "read", "write"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,7 +28,8 @@ class Assignment:
 
     Attributes:
         kind: "spec" (plans, then starts a run per task) or "task".
-        model: `provider:name`; *base_url* replaces the provider's endpoint.
+        model: `provider:name`, of roles that name none; *fallbacks* answer when it does not, *small* does cheap steps.
+        base_url: Replaces the endpoint of the provider that *model* names.
         base_branch: Where a pull request goes; *base_commit* is what the work starts from.
         target: Branch that the pull request asks to be merged into, the base branch or the task's before it.
         compact_at: Tokens of a request from which older parts of it are left out.
@@ -50,6 +53,8 @@ class Assignment:
     by: str
     plan: str = "auto"
     compact_at: int = 80_000
+    fallbacks: tuple[str, ...] = ()
+    small: str = ""
     task: Task | None = None
     parent: str = ""
     agent: External | None = None
@@ -76,19 +81,23 @@ def read(body: bytes) -> Assignment:
     return found  # type: ignore[no-any-return]  # the adapter gives what it was made for
 
 
-def price(assignment: Assignment) -> Callable[[int, int], float | None]:
-    """What (input, output) tokens of the assignment's model cost in US dollars at most; None if nobody knows.
+def models(assignment: Assignment, role: Role, *, cheap: bool = False) -> tuple[Choice, ...]:
+    """The models that may answer *role*, best first; for a *cheap* step the small one, if there is one, before all."""
+    own = (role.model or assignment.model, *(role.fallbacks or (() if role.model else assignment.fallbacks)))
+    names = (assignment.small, *own) if cheap else own
+    return choices(names, base_url=assignment.base_url, owner=assignment.model)
+
+
+def price(choice: Choice) -> Callable[[int, int], float | None]:
+    """What (input, output) tokens of the model *choice* cost in US dollars at most; None if nobody knows.
 
     Writing input into a cache is dearer than not to cache it where it has a price of its own.
     """
-    provider, _, model = assignment.model.partition(":")
+    model, provider = choice.name.partition(":")[2], connect.seller(choice.name)
 
     def of(given: int, made: int) -> float | None:
         rates = (Usage(input=given, output=made), Usage(input=given, cache_write=given, output=made))
-        costs = [
-            cost(usage, model=model, provider=provider.removesuffix("-responses"), base_url=assignment.base_url)
-            for usage in rates
-        ]
+        costs = [cost(usage, model=model, provider=provider, base_url=choice.base_url) for usage in rates]
         return max((each for each in costs if each is not None), default=None)
 
     return of

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from nightmill.repo import Hub
     from nightmill.spec import Criterion
 
-__all__ = ["architect", "criteria", "developer", "facts", "instructions", "read_brief", "write_brief"]
+__all__ = ["architect", "criteria", "developer", "facts", "instructions", "read_brief", "role", "write_brief"]
 
 MOST_PATHS = 400
 MOST_IN_FOLDER = 40
@@ -43,7 +43,7 @@ def developer(assignment: Assignment, *, run: str, hub: Hub) -> Brief:
     task = assignment.task
     if task is None:
         raise AssertionError("a task run has a task")
-    role = _role("developer")
+    acting = role("developer")
     prompt = render(
         "external/task" if assignment.agent else "developer/task",
         title=task.title,
@@ -55,7 +55,7 @@ def developer(assignment: Assignment, *, run: str, hub: Hub) -> Brief:
     )
     if assignment.agent is not None:  # its own instructions are the agent's own affair
         return Brief(
-            role=f"{role.name}-{assignment.agent.name}",
+            role=f"{acting.name}-{assignment.agent.name}",
             model=assignment.worker,
             system=(),
             anchor=prompt.text,
@@ -66,14 +66,14 @@ def developer(assignment: Assignment, *, run: str, hub: Hub) -> Brief:
     tag = f"[system {sha256(run.encode()).hexdigest()[:8]}]"
     harness = render("agent/harness", tag=tag)
     return Brief(
-        role=role.name,
+        role=acting.name,
         model=assignment.model.partition(":")[2],
-        system=(role.instructions, harness.text),
+        system=(acting.instructions, harness.text),
         anchor=prompt.text,
         prompts={
             prompt.name: prompt.digest,
             harness.name: harness.digest,
-            f"crew/{role.name}": sha256(role.instructions.encode()).hexdigest(),
+            f"crew/{acting.name}": sha256(acting.instructions.encode()).hexdigest(),
         },
         conversation=f"nightmill-{run}",
         max_tokens=assignment.max_tokens,
@@ -104,7 +104,7 @@ def compact_at(assignment: Assignment) -> int:
 
 def architect(assignment: Assignment, *, run: str, hub: Hub) -> ModelRequest:
     """The request for a plan of the assignment's spec."""
-    role = _role("architect")
+    acting = role("architect")
     prompt = render(
         "architect/plan",
         spec=assignment.spec.text,
@@ -116,7 +116,7 @@ def architect(assignment: Assignment, *, run: str, hub: Hub) -> ModelRequest:
     )
     return ModelRequest(
         model=assignment.model.partition(":")[2],
-        system=(role.instructions,),
+        system=(acting.instructions,),
         messages=(Message(role="user", parts=(Text(text=prompt.text),)),),
         max_tokens=assignment.max_tokens,
         thinking=assignment.thinking,
@@ -209,5 +209,6 @@ def read_brief(body: bytes) -> Brief:
     return _adapter().validate_json(body)
 
 
-def _role(name: str) -> Role:
+def role(name: str) -> Role:
+    """The role *name*."""
     return load()[name]

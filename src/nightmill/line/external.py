@@ -25,6 +25,7 @@ from nightmill.line.work import write_record
 from nightmill.model import Message, ModelReply, Text, Usage
 from nightmill.model.connect import endpoint
 from nightmill.model.gateway import ModelGateway
+from nightmill.model.route import Choice
 from nightmill.prompt import part, render
 
 if TYPE_CHECKING:
@@ -334,7 +335,7 @@ class ExternalWork:
                 file=self.folder / "calls.jsonl",
                 budget=self.assignment.budget,
                 max_tokens=self.assignment.max_tokens,
-                price=price(self.assignment),
+                price=price(Choice(self.assignment.model, self.assignment.base_url)),
                 emit=self.machines.ledger.emit,
                 seconds=self._seconds,
                 began=self._asks,

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from nightmill.estate.nouns import Project
     from nightmill.event import Event
     from nightmill.forge.local import LocalForge
+    from nightmill.model.route import Circuits
+    from nightmill.policy import Purse
     from nightmill.sandbox import Place, Sandboxes
     from nightmill.settings import Settings
     from nightmill.store.blobs import Blobs
@@ -46,6 +48,8 @@ class Machines:
     client: Client
     site: Site
     keys: Mapping[str, str]
+    circuits: Circuits
+    purse: Purse
     tools: Mapping[str, Path]
     """Host programs that every sandbox shows: uv, rg."""
     clock: Callable[[], float]

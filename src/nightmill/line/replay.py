@@ -6,17 +6,19 @@ Nobody is asked, nothing is run: the brief, the records and the words of a proof
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
 from nightmill import agent, event
 from nightmill.agent import AgentState, Brief
 from nightmill.line.architect import exchanges
-from nightmill.line.brief import read_brief
+from nightmill.line.assignment import models
+from nightmill.line.brief import read_brief, role
 from nightmill.line.work import read_record
 from nightmill.model.connect import spoken
 from nightmill.model.dialect import wire
+from nightmill.model.history import own
 from nightmill.tool import standard
 
 if TYPE_CHECKING:
@@ -79,7 +81,9 @@ def _rebuilt(
     assignment: Assignment,
     shares: tuple[agent.Share, ...] = (),
 ) -> Rebuilt:
-    dialect = spoken(told.model, base_url=assignment.base_url)
+    known = {choice.name: choice.base_url for choice in models(assignment, role(told.role))}
+    dialect = spoken(told.model, base_url=known.get(told.model, assignment.base_url))
+    sent = replace(request, model=told.model.partition(":")[2], messages=own(request.messages, by=told.model))
     return Rebuilt(
-        role=told.role, turn=told.turn, model=told.model, body=wire(dialect, request), sent=reply.sent, shares=shares
+        role=told.role, turn=told.turn, model=told.model, body=wire(dialect, sent), sent=reply.sent, shares=shares
     )

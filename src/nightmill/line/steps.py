@@ -7,7 +7,15 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, Protocol
 
 from nightmill import event
-from nightmill.errors import ModelUnavailable, NightmillError, SandboxError, SettingsError, StoreUnavailable, from_plain
+from nightmill.errors import (
+    ModelUnavailable,
+    NightmillError,
+    NotYet,
+    SandboxError,
+    SettingsError,
+    StoreUnavailable,
+    from_plain,
+)
 from nightmill.line.control import Cancelled
 from nightmill.line.stop import Stopped
 
@@ -21,7 +29,7 @@ Body = Callable[[], Awaitable[dict[str, Any]]]
 NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS})
 LONGEST = 8_000
 """Characters of an error that a checkpoint keeps: it is bounded, and a reason that is too long would be lost whole."""
-LONGEST_PARK = 3600.0
+SHORTEST_PARK, LONGEST_PARK = 1.0, 3600.0
 FOREVER = 365 * 86400.0
 
 
@@ -109,6 +117,8 @@ class Waiting:
         if isinstance(error, ModelUnavailable):
             wait = max(error.retry_after or 0.0, self._machines.settings.park_seconds * 2 ** min(parked, 30))
             await self._park(error, needs="time", wait=min(wait, LONGEST_PARK))
+        elif isinstance(error, NotYet):
+            await self._park(error, needs="time", wait=max(error.seconds, SHORTEST_PARK))
         elif isinstance(error, SandboxError) or (keep and isinstance(error, SettingsError)):
             await self._park(error, needs="person", wait=FOREVER)
         else:

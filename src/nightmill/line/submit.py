@@ -16,6 +16,7 @@ from nightmill.estate import registry
 from nightmill.event import RunQueued
 from nightmill.line.assignment import Assignment, write
 from nightmill.model import connect
+from nightmill.model.route import Choice, choices
 from nightmill.policy import Budget
 from nightmill.repo.checkout import inspect
 from nightmill.repo.git import shown
@@ -63,7 +64,10 @@ def submit(ask: Ask, *, settings: Settings, database: Database, blobs: Blobs, ru
         RepoError: If work cannot start from the repository as it is.
     """
     spec = accepted(ask.spec, settings=settings)
-    connect.check(settings.model, base_url=settings.base_url)
+    for each in choices(
+        (settings.model, *settings.fallbacks, settings.model_small), base_url=settings.base_url, owner=settings.model
+    ) or (Choice("", ""),):
+        connect.check(each.name, base_url=each.base_url)
     registry.check((*project.environment.hosts, *project.network.hosts), allow=settings.allow_hosts)
     if not project.checks:
         raise SettingsError(
@@ -90,6 +94,8 @@ def submit(ask: Ask, *, settings: Settings, database: Database, blobs: Blobs, ru
         by=ask.by,
         plan=settings.plan,
         agent=ask.agent,
+        fallbacks=settings.fallbacks,
+        small=settings.model_small,
     )
     asked = RunQueued(
         run=identifier(),
@@ -130,6 +136,8 @@ def budget(settings: Settings) -> Budget:
         money=settings.budget_money,
         seconds=settings.budget_seconds,
         context=settings.context_tokens,
+        spec_money=settings.budget_spec_money,
+        spec_tokens=settings.budget_spec_tokens,
     )
 
 

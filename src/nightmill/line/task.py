@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from dataclasses import asdict, replace
-from functools import cache, partial
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +26,7 @@ from nightmill.estate.install import prepare
 from nightmill.estate.registry import Reach
 from nightmill.estate.services import programs
 from nightmill.line import brief as briefs
+from nightmill.line.asking import Asking
 from nightmill.line.entrance import Entrance, with_agent
 from nightmill.line.external import ExternalWork
 from nightmill.line.journal import Journal
@@ -147,7 +148,7 @@ class TaskRun:
                 run=self.run,
                 turn=record.turn,
                 role=self._live().brief.role,
-                model=self.assignment.worker,
+                model=reply.by or self.assignment.worker,
                 record=result["record"],
                 snapshot=result["snapshot"],
                 usage=plain(reply.usage),
@@ -243,7 +244,7 @@ class TaskRun:
 
     async def _export(self) -> str:
         """The work as it is at the newest snapshot, as a commit in the hub."""
-        workplace = self._place()
+        workplace = self._live().workplace
         workspace = await workplace.stand_at(self.snapshot)
         workplace.touched()
         return await export(
@@ -343,24 +344,25 @@ class TaskRun:
             bundle = self.folder / "base.bundle" if self.prepared["bundle"] else None
             reach = reaches.validate_python(self.prepared.get("reach", {"hosts": ()}))
             self.workplace = self._workplace(self._base(), bundle, reach)
-        assignment = self.assignment
+        assignment, brief = self.assignment, briefs.read_brief(self.machines.blobs.get(self.prepared["brief"]))
         common: dict[str, Any] = {
             "run": self.run,
             "machines": self.machines,
             "assignment": assignment,
-            "brief": briefs.read_brief(self.machines.blobs.get(self.prepared["brief"])),
+            "brief": brief,
             "workplace": self.workplace,
             "control": self.control,
         }
         if assignment.agent is not None:
             return ExternalWork(**common, agent=assignment.agent, entrance=self.entrance, folder=self.folder)
-        return Work(
-            **common,
-            tools=standard(),
-            # Only a turn may fail for want of a key: here, all turns that are remembered come first.
-            model=cache(partial(self.machines.model, assignment.model, assignment.base_url)),
+        asking = Asking(
+            run=self.run,
+            role=briefs.role(brief.role),
+            machines=self.machines,
+            assignment=assignment,
             journal=Journal(self.folder / "replies"),
         )
+        return Work(**common, tools=standard(), asking=asking)
 
     def _base(self) -> Base:
         layers = tuple(Path(layer) for layer in self.prepared["layers"])
@@ -384,9 +386,6 @@ class TaskRun:
         if self.work is None:
             raise AssertionError("the work begins after the workspace is prepared")
         return self.work
-
-    def _place(self) -> Workplace:
-        return self._live().workplace
 
     async def _rest(self) -> None:
         """Hold nothing while the run waits."""

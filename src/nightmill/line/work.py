@@ -16,24 +16,24 @@ from pydantic import TypeAdapter
 
 from nightmill import agent, event
 from nightmill.agent import AgentState, TurnRecord
-from nightmill.errors import LimitReached, ModelRefused, ModelUnavailable, SandboxError
-from nightmill.line.assignment import price
+from nightmill.errors import LimitReached, ModelRefused, ModelUnavailable, NotYet, SandboxError
+from nightmill.line.asking import Question
 from nightmill.line.control import Cancelled
 from nightmill.model.problem import CONTEXT_HINT
-from nightmill.policy import Spent, reserve
+from nightmill.policy import Spent
 from nightmill.tool import ToolContext
 from nightmill.tool.outputs import FolderOutputs
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from nightmill.agent import Brief
+    from nightmill.line.asking import Asking
     from nightmill.line.assignment import Assignment
     from nightmill.line.control import Control
-    from nightmill.line.journal import Journal
     from nightmill.line.machines import Machines
     from nightmill.line.workplace import Workplace
-    from nightmill.model import Model, ModelReply
+    from nightmill.model import ModelReply
     from nightmill.tool import Toolset
 
 __all__ = ["Work", "read_record", "write_record"]
@@ -56,18 +56,22 @@ def read_record(body: bytes) -> TurnRecord:
 
 @dataclass(slots=True, kw_only=True)
 class Work:
-    """One agent at work on one task, live in this process. *state* is set by the run before each turn."""
+    """One agent at work on one task, live in this process.
+
+    *state* is set by the run before each turn, as is *start*: the number, in the role's list of models, of the one to
+    begin with.
+    """
 
     run: str
     machines: Machines
     assignment: Assignment
     brief: Brief
     tools: Toolset
-    model: Callable[[], Model]
+    asking: Asking
     workplace: Workplace
-    journal: Journal
     control: Control
     state: AgentState = AgentState()
+    start: int = 0
     _ahead: tuple[str, asyncio.Task[ModelReply]] | None = None
     _fixed: str = ""
 
@@ -84,7 +88,7 @@ class Work:
         except Cancelled:
             await self.forget()
             return {"wanted": "cancel", "by": self.control.by}
-        except (LimitReached, ModelRefused, ModelUnavailable, SandboxError) as error:
+        except (LimitReached, ModelRefused, ModelUnavailable, NotYet, SandboxError) as error:
             await self.forget()
             return {"error": error.to_plain()}
 
@@ -166,7 +170,7 @@ class Work:
 
     async def _reply(self) -> ModelReply:
         key = self._key(self.state)
-        if (paid := self.journal.find(key)) is not None:
+        if (paid := await self.asking.find(key)) is not None:
             return paid
         ahead, self._ahead = self._ahead, None
         if ahead is not None and ahead[0] == key:
@@ -177,48 +181,22 @@ class Work:
 
     def _start_ahead(self, state: AgentState) -> None:
         key = self._key(state)
-        if self.journal.find(key) is None:
+        if self.asking.journal.find(key) is None:
             task = asyncio.ensure_future(self._ask(state, key))
             task.add_done_callback(_retrieved)
             self._ahead = (key, task)
 
     async def _ask(self, state: AgentState, key: str) -> ModelReply:
-        turn = state.turn + 1
-        max_tokens = self._reserve(state)
-        emit, run = self.machines.ledger.emit, self.run
-        request = agent.ask(self.brief, state, self.tools, max_tokens=max_tokens)
-        emit(event.TurnStarted(run=run, turn=turn, role=self.brief.role, model=self.assignment.model, request=key))
-
-        def notice(reason: str, wait: float, attempt: int) -> None:
-            emit(event.ModelRetried(run=run, turn=turn, reason=reason, wait=wait, attempt=attempt))
-
-        reply = await self.model().reply(request, notice=notice)
-        self.journal.keep(key, reply)
-        emit(
-            event.ReplyReceived(
-                run=run,
-                turn=turn,
-                first_seconds=reply.first_seconds,
-                seconds=reply.seconds,
-                output_tokens=reply.usage.output,
-            )
-        )
-        return reply
-
-    def _reserve(self, state: AgentState) -> int:
         spent = Spent(
             turns=state.turn,
             tokens=state.usage.input + state.usage.output,
             money=state.cost,
             seconds=state.seconds,
         )
-        return reserve(
-            self.assignment.budget,
-            spent,
-            input_tokens=agent.size(self.brief, state, self.tools),
-            max_tokens=self.assignment.max_tokens,
-            price=price(self.assignment),
-        )
+        request = agent.ask(self.brief, state, self.tools, max_tokens=self.assignment.max_tokens)
+        size = agent.size(self.brief, state, self.tools)
+        question = Question(key=key, turn=state.turn + 1, request=request, size=size, spent=spent, start=self.start)
+        return await self.asking.reply(question)
 
 
 def _retrieved(task: asyncio.Task[ModelReply]) -> None:

@@ -77,13 +77,23 @@ class Anthropic:
                 body[name] = blocks
         # The budget must leave room for an answer below the bound, and has a least value of its own.
         budget = max(LEAST_THINKING, min(request.thinking, request.max_tokens - LEAST_THINKING))
-        if request.thinking > 0 and budget < request.max_tokens:
+        if request.thinking > 0 and budget < request.max_tokens and not _thoughtless(lasting):
             body["thinking"] = {"type": "enabled", "budget_tokens": budget}
         return body
 
     def reading(self) -> AnthropicReading:
         """A fresh reader of one reply."""
         return AnthropicReading()
+
+
+def _thoughtless(messages: list[Message]) -> bool:
+    """Whether results answer calls before which nothing was thought: what another model called, as it was taken over.
+
+    With thinking asked for, such a history is refused.
+    """
+    if len(messages) < 2 or not any(isinstance(part, ToolResult) for part in messages[-1].parts):  # noqa: PLR2004
+        return False
+    return not isinstance(messages[-2].parts[0], Thinking)
 
 
 class AnthropicReading:

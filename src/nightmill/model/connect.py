@@ -23,7 +23,7 @@ from nightmill.model.responses import Responses
 from nightmill.model.transport import Endpoint, HttpModel, Key, Surroundings
 from nightmill.settings import Settings
 
-__all__ = ["PROVIDERS", "Client", "check", "client", "connect", "endpoint", "spoken", "window"]
+__all__ = ["PROVIDERS", "Client", "check", "client", "connect", "endpoint", "seller", "spoken", "window"]
 
 Client = httpx2.AsyncClient
 """The connections of one process; this room alone knows the library behind it."""
@@ -109,6 +109,16 @@ def check(name: str, *, base_url: str = "", keys: Mapping[str, str] | None = Non
         _key(keys.get(provider.account, ""), account=provider.account, needed=not (base_url or provider.keyless))
 
 
+def seller(name: str) -> str:
+    """What the table of prices calls the provider of the model *name*.
+
+    Raises:
+        SettingsError: If there is no such provider.
+    """
+    provider, _ = _named(name)
+    return provider.prices or provider.account
+
+
 def connect(  # noqa: PLR0913 - three of them are the world, named apart so that a test holds just one
     name: str,
     *,
@@ -143,7 +153,7 @@ def endpoint(name: str, *, keys: Mapping[str, str], base_url: str = "") -> Endpo
     account = provider.account
     return Endpoint(
         name=name,
-        provider=provider.prices or account,
+        provider=seller(name),
         model=model,
         dialect=dialect,
         url=_address(base_url or provider.own, provider=provider, path=dialect.path),
@@ -168,8 +178,8 @@ def window(name: str) -> int | None:
     Raises:
         SettingsError: If the name cannot be right.
     """
-    provider, model = _named(name)
-    return price.window(model=model, provider=provider.prices or provider.account)
+    _, model = _named(name)
+    return price.window(model=model, provider=seller(name))
 
 
 def _named(name: str) -> tuple[Provider, str]:

@@ -17,7 +17,10 @@ from typing import Any
 from nightmill.model.message import Message, Part, Text, Thinking, ToolCall, ToolResult
 from nightmill.model.repair import repaired
 
-__all__ = ["read_object", "tidy", "with_tail"]
+__all__ = ["own", "read_object", "signed", "tidy", "with_tail"]
+
+BY = "by"
+"""Beside the dialects' own keys in `opaque`: the model that left them."""
 
 NOT_RUN = "This call was not run."
 SHOWN_RAW = 2000
@@ -54,6 +57,34 @@ def tidy(messages: Iterable[Message], *, dialect: str) -> list[Message]:
     if calls:
         tidied.append(Message(role="user", parts=_answered([], calls)))
     return tidied
+
+
+def signed(parts: Iterable[Part], *, by: str) -> tuple[Part, ...]:
+    """*parts* of the model *by*: what they hold for a provider says whose it is."""
+    return tuple(
+        part if isinstance(part, ToolResult) or not part.opaque else replace(part, opaque={**part.opaque, BY: by})
+        for part in parts
+    )
+
+
+def own(messages: Iterable[Message], *, by: str) -> tuple[Message, ...]:
+    """*messages* without what models other than *by* left for their providers: no other provider can use it."""
+    return tuple(
+        replace(message, parts=tuple(kept for part in message.parts for kept in _without_foreign(part, by)))
+        if any(_is_foreign(part, by) for part in message.parts)
+        else message
+        for message in messages
+    )
+
+
+def _is_foreign(part: Part, by: str) -> bool:
+    return not isinstance(part, ToolResult) and bool(part.opaque.get(BY, by) != by)
+
+
+def _without_foreign(part: Part, by: str) -> tuple[Part, ...]:
+    if isinstance(part, ToolResult) or not _is_foreign(part, by):
+        return (part,)
+    return () if isinstance(part, Thinking) else (replace(part, opaque={}),)
 
 
 def with_tail(tidied: list[Message], tail: str) -> list[Message]:

@@ -148,6 +148,7 @@ class ModelReply:
     Attributes:
         parts: In the order of the provider's own index, not of arrival.
         stop: "tools" whenever there are tool calls in a reply that was not cut off, whatever the provider says.
+        by: The name by which the operator knows the model, whatever the provider calls it.
         raw_stop: The provider's own word.
         cost: US dollars, None if the model's price is unknown.
         first_seconds: From the request to the first part of the reply that counted.
@@ -159,6 +160,7 @@ class ModelReply:
     usage: Usage
     model: str
     id: str = ""
+    by: str = ""
     raw_stop: str = ""
     cost: float | None = None
     first_seconds: float = 0.0

@@ -44,6 +44,18 @@ FINAL = frozenset({
 })  # fmt: skip
 """Types and codes of errors inside a stream that no second try can heal; all others are tried again."""
 
+WHOLE = frozenset({
+    "authentication_error",
+    "billing_error",
+    "invalid_api_key",
+    "model_not_found",
+    "not_found_error",
+    "permission_error",
+})  # fmt: skip
+"""Those of them that any request to this model would meet."""
+
+WHOLE_STATUS = frozenset({401, 402, 403, 404})
+
 TOO_LONG = re.compile(
     r"context_length|context length|context window|prompt is too long|input is too long|too many (input )?tokens|"
     r"exceeds the (maximum number of tokens|available context size)|exceeds maximum context",
@@ -78,7 +90,8 @@ def from_status(status: int, body: Any, headers: Mapping[str, str]) -> ModelErro
         hint = "the account is out of credit: the provider's billing page says more" if "quota" in code else ""
         wait = retry_after(headers)
         return ModelUnavailable(said, hint=hint, retry_after=_delay(body) if wait is None else wait)
-    return ModelRefused(said, hint=_hint(status, f"{code} {message}"))
+    whole = status in WHOLE_STATUS or bool({kind, code} & WHOLE)
+    return ModelRefused(said, hint=_hint(status, f"{code} {message}"), whole=whole)
 
 
 def from_event(error: Any) -> ModelError:
@@ -86,7 +99,7 @@ def from_event(error: Any) -> ModelError:
     kind, code, message = _words({"error": error})
     said = f"{kind or code or 'error'} in the stream" + (f": {message}" if message else "")
     if kind in FINAL or code in FINAL:
-        return ModelRefused(said, hint=_hint(0, f"{code} {message}"))
+        return ModelRefused(said, hint=_hint(0, f"{code} {message}"), whole=bool({kind, code} & WHOLE))
     return ModelUnavailable(said)
 
 

@@ -21,6 +21,7 @@ import httpx2
 from nightmill.errors import ModelError, ModelRefused, ModelUnavailable
 from nightmill.model import Notice, Progress
 from nightmill.model.dialect import Dialect, Reading, unique, wire
+from nightmill.model.history import own, signed
 from nightmill.model.message import ModelReply, ModelRequest, ToolCall
 from nightmill.model.price import cost
 from nightmill.model.problem import from_status, tidy_text
@@ -107,7 +108,8 @@ class HttpModel:
             ModelUnavailable: If the provider was still down after the retries, or asks for a longer wait than is slept.
             ModelRefused: If it refused the request as such.
         """
-        request = request if request.model else replace(request, model=self._endpoint.model)
+        name = self._endpoint.name
+        request = replace(request, model=request.model or self._endpoint.model, messages=own(request.messages, by=name))
         body = wire(self._endpoint.dialect, request)
         for attempt in count(1):
             try:
@@ -143,8 +145,9 @@ class HttpModel:
         taken = {part.id for message in request.messages for part in message.parts if isinstance(part, ToolCall)}
         return replace(
             reply,
-            parts=unique(reply.parts, taken=taken),
+            parts=signed(unique(reply.parts, taken=taken), by=self._endpoint.name),
             model=reply.model or request.model,
+            by=self._endpoint.name,
             cost=self._cost(reply, request),
             sent=sha256(body).hexdigest(),
             asked=request.max_tokens,
@@ -272,7 +275,9 @@ def _whole(text: str) -> str:
 async def _refuse_all_but_events(response: httpx2.Response) -> None:
     status, kind = response.status_code, response.headers.get("content-type", "").lower()
     if status in REDIRECTS:
-        raise ModelRefused(f"{status}: the endpoint redirects", hint="set the base URL to where it redirects")
+        raise ModelRefused(
+            f"{status}: the endpoint redirects", hint="set the base URL to where it redirects", whole=True
+        )
     if status == OK and "json" not in kind.replace("ndjson", "") and "html" not in kind:
         return
     body = await _bounded(response)
@@ -284,6 +289,7 @@ async def _refuse_all_but_events(response: httpx2.Response) -> None:
     raise ModelRefused(
         f"the endpoint answered with {kind or 'something'} instead of a stream of events",
         hint="check the base URL; endpoints that cannot stream are not supported",
+        whole=True,
     )
 
 

@@ -3,5 +3,6 @@
 from __future__ import annotations
 
 from nightmill.policy.budget import Budget, Spent, reserve
+from nightmill.policy.purse import Purse
 
-__all__ = ["Budget", "Spent", "reserve"]
+__all__ = ["Budget", "Purse", "Spent", "reserve"]

@@ -15,7 +15,7 @@ LEAST_REPLY = 1024
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Budget:
-    """Bounds of one run: turns, tokens in and out, US dollars, seconds at work."""
+    """Bounds of one run: turns, tokens in and out, US dollars, seconds at work; and of its whole spec, 0: none."""
 
     turns: int
     tokens: int
@@ -23,6 +23,8 @@ class Budget:
     seconds: float
     context: int
     """Tokens that one request may have."""
+    spec_money: float = 0.0
+    spec_tokens: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,7 +16,7 @@ from nightmill.store.tables import metadata
 
 __all__ = ["HEAD", "Database"]
 
-HEAD = "0001"
+HEAD = "0002"
 """Revision of `tables.py`; the newest script in `migrations/versions` has the same."""
 
 SCHEMA = "nightmill"
@@ -37,6 +37,10 @@ class Database:
     def __init__(self, engine: sa.Engine) -> None:
         self.engine = engine
         self.dialect: str = engine.dialect.name
+        sqlite = self.dialect == "sqlite"
+        text = "(julianday('now') - 2440587.5) * 86400.0" if sqlite else "extract(epoch FROM clock_timestamp())"
+        self.now: sa.ColumnElement[float] = sa.literal_column(text, sa.Float)
+        """Unix seconds by the database's own clock, on which all machines agree."""
 
     @classmethod
     def open(cls, url: str) -> Self:

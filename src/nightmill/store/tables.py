@@ -19,7 +19,19 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-__all__ = ["baseline", "event", "metadata", "project", "proof", "pull_request", "run", "worker"]
+__all__ = [
+    "account",
+    "baseline",
+    "event",
+    "gate",
+    "metadata",
+    "project",
+    "proof",
+    "pull_request",
+    "reservation",
+    "run",
+    "worker",
+]
 
 metadata = MetaData()
 
@@ -134,4 +146,35 @@ worker = Table(
     Column("version", String(40), nullable=False),
     Column("beat", Float, nullable=False),  # by the database's clock
     Column("ended", Boolean, nullable=False, default=False),
+)
+
+gate = Table(  # what all workers know of the rates of one provider's key
+    "gate",
+    metadata,
+    Column("key", String(40), primary_key=True),  # digest of the key and the address
+    Column("name", Text, nullable=False),
+    Column("body", Text, nullable=False),  # JSON; times by the database's clock
+)
+
+account = Table(  # what was spent in one scope that runs share; money in millionths of a US dollar
+    "account",
+    metadata,
+    Column("scope", String(10), primary_key=True),  # day project spec
+    Column("name", String(120), primary_key=True),  # a UTC day; project/day; run of a spec
+    Column("money", big, nullable=False, default=0),
+    Column("tokens", big, nullable=False, default=0),
+    Column("raised", big, nullable=False, default=0),  # money that a person added to the bound
+)
+
+reservation = Table(  # a call that is under way, at its worst price
+    "reservation",
+    metadata,
+    Column("id", String(120), primary_key=True),  # run/fingerprint of the request
+    Column("run", String(40), nullable=False, index=True),
+    Column("worker", String(80), nullable=False),
+    Column("day", String(10), nullable=False),
+    Column("project", String(80), nullable=False),
+    Column("spec", String(40), nullable=False),
+    Column("money", big, nullable=False),
+    Column("tokens", big, nullable=False),
 )

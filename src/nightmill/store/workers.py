@@ -39,9 +39,7 @@ class Workers:
 
     def __init__(self, database: Database) -> None:
         self.database = database
-        sqlite = database.dialect == "sqlite"
-        text = "(julianday('now') - 2440587.5) * 86400.0" if sqlite else "extract(epoch FROM clock_timestamp())"
-        self._now = sa.literal_column(text, sa.Float)
+        self._now = database.now
 
     def register(self, *, id: str, host: str, pid: int, started: str, version: str) -> None:  # noqa: A002 - the column's name
         """Enter a worker that just started; its id is new."""

@@ -1,0 +1,150 @@
+"""One question of a run to whichever model of its list answers, within what the run and all runs may spend."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from nightmill import event
+from nightmill.line.assignment import models, price
+from nightmill.model.route import Route
+from nightmill.policy import reserve
+from nightmill.policy.purse import millionths
+from nightmill.store.accounts import Bound, Call
+
+if TYPE_CHECKING:
+    from nightmill.crew import Role
+    from nightmill.line.assignment import Assignment
+    from nightmill.line.journal import Journal
+    from nightmill.line.machines import Machines
+    from nightmill.model import ModelReply, ModelRequest
+    from nightmill.model.route import Choice, Trial
+    from nightmill.policy import Spent
+
+__all__ = ["Asking", "Question"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """What is asked in one turn.
+
+    Attributes:
+        key: The fingerprint under which the reply is kept, the same whichever model gives it.
+        size: Tokens of the request, rather too high.
+        spent: What the run has used so far.
+        start: Number in the list of the model to begin with: a guard that wants another one raises it.
+    """
+
+    key: str
+    turn: int
+    request: ModelRequest
+    size: int
+    spent: Spent
+    start: int = 0
+
+
+@dataclass(slots=True, kw_only=True)
+class Asking:
+    """All questions of one role in one run, in this process."""
+
+    run: str
+    role: Role
+    machines: Machines
+    assignment: Assignment
+    journal: Journal
+    cheap: bool = False
+    _asked: str = ""
+
+    async def find(self, key: str) -> ModelReply | None:
+        """The reply that was paid for before, in whichever process."""
+        await self.machines.purse.recover(self.run, worker=self.machines.worker, paid=self._paid)
+        return self.journal.find(key)
+
+    async def reply(self, question: Question) -> ModelReply:
+        """Ask the first model of the list that is well.
+
+        Raises:
+            LimitReached: If the run or its spec may not spend what the call could cost.
+            NotYet: If the day may not, or no model of several answers.
+            ModelError: If the only model fails.
+        """
+        for trial in self._route().trials(start=question.start):
+            reply = await self._try(trial, question)
+            if reply is not None:
+                return reply
+        raise AssertionError("the last trial returns or raises")
+
+    def _route(self) -> Route:
+        choices = models(self.assignment, self.role, cheap=self.cheap)
+        self._asked = self._asked or choices[0].name
+        return Route(choices, self.machines.circuits)
+
+    async def _try(self, trial: Trial, question: Question) -> ModelReply | None:
+        """The reply of one model; None if another may be asked instead."""
+        choice, call = trial.choice, self._call(question.key)
+        allowed = await self._reserve(question, choice, call)
+        reply = None
+        try:
+            with trial:
+                self._tell(trial, question)
+                reply = await self._reply(choice, question, allowed)
+                self.journal.keep(question.key, reply)
+        finally:
+            if reply is None:
+                self.machines.purse.release(call)
+            else:
+                self.machines.purse.settle(call, money=reply.cost, tokens=reply.usage.input + reply.usage.output)
+        return reply
+
+    async def _reserve(self, question: Question, choice: Choice, call: Call) -> int:
+        budget, settings, costs = self.assignment.budget, self.machines.settings, price(choice)
+        most = question.request.max_tokens
+        allowed = reserve(budget, question.spent, input_tokens=question.size, max_tokens=most, price=costs)
+        bounds = (
+            Bound(scope="spec", money=millionths(budget.spec_money), tokens=budget.spec_tokens),
+            Bound(scope="project", money=millionths(self.assignment.project.budget), tokens=0),
+            Bound(scope="day", money=millionths(settings.budget_day_money), tokens=settings.budget_day_tokens),
+        )
+        return await self.machines.purse.reserve(
+            call, bounds=bounds, input_tokens=question.size, max_tokens=allowed, price=costs
+        )
+
+    def _tell(self, trial: Trial, question: Question) -> None:
+        emit, name, turn = self.machines.ledger.emit, trial.choice.name, question.turn
+        if name != self._asked:
+            reason = trial.passed or ("another model was asked for" if question.start else "")
+            emit(event.ModelSwitched(run=self.run, turn=turn, model=name, before=self._asked, reason=reason))
+            self._asked = name
+        emit(event.TurnStarted(run=self.run, turn=turn, role=self.role.name, model=name, request=question.key))
+
+    async def _reply(self, choice: Choice, question: Question, allowed: int) -> ModelReply:
+        emit, run, turn = self.machines.ledger.emit, self.run, question.turn
+
+        def notice(reason: str, wait: float, attempt: int) -> None:
+            emit(event.ModelRetried(run=run, turn=turn, reason=reason, wait=wait, attempt=attempt))
+
+        model = self.machines.model(choice.name, choice.base_url)
+        reply = await model.reply(replace(question.request, model="", max_tokens=allowed), notice=notice)
+        emit(
+            event.ReplyReceived(
+                run=run,
+                turn=turn,
+                first_seconds=reply.first_seconds,
+                seconds=reply.seconds,
+                output_tokens=reply.usage.output,
+            )
+        )
+        return reply
+
+    def _call(self, key: str) -> Call:
+        return Call(
+            id=f"{self.run}/{key}",
+            run=self.run,
+            worker=self.machines.worker,
+            project=self.assignment.project.id,
+            spec=self.assignment.parent or self.run,
+        )
+
+    def _paid(self, call: Call) -> tuple[float | None, int] | None:
+        reply = self.journal.find(call.id.rpartition("/")[2])
+        return None if reply is None else (reply.cost, reply.usage.input + reply.usage.output)
