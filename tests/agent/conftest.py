@@ -72,6 +72,7 @@ class Stage:
     records: list[TurnRecord] = field(default_factory=list)
     running: int = 0
     most: int = 0
+    explore: Any = None
 
     def __post_init__(self) -> None:
         look = Scripted("look", self.look, reads=True)
@@ -95,7 +96,7 @@ class Stage:
     def act(self, said: ModelReply) -> TurnRecord:
         ticks = itertools.count()
         # No tool here has a use for a workspace.
-        context = ToolContext(workspace=cast("Workspace", None), limits=Limits())
+        context = ToolContext(workspace=cast("Workspace", None), limits=Limits(), explore=self.explore)
         told = Told(run="r1", emit=self.told.append, clock=lambda: float(next(ticks)))
         return asyncio.run(agent.act(self.brief, self.state, said, tools=self.tools, context=context, told=told))
 

@@ -277,6 +277,7 @@ def test_labels_are_one_short_line() -> None:
         "read_file": {"path": text},
         "list_files": {"path": text},
         "search": {"pattern": text, "path": text},
+        "explore": {"questions": [{"question": text[:2000]}]},
         "edit_file": {"path": text, "edits": [{"old": "a", "new": "b"}]},
         "write_file": {"path": text, "content": text},
         "run_command": {"command": text},

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from nightmill.agent.context import Share, ask, shares
 from nightmill.agent.drift import ADRIFT, score
+from nightmill.agent.explore import Party, explore
 from nightmill.agent.loop import Told, act, apply, fingerprint, fixed, outgrown, send_back
 from nightmill.agent.measure import size
 from nightmill.agent.nouns import AgentState, Brief, Ending, Todo, TurnRecord
@@ -13,6 +14,7 @@ __all__ = [
     "AgentState",
     "Brief",
     "Ending",
+    "Party",
     "Share",
     "Todo",
     "Told",
@@ -20,6 +22,7 @@ __all__ = [
     "act",
     "apply",
     "ask",
+    "explore",
     "fingerprint",
     "fixed",
     "outgrown",

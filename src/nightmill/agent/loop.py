@@ -13,7 +13,7 @@ from hashlib import sha256
 
 from nightmill import event
 from nightmill.agent import compact, drift, guard, measure, working
-from nightmill.agent.nouns import AgentState, Brief, Ending, Note, Todo, TurnRecord
+from nightmill.agent.nouns import AgentState, Beside, Brief, Ending, Note, Todo, TurnRecord
 from nightmill.errors import ToolError
 from nightmill.model import Message, ModelReply, Text, ToolCall, ToolResult, Usage
 from nightmill.tool import Answer, ToolContext, Toolset
@@ -59,7 +59,8 @@ async def act(
     if reply.stop in guard.NOT_RUN:
         done = [Done(_error(call, guard.NOT_RUN[reply.stop]), None) for call in reply.calls]
     else:
-        done = await _run_calls(reply.calls, turn, tools, context, told)
+        seen = dict(state.known)
+        done = await _run_calls(reply.calls, turn, tools, replace(context, known=seen), told, seen)
     results = tuple(_material(brief, each.result) for each in done)
     answers = [each.answer for each in done if each.answer]
     nudge = nudge or guard.of_calls(state.signatures, _signatures(reply.calls, results))
@@ -82,6 +83,11 @@ async def act(
         edited=tuple(path for answer in answers for path in answer.edited),
         seen=tuple(pair for answer in answers for pair in answer.seen),
         ran=working.ran((pair for answer in answers for pair in answer.ran), turn=turn, checks=brief.checks),
+        explored=tuple(
+            Beside(usage=answer.explored.usage, cost=answer.explored.cost, count=answer.explored.count)
+            for answer in answers
+            if answer.explored
+        ),
         notes=tuple(
             Note(kind=kind, text=text, replaces=gone) for answer in answers for kind, text, gone in answer.notes
         ),
@@ -93,6 +99,7 @@ def apply(brief: Brief, state: AgentState, record: TurnRecord) -> AgentState:
     """*state* after *record*, made to fit."""
     results = [part for message in record.messages[-1:] for part in message.parts if isinstance(part, ToolResult)]
     reply = record.reply
+    costs = [reply.cost, *(each.cost for each in record.explored)]
     after = replace(
         state,
         messages=(*state.messages, *record.messages),
@@ -102,9 +109,10 @@ def apply(brief: Brief, state: AgentState, record: TurnRecord) -> AgentState:
         density=measure.density(brief, state, reply),
         todo=state.todo if record.todo is None else record.todo,
         turn=record.turn,
-        usage=state.usage + reply.usage,
-        cost=state.cost + (reply.cost or 0.0),
-        priced=state.priced and reply.cost is not None,
+        usage=sum((each.usage for each in record.explored), state.usage + reply.usage),
+        cost=state.cost + sum(cost or 0.0 for cost in costs),
+        priced=state.priced and None not in costs,
+        explorers=state.explorers + sum(each.count for each in record.explored),
         seconds=state.seconds + sum(value for name, value in (record.seconds or {}).items() if name != "first"),
         context=reply.usage.input + reply.usage.output,
         digest=_chain(state.digest, record.messages, record.compact),
@@ -157,9 +165,12 @@ def _material(brief: Brief, result: ToolResult) -> ToolResult:
 
 
 async def _run_calls(
-    calls: Sequence[ToolCall], turn: int, tools: Toolset, context: ToolContext, told: Told
+    calls: Sequence[ToolCall], turn: int, tools: Toolset, context: ToolContext, told: Told, seen: dict[str, str]
 ) -> list[Done]:
-    """Carry out *calls* in order; neighbours that only read run side by side; nothing runs after `finish`."""
+    """Carry out *calls* in order; neighbours that only read run side by side; nothing runs after `finish`.
+
+    *seen* is what `context.known` looks at: it grows as calls end.
+    """
     ready: list[Call] = [(call, _prepare(call, tools)) for call in calls]
     done: list[Done] = []
     while ready:
@@ -175,6 +186,7 @@ async def _run_calls(
         if failed is not None:
             raise failed
         done += [each for each in ended if isinstance(each, Done)]
+        seen.update(pair for each in done[-len(batch) :] if each.answer for pair in each.answer.seen)
     return done
 
 

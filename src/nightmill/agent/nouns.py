@@ -7,7 +7,20 @@ from typing import Literal
 
 from nightmill.model import Message, ModelReply, Usage
 
-__all__ = ["Active", "AgentState", "Brief", "Ending", "Layer", "Note", "Ran", "Signal", "Todo", "TurnRecord", "Working"]
+__all__ = [
+    "Active",
+    "AgentState",
+    "Beside",
+    "Brief",
+    "Ending",
+    "Layer",
+    "Note",
+    "Ran",
+    "Signal",
+    "Todo",
+    "TurnRecord",
+    "Working",
+]
 
 Layer = Literal["", "results", "turns", "state"]
 """How deep a compaction went: stale results left out, old turns folded into the working state, nothing but the state."""
@@ -41,6 +54,15 @@ class Ran:
     ok: bool
     turn: int
     check: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Beside:
+    """What *count* children of a turn used, beside its own reply; *cost* is US dollars, None if unknown."""
+
+    usage: Usage
+    cost: float | None
+    count: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,6 +169,7 @@ class TurnRecord:
         seen: (path, digest) of file contents that the agent was shown or wrote.
         ran: Commands that ended.
         notes: What it wants to remember.
+        explored: What explorers used that it sent out.
         compact: A compaction that was asked for at this turn, however full the context is.
         seconds: By part: "model", "tools", "first".
     """
@@ -162,6 +185,7 @@ class TurnRecord:
     seen: tuple[tuple[str, str], ...] = ()
     ran: tuple[Ran, ...] = ()
     notes: tuple[Note, ...] = ()
+    explored: tuple[Beside, ...] = ()
     compact: Layer = ""
     seconds: dict[str, float] | None = None
 
@@ -193,6 +217,8 @@ class AgentState:
     cost: float = 0.0
     priced: bool = True
     """Whether every reply had a known price, so that *cost* is the whole cost."""
+    explorers: int = 0
+    """Sent out so far."""
     seconds: float = 0.0
     """At work: waiting for the model and running tools."""
     context: int = 0

@@ -130,7 +130,6 @@ class Work:
                         workspace=workspace,
                         limits=self.assignment.project.limits,
                         news=self.workplace.news,
-                        known=self.state.known,
                         outputs=FolderOutputs(self.machines.folder(self.run) / "outputs"),
                     ),
                     told=agent.Told(run=self.run, emit=self.machines.ledger.emit, clock=self.machines.clock),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from hashlib import sha256
 from posixpath import normpath
@@ -12,6 +12,7 @@ from typing import Any, Literal, Protocol
 from pydantic import BaseModel, ConfigDict
 
 from nightmill.errors import ToolError
+from nightmill.model import Usage
 from nightmill.sandbox import Limits, Workspace
 from nightmill.tool.outputs import MemoryOutputs, Outputs, ends
 
@@ -35,12 +36,31 @@ def quiet() -> str:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """What one explorer is to find out, and where it may begin."""
+
+    text: str
+    where: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Explored:
+    """What *count* explorers found, and what that used; *cost* is US dollars, None if unknown."""
+
+    report: str
+    usage: Usage
+    cost: float | None
+    count: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ToolContext:
     """What a tool works with: the sandbox, the bounds on commands, and who watches the output.
 
     *news* gives what happened beside the commands since it was asked last, in lines for the model.
     *known* has the digest of each file as this agent saw it last, by `known_as`: what `Answer.seen` told before, also
-    in calls of the same turn. *outputs* keeps what is too long to be shown.
+    in calls of the same turn. *outputs* keeps what is too long to be shown. *explore* sends explorers out; None: there are
+    none.
     """
 
     workspace: Workspace
@@ -49,6 +69,7 @@ class ToolContext:
     news: Callable[[], str] = quiet
     known: Mapping[str, str] = field(default_factory=dict)
     outputs: Outputs = field(default_factory=MemoryOutputs)
+    explore: Callable[[tuple[Question, ...]], Awaitable[Explored]] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,6 +97,7 @@ class Answer:
     notes: tuple[tuple[Literal["discovery", "failed_approach", "next"], str, tuple[int, ...]], ...] = ()
     todo: tuple[tuple[str, str], ...] | None = None
     finish: Finish | None = None
+    explored: Explored | None = None
 
 
 class Tool(Protocol):

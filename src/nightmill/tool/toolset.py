@@ -13,12 +13,13 @@ from nightmill.model import ToolCall, ToolSchema
 from nightmill.tool.base import Answer, Tool, ToolContext, one_line, whole
 from nightmill.tool.command import RunCommand
 from nightmill.tool.edit import EditFile
+from nightmill.tool.explore import Explore, Report
 from nightmill.tool.files import ListFiles, ReadFile, Search, WriteFile
 from nightmill.tool.recall import ReadOutput
 from nightmill.tool.understand import understand
 from nightmill.tool.work import FinishWork, Remember, UpdateTodo
 
-__all__ = ["Prepared", "Toolset", "standard"]
+__all__ = ["Prepared", "Toolset", "exploring", "standard"]
 
 MOST_NAMED = 6
 
@@ -74,6 +75,11 @@ class Toolset:
         return replace(answer, text=whole(answer.text + notes))
 
 
+def exploring() -> Toolset:
+    """What an explorer has: it reads."""
+    return Toolset((ReadFile(), ListFiles(), Search(), Report()))
+
+
 def standard() -> Toolset:
     """What a developer has."""
     return Toolset(
@@ -81,6 +87,7 @@ def standard() -> Toolset:
             ReadFile(),
             ListFiles(),
             Search(),
+            Explore(),
             EditFile(),
             WriteFile(),
             RunCommand(),
