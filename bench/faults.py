@@ -4,7 +4,7 @@ Each run has a title of its own, so that each meets faults of its own; a third o
 right if the tree that it committed is the one that the task asks for; it may also stop with a reason that people see.
 Beside them go runs with tight budgets, to see whether any bound is passed.
 
-    python -m bench.faults [--runs N] [--tight N] [--seed N] [--workers N] [--json FILE]
+    python -m bench.faults [--runs N] [--tight N] [--seed N] [--faults A,B] [--workers N] [--json FILE]
 """
 
 from __future__ import annotations
@@ -172,7 +172,8 @@ def _tasks() -> Iterator[Task]:
         TESTS, done(),
     )  # fmt: skip
     yield task(
-        "naming", {"naming.py": "def old_name():\n    return 1\n"}, {"naming.py": "def naming():\n    return 1\n", "NAMES.md": "old_name: naming\n"},
+        "naming", {"naming.py": "def old_name():\n    return 1\n"},
+        {"naming.py": "def naming():\n    return 1\n", "NAMES.md": "old_name: naming\n"},
         read("naming.py"), edit("naming.py", ("old_name", "naming")),
         said("And a page.", call("write_file", path="NAMES.md", content="old_name: naming\n")), TESTS, done(),
     )  # fmt: skip
@@ -358,6 +359,7 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=1000)
     parser.add_argument("--tight", type=int, default=60, help="runs beside them with a budget that they meet")
     parser.add_argument("--seed", default="7")
+    parser.add_argument("--faults", default="", help="only these, by commas")
     parser.add_argument("--workers", type=int, default=2, help="worker processes")
     parser.add_argument("--json", type=Path, help=f"where to; default: {RESULTS.name}, and the table of the docs")
     options = parser.parse_args()
@@ -382,6 +384,7 @@ def _run(stage: Stage, options: argparse.Namespace) -> list[Ended]:
     build(stage)
     right = trees(stage)
     faults = ("--fault-rate", str(RATE), "--seed", options.seed, "--slow", "3", "--retry-after", "0.2", "--no-cache")
+    faults += ("--faults", options.faults) if options.faults else ()
     sown = [
         Sown(task=TASKS[at % len(TASKS)], title=f"The task {TASKS[at % len(TASKS)].name}, number {at}", bound=10.0)
         for at in range(options.runs)

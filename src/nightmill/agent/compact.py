@@ -121,5 +121,5 @@ def _short(part: Part, calls: dict[str, ToolCall]) -> Part:
         return part
     call = calls.get(part.call)
     what = called(call) if call else part.name
-    back = f"read_output {part.ref} shows it" if part.ref else "call it again if it is needed"
+    back = f'read_output shows it: reference "{part.ref}"' if part.ref else "call it again if it is needed"
     return replace(part, text=f"[left out to save room: {len(part.text):,} characters of {what}; {back}]")

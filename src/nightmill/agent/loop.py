@@ -17,12 +17,15 @@ from nightmill.agent.nouns import AgentState, Beside, Brief, Ending, Note, Todo,
 from nightmill.errors import ToolError
 from nightmill.model import Message, ModelReply, Text, ToolCall, ToolResult, Usage
 from nightmill.tool import Answer, ToolContext, Toolset
+from nightmill.tool.outputs import reference
 from nightmill.tool.toolset import Prepared
 
 __all__ = ["Told", "act", "apply", "fingerprint", "fixed", "outgrown", "send_back"]
 
 REMEMBERED = 24
 """Calls that the loop guards look back on; as many turns are looked back on for drift."""
+WORTH = 1_000
+"""Characters of a command's output from which the whole is kept: it may be left out later, and may not come again."""
 
 Call = tuple[ToolCall, "Prepared | ToolError"]
 
@@ -116,6 +119,7 @@ def apply(brief: Brief, state: AgentState, record: TurnRecord) -> AgentState:
         seconds=state.seconds + sum(value for name, value in (record.seconds or {}).items() if name != "first"),
         context=reply.usage.input + reply.usage.output,
         digest=_chain(state.digest, record.messages, record.compact),
+        outgrown=0 if record.messages else state.outgrown + 1,
         idle=0 if guard.usable(reply) else state.idle + bool(record.messages),
         signatures=(*state.signatures, *_signatures(reply.calls, results))[-REMEMBERED:],
         ending=record.ending,
@@ -212,7 +216,8 @@ async def _run_call(
             raise prepared
         answer = await tools.call(prepared, context)
         ignored = f"\n(ignored: {', '.join(prepared.ignored)})" if prepared.ignored else ""
-        done = Done(ToolResult(call=call.id, name=call.name, text=answer.text + ignored), answer)
+        ref = reference(answer.text, context.outputs) if answer.ran and len(answer.text) > WORTH else ""
+        done = Done(ToolResult(call=call.id, name=call.name, text=answer.text + ignored, ref=ref), answer)
     except ToolError as error:
         label = label or error.message.splitlines()[0][:200]
         done = Done(_error(call, error.message), None)

@@ -219,6 +219,8 @@ class AgentState:
     """Whether every reply had a known price, so that *cost* is the whole cost."""
     explorers: int = 0
     """Sent out so far."""
+    outgrown: int = 0
+    """Requests in a row that the provider found too long."""
     seconds: float = 0.0
     """At work: waiting for the model and running tools."""
     context: int = 0

@@ -38,6 +38,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Work", "read_record", "write_record"]
 
+MOST_OUTGROWN = 3
+"""Requests in a row that may be too long: the first is cut to its state, and each may have a shorter reply."""
+
 
 @cache
 def _records() -> TypeAdapter[TurnRecord]:
@@ -103,7 +106,7 @@ class Work:
         try:
             reply = await self._reply()
         except ModelRefused as refused:
-            if refused.hint != CONTEXT_HINT or (self.state.layer == "state" and not self.state.context):
+            if refused.hint != CONTEXT_HINT or self.state.outgrown >= MOST_OUTGROWN:
                 raise
             record = agent.outgrown(self.state, seconds=0.0)
         else:

@@ -11,11 +11,12 @@ from typing import NamedTuple, Protocol
 
 from nightmill.errors import ToolError
 
-__all__ = ["FolderOutputs", "MemoryOutputs", "Outputs", "ends", "shown"]
+__all__ = ["FolderOutputs", "MemoryOutputs", "Outputs", "ends", "reference", "shown"]
 
 LARGEST = 64 << 20
 """Characters kept of one output; the middle of a larger one is lost."""
 REFERENCE = re.compile(r"out-[0-9a-f]{10}")
+NAMED = re.compile(r'; read_output has the whole: reference "(out-[0-9a-f]{10})" …\]\n')
 
 
 class Outputs(Protocol):
@@ -55,9 +56,15 @@ def shown(text: str, outputs: Outputs, *, most: int) -> str:
     middle = text[len(head) : len(text) - len(tail)]
     first, last = head.count("\n") + 1, head.count("\n") + middle.count("\n") + (not middle.endswith("\n"))
     lines = f"line {first:,}" if first >= last else f"lines {first:,} to {last:,}"
-    reference = outputs.put(text)
-    where = f'; read_output has the whole: reference "{reference}"' if reference else ""
+    name = outputs.put(text)
+    where = f'; read_output has the whole: reference "{name}"' if name else ""
     return f"{head}[… {lines} left out, {len(middle):,} characters{where} …]\n{tail}"
+
+
+def reference(text: str, outputs: Outputs) -> str:
+    """The reference to the whole of which *text* is shown: the one that it names, or a new one."""
+    named = NAMED.search(text)
+    return named[1] if named else outputs.put(text)
 
 
 class MemoryOutputs:
@@ -69,12 +76,12 @@ class MemoryOutputs:
 
     def put(self, text: str) -> str:
         text = _bounded(text, self._most)
-        reference = _reference(text)
-        self._texts.pop(reference, None)
+        name = _reference(text)
+        self._texts.pop(name, None)
         while self._texts and len(text) + sum(map(len, self._texts.values())) > self._most:
             del self._texts[next(iter(self._texts))]
-        self._texts[reference] = text
-        return reference
+        self._texts[name] = text
+        return name
 
     def get(self, reference: str) -> str:
         try:
@@ -89,23 +96,28 @@ class FolderOutputs:
     def __init__(self, folder: Path, *, most: int = 4 * LARGEST) -> None:
         self._folder = folder
         self._most = most
+        self._held: int | None = None
 
     def put(self, text: str) -> str:
         text = _bounded(text, LARGEST)
-        reference = _reference(text)
-        path = self._folder / reference
+        name = _reference(text)
+        path = self._folder / name
+        if path.exists():
+            return name
         unfinished = path.with_suffix(f".{os.getpid()}.tmp")
         try:
             self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            unfinished.write_bytes(_bytes(text))
+            size = unfinished.write_bytes(_bytes(text))
             unfinished.replace(path)
-            self._make_room(path)
+            self._held = None if self._held is None else self._held + size
+            if self._held is None or self._held > self._most:
+                self._make_room(path)
         except OSError:
             # What cannot be kept can be had again by running the command again: no run stops for it.
             with contextlib.suppress(OSError):
                 unfinished.unlink(missing_ok=True)
             return ""
-        return reference if path.exists() else ""
+        return name if path.exists() else ""
 
     def get(self, reference: str) -> str:
         if not REFERENCE.fullmatch(reference):
@@ -118,12 +130,12 @@ class FolderOutputs:
     def _make_room(self, newest: Path) -> None:
         files = [(path.stat(), path) for path in self._folder.iterdir()]
         files.sort(key=lambda each: (each[1] == newest, each[0].st_mtime_ns))
-        over = sum(stat.st_size for stat, _ in files) - self._most
+        self._held = sum(stat.st_size for stat, _ in files)
         for stat, path in files:
-            if over <= 0:
+            if self._held <= self._most:
                 break
             path.unlink(missing_ok=True)
-            over -= stat.st_size
+            self._held -= stat.st_size
 
 
 def _bounded(text: str, most: int) -> str:
