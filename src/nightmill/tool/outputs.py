@@ -102,7 +102,8 @@ class FolderOutputs:
         text = _bounded(text, LARGEST)
         name = _reference(text)
         path = self._folder / name
-        if path.exists():
+        with contextlib.suppress(OSError):
+            os.utime(path)  # it is new again
             return name
         unfinished = path.with_suffix(f".{os.getpid()}.tmp")
         try:
