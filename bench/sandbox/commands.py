@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import os
+import select
 import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from statistics import median
+from typing import NamedTuple
 
 from bench.figures import Figure, spread
+from bench.process import below
+from bench.sandbox.crowd import MemoryOf
 from bench.sandbox.ground import Ground, Timer, outside
 from nightmill.sandbox import Command, Place
+from nightmill.sandbox.bubblewrap import BubblewrapSandboxes
 from nightmill.sandbox.disk.layers import remove
 
 __all__ = ["PACKAGE", "bare", "install", "srt"]
@@ -63,45 +68,80 @@ def install(folder: Path) -> str:
     return f"npm cannot install {PACKAGE}: {done.stderr.strip()[-200:]}" if done.returncode else ""
 
 
-def srt(ground: Ground) -> Iterator[Figure]:
-    """One command that does nothing, in the big repository: by srt, in a new sandbox of ours, in one that is there."""
+def srt(ground: Ground, memory_of: MemoryOf) -> Iterator[Figure]:
+    """One command that does nothing, in the big repository: by srt, in a new sandbox of ours, in one that is there.
+
+    New ones are measured twice: started when asked for, and given the spare that a worker has for the next.
+    """
     program = ground.home / "srt" / "node_modules" / ".bin" / "srt"
     if not program.exists():
         raise OSError((ground.home / "srt" / "why").read_text())
-    theirs, cold, warm = asyncio.run(_three(ground, program))
-    told = f"srt {median(theirs) * 1000:.0f} ms, ours {median(cold) * 1000:.3g} ms"
-    yield _ratio("start of one command: srt over ours, a new sandbox for it", theirs, cold, told)
-    told = f"srt {median(theirs) * 1000:.0f} ms, ours {median(warm) * 1000:.3g} ms"
-    yield _ratio("start of one command: srt over ours, in the run’s sandbox", theirs, warm, told)
+    found = asyncio.run(_turns(ground, program, memory_of))
+    theirs = [each.theirs for each in found]
+    for name, ours in (
+        ("a new sandbox for it", [each.cold for each in found]),
+        ("a new sandbox for it, of which a spare is ready", [each.spare for each in found]),
+        ("in the run’s sandbox", [each.warm for each in found]),
+    ):
+        told = f"srt {median(theirs) * 1000:.0f} ms, ours {median(ours) * 1000:.3g} ms"
+        yield _ratio(f"start of one command: srt over ours, {name}", theirs, ours, told)
     name = "a new sandbox, its first command, its end and removal"
-    yield Figure(name=name, unit=" ms", values=spread(cold, scale=1000))
+    yield Figure(name=name, unit=" ms", values=spread([each.cold for each in found], scale=1000))
+    yield Figure(
+        name=f"{name}, of which a spare is ready", unit=" ms", values=spread([each.spare for each in found], scale=1000)
+    )
+    yield Figure(name="a spare: memory, PSS", unit=" MB", values=spread([each.held for each in found]), goal=3.0)
 
 
-async def _three(ground: Ground, program: Path) -> tuple[list[float], list[float], list[float]]:
-    theirs, cold, warm = [], [], []
+class Turn(NamedTuple):
+    """Seconds of each way once, and the MB that the spare held."""
+
+    theirs: float
+    cold: float
+    spare: float
+    warm: float
+    held: float
+
+
+async def _turns(ground: Ground, program: Path, memory_of: MemoryOf) -> list[Turn]:
+    found = []
     env = {"PATH": os.defpath, "HOME": str(ground.home), "LANG": "C.UTF-8"}
+    ahead = BubblewrapSandboxes(shelf=ground.home / "shelf")
+    ahead.ahead()
     async with ground.sandbox("there") as there:
         for turn in range(ground.rounds(15) + 1):
             with Timer() as one:
                 outside(program, "true", cwd=ground.repo, env=env)
             with Timer() as two:
-                place = ground.place(f"cold{turn}")
-                found = await _once(ground, place)
-            assert found == 0
+                await _once(ground.sandboxes, ground.place(f"cold{turn}"))
+            held = memory_of(await _ready(ahead)) if turn else 0.0
             with Timer() as three:
+                await _once(ahead, ground.place(f"spare{turn}"))
+            with Timer() as four:
                 await there.run(Command(argv=("true",)))
+            await _ready(ahead)  # nothing of it is to be in the next turn's way
             if turn:
-                theirs.append(one.seconds)
-                cold.append(two.seconds)
-                warm.append(three.seconds)
-    return theirs, cold, warm
+                found.append(Turn(one.seconds, two.seconds, three.seconds, four.seconds, held))
+    await ahead.close()
+    return found
 
 
-async def _once(ground: Ground, place: Place) -> int:
+async def _ready(ahead: BubblewrapSandboxes) -> list[int]:
+    """Wait for the spare; its processes."""
+    assert ahead.spares is not None
+    while ahead.spares.spare is None:  # noqa: ASYNC110 - nobody tells
+        await asyncio.sleep(0.01)
+    processes, sock = ahead.spares.spare.started
+    while not select.select([sock], [], [], 0)[0]:  # noqa: ASYNC110 - what there is to read is another's
+        await asyncio.sleep(0.01)
+    return [processes.process.pid, *below(processes.process.pid)]
+
+
+async def _once(sandboxes: BubblewrapSandboxes, place: Place) -> None:
     """Open, one command, close: srt's own time has its end in it, too."""
-    sandbox = await ground.sandboxes.open(place)
+    sandbox = await sandboxes.open(place)
     try:
-        return (await sandbox.run(Command(argv=("true",)))).exit
+        assert (await sandbox.run(Command(argv=("true",)))).exit == 0
     finally:
         await sandbox.close()
         remove(place.directory)

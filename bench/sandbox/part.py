@@ -46,7 +46,7 @@ PARTS: dict[str, Callable[[Ground], Iterator[Figure]]] = {
     "ground": ground_itself,
     "copies": copies.figures,
     "commands": commands.bare,
-    "srt": commands.srt,
+    "srt": lambda ground: commands.srt(ground, ask),
     "crowd": lambda ground: crowd.figures(ground, ask),
     "snapshots": turns.snapshots,
     "back": turns.back,

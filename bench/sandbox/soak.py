@@ -86,11 +86,15 @@ async def soak(home: Path, *, layer: Path, cycles: int, seed: int) -> Soak:
     """Make, use and destroy so many sandboxes below *home*; this process should be who adopts orphans."""
     pick = random.Random(seed)
     sandboxes = BubblewrapSandboxes(shelf=home / SHELF)
+    sandboxes.ahead()
+    assert sandboxes.spares is not None
+    sandboxes.spares.pause = 0.0  # each has one made, of which some are taken and the others end unused
     made: set[Path] = set()
     warm = (
         _cycle(sandboxes, Place(directory=home / f"warm-{way}", layers=(layer,)), pick, way, made) for way in set(WAYS)
     )
     await asyncio.gather(*warm)  # at once: what is made as often as it is needed is made, threads of the pool among it
+    await sandboxes.close()
     before, size, seconds = held(home, made), memory(os.getpid()).rss, []
     for number in range(cycles):
         with Timer() as timer:
@@ -98,6 +102,7 @@ async def soak(home: Path, *, layer: Path, cycles: int, seed: int) -> Soak:
                 sandboxes, Place(directory=home / f"run{number}", layers=(layer,)), pick, pick.choice(WAYS), made
             )
         seconds.append(timer.seconds)
+    await sandboxes.close()
     return Soak(before=before, after=held(home, made), seconds=seconds, grown=memory(os.getpid()).rss - size)
 
 

@@ -6,6 +6,8 @@ import json
 import os
 import socket
 import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -17,7 +19,9 @@ from tests.sandbox.box import Box, Within
 from tests.sandbox.programs import PROBES, READ_ALL
 
 
-def test_the_walls_hold_against_attacks_from_inside(within: Within) -> None:
+@contextmanager
+def attack() -> Iterator[Command]:
+    """All probes as one command, while the host has what they look for."""
     abstract, listener = socket.socket(socket.AF_UNIX), socket.create_server(("127.0.0.1", 0))
     abstract.bind(f"\0nightmill-test-{os.getpid()}")
     abstract.listen()
@@ -26,14 +30,21 @@ def test_the_walls_hold_against_attacks_from_inside(within: Within) -> None:
         "ABSTRACT": f"nightmill-test-{os.getpid()}",
         "PORT": str(listener.getsockname()[1]),
     }
-
-    async def scenario(box: Box) -> Outcome:
-        command = Command(argv=("/usr/bin/python3", "-c", PROBES), cwd="/work", env=env)
-        return await box.sandbox.run(command)
-
     with abstract, listener:
-        outcome = within(scenario)
+        yield Command(argv=("/usr/bin/python3", "-c", PROBES), cwd="/work", env=env)
 
+
+def test_the_walls_hold_against_attacks_from_inside(within: Within) -> None:
+    with attack() as command:
+
+        async def scenario(box: Box) -> Outcome:
+            return await box.sandbox.run(command)
+
+        stood(within(scenario))
+
+
+def stood(outcome: Outcome) -> None:
+    """Fail unless every probe of `attack` was refused."""
     assert outcome.exit == 0, outcome.text
     found = json.loads(outcome.text.splitlines()[-1])
     assert {name: found[name] for name in DENIED if name in found and found[name] != "EPERM"} == {}

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from nightmill.cli.door import Door
     from nightmill.line.machines import Machines
     from nightmill.model.connect import Client
+    from nightmill.sandbox import Sandboxes
 
 __all__ = ["ensure", "machines", "serve"]
 
@@ -78,9 +79,9 @@ async def _serve(door: Door, until_idle: float | None) -> bool:
     name = f"{os.uname().nodename}-{os.getpid()}-{secrets.token_hex(2)}"
     async with AsyncExitStack() as stack:
         http = await stack.enter_async_context(client(door.settings))
-        worker = Worker(machines(door, name=name, http=http))
-        sweeping = asyncio.create_task(_sweeping())
-        stack.callback(sweeping.cancel)
+        made = machines(door, name=name, http=http)
+        worker = Worker(made)
+        _look_ahead(made.sandboxes, stack)
         url = door.settings.store or f"sqlite:///{door.settings.home / 'engine.db'}"
         stack.callback(door.ledger.close)
         engine = await Engine.launch(
@@ -98,6 +99,13 @@ async def _serve(door: Door, until_idle: float | None) -> bool:
             logging.getLogger(__name__).warning("worker %s stops; what it had goes on with the next", name)
             return False
     return True
+
+
+def _look_ahead(sandboxes: Sandboxes, stack: AsyncExitStack) -> None:
+    """Until *stack* ends: have the next sandbox ready, and look for what killed workers left of theirs."""
+    stack.push_async_callback(sandboxes.close)
+    sandboxes.ahead()
+    stack.callback(asyncio.create_task(_sweeping()).cancel)
 
 
 async def _sweeping() -> None:

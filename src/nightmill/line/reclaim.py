@@ -90,6 +90,8 @@ class Reclaim:
             with _alone(path.with_name(f".{path.name.split('-')[1]}.lock")) as free:
                 if free:
                     yield self._done(_goes(path, "leftover", "of a layer that was never finished"))
+        for path in (self.home / "layers").glob(".spare-*"):
+            yield from self._in(path, [(path, "leftover", "of a worker that was killed")])
         for path in (self.home / "projects").glob("*/bases/.*-*"):
             with _alone(path.with_name(f"{path.name[1:].rpartition('-')[0]}.lock")) as free:
                 if free:

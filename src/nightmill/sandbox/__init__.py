@@ -246,3 +246,11 @@ class Sandboxes(Protocol):
             SandboxError: If it is open.
         """
         ...
+
+    def ahead(self) -> None:
+        """From now on, what makes them may have the next one ready, like the one that was opened last, until `close`."""
+        ...
+
+    async def close(self) -> None:
+        """End what is ready for the next sandbox; those that are open stay."""
+        ...

@@ -23,6 +23,7 @@ from nightmill.sandbox.live import SPARE, Host, LiveSandbox
 from nightmill.sandbox.network.reach import Network
 from nightmill.sandbox.owner import SANDBOX_USER, owner
 from nightmill.sandbox.profile import check
+from nightmill.sandbox.spare import Spares
 
 __all__ = ["BubblewrapSandboxes"]
 
@@ -30,7 +31,7 @@ Answered = TypeVar("Answered")
 
 
 class BubblewrapSandboxes:
-    """Makes sandboxes on this machine; it holds nothing between two of them."""
+    """Makes sandboxes on this machine; between two of them it holds nothing but a spare, if it works ahead."""
 
     def __init__(
         self,
@@ -57,6 +58,8 @@ class BubblewrapSandboxes:
             shelf=Shelf(shelf) if shelf else None,
             threads=ThreadPoolExecutor(max_workers=4, thread_name_prefix="snapshot"),
         )
+
+        self.spares: Spares | None = None
 
     async def guarantees(self) -> tuple[Guarantee, ...]:
         """What they hold here."""
@@ -86,8 +89,24 @@ class BubblewrapSandboxes:
         """The sandbox of *place*, whose folder is held by the descriptor *holding*; nothing of it is started."""
         return LiveSandbox(place, holding, self.host)
 
+    def ahead(self) -> None:
+        """From now on start the next sandbox ahead, like the one that was opened last, if there is a shelf."""
+        if self.host.shelf:
+            self.spares = Spares(self._launch, folder=self.host.shelf.folder, owner=self.host.owner)
+
     async def launch(self, place: Place) -> tuple[Processes, socket.socket]:
-        """Start the processes of one sandbox; gives them and the socket to its runner."""
+        """Start the processes of one sandbox, or take the spare's; gives them and the socket to its runner."""
+        if self.spares is None:
+            return self._launch(place)
+        self.spares.want(place)
+        return self.spares.take(place) or self._launch(place)
+
+    async def close(self) -> None:
+        """End what is kept for the next sandbox; those that are open stay."""
+        if self.spares:
+            await self.spares.close()
+
+    def _launch(self, place: Place) -> tuple[Processes, socket.socket]:
         tree = find() if self.tree is None else self.tree
         groups = Groups(tree, spare=self.tmp + SPARE) if tree.memory else None
         try:

@@ -177,7 +177,7 @@ class LiveSandbox(HeldSandbox):
 
     async def _begin(self, found: Stand, snapshot: str) -> Runner:
         """Start bubblewrap on the upper, which is at *snapshot* as *found* says, and wait for the runner."""
-        place = await self._in_thread(self.ground.stage, self.place, found)
+        place = await self._in_thread(self.ground.stage, replace(self.place, snapshot=snapshot), found)
         check(place, self.host.owner)
         processes, sock = await self.host.launch(place)
         channel = await self._answering(processes, sock)
