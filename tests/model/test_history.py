@@ -97,7 +97,7 @@ def test_thinking_goes_back_unchanged_to_its_own_dialect_only_and_never_last() -
     assert sent[1]["content"][0] == opaque
     assert [message["role"] for message in sent] == ["user", "assistant", "user"]
     assert "thinking" not in str(Chat(compatible=True).body(request))
-    assert "signature" not in str(Responses().body(request))
+    assert "signature" not in str(Responses(compatible=True).body(request))
 
 
 def test_anthropic_marks_the_last_tool_system_text_and_two_user_messages() -> None:
@@ -120,7 +120,7 @@ def test_growing_conversation_keeps_the_bytes_before_it() -> None:
     short = (GO, said(Text(text="hi"), call), user(ToolResult(call="1", name="a", text="ok")))
     longer = (*short, said(), GO, said(Text(text="bye")), GO)
 
-    for dialect, name in ((Chat(compatible=True), "messages"), (Responses(), "input")):
+    for dialect, name in ((Chat(compatible=True), "messages"), (Responses(compatible=True), "input")):
         before, after = (
             dialect.body(ModelRequest(model="m", system=("s",), messages=messages))[name]
             for messages in (short, longer)
@@ -132,7 +132,7 @@ DIALECTS: dict[str, Dialect] = {
     "anthropic": Anthropic(),
     "chat": Chat(compatible=True),
     "openai": Chat(compatible=False),
-    "responses": Responses(),
+    "responses": Responses(compatible=True),
 }
 
 

@@ -207,7 +207,7 @@ def item(kind: str, index: int, **item: Any) -> dict[str, Any]:
 
 def test_responses_takes_each_item_as_its_closing_event_has_it() -> None:
     reply = read(
-        Responses().reading(),
+        Responses(compatible=True).reading(),
         item("added", 1, type="function_call", id="fc", call_id="early", name="a", arguments=""),
         item("added", 0, type="reasoning", id="rs", summary=[], encrypted_content="half"),
         item(
@@ -242,8 +242,10 @@ def test_responses_makes_do_with_deltas_or_with_the_last_event_alone() -> None:
     message = {"type": "message", "id": "m", "content": [{"type": "output_text", "text": "hi"}]}
     end = {"type": "response.completed", "response": {"status": "completed"}}
 
-    from_deltas = read(Responses().reading(), item("added", 0, type="message", content=[]), text, end)
-    from_end = read(Responses().reading(), {"type": "response.completed", "response": {"output": [message]}})
+    from_deltas = read(Responses(compatible=True).reading(), item("added", 0, type="message", content=[]), text, end)
+    from_end = read(
+        Responses(compatible=True).reading(), {"type": "response.completed", "response": {"output": [message]}}
+    )
 
     assert (from_deltas.text, from_end.text) == ("hi", "hi")
 
@@ -251,7 +253,7 @@ def test_responses_makes_do_with_deltas_or_with_the_last_event_alone() -> None:
 def test_responses_tells_a_cut_from_a_refusal() -> None:
     def ended(reason: str) -> str:
         response = {"status": "incomplete", "incomplete_details": {"reason": reason}, "output": []}
-        return read(Responses().reading(), {"type": "response.incomplete", "response": response}).stop
+        return read(Responses(compatible=True).reading(), {"type": "response.incomplete", "response": response}).stop
 
     assert [ended(reason) for reason in ("max_output_tokens", "content_filter", "steered")] == [
         "length",

@@ -16,11 +16,13 @@ from nightmill.model.message import (
     Thinking,
     ToolCall,
     ToolResult,
+    ToolSchema,
     Usage,
 )
 from nightmill.model.problem import from_event
+from nightmill.model.schema import strict
 
-__all__ = ["Chat", "effort"]
+__all__ = ["Chat", "effort", "function"]
 
 NAME = "chat"
 REASONING = ("reasoning_content", "reasoning")
@@ -70,11 +72,7 @@ class Chat:
         }
         if request.tools:
             body["tools"] = [
-                {
-                    "type": "function",
-                    "function": {"name": tool.name, "description": tool.description, "parameters": tool.parameters},
-                }
-                for tool in request.tools
+                {"type": "function", "function": function(tool, compatible=self.compatible)} for tool in request.tools
             ]
         if request.conversation:
             body["prompt_cache_key"] = request.conversation
@@ -85,6 +83,13 @@ class Chat:
     def reading(self) -> ChatReading:
         """A fresh reader of one reply."""
         return ChatReading(compatible=self.compatible)
+
+
+def function(tool: ToolSchema, *, compatible: bool) -> dict[str, Any]:
+    """A tool as OpenAI has it: strict where its schema can be, which only OpenAI itself is sure to know."""
+    closed = None if compatible else strict(tool.parameters)
+    made = {"name": tool.name, "description": tool.description, "parameters": closed or tool.parameters}
+    return made if compatible else {**made, "strict": closed is not None}
 
 
 def effort(budget: int) -> str:

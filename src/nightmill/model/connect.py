@@ -58,7 +58,9 @@ TABLE = {
         "anthropic", "https://api.anthropic.com", lambda _, own: Anthropic(), lambda stem: stem.removesuffix("/v1")
     ),
     "openai": Provider("openai", OPENAI, lambda _, own: Chat(compatible=not own), lambda stem: stem or "/v1"),
-    "openai-responses": Provider("openai", OPENAI, lambda _, own: Responses(), lambda stem: stem or "/v1"),
+    "openai-responses": Provider(
+        "openai", OPENAI, lambda _, own: Responses(compatible=not own), lambda stem: stem or "/v1"
+    ),
     "gemini": Provider(
         "gemini",
         "https://generativelanguage.googleapis.com",

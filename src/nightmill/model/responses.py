@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from nightmill.model.chat import effort
+from nightmill.model.chat import effort, function
 from nightmill.model.dialect import NOTHING, Piece, arguments, count, settle
 from nightmill.model.history import tidy, with_tail
 from nightmill.model.message import (
@@ -40,10 +40,13 @@ CUT: dict[str, Stop] = {"max_output_tokens": "length", "content_filter": "refuse
 
 
 class Responses:
-    """The Responses API."""
+    """The Responses API. A *compatible* server gets no strict schemas, which it may not know."""
 
     name = NAME
     path = "/responses"
+
+    def __init__(self, *, compatible: bool) -> None:
+        self.compatible = compatible
 
     def headers(self, key: str) -> dict[str, str]:
         """The key as a bearer token."""
@@ -66,13 +69,7 @@ class Responses:
             body["instructions"] = instructions
         if request.tools:
             body["tools"] = [
-                {
-                    "type": "function",
-                    "name": tool.name,
-                    "description": tool.description,
-                    "parameters": tool.parameters,
-                    "strict": False,
-                }
+                {"type": "function", "strict": False, **function(tool, compatible=self.compatible)}
                 for tool in request.tools
             ]
         if request.conversation:
