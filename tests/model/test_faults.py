@@ -26,13 +26,14 @@ SETTINGS = Settings(idle_read=1.0, retries=2, retry_after=60)
 CALLS = [{"name": "bash", "arguments": {"command": "ls -la"}}, {"name": "bash", "arguments": {"command": "pwd"}}]
 TURN = {"text": "I look at it first, as one should.", "tool_calls": CALLS}
 NAMES, RAW = ["bash", "bash"], ['{"command":"ls -la"}', '{"command":"pwd"}']
+WRITTEN = ['{"command": "ls -la"}', '{"command": "pwd"}']
 
 SOUND = ("tools", NAMES, RAW, 0)
 AFTER_ONE_RETRY = ("tools", NAMES, RAW, 1)
 OUTCOMES: dict[str, Any] = {
     "malformed_json": ("tools", NAMES, ["{'command':'ls -la', }", "{'command':'pwd', }"], 0),
     "truncated_json": ("tools", NAMES, ['{"command":"l', '{"command":'], 0),
-    "text_tool_call": ("end", [], [], 0),
+    "text_tool_call": ("tools", NAMES, WRITTEN, 0),
     "unknown_tool": ("tools", ["bash_ex", "bash_ex"], RAW, 0),
     "bad_param": ("tools", NAMES, [f'{raw[:-1]},"verbosity_level":"high"}}' for raw in RAW], 0),
     "repeat_call": SOUND,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -233,3 +234,38 @@ def test_ollama_window_grows_in_steps_and_a_prompt_beyond_it_is_refused_not_cut(
         return [body["options"]["num_ctx"] for body in peer.bodies]
 
     assert tell(peer, story) == [16_384, 32_768, 65_536, 1_048_576]
+
+
+@pytest.mark.parametrize("kind", MODELS)
+def test_model_that_calls_in_its_text_has_a_conversation_of_words_only(kind: str) -> None:
+    call = '<tool_call>\n{"name": "bash", "arguments": {"command": "ls"}}\n</tool_call>'
+    peer = Peer(kind, [{"text": f"<think>\nhm\n</think>\n\nI look. {call}"}, DONE])
+
+    async def story(talk: Talk) -> list[ModelReply]:
+        first = await talk.ask()
+        talk.answer(first)
+        return [first, await talk.ask()]
+
+    first, last = tell(peer, story, model=MODELS[kind].replace(":", "+text:", 1))
+
+    assert [(each.name, each.arguments, each.written) for each in first.calls] == [("bash", '{"command": "ls"}', "")]
+    assert (first.stop, last.text) == ("tools", "done")
+    assert all("tools" not in body for body in peer.bodies)
+    assert '<tool_response name=\\"bash\\">\\nok\\n</tool_response>' in json.dumps(peer.bodies[1])
+
+
+@pytest.mark.parametrize("kind", MODELS)
+def test_call_that_was_written_into_the_text_goes_back_as_a_call(kind: str) -> None:
+    peer = Peer(kind, [{"text": '```json\n{"name": "bash", "arguments": {"command": "ls"}}\n```'}, DONE])
+
+    async def story(talk: Talk) -> ModelReply:
+        first = await talk.ask()
+        talk.answer(first)
+        await talk.ask()
+        return first
+
+    first = tell(peer, story)
+
+    assert [(each.name, each.written) for each in first.calls] == [("bash", "text")]
+    assert first.text == ""
+    assert ("functionCall" if kind == "gemini" else "tool_calls") in json.dumps(peer.bodies[1])

@@ -20,6 +20,7 @@ from nightmill.model.dialect import Dialect
 from nightmill.model.gemini import Gemini
 from nightmill.model.ollama import Ollama
 from nightmill.model.responses import Responses
+from nightmill.model.text import Spoken
 from nightmill.model.transport import Endpoint, HttpModel, Key, Surroundings
 from nightmill.settings import Settings
 
@@ -78,6 +79,8 @@ TABLE = {
 }
 PROVIDERS = tuple(TABLE)
 """The names that stand before the colon."""
+IN_TEXT = "+text"
+"""Behind such a name: the model calls tools in its text."""
 
 MOST_STREAMS = 1200
 KEYLESS = (
@@ -186,13 +189,17 @@ def window(name: str) -> int | None:
 
 def _named(name: str) -> tuple[Provider, str]:
     """(provider, model); the name of a model may have colons of its own."""
-    provider, _, model = name.partition(":")
-    if provider not in PROVIDERS or not model:
+    before, _, model = name.partition(":")
+    account = before.removesuffix(IN_TEXT)
+    if account not in PROVIDERS or not model:
         raise SettingsError(
             f"no model can be had by the name {name!r}" if name else "no model is named",
             hint="--model " + ", ".join(f"{each}:NAME" for each in PROVIDERS),
         )
-    return TABLE[provider], model
+    provider = TABLE[account]
+    if account != before:
+        return provider._replace(dialect=lambda model, own: Spoken(provider.dialect(model, own))), model
+    return provider, model
 
 
 def _key(text: str, *, account: str, needed: bool) -> Key:

@@ -48,13 +48,18 @@ class Thinking:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ToolCall:
-    """The model wants a tool. *arguments* is its raw text, JSON or not: nobody repairs it silently."""
+    """The model wants a tool. *arguments* is its raw text, JSON or not: nobody repairs it silently.
+
+    *written* tells how it was found if it was no call of the provider's: "text": the model wrote it into its text;
+    "quoted": there, but perhaps as a quotation, so it is not to be run.
+    """
 
     id: str
     name: str
     arguments: str
     kind: Literal["tool_call"] = "tool_call"
     opaque: dict[str, Any] = field(default_factory=dict)
+    written: Literal["", "text", "quoted"] = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

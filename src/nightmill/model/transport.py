@@ -26,6 +26,8 @@ from nightmill.model.message import ModelReply, ModelRequest, ToolCall
 from nightmill.model.price import cost
 from nightmill.model.problem import from_status, tidy_text
 from nightmill.model.sse import Sse, SseReader
+from nightmill.model.text import Spoken
+from nightmill.model.written import taken
 from nightmill.settings import Settings
 
 __all__ = ["ODD", "Endpoint", "HttpModel", "Key", "Surroundings", "read_event"]
@@ -139,13 +141,13 @@ class HttpModel:
         stream = _Stream(reading=self._endpoint.dialect.reading(), progress=progress, clock=self._world.clock)
         try:
             await self._receive(stream, body)
-            reply = stream.reply()
+            reply = taken(stream.reply(), request.tools, loose=isinstance(self._endpoint.dialect, Spoken))
         except ModelError as error:
             raise self._told(error) from None
-        taken = {part.id for message in request.messages for part in message.parts if isinstance(part, ToolCall)}
+        used = {part.id for message in request.messages for part in message.parts if isinstance(part, ToolCall)}
         return replace(
             reply,
-            parts=signed(unique(reply.parts, taken=taken), by=self._endpoint.name),
+            parts=signed(unique(reply.parts, taken=used), by=self._endpoint.name),
             model=reply.model or request.model,
             by=self._endpoint.name,
             cost=self._cost(reply, request),

@@ -18,6 +18,7 @@ from nightmill.tool.names import Found, find
 __all__ = ["Understood", "understand"]
 
 MOST_NOTES = 6
+QUOTED = "the text of your reply holds a call of {}, perhaps as a quotation, so nothing was run; if you meant it, call the tool"
 
 
 @dataclass(slots=True, kw_only=True)
@@ -39,6 +40,8 @@ def understand(call: ToolCall, tools: Mapping[str, Tool], schemas: Mapping[str, 
     Raises:
         ToolError: If it cannot be known, with what to do instead.
     """
+    if call.written == "quoted":
+        raise ToolError(QUOTED.format(call.name))
     given, mended = _given(call)
     found = find(call.name, given or {}, tools)
     if found is None:
@@ -54,7 +57,7 @@ def understand(call: ToolCall, tools: Mapping[str, Tool], schemas: Mapping[str, 
     return Understood(
         tool=tool,
         arguments=fitted.arguments,
-        notes=_notes(found, mended, fitted),
+        notes=_notes(call, found, mended, fitted),
         ignored=[one_line(name, most=40) for name in fitted.ignored][:MOST_NOTES],
     )
 
@@ -68,8 +71,9 @@ def _given(call: ToolCall) -> tuple[dict[str, Any] | None, Repaired | None]:
     return (mended.value if mended else None), mended
 
 
-def _notes(found: Found, mended: Repaired | None, fitted: Fitted) -> list[str]:
-    notes = [found.note] if found.note else []
+def _notes(call: ToolCall, found: Found, mended: Repaired | None, fitted: Fitted) -> list[str]:
+    notes = ["the call was found in the text of your reply; make calls as tool calls"] if call.written else []
+    notes += [found.note] if found.note else []
     if mended:
         notes.append(f"the arguments were not JSON ({', '.join(mended.notes)}), and were read in spite of it")
     notes += dict.fromkeys(fitted.notes)
