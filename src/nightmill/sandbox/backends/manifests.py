@@ -132,7 +132,8 @@ def _pod(cluster: Cluster) -> dict[str, Any]:
         "dnsConfig": {"nameservers": ["127.0.0.1"]},
         "restartPolicy": "Never",
         "activeDeadlineSeconds": cluster.lifetime,
-        "terminationGracePeriodSeconds": 0,
+        # not 0: then a pod counts as deleted before its node has ended anything
+        "terminationGracePeriodSeconds": 1,
         "securityContext": {
             "runAsNonRoot": True,
             "runAsUser": cluster.user,

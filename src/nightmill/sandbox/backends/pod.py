@@ -20,7 +20,10 @@ SANDBOXES = "sandboxes.v1beta1.agents.x-k8s.io"
 """With its version: an older one is served too, and knows fewer fields."""
 
 CONDITIONS = "{range .status.conditions[*]}{.type}={.status} {.reason} {.message}. {end}"
-WAITING = "{range .status.containerStatuses[*]}{.state.waiting.reason} {.state.waiting.message}{end}"
+WAITING = (
+    '{range .status.conditions[?(@.status=="False")]}{.message} {end}'
+    "{range .status.containerStatuses[*]}{.state.waiting.reason} {.state.waiting.message}{end}"
+)
 
 
 class Pod(Protocol):
