@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from nightmill import agent, event
 from nightmill.agent import AgentState, Brief
+from nightmill.errors import SettingsError
 from nightmill.line.architect import exchanges
 from nightmill.line.assignment import models
 from nightmill.line.brief import read_brief, role
@@ -54,8 +55,14 @@ def requests(run: str, *, assignment: Assignment, ledger: Ledger, blobs: Blobs) 
     """The requests of the finished turns of *run*, in order.
 
     Raises:
+        SettingsError: If an external agent made them.
         EngineError: If a blob is missing or damaged.
     """
+    if assignment.agent is not None and assignment.task is not None:
+        raise SettingsError(
+            f"the requests of {run} were made by {assignment.agent.name!r} and not by nightmill",
+            hint="what it said and did: nightmill log",
+        )
     tools, state = standard(), AgentState()
     brief: Brief | None = None
     for entry in ledger.read(run=run):
