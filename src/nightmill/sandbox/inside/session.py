@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 
     from nightmill.sandbox.inside.job import Job
 
+LEAVING = 10.0
+"""Seconds for what was killed to end, on a busy machine; the host waits twice that."""
+
 PROC_PIDTASKINFO, TASKINFO, RESIDENT = 4, 96, 8
 """From `<sys/proc_info.h>`: what to ask for, the size of the answer, and where the resident bytes are in it."""
 
@@ -38,23 +41,33 @@ class SessionRunner(Runner):
 
     def leave(self, code: int) -> NoReturn:
         """End what can be found of all commands, then oneself."""
-        for _ in range(100):
-            left = [self.end(job) for job in self.jobs.values()]
-            if not any(left):
-                break
+        end = time.monotonic() + LEAVING
+        while any([self.remains(job) for job in self.jobs.values()]) and time.monotonic() < end:  # noqa: C419 - each is ended
             time.sleep(0.01)
+            self.reap()
         os._exit(code)
+
+    def remains(self, job: Job) -> bool:
+        """End a command; whether something of it was there, or may begin yet."""
+        if not job.session and job.status >= 0:
+            self.hear(job)
+        return self.end(job) or job.keeper in self.children
 
     def keep(self, spec: Dict[str, Any], source: int, sink: int, report: int, groups: List[int]) -> NoReturn:
         """Start the command, tell its session, then its end."""
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         close_all_but(source, sink, report, self.lifeline, *groups)
+        wait, go = os.pipe()
         main = os.fork()
         if main == 0:
-            become(spec, source, sink)
+            os.close(go)
+            if os.read(wait, 1):  # else its keeper was killed, and nobody would know of it
+                become(spec, source, sink)
+            os._exit(126)
         os.close(source)
         os.close(sink)
         os.write(report, struct.pack("ii", main, 0))
+        os.write(go, b"1")
         _, status = os.waitpid(main, 0)
         code = -os.WTERMSIG(status) if os.WIFSIGNALED(status) else os.WEXITSTATUS(status)
         os.write(report, struct.pack("ii", code, 1))
@@ -106,6 +119,10 @@ class SessionRunner(Runner):
         kill(
             -job.session, signal.SIGKILL
         )  # most are of one group, and a fork bomb cannot outrun one call of the kernel
+        if job.exit is None:
+            kill(
+                job.session, signal.SIGKILL
+            )  # it may have no session of its own yet; its keeper still holds the number
         found = members(job.session)
         for pid in found:
             kill(pid, signal.SIGKILL)
