@@ -9,11 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nightmill.errors import ToolError
-from nightmill.tool.edit import apply_edit
+from nightmill.tool.landing import apply_edit
 
 
 def edited(text: str, old: str, new: str, *, everywhere: bool = False) -> str:
-    return apply_edit(text, old=old, new=new, everywhere=everywhere)[0]
+    return apply_edit(text, old=old, new=new, everywhere=everywhere).text
 
 
 def refused(text: str, old: str, new: str = "other") -> str:
@@ -27,7 +27,7 @@ CODE = "def one():\n    a = 1\n    return a\n\n\ndef two():\n    b = 2\n    retu
 
 def test_a_text_that_is_there_once_is_replaced() -> None:
     assert edited(CODE, "a = 1", "a = 7") == CODE.replace("a = 1", "a = 7")
-    assert apply_edit(CODE, old="b = 2", new="b = 3")[1] == CODE.index("b = 2")
+    assert apply_edit(CODE, old="b = 2", new="b = 3").at == CODE.index("b = 2")
 
 
 def test_a_block_is_deleted_with_its_lines() -> None:
@@ -177,7 +177,7 @@ def test_an_applied_edit_replaces_one_span_and_leaves_the_rest(text: str, start:
         "dedent": re.sub(r"^[ \t]+", "", old, flags=re.MULTILINE),
     }[spoil]
     try:
-        after, at = apply_edit(text, old=old, new=MARK)
+        after, at, _ = apply_edit(text, old=old, new=MARK)
     except ToolError:
         return
     before, mark, behind = after.partition(MARK)

@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 
 __all__ = ["shift"]
 
-Move = Callable[[str], str]
-"""A line as it is quoted → as it belongs into the file."""
+Move = Callable[[str], str | None]
+"""A line as it is quoted → as it belongs into the file; None: it is indented in a way that the rule does not know."""
 
 
 def shift(quoted: Sequence[str], found: Sequence[str]) -> Move | None:
@@ -41,13 +41,21 @@ def _further(pairs: set[tuple[str, str]]) -> Move | None:
     if any((left, right) != (quoted + left[len(quoted) :], real + left[len(quoted) :]) for left, right in pairs):
         return None
 
-    def move(line: str) -> str:
+    def move(line: str) -> str | None:
         found = _indent(line)
-        if found.startswith(quoted):
+        more = found[len(quoted) :]
+        if found.startswith(quoted) and not _mixed(real, more):
             return real + line[len(quoted) :]
+        if not quoted.startswith(found):
+            return None
         return real[: max(0, len(real) - len(quoted) + len(found))] + line[len(found) :]
 
     return move
+
+
+def _mixed(real: str, more: str) -> bool:
+    """Whether *more* behind *real* goes on with the other kind of white space; a comment's few spaces do not count."""
+    return bool(real) and (("\t" in more and "\t" not in real) or ("\t" in real and more.startswith("    ")))
 
 
 def _indent(line: str) -> str:

@@ -1,0 +1,1 @@
+"""Do edits land? Real changes, quoted the way models misquote, given to our finder and to those of five peers."""

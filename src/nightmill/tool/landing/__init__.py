@@ -1,0 +1,9 @@
+"""Where an edit lands: where it was meant, or nowhere. Takes: file, old text, new text. Gives: file."""
+
+from __future__ import annotations
+
+from nightmill.tool.landing.land import Landed, apply_edit
+from nightmill.tool.landing.merge import Unclear
+from nightmill.tool.landing.page import Page
+
+__all__ = ["Landed", "Page", "Unclear", "apply_edit"]
