@@ -27,11 +27,11 @@ def ask(path, body=b""):
     way.sendall(head.encode() + body)
     return way
 def rest(way):
-    found = b""
+    found = bytearray()
     while piece := way.recv(1 << 16):
         found += piece
     way.close()
-    return found.partition(b"\\r\\n\\r\\n")[2]
+    return bytes(found).partition(b"\\r\\n\\r\\n")[2]
 """
 
 
@@ -136,7 +136,9 @@ def test_who_does_not_read_holds_up_nobody_but_itself(within: Within) -> None:
     async def scenario(box: Box) -> None:
         async with serving(serve) as port:
             box.sandbox.egress.network = opened(port)  # type: ignore[union-attr]
-            command = Command(argv=("/usr/bin/python3", "-c", SLEEPING, str(port)), cwd="/work")
+            command = Command(
+                argv=("/usr/bin/python3", "-c", SLEEPING, str(port)), cwd="/work", limits=Limits(seconds=120)
+            )
             sleeper = asyncio.create_task(box.sandbox.run(command))
             await heard(box)
             small = await box.sandbox.run(fetching(f"http://localhost:{port}/small"))
@@ -144,8 +146,8 @@ def test_who_does_not_read_holds_up_nobody_but_itself(within: Within) -> None:
             assert sent < size  # the server itself is held up
             assert all(way.credit >= 0 for way in box.sandbox.ferry.ways.values())  # type: ignore[union-attr]
             await box.sh("touch repo/wake")
-            said = (await sleeper).text
-        assert said == f"{size} True\n"
+            found = await sleeper
+        assert (found.text, found.stopped) == (f"{size} True\n", "")
 
     within(scenario, hosts=("localhost",), sandboxes=pods())
 
@@ -228,7 +230,9 @@ def test_who_hangs_up_is_forgotten_here_and_who_is_no_longer_allowed_is_cut_ther
             ways = box.sandbox.ferry.ways  # type: ignore[union-attr]
             await box.python(RESET, str(port))
             await forgotten(ways)
-            command = Command(argv=("/usr/bin/python3", "-c", WAITING, str(port)), cwd="/work")
+            command = Command(
+                argv=("/usr/bin/python3", "-c", WAITING, str(port)), cwd="/work", limits=Limits(seconds=120)
+            )
             waiting = asyncio.create_task(box.sandbox.run(command))
             await heard(box)
             await box.sandbox.reach(())
