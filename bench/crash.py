@@ -23,7 +23,7 @@ from contextlib import closing
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from bench.stage import SCRIPTED, Model, Stage, adopt_orphans, call, descendants, play, shell, until
+from bench.stage import SCRIPTED, Model, Stage, adopt_orphans, call, descendants, done, play, shell, until
 
 __all__ = ["PHASES", "SCRIPT", "Blow", "Moment", "Unharmed", "moments", "strike", "unharmed"]
 
@@ -40,11 +40,11 @@ SCRIPT = play(
         "mkdir notes && for i in 1 2 3; do echo line $i >> notes/log.txt; sleep 0.05; done; ln -s log.txt notes/latest"
     ),
     shell(f"printf '{CASE}' >> test_prices.py; echo again >> notes/log.txt; sleep 60 >/dev/null 2>&1 &"),
-    {"text": "It should do.", "tool_calls": [call("finish", summary="Added.")]},
+    *done("Added.", text="It should do."),
     {"tool_calls": [call("edit_file", path="prices.py", edits=[{"old": WRONG, "new": RIGHT}])]},
     # Says how long the tests took: what a turn that runs again answers is not what it answered before.
     shell("python3 -m unittest -q; mv notes/latest notes/newest; echo third >> notes/log.txt; chmod +x prices.py"),
-    {"text": "Now it does.", "tool_calls": [call("finish", summary="Added and mended.")]},
+    *done("Added and mended.", text="Now it does."),
 )
 LATENCY = 0.05
 """Seconds before each reply."""

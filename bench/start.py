@@ -13,7 +13,7 @@ from contextlib import suppress
 from typing import Any
 
 from bench.figures import Figure, Spread, spread
-from bench.stage import PLAN, Model, Stage, call, play, until
+from bench.stage import PLAN, Model, Stage, call, done, play, until
 
 __all__ = ["figures", "help_figures"]
 
@@ -73,7 +73,7 @@ def _end_workers(stage: Stage) -> None:
 def script() -> dict[str, Any]:
     """The shortest way to a pull request: one file, then the end."""
     calls = [call("write_file", path="NOTES.md", content="Prices are whole.\n"), call("finish", summary="A note.")]
-    return play({"text": PLAN["title"], "tool_calls": calls})
+    return play({"text": PLAN["title"], "tool_calls": calls}, done("A note.")[0])
 
 
 def _cpu_of(*command: str) -> float:

@@ -14,7 +14,7 @@ from typing import Any
 
 from bench.figures import Figure, spread
 from bench.process import cpu
-from bench.stage import Model, Stage, call, play, shell, until
+from bench.stage import Model, Stage, done, play, shell, until
 
 __all__ = ["COMMANDS", "figures"]
 
@@ -139,7 +139,7 @@ def script(count: int) -> dict[str, Any]:
     """*count* commands, then the end."""
     return play(
         *(shell(COMMANDS[turn % ROUND]) for turn in range(count)),
-        {"text": "Done.", "tool_calls": [call("finish", summary="Most and least.")]},
+        *done("Most and least.", text="Done."),
     )
 
 

@@ -10,7 +10,8 @@ pytestmark = pytest.mark.slow
 
 
 def test_work_that_never_passes_is_sent_back_three_times_then_stops_and_is_kept(stage: Stage) -> None:
-    claims = [{"tool_calls": [call("finish", summary=f"Done, {number}.")]} for number in range(4)]
+    # The first time of each round it is asked what shows its criteria; the second time it is taken at its word.
+    claims = [{"tool_calls": [call("finish", summary=f"Done, {number}.")]} for number in range(8)]
     with stage.model(play(shell("echo 'raise SystemExit(1)' > prices.py"), *claims)) as model:
         asked = stage.ask(model)
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import ScriptedFactory
-from tests.whole import EDIT, FILES, FINISH, MODELS, SPEC, Mill, repository, script
+from tests.whole import EDIT, FILES, FINISH, MODELS, SPEC, TRY, Mill, repository, script
 
 pytestmark = pytest.mark.slow
 
@@ -22,7 +22,7 @@ def test_an_agent_reaches_what_was_agreed_on_and_each_request_is_told(
     tmp_path: Path, scripted: ScriptedFactory
 ) -> None:
     look = {"text": "I ask.", "tool_calls": [{"name": "run_command", "arguments": {"command": COMMAND}}]}
-    model = scripted(script(look, EDIT, FINISH))
+    model = scripted(script(look, EDIT, TRY, FINISH))
     root = repository(tmp_path / "repo", {**FILES, "nightmill.yaml": FILES["nightmill.yaml"] + NETWORK})
     spec = tmp_path / "SPEC.md"
     spec.write_text(SPEC.format(title=""), encoding="utf-8")

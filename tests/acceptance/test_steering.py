@@ -37,7 +37,7 @@ def test_a_paused_run_spends_nothing_and_goes_on_when_it_is_resumed(stage: Stage
 
         until(lambda: stage.run("spec").state == "done", what="the end")
     assert len(stage.pulls()) == 1
-    assert answered(model) == 1 + 9
+    assert answered(model) == 1 + 11
 
 
 def test_a_run_resumed_while_no_worker_was_alive_goes_on_with_the_next(stage: Stage) -> None:

@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 
 from nightmill import agent
-from nightmill.agent.nouns import Signal
+from nightmill.agent.nouns import Made, Signal
 from tests.agent.conftest import BRIEF, Stage, call, reply
 
 TASK = replace(BRIEF, objective="Make the parser accept tabs.", footprint=("src/lexer.py",), tag="[system 1]")
+
+LOOP = tuple(Made(turn=n, call=key, exact=key, loose=key, size=1) for n, key in enumerate("ab" * 12))
 
 
 def scored(*signals: Signal, **changed: object) -> float:
@@ -39,7 +41,7 @@ def test_looking_around_at_the_beginning_is_no_drift() -> None:
 
 def test_nothing_gained_and_the_same_calls_again_add_to_it() -> None:
     stalled = scored(*turns("docs/colours.md", edited=False, count=20, progress=False))
-    looping = scored(*turns("docs/colours.md", edited=False, count=20, progress=False), signatures=("a", "b") * 12)
+    looping = scored(*turns("docs/colours.md", edited=False, count=20, progress=False), made=LOOP)
     assert looping > stalled > scored(*turns("docs/colours.md", edited=False, count=20))
     assert looping >= agent.ADRIFT
 

@@ -12,7 +12,7 @@ import pytest
 
 from tests.conftest import ScriptedFactory
 from tests.faults.field import DEADLINE, Case, Field, Outcome
-from tests.whole import EDIT, FINISH, LOOK, MODELS, Mill, repository, right_tree
+from tests.whole import EDIT, FINISH, LOOK, MODELS, TRY, Mill, repository, right_tree
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(DEADLINE + 60)]
 
@@ -53,16 +53,16 @@ OUTAGES = {
 }
 """Faults of the way to the provider, and what the reason for waiting says of them."""
 LASTING = {
-    "malformed_json": "the same call with the same result 6 times in a row",
-    "truncated_json": "the same call with the same result 6 times in a row",
-    "unknown_tool": "the same call with the same result 6 times in a row",
-    "bad_param": "the same call with the same result 6 times in a row",
-    "repeat_call": "the same call with the same result 6 times in a row",
-    "text_tool_call": "4 replies in a row without a usable tool call (monologue)",
-    "premature_done": "4 replies in a row without a usable tool call (monologue)",
-    "empty": "4 replies in a row without a usable tool call (empty)",
-    "refusal": "4 replies in a row without a usable tool call (refusal)",
-    "max_tokens": "4 replies in a row without a usable tool call (cut off)",
+    "malformed_json": "repeated call, 4 times",
+    "truncated_json": "failing calls, 4 times",
+    "unknown_tool": "repeated call, 4 times",
+    "bad_param": "repeated call, 4 times",
+    "repeat_call": "repeated call, 4 times",
+    "text_tool_call": "monologue, 4 times",
+    "premature_done": "monologue, 4 times",
+    "empty": "empty, 4 times",
+    "refusal": "refusal, 4 times",
+    "max_tokens": "cut off, 4 times",
 }
 """What a model does again and again, and what the run stops for."""
 BUDGETS = {
@@ -86,7 +86,7 @@ ONCE = [
     ),
 ]
 AGAIN = [
-    Case(name=f"an outage by {kind}", dialect=d, developer={"kind": kind, "times": 3}, turns=(EDIT, FINISH))
+    Case(name=f"an outage by {kind}", dialect=d, developer={"kind": kind, "times": 3}, turns=(EDIT, TRY, FINISH))
     for kind in OUTAGES
     for d in DIALECTS
 ]
@@ -229,7 +229,7 @@ def test_faults_by_chance_end_in_the_work_or_in_a_reason(harvest: Harvest, case:
         assert outcome.trees == [harvest.tree]
         return
     assert outcome.run.state == "stopped"
-    assert any(said in outcome.run.reason for said in ("too long", "context", "refused", "in a row", "repairs"))
+    assert any(said in outcome.run.reason for said in ("too long", "context", "refused", " times", "repairs"))
     assert outcome.request is None
 
 

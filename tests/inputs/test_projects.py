@@ -10,7 +10,7 @@ import pytest
 
 from tests.conftest import ScriptedFactory
 from tests.inputs.refusal import MODEL, refused
-from tests.whole import EDIT, FILES, FINISH, MODELS, SPEC, Mill, fingerprint, repository, script
+from tests.whole import EDIT, FILES, FINISH, MODELS, SPEC, TRY, Mill, fingerprint, repository, script
 
 pytestmark = pytest.mark.slow
 
@@ -41,7 +41,7 @@ def working(scripted_for_all: ScriptedFactory, tmp_path_factory: pytest.TempPath
     """A mill at work, and the address of a model that does the work and then goes on saying that it is done."""
     folder = tmp_path_factory.mktemp("projects")
     (folder / "SPEC.md").write_text(SPEC.format(title=""), encoding="utf-8")
-    model = scripted_for_all(script(EDIT, *[FINISH] * 5))
+    model = scripted_for_all(script(EDIT, TRY, *[FINISH] * 5))
     mill = Mill(folder=folder)
     with mill.worker():
         yield mill, model.url

@@ -10,7 +10,7 @@ import pytest
 
 from tests.conftest import ScriptedFactory
 from tests.inputs.refusal import MODEL, refused
-from tests.whole import EDIT, FILES, FINISH, MODELS, SPEC, Mill, commit, fingerprint, git, repository, script
+from tests.whole import EDIT, FILES, FINISH, MODELS, SPEC, TRY, Mill, commit, fingerprint, git, repository, script
 
 pytestmark = pytest.mark.slow
 
@@ -123,7 +123,7 @@ def working(scripted_for_all: ScriptedFactory, tmp_path_factory: pytest.TempPath
             {"name": "run_command", "arguments": {"command": f"printf odd > {name}; git status --short"}},
         ],
     }
-    model = scripted_for_all(script(look, EDIT, FINISH))
+    model = scripted_for_all(script(look, EDIT, TRY, FINISH))
     mill = Mill(folder=folder)
     with mill.worker():
         yield mill, model.url

@@ -20,7 +20,7 @@ import pytest
 
 from tests.conftest import ScriptedFactory
 from tests.secrets.relay import Heard, listening
-from tests.whole import EDIT, FILES, FINISH, MODELS, SPEC, Mill, commit, git, repository, script
+from tests.whole import EDIT, FILES, FINISH, MODELS, SPEC, TRY, Mill, commit, git, repository, script
 
 pytestmark = pytest.mark.slow
 
@@ -117,7 +117,7 @@ def trap(request: pytest.FixtureRequest) -> Iterator[Trap]:
 def test_no_secret_of_the_operator_is_seen_or_kept(trap: Trap, scripted: ScriptedFactory) -> None:
     turns = [{"text": "I look.", "tool_calls": [_call(trap, command)]} for command in LOOKING]
     turns.append({"text": "I read.", "tool_calls": [*_reads(trap)]})
-    model = scripted(script(*turns, EDIT, FINISH))
+    model = scripted(script(*turns, EDIT, TRY, FINISH))
     with listening(model.url) as heard, trap.mill.worker() as worker:
         _clean(trap, trap.mill.run("init", at=trap.checkout))
         for dialect in ("anthropic", "openai"):

@@ -85,7 +85,7 @@ def score(brief: Brief, state: AgentState) -> Drift:
     off = sum(_off(each, brief, subject) for each in touching) / max(len(touching), EARLY)
     gained = max((each.turn for each in state.signals if each.progress), default=0)
     stall = min(1.0, (state.turn - gained) / LONG)
-    calls = state.signatures
+    calls = [each.exact for each in state.made]
     loop = 1 - len(set(calls)) / len(calls) if len(calls) >= EARLY else 0.0
     return Drift(off=off, stall=stall, loop=loop)
 

@@ -13,6 +13,7 @@ from hashlib import sha256
 
 from nightmill import event
 from nightmill.agent import compact, drift, guard, measure, working
+from nightmill.agent.guard import Change, Scene, Spoken, Watch
 from nightmill.agent.nouns import AgentState, Beside, Brief, Ending, Note, Todo, TurnRecord
 from nightmill.errors import ToolError
 from nightmill.model import Message, ModelReply, Text, ToolCall, ToolResult, Usage
@@ -23,9 +24,11 @@ from nightmill.tool.toolset import Prepared
 __all__ = ["Told", "act", "apply", "fingerprint", "fixed", "outgrown", "send_back"]
 
 REMEMBERED = 24
-"""Calls that the loop guards look back on; as many turns are looked back on for drift."""
+"""Turns that are looked back on for drift."""
 WORTH = 1_000
 """Characters of a command's output from which the whole is kept: it may be left out later, and may not come again."""
+COMMANDS, FINDINGS, OUTPUTS = 100, 60, 4
+"""How many of the latest are remembered."""
 
 Call = tuple[ToolCall, "Prepared | ToolError"]
 
@@ -45,6 +48,7 @@ class Done:
 
     result: ToolResult
     answer: Answer | None
+    changes: tuple[Change, ...] = ()
 
 
 async def act(
@@ -57,7 +61,6 @@ async def act(
     """
     turn = state.turn + 1
     said = Message(role="assistant", parts=reply.parts)
-    nudge = guard.of_reply(reply, idle=state.idle)
     started = told.clock()
     if reply.stop in guard.NOT_RUN:
         done = [Done(_error(call, guard.NOT_RUN[reply.stop]), None) for call in reply.calls]
@@ -66,22 +69,16 @@ async def act(
         done = await _run_calls(reply.calls, turn, tools, replace(context, known=seen), told, seen)
     results = tuple(_material(brief, each.result) for each in done)
     answers = [each.answer for each in done if each.answer]
-    nudge = nudge or guard.of_calls(state.signatures, _signatures(reply.calls, results))
-    if nudge:
-        told.emit(event.AgentNudged(run=told.run, turn=turn, guard=nudge.guard, message=nudge.message))
     todo = _todo(answers)
     if todo is not None:
         items = [{"text": item.text, "state": item.state} for item in todo]
         told.emit(event.TodoChanged(run=told.run, turn=turn, items=items))
-    ending = _ending(answers) or (nudge.ending if nudge else None)
-    parts = (*results, *((Text(text=nudge.message),) if nudge and nudge.message and not _ending(answers) else ()))
-    return TurnRecord(
+    record = TurnRecord(
         turn=turn,
         reply=reply,
-        messages=(said, Message(role="user", parts=parts)) if parts else (said,),
+        messages=(said, Message(role="user", parts=results)) if results else (said,),
         todo=todo,
-        guards=(nudge.guard,) if nudge else (),
-        ending=ending,
+        ending=_ending(answers),
         changed=any(answer.changed for answer in answers),
         edited=tuple(path for answer in answers for path in answer.edited),
         seen=tuple(pair for answer in answers for pair in answer.seen),
@@ -96,21 +93,30 @@ async def act(
         ),
         seconds={"model": reply.seconds, "first": reply.first_seconds, "tools": told.clock() - started},
     )
+    scene = Scene(
+        tools=frozenset(tools.tools),
+        changes=tuple(change for each in done for change in each.changes),
+        finishing=next((each.result.call for each in done if each.answer and each.answer.finish), ""),
+    )
+    record, spoken = guard.judge(brief, state, record, scene=scene)
+    _tell(told, turn, spoken)
+    return record
 
 
 def apply(brief: Brief, state: AgentState, record: TurnRecord) -> AgentState:
     """*state* after *record*, made to fit."""
-    results = [part for message in record.messages[-1:] for part in message.parts if isinstance(part, ToolResult)]
     reply = record.reply
+    signal = drift.signal(state, record)
     costs = [reply.cost, *(each.cost for each in record.explored)]
     after = replace(
         state,
         messages=(*state.messages, *record.messages),
         working=working.after(state.working, record),
         known=working.known(state.known, record),
-        signals=(*state.signals, drift.signal(state, record))[-REMEMBERED:],
+        signals=(*state.signals, signal)[-REMEMBERED:],
         density=measure.density(brief, state, reply),
         todo=state.todo if record.todo is None else record.todo,
+        listed=state.listed if record.todo in {None, state.todo} else record.turn,
         turn=record.turn,
         usage=sum((each.usage for each in record.explored), state.usage + reply.usage),
         cost=state.cost + sum(cost or 0.0 for cost in costs),
@@ -120,11 +126,33 @@ def apply(brief: Brief, state: AgentState, record: TurnRecord) -> AgentState:
         context=reply.usage.input + reply.usage.output,
         digest=_chain(state.digest, record.messages, record.compact),
         outgrown=0 if record.messages else state.outgrown + 1,
-        idle=0 if guard.usable(reply) else state.idle + bool(record.messages),
-        signatures=(*state.signatures, *_signatures(reply.calls, results))[-REMEMBERED:],
         ending=record.ending,
     )
-    return compact.fit(brief, after, forced=record.compact)
+    return compact.fit(brief, _guarded(after, record, gained=signal.progress), forced=record.compact)
+
+
+def _guarded(state: AgentState, record: TurnRecord, *, gained: bool) -> AgentState:
+    """*state* with what the guards remember after *record*. What they saw in a context that is gone is no loop."""
+    reply, anew = record.reply, record.compact == "state" and record.guards != ()
+    results = [part for message in record.messages[1:] for part in message.parts if isinstance(part, ToolResult)]
+    made = guard.made(record.turn, reply.calls, results) if guard.usable(reply) else ()
+    tests = guard.balance(state.tests, record.tests) if record.tests else state.tests
+    known = dict.fromkeys((*state.findings, *record.findings))
+    after = replace(
+        state,
+        made=() if anew else guard.looked_at(state.made, made),
+        outputs=() if anew else (*state.outputs, reply.usage.output)[-OUTPUTS:],
+        idle=0 if guard.usable(reply) else state.idle + bool(record.messages),
+        careful=record.turn + guard.CAREFUL if anew else state.careful,
+        model=record.model or state.model,
+        refused=tuple(dict.fromkeys((*state.refused, *record.refused))),
+        findings=guard.settled(known, tests)[-FINDINGS:],
+        tests=tests,
+        commands=(*state.commands, *(each.command for each in record.ran))[-COMMANDS:],
+    )
+    new = gained or guard.new(state, made)
+    after = replace(after, newest=record.turn if new or anew else state.newest)
+    return guard.struck(after, guards=record.guards, clean=new, gained=gained)
 
 
 def outgrown(state: AgentState, *, seconds: float) -> TurnRecord:
@@ -144,7 +172,9 @@ def send_back(state: AgentState, text: str) -> AgentState:
     else:
         messages = (*state.messages, word)
     digest = _chain(state.digest, messages[-1:])
-    return replace(state, messages=messages, digest=digest, ending=None, idle=0)
+    return replace(
+        state, messages=messages, digest=digest, ending=None, idle=0, refused=(), rounds=state.rounds + 1, clean=0
+    )
 
 
 def fixed(brief: Brief, tools: Toolset) -> str:
@@ -182,7 +212,7 @@ async def _run_calls(
         while ready and _reads(batch[-1]) and _reads(ready[0]):
             batch.append(ready.pop(0))
         if any(each.answer and each.answer.finish for each in done):
-            done += [Done(_error(call, "not run: the work was already finished"), None) for call, _ in batch]
+            done += [Done(_error(call, "not run: nothing is run after finish"), None) for call, _ in batch]
             continue
         running = (_run_call(call, prepared, turn, tools, context, told) for call, prepared in batch)
         ended = await asyncio.gather(*running, return_exceptions=True)  # none is left running when one fails
@@ -214,10 +244,14 @@ async def _run_call(
     try:
         if isinstance(prepared, ToolError):
             raise prepared
+        watch = Watch(context.workspace)
+        if not prepared.tool.reads:
+            await watch.begin(call.arguments)
         answer = await tools.call(prepared, context)
         ignored = f"\n(ignored: {', '.join(prepared.ignored)})" if prepared.ignored else ""
         ref = reference(answer.text, context.outputs) if answer.ran and len(answer.text) > WORTH else ""
-        done = Done(ToolResult(call=call.id, name=call.name, text=answer.text + ignored, ref=ref), answer)
+        result = ToolResult(call=call.id, name=call.name, text=answer.text + ignored, ref=ref)
+        done = Done(result, answer, await watch.end())
     except ToolError as error:
         label = label or error.message.splitlines()[0][:200]
         done = Done(_error(call, error.message), None)
@@ -239,13 +273,18 @@ def _error(call: ToolCall, text: str) -> ToolResult:
     return ToolResult(call=call.id, name=call.name, text=text, error=True)
 
 
-def _signatures(calls: Sequence[ToolCall], results: Sequence[ToolResult]) -> tuple[str, ...]:
-    """A short digest of each call and its result: equal digests are the same call with the same result."""
-    texts = {result.call: result.text for result in results}
-    return tuple(
-        sha256(f"{call.name}\0{call.arguments}\0{texts.get(call.id, '')}".encode("utf-8", "replace")).hexdigest()[:16]
-        for call in calls
-    )
+def _tell(told: Told, turn: int, spoken: Sequence[Spoken]) -> None:
+    for each in spoken:
+        told.emit(
+            event.AgentNudged(
+                run=told.run,
+                turn=turn,
+                guard=each.guard,
+                message=each.message,
+                measure=each.measure,
+                evidence=each.evidence,
+            )
+        )
 
 
 def _todo(answers: Sequence[Answer]) -> tuple[Todo, ...] | None:

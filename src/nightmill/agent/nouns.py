@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from nightmill.model import Message, ModelReply, Usage
+from nightmill.policy import Budget
 
 __all__ = [
     "Active",
@@ -13,7 +14,9 @@ __all__ = [
     "Beside",
     "Brief",
     "Ending",
+    "Finding",
     "Layer",
+    "Made",
     "Note",
     "Ran",
     "Signal",
@@ -108,6 +111,37 @@ class Signal:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Made:
+    """A call that was made, as the guards compare it: equal digests are the same.
+
+    Attributes:
+        call: Digest of the tool and its arguments; *exact* is of the result, too.
+        loose: As *exact*, but for what differs by itself: times, durations, addresses, process ids, temporary names.
+        size: Characters of the result.
+        about: The call in a few words.
+        wrong: The call itself was, not what it ran.
+    """
+
+    turn: int
+    call: str
+    exact: str
+    loose: str
+    size: int
+    about: str = ""
+    wrong: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """What a guard saw in the work and a reviewer should see, too. *test* names the test that is gone, if one is."""
+
+    guard: str
+    path: str
+    what: str
+    test: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Ending:
     """How an agent's work ended: "finished" (it says so), or why the loop stopped it.
 
@@ -135,7 +169,10 @@ class Brief:
         objective: The task in a line or two, said again at every turn.
         checks: Commands that verify the work.
         footprint: Paths or globs that the task is expected to touch; empty: not known.
+        criteria: Ids of the acceptance criteria that the work must show.
         compact_at: Tokens of a request from which older parts of it are left out.
+        budget: What the run may use; None: nobody bounds it.
+        others: How many other models may be asked if this one goes astray.
         tag: The sign by which the agent knows the system's own words; nobody inside can know it beforehand.
     """
 
@@ -150,7 +187,10 @@ class Brief:
     objective: str = ""
     checks: tuple[str, ...] = ()
     footprint: tuple[str, ...] = ()
+    criteria: tuple[str, ...] = ()
     compact_at: int = 80_000
+    budget: Budget | None = None
+    others: int = 0
     tag: str = ""
 
 
@@ -164,6 +204,10 @@ class TurnRecord:
         messages: What the turn added to the conversation: the reply, and the results or a nudge.
         todo: The list after the turn, None if unchanged.
         guards: Names of the guards that spoke.
+        refused: What a call of `finish` lacked, by kind, when it was refused.
+        findings: What guards saw in the work.
+        tests: How many tests of a name the turn added to test files, or took away.
+        model: Number of the model to ask from the next turn on, 0 if that is as it was.
         changed: Whether anything ran that may have changed the workspace.
         edited: Paths that the edit tools wrote.
         seen: (path, digest) of file contents that the agent was shown or wrote.
@@ -179,6 +223,10 @@ class TurnRecord:
     messages: tuple[Message, ...]
     todo: tuple[Todo, ...] | None = None
     guards: tuple[str, ...] = ()
+    refused: tuple[str, ...] = ()
+    findings: tuple[Finding, ...] = ()
+    tests: dict[str, int] = field(default_factory=dict)
+    model: int = 0
     ending: Ending | None = None
     changed: bool = False
     edited: tuple[str, ...] = ()
@@ -200,6 +248,14 @@ class AgentState:
         density: Tokens per byte of this conversation, rather too high.
         trim: The agent was told that older turns will be left out.
         layer: How deep the latest compaction went; *compactions* counts them.
+        strikes: How often each guard spoke, less what was forgiven; *clean* counts turns since that did something new.
+        newest: The latest turn that did or gained something new.
+        careful: The turn up to which small steps are asked for.
+        model: Number of the model to ask, in the list of the role.
+        refused: What `finish` lacked when it was refused, by kind, since the work was sent back; *rounds* counts that.
+        tests: Tests by name that the work added, less those that it took away.
+        commands: The latest commands, one line each.
+        listed: The turn at which the todo list was last changed.
     """
 
     messages: tuple[Message, ...] = ()
@@ -229,6 +285,19 @@ class AgentState:
     """Chained over all messages: equal digests are equal conversations."""
     idle: int = 0
     """Turns in a row without a tool call."""
-    signatures: tuple[str, ...] = ()
-    """Of the latest tool calls and results, newest last: what the loop guards compare."""
+    made: tuple[Made, ...] = ()
+    """The latest tool calls, newest last: what the loop guards compare."""
+    outputs: tuple[int, ...] = ()
+    """Tokens of the latest replies, newest last."""
+    strikes: dict[str, int] = field(default_factory=dict)
+    clean: int = 0
+    newest: int = 0
+    careful: int = 0
+    model: int = 0
+    refused: tuple[str, ...] = ()
+    rounds: int = 0
+    findings: tuple[Finding, ...] = ()
+    tests: dict[str, int] = field(default_factory=dict)
+    commands: tuple[str, ...] = ()
+    listed: int = 0
     ending: Ending | None = None

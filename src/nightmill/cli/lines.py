@@ -110,6 +110,21 @@ def _service(told: e.ServiceStarted) -> Line:
     return Line("✗", f"service {told.service} does not answer: {told.reason}", "yellow")
 
 
+MEASURES = {
+    "note": "noted",
+    "nudge": "nudged",
+    "firmer": "nudged again",
+    "fresh": "given a fresh context",
+    "model": "given another model",
+    "stop": "stopped",
+}
+
+
+def _nudged(told: e.AgentNudged) -> Line:
+    what = f"{MEASURES.get(told.measure, told.measure)} ({told.guard.replace('_', ' ')})"
+    return Line("!", f"{what}: {told.evidence}" if told.measure != "nudge" and told.evidence else what, "yellow")
+
+
 LINES: dict[type[e.Event], Callable[[Any], Line]] = {
     e.RunQueued: lambda told: Line("○", f"queued: {told.title}"),
     e.RunStarted: lambda told: Line("●", "started", "blue"),
@@ -130,12 +145,14 @@ LINES: dict[type[e.Event], Callable[[Any], Line]] = {
     ),
     e.ServiceStarted: _service,
     e.ServiceEnded: lambda told: Line("✗", f"service {told.service} ended: {told.reason or told.exit}", "yellow"),
+    e.ContextCompacted: lambda told: Line("·", f"older turns are left out: {told.before:,} → {told.after:,} tokens"),
+    e.DriftScored: lambda told: Line("!", f"off course ({told.score:.2f}): {told.why}", "yellow"),
     e.ModelRetried: lambda told: Line("↻", f"{told.reason}; asked again in {duration(told.wait)}", "yellow"),
     e.ModelSwitched: _switched,
     e.ToolFinished: _tool,
     e.RequestMade: _request,
     e.TurnFinished: _turn,
-    e.AgentNudged: lambda told: Line("!", f"nudged ({told.guard.replace('_', ' ')})", "yellow"),
+    e.AgentNudged: _nudged,
     e.AgentFinished: lambda told: Line("·", f"finished, it says: {' '.join(told.summary.split())[:300]}"),
     e.SentBack: lambda told: Line(
         "↩", f"sent back ({told.count} of {told.limit}): {' '.join(told.reason.split())[:200]}", "yellow"

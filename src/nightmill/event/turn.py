@@ -145,11 +145,17 @@ class DriftScored(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AgentNudged(Event):
-    """A guard saw *guard* and told the agent so."""
+    """A guard saw *guard*, for which *evidence* speaks, and took a *measure*.
+
+    "note" (people are told, the agent is not), "nudge", "firmer", "fresh" (a fresh context and small steps), "model" (the
+    same, with another model), or "stop".
+    """
 
     turn: int
     guard: str
     message: str
+    measure: str = "nudge"
+    evidence: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

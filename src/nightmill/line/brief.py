@@ -81,6 +81,8 @@ def developer(assignment: Assignment, *, run: str, hub: Hub) -> Brief:
         objective=objective(assignment),
         checks=tuple(check.command for check in assignment.project.checks),
         footprint=task.footprint.paths,
+        criteria=tuple(each.id for each in criteria(assignment)),
+        budget=assignment.budget,
         compact_at=compact_at(assignment),
         tag=tag,
     )

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import TypeAdapter
 
 from nightmill import event, review
-from nightmill.errors import NightmillError, RepoError, SandboxError, ToolError
+from nightmill.errors import RepoError, SandboxError, ToolError
 from nightmill.estate import agreed
 from nightmill.estate import baseline as baselines
 from nightmill.estate.environment import BUNDLE, parcel
@@ -28,8 +28,10 @@ from nightmill.sandbox.disk.layers import remove
 from nightmill.store import projects
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
+    from nightmill.agent.nouns import Finding
     from nightmill.estate.environment import Base, Site
     from nightmill.line.assignment import Assignment
     from nightmill.line.machines import Machines
@@ -38,7 +40,7 @@ if TYPE_CHECKING:
     from nightmill.sandbox import Workspace
     from nightmill.spec import Criterion
 
-__all__ = ["Proving", "export"]
+__all__ = ["Proving", "export", "look_twice"]
 
 LIMIT = 64 << 20
 """Largest bundle that is taken out of a sandbox, in bytes: as much as a workspace gives of one file."""
@@ -210,12 +212,11 @@ def _adapter(kind: Any) -> TypeAdapter[Any]:
     return TypeAdapter(kind)  # building one takes longer than a whole turn's other work
 
 
-def notes(hub: Hub, base: str, head: str) -> list[str]:
-    """What in the change deserves a second look by a person."""
-    try:
-        return [f"`{_quoted(finding.path)}`: {finding.what}" for finding in suspicious(hub, base, head)]
-    except NightmillError as error:
-        return [error.message]
+def look_twice(hub: Hub, base: str, head: str, *, seen: Sequence[Finding]) -> tuple[tuple[str, str], ...]:
+    """(path, what) that deserves a second look: in the change itself, and *seen* by guards in what is still part of it."""
+    changed = {change.path for change in hub.changes(base, head)}
+    found = ((each.path, each.what) for each in seen if each.path in changed or each.guard == "false_claim")
+    return (*suspicious(hub, base, head), *found)
 
 
 def _quoted(path: str) -> str:

@@ -30,13 +30,12 @@ from nightmill.line.asking import Asking
 from nightmill.line.entrance import Entrance, with_agent
 from nightmill.line.external import ExternalWork
 from nightmill.line.journal import Journal
-from nightmill.line.prove import Proving, export, plain
+from nightmill.line.prove import Proving, export, look_twice, plain
 from nightmill.line.steps import Waiting
 from nightmill.line.stop import Stopped
 from nightmill.line.work import Work, read_record
 from nightmill.line.workplace import Workplace
 from nightmill.prompt import render
-from nightmill.repo import suspicious
 from nightmill.review import Verdict
 from nightmill.tool import standard
 
@@ -302,7 +301,7 @@ class TaskRun:
             turns=state.turn,
             tokens=state.usage.input + state.usage.output,
             cost=state.cost if state.priced else None,
-            findings=tuple(suspicious(self.hub, assignment.base_commit, judged["commit"])),
+            findings=look_twice(self.hub, assignment.base_commit, judged["commit"], seen=state.findings),
             co_author=assignment.project.co_author,
         )
         forge = self.machines.forge

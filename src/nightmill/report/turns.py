@@ -225,7 +225,7 @@ def _faults(heard: _Heard, said: Sequence[Said]) -> tuple[tuple[Tone, str], ...]
         faults.append(("failed", "wrong call" if wrong == 1 else f"{wrong} wrong calls"))
     if heard.retries:
         faults.append(("past", "retried" if len(heard.retries) == 1 else f"retried {len(heard.retries)} times"))
-    if heard.nudges:
+    if any(each.measure != "note" for each in heard.nudges):
         faults.append(("past", "nudged"))
     if heard.started > 1:
         faults.append(("past", "began twice" if heard.started == 2 else f"began {heard.started} times"))  # noqa: PLR2004 - twice

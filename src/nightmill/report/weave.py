@@ -202,7 +202,7 @@ class _Loom:
 
     @tell.register
     def _(self, event: e.AgentNudged) -> None:
-        self.mark_lane(self.role, "nudge", f"nudged by guard {event.guard}", event.turn)
+        self.mark_lane(self.role, "nudge", f"guard {event.guard}: {event.measure}", event.turn)
 
     @tell.register
     def _(self, event: e.AgentFinished) -> None:

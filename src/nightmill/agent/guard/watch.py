@@ -1,0 +1,111 @@
+"""What a call did to files that verify: tests, and how they are run. They are read before and after, if it may touch them.
+
+Which files, its arguments say: a path, a patch, a command that writes. What a program does to files that its command
+line does not name is not seen here; the checks that the system runs itself see that tests are gone.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from fnmatch import fnmatch
+from posixpath import basename, dirname
+from typing import NamedTuple
+
+from nightmill.errors import ToolError
+from nightmill.sandbox import Workspace
+from nightmill.tool.base import ROOT, known_as
+
+__all__ = ["Change", "Watch", "is_test"]
+
+MOST_FILES = 24
+MOST_BYTES = 1 << 20
+LOOKED_AT = 20_000
+"""Characters of a call's arguments that are looked at for names of files."""
+TEST = re.compile(
+    r"(?:^|/)(?:tests?|__tests__|specs?)/"
+    r"|(?:^|/)(?:test_[^/]*|[^/]*_test|[^/]*_spec|[^/]*[.-](?:test|spec)|[^/]*Tests?|conftest)\.\w+$"
+)
+SETUP = re.compile(
+    r"(?:^|/)(?:pyproject\.toml|setup\.cfg|pytest\.ini|tox\.ini|\.coveragerc|package\.json|Makefile|nightmill\.yaml"
+    r"|noxfile\.py|mypy\.ini|ruff\.toml|codecov\.yml|\.gitlab-ci\.yml|(?:jest|vitest|karma)\.config\.\w+|\.nycrc\w*)$"
+    r"|(?:^|/)\.github/workflows/[^/]+\.ya?ml$"
+)
+WRITES = re.compile(r"\b(?:rm|mv|git|sed|perl|tee|truncate|cp|patch|unlink|python\d?|find|shred)\b|>")
+"""Commands that may change a file that they name."""
+REMOVES = re.compile(r"\b(?:rm|mv|unlink|find|shred|trash)\b")
+"""Commands that may take away whole folders."""
+PATH = re.compile(r"[\w.@+*?/\[\]-]+")
+GLOB = re.compile(r"[*?\[]")
+
+
+class Change(NamedTuple):
+    """A file before and after, None where it is not there."""
+
+    path: str
+    before: str | None
+    after: str | None
+
+
+@dataclass(slots=True)
+class Watch:
+    """The files of one call. `begin` before it is carried out, `end` after."""
+
+    workspace: Workspace
+    before: dict[str, str | None] = field(default_factory=dict)
+
+    async def begin(self, arguments: str) -> None:
+        """Read what a call with *arguments* may touch."""
+        for name in _named(arguments):
+            for path in await self._found(name):
+                if len(self.before) < MOST_FILES and path not in self.before:
+                    self.before[path] = await self._read(path)
+
+    async def end(self) -> tuple[Change, ...]:
+        """What the call changed."""
+        after = {path: await self._read(path) for path in self.before}
+        return tuple(Change(path, old, after[path]) for path, old in self.before.items() if old != after[path])
+
+    async def _found(self, name: str) -> list[str]:
+        """The files that *name* stands for: itself, what is in the folder, what the pattern fits."""
+        folder = name.rstrip("/") if not GLOB.search(name) else dirname(name)
+        if GLOB.search(folder):
+            return []
+        if folder == name.rstrip("/") and "." in basename(name):
+            return [name]
+        try:
+            entries = await self.workspace.list(f"{ROOT}/{folder}".rstrip("/"), depth=4, limit=400)
+        except ToolError:
+            return [name]
+        files = [each.path.removeprefix(f"{ROOT}/") for each in entries if each.kind == "file"]
+        return [path for path in files if watched(path) and (folder == name.rstrip("/") or fnmatch(path, name))]
+
+    async def _read(self, path: str) -> str | None:
+        try:
+            return (await self.workspace.read(f"{ROOT}/{path}", limit=MOST_BYTES)).decode("utf-8", "replace")
+        except ToolError:
+            return None
+
+
+def is_test(path: str) -> bool:
+    """Whether *path*, from the root of the repository, is a test or belongs to one."""
+    return bool(TEST.search(path))
+
+
+def watched(path: str) -> bool:
+    """Whether *path* is a file that verifies, or says how that is done."""
+    return bool(TEST.search(path) or SETUP.search(path))
+
+
+def _named(arguments: str) -> Iterator[str]:
+    """Names in *arguments* that may be of such files or of folders with tests, each once."""
+    text = arguments[:LOOKED_AT].replace("\\n", " ").replace('\\"', " ")
+    command = '"command"' in text
+    if command and not WRITES.search(text):
+        return
+    folders = command and REMOVES.search(text)
+    for token in dict.fromkeys(PATH.findall(text)):
+        path = known_as(token.strip(".,:") or ".").removeprefix(f"{ROOT}/")
+        if not path.startswith("/") and (watched(path) or (folders and TEST.search(f"{path}/"))):
+            yield path
