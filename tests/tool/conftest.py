@@ -35,13 +35,17 @@ class Bench:
     workspace: Workspace
     limits: Limits
     outputs: MemoryOutputs = field(default_factory=MemoryOutputs)
+    known: dict[str, str] = field(default_factory=dict)
 
     async def call(self, tool: str, **arguments: Any) -> Answer:
         tools = standard()
         prepared = tools.prepare(ToolCall(id="c1", name=tool, arguments=json.dumps(arguments)))
-        return await tools.call(
-            prepared, ToolContext(workspace=self.workspace, limits=self.limits, outputs=self.outputs)
+        context = ToolContext(
+            workspace=self.workspace, limits=self.limits, outputs=self.outputs, known=dict(self.known)
         )
+        answer = await tools.call(prepared, context)
+        self.known.update(answer.seen)
+        return answer
 
     async def text(self, tool: str, **arguments: Any) -> str:
         return (await self.call(tool, **arguments)).text

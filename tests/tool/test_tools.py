@@ -121,6 +121,8 @@ def test_files_are_written_and_edited_in_place(tell: Tell) -> None:
         assert answer.changed
         assert await bench.sh("stat -c %a:%F link src/app.py") == "777:symbolic link\n755:regular file\n(exit status 0)"
         assert await bench.get("src/app.py") == b"def hello():\n    return 'ho'\n"
+        assert "binary file" in await bench.refused("write_file", path="out", content="x")
+        bench.known["/work/repo/out"] = digest(await bench.get("out"))
         assert "cannot" in await bench.refused("write_file", path="out", content="x")
         assert "directory" in await bench.refused("write_file", path="src", content="x")
         assert "No such file" in await bench.refused("edit_file", path="none", edits=[edit])

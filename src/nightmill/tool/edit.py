@@ -1,22 +1,24 @@
-"""Edits by search and replace, that land although models misquote and never land in the wrong place.
-
-Each search text is looked for in tiers, from exact to lenient; in the first tier that finds it, it must be found
-exactly once. Only the matched span of the original is replaced. Several edits are made in order, all or none.
-"""
+"""Edits of one file by search and replace: made in order, all or none; where each lands is `landing`'s matter."""
 
 from __future__ import annotations
+
+from typing import NamedTuple
 
 from pydantic import Field
 
 from nightmill.errors import ToolError
 from nightmill.tool.base import Answer, Arguments, ToolContext, digest, inside, known_as
+from nightmill.tool.coding import Coded
 from nightmill.tool.landing import apply_edit
 from nightmill.tool.landing.page import bare, split
+from nightmill.tool.syntax import broken
 
 __all__ = ["EditFile"]
 
 MOST_BYTES = 16 << 20
 MOST_SHOWN = 8
+MORE = 4
+CHANGED = "(the file changed since you read it, elsewhere or in what you did not quote; this is how it is now)"
 
 
 class Edit(Arguments):
@@ -50,39 +52,71 @@ class EditFile:
         return f"{arguments.path}{more}"
 
     async def call(self, arguments: Call, context: ToolContext) -> Answer:
+        """Make all edits, or none.
+
+        A file that changed since the agent saw it (a command, a formatter) is still edited where every old text is there
+        exactly: then the change elsewhere does not matter, and the answer says that there was one. Where old would
+        only be found leniently, nobody knows whether it was misquoted or is of the past, and the edit is refused.
+        """
         path = inside(arguments.path)
-        body = await context.workspace.read(path, limit=MOST_BYTES + 1)
-        if len(body) > MOST_BYTES:
+        before = await context.workspace.read(path, limit=MOST_BYTES + 1)
+        if len(before) > MOST_BYTES:
             raise ToolError(f"{arguments.path!r} is larger than {MOST_BYTES >> 20} MiB: change it with a command")
-        text = body.decode("utf-8", "surrogateescape")
-        places: list[tuple[int, int]] = []
-        for number, edit in enumerate(arguments.edits, 1):
-            before = len(text)
-            try:
-                text, at, _ = apply_edit(text, old=edit.old, new=edit.new, everywhere=edit.all)
-            except ToolError as error:
-                which = f"edit {number} of {len(arguments.edits)}: " if len(arguments.edits) > 1 else ""
-                raise ToolError(f"{which}{error.message} Nothing was changed in {arguments.path!r}.") from None
-            moved = len(text) - before
-            places = [(start + moved if start > at else start, lines) for start, lines in places]
-            places.append((at, edit.new.count("\n") + 1))
-        body = text.encode("utf-8", "surrogateescape")
-        await context.workspace.write(path, body)
-        count = f": {len(places)} edits made" if len(places) > 1 else ""
-        shown = _around(text, places)
-        seen = ((known_as(path), digest(body)),)
+        coded = Coded.of(before)
+        stale = context.known.get(known_as(path)) not in {None, digest(before)}
+        made = _made(coded, arguments, exactly=stale)
+        after = coded.encoded(made.text)
+        await context.workspace.write(path, after)
+        count = f": {len(made.places)} edits made" if len(made.places) > 1 else ""
+        wrong = await broken(path, before, after, context)
+        parts = [f"edited {arguments.path}{count}", CHANGED if stale else "", wrong]
+        shown = _around(made.text, made.places, more=MORE if stale else 1)
         return Answer(
-            text=f"edited {arguments.path}{count}\n{shown}", changed=True, edited=(arguments.path,), seen=seen
+            text="\n".join(part for part in (*parts, shown) if part),
+            changed=True,
+            edited=(arguments.path,),
+            seen=((known_as(path), digest(after)),),
         )
 
 
-def _around(text: str, places: list[tuple[int, int]]) -> str:
-    """The lines of *text* at *places* (offset, lines) with one before and after each, numbered; long ones in part."""
+class _Made(NamedTuple):
+    text: str
+    places: list[tuple[int, int]]
+
+
+def _made(coded: Coded, arguments: EditFile.Call, *, exactly: bool) -> _Made:
+    """The text with all edits, and where each is (offset, lines).
+
+    Raises:
+        ToolError: If one cannot be made; the message says which, and that none was.
+    """
+    text = coded.text
+    places: list[tuple[int, int]] = []
+    for number, edit in enumerate(arguments.edits, 1):
+        before = len(text)
+        try:
+            landed = apply_edit(text, old=coded.asked(edit.old), new=coded.asked(edit.new), everywhere=edit.all)
+            if landed.how and exactly:
+                line = text.count("\n", 0, landed.at) + 1
+                raise ToolError(f"old is not in the file exactly, only {landed.how} (line {line}).")
+        except ToolError as error:
+            which = f"edit {number} of {len(arguments.edits)}: " if len(arguments.edits) > 1 else ""
+            since = " The file changed since you read it: read it again." if exactly else ""
+            raise ToolError(f"{which}{error.message}{since} Nothing was changed in {arguments.path!r}.") from None
+        text, at = landed.text, landed.at
+        moved = len(text) - before
+        places = [(start + moved if start > at else start, lines) for start, lines in places]
+        places.append((at, edit.new.count("\n") + 1))
+    return _Made(text, places)
+
+
+def _around(text: str, places: list[tuple[int, int]], *, more: int) -> str:
+    """The lines of *text* at *places* (offset, lines) with *more* before and after each, numbered; long ones in part."""
     lines = [bare(line) for line in split(text)]
     wanted: set[int] = set()
     for offset, size in places:
         line = text.count("\n", 0, offset)
-        wanted |= set(range(max(0, line - 1), min(len(lines), line + min(size, MOST_SHOWN) + 1)))
+        wanted |= set(range(max(0, line - more), min(len(lines), line + min(size, MOST_SHOWN) + more)))
     found, last = list[str](), -1
     for number in sorted(wanted):
         found += ["…"] if last >= 0 and number > last + 1 else []

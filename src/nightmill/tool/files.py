@@ -9,7 +9,9 @@ from pydantic import Field
 from nightmill.errors import ToolError
 from nightmill.sandbox import Command, Entry
 from nightmill.tool.base import MOST_CHARACTERS, Answer, Arguments, ToolContext, cut, digest, inside, known_as
+from nightmill.tool.coding import Coded, is_binary
 from nightmill.tool.outputs import shown
+from nightmill.tool.syntax import broken
 
 __all__ = ["ListFiles", "ReadFile", "Search", "WriteFile"]
 
@@ -45,10 +47,10 @@ class ReadFile:
 
     async def call(self, arguments: Call, context: ToolContext) -> Answer:
         body = await _read(inside(arguments.path), context)
-        if b"\0" in body[:8192]:
+        if is_binary(body):
             raise ToolError(f"{arguments.path!r} is a binary file")
         seen = () if body[MOST_BYTES:] else ((known_as(arguments.path), digest(body)),)
-        lines = body[:MOST_SHOWN].decode("utf-8", "replace").removeprefix("\ufeff").split("\n")
+        lines = Coded.of(body[:MOST_SHOWN]).text.removeprefix("\ufeff").split("\n")
         lines = lines if lines[-1] else lines[:-1]
         more = " of those in its first 2 MiB: read the rest with a command, such as sed -n" if body[MOST_SHOWN:] else ""
         if not lines:
@@ -167,7 +169,7 @@ class WriteFile:
     """Write a whole file."""
 
     name = "write_file"
-    description = "Create a file, or replace a whole one. To change a part of a file use edit_file."
+    description = "Create a file, or replace a whole one that you have read. To change a part of a file use edit_file."
     reads = False
 
     class Call(Arguments):
@@ -180,9 +182,43 @@ class WriteFile:
         return f"{arguments.path} ({arguments.content.count(chr(10)) + 1} lines)"
 
     async def call(self, arguments: Call, context: ToolContext) -> Answer:
+        """Write the file; what it holds that the agent has not seen is never lost.
+
+        A file that exists and was not read, or changed since, is refused, unless it is empty or the same already. One that
+        is replaced keeps its mode, its encoding and its line ends.
+        """
         path = inside(arguments.path)
         body = arguments.content.encode("utf-8", "surrogateescape")
+        before = await _before(path, context)
+        if before:
+            _check_seen(arguments.path, before, body, context)
+            body = body if is_binary(before) else Coded.of(before).instead(arguments.content)
         await context.workspace.write(path, body)
         lines = arguments.content.count("\n") + (not arguments.content.endswith("\n"))
-        text = f"wrote {arguments.path} ({lines} lines)"
+        wrong = await broken(path, before, body, context)
+        text = f"wrote {arguments.path} ({lines} lines)" + (f"\n{wrong}" if wrong else "")
         return Answer(text=text, changed=True, edited=(arguments.path,), seen=((known_as(path), digest(body)),))
+
+
+async def _before(path: str, context: ToolContext) -> bytes:
+    """What is there now; nothing, where there is no file, and the write says what is wrong if there is something else."""
+    try:
+        return await context.workspace.read(path, limit=MOST_BYTES + 1)
+    except ToolError:
+        return b""
+
+
+def _check_seen(path: str, before: bytes, body: bytes, context: ToolContext) -> None:
+    known = context.known.get(known_as(path))
+    if before == body or known == digest(before):
+        return
+    if len(before) > MOST_BYTES:
+        raise ToolError(f"{path!r} exists and is larger than {MOST_BYTES >> 20} MiB: delete it with a command first")
+    if is_binary(before):
+        raise ToolError(f"{path!r} exists and is a binary file: delete it with a command first. Nothing was written.")
+    lines = before.count(b"\n") + (not before.endswith(b"\n"))
+    what = "exists, and you have not read it" if known is None else "changed since you read it"
+    raise ToolError(
+        f"{path!r} {what} ({lines} lines now): read it with read_file first, so that nothing in it is lost. "
+        "Nothing was written."
+    )
