@@ -111,9 +111,14 @@ class Settings:
     park_seconds: float = setting(
         60.0, "First wait of a run whose provider is down; it doubles up to an hour.", least=0.1
     )
+    rates: str = setting(
+        "",
+        "What a provider's key may ask for, in requests, tokens in, out and both a minute, and calls at once:"
+        " `anthropic 50 rpm, 400k itpm, 80k otpm, 20 at once; openai 500 rpm, 2m tpm`; the rest is learnt.",
+    )
     retries: int = setting(4, "Requests to a provider, beyond the first, before a run is parked.", least=0)
     retry_after: float = setting(
-        60.0, "Longest `retry-after` that is slept through; above it the run is parked.", least=0
+        60.0, "Longest wait for a provider or for a key's rate in seconds; above it the run is parked.", least=0
     )
     idle_read: float = setting(90.0, "Seconds of silence in a stream after which it counts as broken.", least=0.1)
     agent_idle: float = setting(

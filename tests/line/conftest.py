@@ -128,5 +128,5 @@ def world(tmp_path: Path) -> Iterator[World]:
     queued = event.RunQueued(run="r1", kind="spec", title="t", project="p", spec="s", model="m")
     made.runs.create(queued, assignment="a")
     yield World(door=door, machines=made, root=root, project=load(root))
-    made.ledger.close()
+    made.close()
     made.database.close()

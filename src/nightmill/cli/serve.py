@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import random
 import secrets
 import signal
 import subprocess
@@ -83,7 +84,7 @@ async def _serve(door: Door, until_idle: float | None) -> bool:
         worker = Worker(made)
         _look_ahead(made.sandboxes, stack)
         url = door.settings.store or f"sqlite:///{door.settings.home / 'engine.db'}"
-        stack.callback(door.ledger.close)
+        stack.callback(made.close)
         engine = await Engine.launch(
             url, executor_id=name, workflows=worker.workflows, bounds=Bounds(concurrency=door.settings.workers)
         )
@@ -131,10 +132,14 @@ def machines(door: Door, *, name: str, http: Client) -> Machines:
     from nightmill.cli.site import make_site
     from nightmill.forge.local import LocalForge
     from nightmill.line.machines import Machines
+    from nightmill.model import rates
+    from nightmill.model.connect import ACCOUNTS
+    from nightmill.model.gate import Gates
     from nightmill.model.route import Circuits
     from nightmill.policy import Purse
     from nightmill.repo import Hub
     from nightmill.store.accounts import Accounts
+    from nightmill.store.gates import Gates as Rows
 
     home = door.settings.home
     site = make_site(door, emit=door.ledger.emit)
@@ -149,6 +154,14 @@ def machines(door: Door, *, name: str, http: Client) -> Machines:
         site=site,
         client=http,
         keys=keys(),
+        gates=Gates(
+            Rows(door.database),
+            worker=name,
+            said=rates.read(door.settings.rates, known=ACCOUNTS),
+            patience=door.settings.retry_after,
+            clock=time.monotonic,
+            random=random.random,
+        ),
         circuits=Circuits(clock=time.monotonic, first=door.settings.park_seconds),
         purse=Purse(Accounts(door.database)),
         tools=tools(),

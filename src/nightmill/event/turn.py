@@ -11,6 +11,7 @@ __all__ = [
     "AgentNudged",
     "ContextCompacted",
     "DriftScored",
+    "ModelAwaited",
     "ModelRetried",
     "ModelSwitched",
     "ReplyReceived",
@@ -42,6 +43,14 @@ class ModelRetried(Event):
     reason: str
     wait: float
     attempt: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelAwaited(Event):
+    """The call waits in line for the rate of its key, which all runs share."""
+
+    turn: int
+    reason: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -121,7 +121,10 @@ class Asking:
         emit, run, turn = self.machines.ledger.emit, self.run, question.turn
 
         def notice(reason: str, wait: float, attempt: int) -> None:
-            emit(event.ModelRetried(run=run, turn=turn, reason=reason, wait=wait, attempt=attempt))
+            if attempt:
+                emit(event.ModelRetried(run=run, turn=turn, reason=reason, wait=wait, attempt=attempt))
+            else:
+                emit(event.ModelAwaited(run=run, turn=turn, reason=reason))
 
         model = self.machines.model(choice.name, choice.base_url)
         reply = await model.reply(replace(question.request, model="", max_tokens=allowed), notice=notice)

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from nightmill.estate.nouns import Project
     from nightmill.event import Event
     from nightmill.forge.local import LocalForge
+    from nightmill.model.gate import Gates
     from nightmill.model.route import Circuits
     from nightmill.policy import Purse
     from nightmill.sandbox import Place, Sandboxes
@@ -49,6 +50,7 @@ class Machines:
     site: Site
     keys: Mapping[str, str]
     circuits: Circuits
+    gates: Gates
     purse: Purse
     tools: Mapping[str, Path]
     """Host programs that every sandbox shows: uv, rg."""
@@ -88,9 +90,21 @@ class Machines:
             except EngineError as lost:  # perhaps another run's; if it was this one, it is told again
                 log.error("events were lost: %s", lost.message)  # noqa: TRY400 - its traceback says nothing
 
+    def close(self) -> None:
+        """Write what is left to be written of rates, money and events.
+
+        Raises:
+            EngineError: If events cannot be.
+        """
+        self.gates.close()
+        self.purse.close()
+        self.ledger.close()
+
     def model(self, name: str, base_url: str) -> Model:
         """The model *name* at *base_url*."""
-        return connect(name, keys=self.keys, base_url=base_url, settings=self.settings, client=self.client)
+        return connect(
+            name, keys=self.keys, base_url=base_url, settings=self.settings, client=self.client, gates=self.gates
+        )
 
     def hub(self, project: str) -> Hub:
         """The forge's repository of *project*."""

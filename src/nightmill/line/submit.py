@@ -15,7 +15,7 @@ from nightmill.errors import RepoError, SettingsError, SpecError
 from nightmill.estate import registry
 from nightmill.event import RunQueued
 from nightmill.line.assignment import Assignment, write
-from nightmill.model import connect
+from nightmill.model import connect, rates
 from nightmill.model.route import Choice, choices
 from nightmill.policy import Budget
 from nightmill.repo.checkout import inspect
@@ -68,6 +68,7 @@ def submit(ask: Ask, *, settings: Settings, database: Database, blobs: Blobs, ru
         (settings.model, *settings.fallbacks, settings.model_small), base_url=settings.base_url, owner=settings.model
     ) or (Choice("", ""),):
         connect.check(each.name, base_url=each.base_url)
+    rates.read(settings.rates, known=connect.ACCOUNTS)
     registry.check((*project.environment.hosts, *project.network.hosts), allow=settings.allow_hosts)
     if not project.checks:
         raise SettingsError(

@@ -36,7 +36,10 @@ Progress = Callable[[str, str], None]
 """Called while a reply streams in: (kind of part, new text), for people to watch; never recorded."""
 
 Notice = Callable[[str, float, int], None]
-"""Called before a retry: (reason, seconds to wait, attempt that failed, counted from 1)."""
+"""Called before a retry: (reason, seconds to wait, attempt that failed, counted from 1).
+
+With attempt 0 nothing failed: the call waits for the rate of its key, nobody knows for how long.
+"""
 
 
 class Model(Protocol):

@@ -17,6 +17,7 @@ from nightmill.model import Model, price
 from nightmill.model.anthropic import Anthropic
 from nightmill.model.chat import Chat
 from nightmill.model.dialect import Dialect
+from nightmill.model.gate import Gates
 from nightmill.model.gemini import Gemini
 from nightmill.model.ollama import Ollama
 from nightmill.model.responses import Responses
@@ -24,7 +25,7 @@ from nightmill.model.text import Spoken
 from nightmill.model.transport import Endpoint, HttpModel, Key, Surroundings
 from nightmill.settings import Settings
 
-__all__ = ["PROVIDERS", "Client", "check", "client", "connect", "endpoint", "seller", "spoken", "window"]
+__all__ = ["ACCOUNTS", "PROVIDERS", "Client", "check", "client", "connect", "endpoint", "seller", "spoken", "window"]
 
 Client = httpx2.AsyncClient
 """The connections of one process; this room alone knows the library behind it."""
@@ -79,6 +80,8 @@ TABLE = {
 }
 PROVIDERS = tuple(TABLE)
 """The names that stand before the colon."""
+ACCOUNTS = frozenset(provider.account for provider in TABLE.values())
+"""Whose keys there are."""
 IN_TEXT = "+text"
 """Behind such a name: the model calls tools in its text."""
 
@@ -134,8 +137,11 @@ def connect(  # noqa: PLR0913 - three of them are the world, named apart so that
     sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
     random: Callable[[], float] = randomness.random,
     clock: Callable[[], float] = time.monotonic,
+    gates: Gates | None = None,
 ) -> Model:
     """The model *name* (`provider:model`), at *base_url* if given, with the key that *keys* holds for its provider.
+
+    *gates* keep the rates of all models of a key together; without them only this call's own manners do.
 
     Both OpenAI providers share the key "openai". A base URL without a path gets OpenAI's `/v1`, or Gemini's `/v1beta`.
 
@@ -143,7 +149,9 @@ def connect(  # noqa: PLR0913 - three of them are the world, named apart so that
         SettingsError: If the name, the key or the address cannot be right.
     """
     found = endpoint(name, keys=keys, base_url=base_url)
-    surroundings = Surroundings(client=client, sleep=sleep, random=random, clock=clock)
+    address = f"{found.url.scheme}://{found.url.netloc.decode()}"
+    gate = None if gates is None else gates.of(_named(name)[0].account, secret=found.key.reveal(), address=address)
+    surroundings = Surroundings(client=client, sleep=sleep, random=random, clock=clock, gate=gate)
     return HttpModel(endpoint=found, settings=settings, surroundings=surroundings)
 
 

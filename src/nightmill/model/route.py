@@ -41,7 +41,7 @@ def _choice(text: str, base_url: str, account: str) -> Choice:
 
 
 def _account(name: str) -> str:
-    return name.partition(":")[0].removesuffix("-responses")
+    return name.partition(":")[0].partition("+")[0].removesuffix("-responses")
 
 
 @dataclass(slots=True)

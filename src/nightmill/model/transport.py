@@ -10,7 +10,7 @@ import asyncio
 import json
 import re
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import aclosing, suppress
+from contextlib import aclosing, asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from itertools import count
@@ -21,6 +21,7 @@ import httpx2
 from nightmill.errors import ModelError, ModelRefused, ModelUnavailable
 from nightmill.model import Notice, Progress
 from nightmill.model.dialect import Dialect, Reading, unique, wire
+from nightmill.model.gate import Gate, Passage
 from nightmill.model.history import own, signed
 from nightmill.model.message import ModelReply, ModelRequest, ToolCall
 from nightmill.model.price import cost
@@ -88,6 +89,8 @@ class Surroundings:
     sleep: Callable[[float], Awaitable[object]]
     random: Callable[[], float]
     clock: Callable[[], float]
+    gate: Gate | None = None
+    """What keeps the rates of the endpoint's key; None: nothing does."""
 
 
 class HttpModel:
@@ -115,7 +118,8 @@ class HttpModel:
         body = wire(self._endpoint.dialect, request)
         for attempt in count(1):
             try:
-                return await self._attempt(request, body, progress or _nobody)
+                async with self._passage(request, body, notice or _unnoticed) as passage:
+                    return await self._attempt(request, body, passage, progress or _nobody)
             except ModelUnavailable as error:
                 wait = self._wait(error.retry_after, attempt)
                 if wait is None:
@@ -137,13 +141,36 @@ class HttpModel:
         own = min(LONGEST_WAIT, FIRST_WAIT * 2.0 ** (attempt - 1)) * (1 - jitter / 4)
         return max(own, (retry_after or 0.0) * (1 + jitter / 10))
 
-    async def _attempt(self, request: ModelRequest, body: bytes, progress: Progress) -> ModelReply:
+    @asynccontextmanager
+    async def _passage(self, request: ModelRequest, body: bytes, notice: Notice) -> AsyncGenerator[Passage | None]:
+        """One call's way through the gate.
+
+        Raises:
+            NotYet: If the key has no room for longer than is waited.
+        """
+        gate = self._world.gate
+        if gate is None:
+            yield None
+            return
+        passage = await gate.enter(
+            request.conversation, size=len(body), most=request.max_tokens, tell=lambda words: notice(words, 0.0, 0)
+        )
+        try:
+            yield passage
+        finally:
+            passage.leave()
+
+    async def _attempt(
+        self, request: ModelRequest, body: bytes, passage: Passage | None, progress: Progress
+    ) -> ModelReply:
         stream = _Stream(reading=self._endpoint.dialect.reading(), progress=progress, clock=self._world.clock)
         try:
-            await self._receive(stream, body)
+            await self._receive(stream, body, passage)
             reply = taken(stream.reply(), request.tools, loose=isinstance(self._endpoint.dialect, Spoken))
         except ModelError as error:
             raise self._told(error) from None
+        if passage:
+            passage.used = reply.usage
         used = {part.id for message in request.messages for part in message.parts if isinstance(part, ToolCall)}
         return replace(
             reply,
@@ -155,7 +182,7 @@ class HttpModel:
             asked=request.max_tokens,
         )
 
-    async def _receive(self, stream: _Stream, body: bytes) -> None:
+    async def _receive(self, stream: _Stream, body: bytes, passage: Passage | None) -> None:
         """Fill *stream* with one answer; a connection lost after the reply was complete does no harm."""
         # Compressed events come in lumps.
         headers = {"content-type": "application/json", "accept": "text/event-stream", "accept-encoding": "identity"}
@@ -164,7 +191,14 @@ class HttpModel:
             async with self._world.client.stream(
                 "POST", self._endpoint.url, content=body, headers=headers, follow_redirects=False
             ) as response:
-                await _refuse_all_but_events(response)
+                try:
+                    await _refuse_all_but_events(response)
+                except ModelUnavailable as error:
+                    if passage:
+                        passage.heard(response.status_code, response.headers, wait=error.retry_after)
+                    raise
+                if passage:
+                    passage.heard(response.status_code, response.headers, wait=None)
                 await stream.read(response)
         except httpx2.HTTPError as error:
             if not stream.reading.complete:
@@ -311,4 +345,8 @@ async def _bounded(response: httpx2.Response) -> Any:
 
 
 def _nobody(_kind: str, _text: str) -> None:
+    pass
+
+
+def _unnoticed(_reason: str, _wait: float, _attempt: int) -> None:
     pass

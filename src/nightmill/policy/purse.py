@@ -76,6 +76,10 @@ class Purse:
         """*call* gave nothing."""
         self._soon(partial(self.accounts.release, call.id))
 
+    def close(self) -> None:
+        """Write what is left; before the store is closed."""
+        self._thread.shutdown()
+
     async def recover(self, run: str, *, worker: str, paid: Callable[[Call], tuple[float | None, int] | None]) -> None:
         """Settle or give back, once, what *run* held in processes before; *paid* says what a call that had its reply used."""
         if run in self._known:
