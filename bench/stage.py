@@ -20,6 +20,7 @@ from nightmill.sandbox.disk.layers import remove
 from nightmill.store import Broken, Database, Entry, Ledger, Run, Runs, Wanted, Workers
 
 __all__ = [
+    "AGENTS",
     "SCRIPTED",
     "Model",
     "Stage",
@@ -38,6 +39,8 @@ T = TypeVar("T")
 SHARED = Path(os.environ.get("NIGHTMILL_SHARED") or Path(__file__).resolve().parent.parent.parent / "shared")
 SCRIPTED = SHARED / "tools" / "scripted_model.py"
 """The program that plays a model; not part of this repository."""
+AGENTS = os.environ.get("NIGHTMILL_AGENTS") or ""
+"""A folder in which agents from npm stay installed; empty: they are installed for each time."""
 
 SPEC = """\
 # A discount on the total of an order
