@@ -58,7 +58,6 @@ LASTING = {
     "unknown_tool": "repeated call, 4 times",
     "bad_param": "repeated call, 4 times",
     "repeat_call": "repeated call, 4 times",
-    "text_tool_call": "monologue, 4 times",
     "premature_done": "monologue, 4 times",
     "empty": "empty, 4 times",
     "refusal": "refusal, 4 times",
@@ -82,6 +81,10 @@ ONCE = [
     *(
         Case(name=f"{kind} once each turn", dialect=d, developer=kind)
         for kind in (*OF_CALLS, "refusal")
+        for d in DIALECTS
+    ),
+    *(
+        Case(name="each call is in the text", dialect=d, developer={"kind": "text_tool_call", "times": "always"})
         for d in DIALECTS
     ),
 ]
