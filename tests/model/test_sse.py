@@ -14,6 +14,8 @@ BODY = (
     b"data: first\ndata: second\n\n"
     b"event: left over\n\n"
     b'{"error": "bare"}\n'
+    b'{\n  "error": {\r\n    "message": "a } brace, a \\" quote {",\n    "code": 503\n  }\n}\n'
+    b'[{\n  "error": []\n}\n]\n'
     b"retry: 5\n\n\n"
     b"data: [DONE]"
 )
@@ -22,6 +24,8 @@ EVENTS = [
     Sse(b"", '{"b":"\u2028 \u2029 \x85"}'.encode()),
     Sse(b"", b"first\nsecond"),
     Sse(b"", b'{"error": "bare"}'),
+    Sse(b"", b'{\n  "error": {\n    "message": "a } brace, a \\" quote {",\n    "code": 503\n  }\n}'),
+    Sse(b"", b'[{\n  "error": []\n}\n]'),
     Sse(b"", b"[DONE]"),
 ]
 
