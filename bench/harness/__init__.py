@@ -1,0 +1,1 @@
+"""Nightmill's loop beside the agents that people use, on the same trajectory at the same endpoint."""
