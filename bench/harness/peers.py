@@ -122,8 +122,16 @@ PEERS = (
         package="mini-swe-agent==2.4.6",
         kind="pip",
         command=lambda place, _: [
-            str(place / "venv/bin/mini"), "-m", "openai/fake-model", "-t", TASK, "-y", "--exit-immediately", "-o", "traj.json",
-        ],  # fmt: skip
+            str(place / "venv/bin/mini"),
+            "-m",
+            "openai/fake-model",
+            "-t",
+            TASK,
+            "-y",
+            "--exit-immediately",
+            "-o",
+            "traj.json",
+        ],
         environment=lambda home, url: {
             "MSWEA_CONFIGURED": "true",
             "MSWEA_GLOBAL_CONFIG_DIR": str(home / "mini"),
@@ -149,8 +157,13 @@ PEERS = (
         package="@anthropic-ai/claude-code@2.1.197",
         kind="npm",
         command=lambda place, _: [
-            _bin(place, "claude"), "-p", TASK, "--dangerously-skip-permissions", "--output-format", "json",
-        ],  # fmt: skip
+            _bin(place, "claude"),
+            "-p",
+            TASK,
+            "--dangerously-skip-permissions",
+            "--output-format",
+            "json",
+        ],
         environment=lambda _, url: {
             "ANTHROPIC_BASE_URL": url,
             "ANTHROPIC_API_KEY": "sk-ant-fake",

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
@@ -73,7 +73,10 @@ SHORT = (
 
 SIZES = (900, 6_500, 1_500, 11_000, 400, 4_000, 8_500, 2_200, 300, 7_000)
 """Characters of what commands print on the longer way, in turn: listings and searches, files, output of tests."""
-LONG = tuple(f"seq -w {turn}000 {turn}999999 | head -c {SIZES[turn % len(SIZES)]}" for turn in range(10, 110))
+LONG = (
+    *(f"seq -w {turn}000 {turn}999999 | head -c {SIZES[turn % len(SIZES)]}" for turn in range(10, 108)),
+    *(command for command in SHORT if command.startswith("printf")),
+)
 """A hundred commands that print about 4.2 kB each, every time other text."""
 
 
@@ -104,7 +107,10 @@ def script(commands: tuple[str, ...]) -> dict[str, Any]:
     submit = {"text": "That is all.", "tool_calls": [{"shell": "echo COMPLETE_TASK_AND_SUBMIT_FINAL_OUTPUT"}]}
     return {
         "roles": {
-            "developer": {"system": "You are the developer", "turns": [*shells, {"text": "Done.", "tool_calls": [finish]}]},
+            "developer": {
+                "system": "You are the developer",
+                "turns": [*shells, {"text": "Done.", "tool_calls": [finish]}],
+            },
             "mini": {"user": "COMPLETE_TASK_AND_SUBMIT_FINAL_OUTPUT", "turns": [*shells, submit]},
             "title": {"system": ["title generator", "generate a title"], "turns": [], "end": {"text": "A title"}},
             "default": {"turns": shells, "end": {"text": "All is done."}},
@@ -134,24 +140,27 @@ def theirs(peer: Peer, model: Model, *, folder: Path) -> Told:
     own = {"HOME": str(home), "PWD": str(repo), "PATH": os.environ["PATH"], "LANG": "C.UTF-8", "TERM": "dumb"}
     homes = {f"XDG_{each}_HOME": str(home / f".{each.lower()}") for each in ("CONFIG", "DATA", "CACHE", "STATE")}
     environment: Mapping[str, str] = {**own, **homes, **peer.environment(home, model.url)}
-    used = watched(peer.command(place, model.url), folder=repo, environment=environment, said=folder / f"{peer.name}.log")
+    used = watched(
+        peer.command(place, model.url), folder=repo, environment=environment, said=folder / f"{peer.name}.log"
+    )
     return _told(used, model.requests(after=seen), name=peer.name)
 
 
 def ours(stage: Stage, model: Model, *words: str) -> Told:
-    """nightmill on the way, from its command to its pull request; *words* are more of the command's."""
+    """Nightmill on the way, from its command to its pull request; *words* are more of the command's."""
     spec, seen = stage.folder / "CALC.md", len(model.requests())
     spec.write_text(SPEC)
-    command = [
-        *("setpriv", "--pdeathsig", "KILL"), *stage.program(), "run", str(spec), "--plan", "single",
-        "--model", "anthropic:claude-sonnet-4-5", "--base-url", model.url, *words,
-    ]  # fmt: skip
-    used = watched(command[2 + 1 :], folder=stage.repo, environment=stage.environment, said=stage.folder / "run.log")
+    command = [sys.executable, "-m", "nightmill.cli", "run", str(spec), *stage.named(model), *words]
+    used = watched(command, folder=stage.repo, environment=stage.environment, said=stage.folder / "run.log")
+    if used.status:
+        raise OSError(f"nightmill ended with {used.status}: {(stage.folder / 'run.log').read_text()[-300:]}")
     return _told(used, model.requests(after=seen), name="nightmill")
 
 
 def _told(used: Used, requests: list[dict[str, Any]], *, name: str) -> Told:
-    asked = sorted((each for each in requests if each["n_tools"] and each["status"] == 200), key=lambda each: each["t_in"])
+    asked = sorted(
+        (each for each in requests if each["n_tools"] and each["status"] == 200), key=lambda each: each["t_in"]
+    )
     if len(asked) < len(SHORT):
         raise OSError(f"{name} made {len(asked)} requests and ended with {used.status}")
     gaps = spread([after["t_in"] - before["t_out"] for before, after in pairwise(asked)], scale=1000)
@@ -165,8 +174,3 @@ def _told(used: Used, requests: list[dict[str, Any]], *, name: str) -> Told:
         requests=len(asked),
         largest=max(each["bytes_in"] for each in asked),
     )
-
-
-def plain(told: Told) -> str:
-    """For the screen."""
-    return json.dumps({name: getattr(told, name) for name in ("start", "gap", "given", "cached", "requests")})
