@@ -26,8 +26,14 @@ NOTE = {
         {"name": "update_todo", "arguments": {"items": [{"text": "mend add", "state": "doing"}]}},
     ]
 }
+EXPLORE = {
+    "tool_calls": [
+        {"name": "explore", "arguments": {"questions": [{"question": f"Where is part {at}?"} for at in (1, 2)]}}
+    ]
+}
+REPORT = {"tool_calls": [{"name": "report", "arguments": {"findings": "It is in calc.py:4."}}]}
 DONE = {"tool_calls": [{"name": "update_todo", "arguments": {"items": [{"text": "mend add", "state": "done"}]}}]}
-TURNS = (LOOK, NOTE, *LONG, {"text": "Only words."}, FINISH, EDIT, TRY, DONE, FINISH)
+TURNS = (LOOK, NOTE, EXPLORE, *LONG, {"text": "Only words."}, FINISH, EDIT, TRY, DONE, FINISH)
 """Long enough to be compacted at a small bound, with a nudge, and work that is sent back once."""
 
 
@@ -42,7 +48,9 @@ def test_a_finished_run_is_rebuilt_to_what_the_endpoint_saw(
 ) -> None:
     checkout = repository(tmp_path / "calc")
     (tmp_path / "SPEC.md").write_text(SPEC.format(title=""))
-    model = scripted(script(*TURNS))
+    played = script(*TURNS)
+    played["roles"]["explorer"] = {"system": "You are an explorer", "turns": [LOOK, REPORT]}
+    model = scripted(played)
     with recording(model.url) as endpoint:
         mill = Mill(folder=tmp_path).given(
             NIGHTMILL_MODEL=MODELS[dialect], NIGHTMILL_BASE_URL=endpoint.url, NIGHTMILL_COMPACT_TOKENS="16000"
@@ -62,11 +70,15 @@ def test_a_finished_run_is_rebuilt_to_what_the_endpoint_saw(
             json.loads(each.body)["layer"] for each in door.ledger.read(run=task.id, names=("context_compacted",))
         ]
 
-    assert [each.body for each in rebuilt] == endpoint.bodies
+    # Explorers go side by side: what order they are asked in is not told.
+    assert sorted(each.body for each in rebuilt) == sorted(endpoint.bodies)
+    assert [each.role for each in rebuilt].count("explorer 3.1") == 2
     assert all(each.same for each in rebuilt)
     assert "results" in layers
-    assert all(b"swapping the operands fails" in body for body in endpoint.bodies[4:])
+    mine = [each.body for each in rebuilt if each.role == "developer"]
+    assert all(b"swapping the operands fails" in body for body in mine[3:])
+    assert "It is in calc.py:4." in mine[3].decode()
     asked = mill.run("requests", task.id)
     assert asked.returncode == 0, asked.stderr
     assert asked.stdout.count("as sent") == len(endpoint.bodies) - 1
-    assert mill.run("requests", task.id, "3").stdout.encode() == endpoint.bodies[3] + b"\n"
+    assert mill.run("requests", task.id, "5").stdout.encode() == mine[4] + b"\n"

@@ -38,6 +38,7 @@ class Yard:
         self.kept: list[tuple[Brief, TurnRecord]] = []
         self.asked: list[tuple[Brief, AgentState]] = []
         self.told: list[Event] = []
+        self.sent: list[str] = []
 
     async def ask(self, brief: Brief, state: AgentState) -> ModelReply:
         self.asked.append((brief, state))
@@ -58,6 +59,7 @@ class Yard:
             context=ToolContext(workspace=cast("Workspace", None), limits=Limits()),
             told=agent.Told(run="r1", emit=self.told.append, clock=lambda: 0.0),
             ask=self.ask,
+            sent=lambda brief: self.sent.append(brief.role),
             kept=lambda brief, record: self.kept.append((brief, record)),
         )
         return await agent.explore(questions, party=party)
@@ -83,6 +85,7 @@ def test_each_answers_its_question_and_only_reports_come_back(stage: Stage) -> N
     assert all("saw" not in repr(state) for brief, state in yard.asked if state.turn == 0)
     assert len({brief.conversation for brief, _ in yard.asked}) == 2
     assert [record.turn for _, record in yard.kept] == [1, 1, 2, 2]
+    assert yard.sent == ["explorer 7.1", "explorer 7.2"]
     assert yard.told == [], "the ledger has a line for each turn of theirs, from who keeps it"
 
 

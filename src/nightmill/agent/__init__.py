@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from nightmill.agent.context import Share, ask, shares
 from nightmill.agent.drift import ADRIFT, score
-from nightmill.agent.explore import Party, explore
+from nightmill.agent.explore import Party, explore, warned
 from nightmill.agent.loop import Told, act, apply, fingerprint, fixed, outgrown, send_back
 from nightmill.agent.measure import size
 from nightmill.agent.nouns import AgentState, Brief, Ending, Todo, TurnRecord
@@ -30,4 +30,5 @@ __all__ = [
     "send_back",
     "shares",
     "size",
+    "warned",
 ]

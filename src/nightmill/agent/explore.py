@@ -20,7 +20,7 @@ from nightmill.prompt import part, render
 from nightmill.tool import ToolContext, Toolset
 from nightmill.tool.base import Explored, Question, cut
 
-__all__ = ["MOST_TOKENS", "MOST_TURNS", "Ask", "Party", "child", "explore"]
+__all__ = ["MOST_TOKENS", "MOST_TURNS", "Ask", "Party", "child", "explore", "warned"]
 
 MOST_TURNS = 12
 MOST_TOKENS = 200_000
@@ -39,7 +39,7 @@ Raises:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Party:
-    """What all explorers of one call work with. *kept* is told of each turn as it ends."""
+    """What all explorers of one call work with. *sent* is told of each before it goes, *kept* of each turn as it ends."""
 
     parent: Brief
     turn: int
@@ -49,6 +49,7 @@ class Party:
     context: ToolContext
     told: Told
     ask: Ask
+    sent: Callable[[Brief], None]
     kept: Callable[[Brief, TurnRecord], None]
 
 
@@ -59,6 +60,8 @@ async def explore(questions: Sequence[Question], *, party: Party) -> Explored:
         SandboxError: If the sandbox failed; the turn may run again.
     """
     briefs = [child(party, number, question) for number, question in enumerate(questions, 1)]
+    for brief in briefs:
+        party.sent(brief)
     ended = await asyncio.gather(*(_explore(brief, party) for brief in briefs), return_exceptions=True)
     failed = next((each for each in ended if isinstance(each, BaseException)), None)
     if failed is not None:
@@ -98,6 +101,11 @@ def child(party: Party, number: int, question: Question) -> Brief:
     )
 
 
+def warned(state: AgentState) -> AgentState:
+    """*state* of an explorer as its next turn begins: it is told which one is the last."""
+    return send_back(state, part("explorer/last").text) if state.turn == MOST_TURNS - 1 else state
+
+
 async def _explore(brief: Brief, party: Party) -> tuple[str, AgentState]:
     """(report or what came in its place, how far it got)."""
     state = AgentState()
@@ -106,8 +114,7 @@ async def _explore(brief: Brief, party: Party) -> tuple[str, AgentState]:
         used = state.usage.input + state.usage.output
         if state.turn >= MOST_TURNS or used >= MOST_TOKENS:
             return f"(no report: its {MOST_TURNS} turns or {MOST_TOKENS:,} tokens are used up)", state
-        if state.turn == MOST_TURNS - 1:
-            state = send_back(state, part("explorer/last").text)
+        state = warned(state)
         try:
             reply = await party.ask(brief, state)
         except (ModelError, LimitReached) as error:

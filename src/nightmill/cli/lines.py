@@ -153,6 +153,11 @@ LINES: dict[type[e.Event], Callable[[Any], Line]] = {
     e.ToolFinished: _tool,
     e.RequestMade: _request,
     e.TurnFinished: _turn,
+    e.ExplorerSent: lambda told: Line("→", f"{told.role}: {' '.join(told.question.split())[:200]}", "dim"),
+    e.ContextCompacted: lambda told: Line(
+        "⇲", f"context cut ({told.layer}): {tokens(told.before)} → {tokens(told.after)} tokens", "dim"
+    ),
+    e.DriftScored: lambda told: Line("!", f"drifting ({told.score:.2f}): {told.why}", "yellow"),
     e.AgentNudged: _nudged,
     e.AgentFinished: lambda told: Line("·", f"finished, it says: {' '.join(told.summary.split())[:300]}"),
     e.SentBack: lambda told: Line(

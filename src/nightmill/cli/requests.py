@@ -19,6 +19,7 @@ def requests(
     turn: Annotated[
         int | None, typer.Argument(metavar="[TURN]", min=1, help="Print the body of this turn's request.")
     ] = None,
+    role: Annotated[str, typer.Option(help="Whose turns: explorers have names such as 'explorer 3.1'.")] = "",
 ) -> None:
     """Rebuild what a model was sent, turn by turn, and compare it with what went.
 
@@ -37,8 +38,11 @@ def requests(
     found = door.runs.get(run)
     assignment = read(door.blobs.get(found.assignment))
     rebuilt = list(replay.requests(found.id, assignment=assignment, ledger=door.ledger, blobs=door.blobs))
+    if role:
+        rebuilt = [each for each in rebuilt if each.role == role]
     if turn is not None:
-        chosen = next((each for each in rebuilt if each.turn == turn), None)
+        own = (each for each in rebuilt if each.turn == turn)
+        chosen = min(own, key=lambda each: each.role.startswith("explorer"), default=None)
         if chosen is None:
             raise SettingsError(
                 f"{found.id} has no finished turn {turn}; it has {len(rebuilt)}", hint=f"nightmill requests {found.id}"

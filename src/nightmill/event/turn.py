@@ -11,6 +11,7 @@ __all__ = [
     "AgentNudged",
     "ContextCompacted",
     "DriftScored",
+    "ExplorerSent",
     "ModelAwaited",
     "ModelRetried",
     "ModelSwitched",
@@ -123,6 +124,16 @@ class TodoChanged(Event):
 
     turn: int
     items: list[dict[str, str]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExplorerSent(Event):
+    """A turn sent an explorer out; its own turns are told under its *role*. *brief* is a blob: what it was given."""
+
+    role: str
+    question: str
+    brief: str
+    key = property(lambda self: f"{self.role}/sent")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

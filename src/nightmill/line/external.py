@@ -21,7 +21,7 @@ from nightmill.line.assignment import price
 from nightmill.line.brief import criteria
 from nightmill.line.control import Cancelled
 from nightmill.line.meter import Meter
-from nightmill.line.work import write_record
+from nightmill.line.record import write_record
 from nightmill.model import Message, ModelReply, Text, Usage
 from nightmill.model.connect import endpoint
 from nightmill.model.gateway import ModelGateway

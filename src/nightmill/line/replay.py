@@ -6,7 +6,7 @@ Nobody is asked, nothing is run: the brief, the records and the words of a proof
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
@@ -16,17 +16,18 @@ from nightmill.errors import SettingsError
 from nightmill.line.architect import exchanges
 from nightmill.line.assignment import models
 from nightmill.line.brief import read_brief, role
-from nightmill.line.work import read_record
+from nightmill.line.record import read_record
 from nightmill.model.connect import spoken
 from nightmill.model.dialect import wire
 from nightmill.model.history import own
-from nightmill.tool import standard
+from nightmill.tool import exploring, standard
 
 if TYPE_CHECKING:
     from nightmill.line.assignment import Assignment
     from nightmill.model import ModelReply, ModelRequest
     from nightmill.store.blobs import Blobs
     from nightmill.store.ledger import Ledger
+    from nightmill.tool import Toolset
 
 __all__ = ["Rebuilt", "requests"]
 
@@ -52,7 +53,7 @@ class Rebuilt:
 
 
 def requests(run: str, *, assignment: Assignment, ledger: Ledger, blobs: Blobs) -> Iterator[Rebuilt]:
-    """The requests of the finished turns of *run*, in order.
+    """The requests of the finished turns of *run*, those of its explorers too, in order.
 
     Raises:
         SettingsError: If an external agent made them.
@@ -63,34 +64,67 @@ def requests(run: str, *, assignment: Assignment, ledger: Ledger, blobs: Blobs) 
             f"the requests of {run} were made by {assignment.agent.name!r} and not by nightmill",
             hint="what it said and did: nightmill log",
         )
-    tools, state = standard(), AgentState()
-    brief: Brief | None = None
+    replay = _Replay(assignment=assignment, blobs=blobs)
     for entry in ledger.read(run=run):
         told = entry.event()
+        if isinstance(told, event.TurnFinished):
+            if (made := replay.turn(told)) is not None:
+                yield made
+        else:
+            replay.hear(told)
+
+
+@dataclass(slots=True)
+class _Fold:
+    """One conversation, as far as the ledger was read."""
+
+    brief: Brief
+    tools: Toolset
+    explorer: bool = False
+    state: AgentState = AgentState()
+
+
+@dataclass(slots=True, kw_only=True)
+class _Replay:
+    """The conversations of a run, by role."""
+
+    assignment: Assignment
+    blobs: Blobs
+    folds: dict[str, _Fold] = field(default_factory=dict)
+    main: str = ""
+
+    def hear(self, told: event.Event) -> None:
+        """What begins a conversation, or says something in it."""
         if isinstance(told, event.WorkspacePrepared):
-            brief = read_brief(blobs.get(told.brief))
+            brief = read_brief(self.blobs.get(told.brief))
+            self.main = brief.role
+            self.folds[self.main] = _Fold(brief, standard())
+        elif isinstance(told, event.ExplorerSent):
+            self.folds[told.role] = _Fold(read_brief(self.blobs.get(told.brief)), exploring(), explorer=True)
         elif isinstance(told, event.SentBack):
-            state = agent.send_back(state, blobs.get(told.words).decode())
-        elif isinstance(told, event.TurnFinished) and told.asked:
-            asked, reply = exchanges().validate_json(blobs.get(told.asked))
-            yield _rebuilt(told, asked, reply, assignment)
-        elif isinstance(told, event.TurnFinished) and brief is not None:
-            record = read_record(blobs.get(told.record))
-            request = agent.ask(brief, state, tools, max_tokens=record.reply.asked)
-            yield _rebuilt(told, request, record.reply, assignment, agent.shares(brief, state, tools))
-            state = agent.apply(brief, state, record)
+            fold = self.folds[self.main]
+            fold.state = agent.send_back(fold.state, self.blobs.get(told.words).decode())
 
+    def turn(self, told: event.TurnFinished) -> Rebuilt | None:
+        """The request of a turn; None where nothing is kept of it."""
+        if told.asked:
+            asked, reply = exchanges().validate_json(self.blobs.get(told.asked))
+            return self._rebuilt(told, asked, reply)
+        if (fold := self.folds.get(told.role)) is None:
+            return None
+        record = read_record(self.blobs.get(told.record))
+        state = agent.warned(fold.state) if fold.explorer else fold.state
+        request = agent.ask(fold.brief, state, fold.tools, max_tokens=record.reply.asked)
+        shares = agent.shares(fold.brief, state, fold.tools)
+        fold.state = agent.apply(fold.brief, state, record)
+        return self._rebuilt(told, request, record.reply, shares)
 
-def _rebuilt(
-    told: event.TurnFinished,
-    request: ModelRequest,
-    reply: ModelReply,
-    assignment: Assignment,
-    shares: tuple[agent.Share, ...] = (),
-) -> Rebuilt:
-    known = {choice.name: choice.base_url for choice in models(assignment, role(told.role))}
-    dialect = spoken(told.model, base_url=known.get(told.model, assignment.base_url))
-    sent = replace(request, model=told.model.partition(":")[2], messages=own(request.messages, by=told.model))
-    return Rebuilt(
-        role=told.role, turn=told.turn, model=told.model, body=wire(dialect, sent), sent=reply.sent, shares=shares
-    )
+    def _rebuilt(
+        self, told: event.TurnFinished, request: ModelRequest, reply: ModelReply, shares: tuple[agent.Share, ...] = ()
+    ) -> Rebuilt:
+        name, _, number = told.role.partition(" ")
+        known = {choice.name: choice.base_url for choice in models(self.assignment, role(name), cheap=bool(number))}
+        dialect = spoken(told.model, base_url=known.get(told.model, self.assignment.base_url))
+        sent = replace(request, model=told.model.partition(":")[2], messages=own(request.messages, by=told.model))
+        body = wire(dialect, sent)
+        return Rebuilt(role=told.role, turn=told.turn, model=told.model, body=body, sent=reply.sent, shares=shares)

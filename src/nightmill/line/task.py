@@ -31,9 +31,10 @@ from nightmill.line.entrance import Entrance, with_agent
 from nightmill.line.external import ExternalWork
 from nightmill.line.journal import Journal
 from nightmill.line.prove import Proving, export, look_twice, plain
+from nightmill.line.record import read_record
 from nightmill.line.steps import Waiting
 from nightmill.line.stop import Stopped
-from nightmill.line.work import Work, read_record
+from nightmill.line.work import Work
 from nightmill.line.workplace import Workplace
 from nightmill.prompt import render
 from nightmill.review import Verdict

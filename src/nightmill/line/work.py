@@ -8,17 +8,16 @@ already paid for.
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
-from functools import cache
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
-
-from pydantic import TypeAdapter
 
 from nightmill import agent, event
 from nightmill.agent import AgentState, TurnRecord
 from nightmill.errors import LimitReached, ModelRefused, ModelUnavailable, NotYet, SandboxError
 from nightmill.line.asking import Question
 from nightmill.line.control import Cancelled
+from nightmill.line.exploring import Exploring
+from nightmill.line.record import write_record
 from nightmill.model.problem import CONTEXT_HINT
 from nightmill.policy import Spent
 from nightmill.tool import ToolContext
@@ -36,25 +35,11 @@ if TYPE_CHECKING:
     from nightmill.model import ModelReply
     from nightmill.tool import Toolset
 
-__all__ = ["Work", "read_record", "write_record"]
+__all__ = ["Work"]
 
+LEAST_REPLY = 1024
 MOST_OUTGROWN = 3
 """Requests in a row that may be too long: the first is cut to its state, and each may have a shorter reply."""
-
-
-@cache
-def _records() -> TypeAdapter[TurnRecord]:
-    return TypeAdapter(TurnRecord)
-
-
-def write_record(record: TurnRecord) -> bytes:
-    """*record* as JSON."""
-    return _records().dump_json(record)
-
-
-def read_record(body: bytes) -> TurnRecord:
-    """The turn in *body*."""
-    return _records().validate_json(body)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -77,6 +62,18 @@ class Work:
     start: int = 0
     _ahead: tuple[str, asyncio.Task[ModelReply]] | None = None
     _fixed: str = ""
+    _outputs: FolderOutputs = field(init=False)
+    _exploring: Exploring = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._outputs = FolderOutputs(self.machines.folder(self.run) / "outputs")
+        self._exploring = Exploring(
+            run=self.run,
+            machines=self.machines,
+            assignment=self.assignment,
+            brief=self.brief,
+            journal=self.asking.journal,
+        )
 
     async def turn(self, snapshot: str) -> dict[str, Any]:
         """Take one turn from *snapshot*: `{"record", "snapshot"}`, or what kept it from happening.
@@ -124,17 +121,18 @@ class Work:
             try:
                 workspace = await self.workplace.stand_at(snapshot)
                 self.workplace.touched()
+                context = ToolContext(
+                    workspace=workspace,
+                    limits=self.assignment.project.limits,
+                    news=self.workplace.news,
+                    outputs=self._outputs,
+                )
                 record = await agent.act(
                     self.brief,
                     self.state,
                     reply,
                     tools=self.tools,
-                    context=ToolContext(
-                        workspace=workspace,
-                        limits=self.assignment.project.limits,
-                        news=self.workplace.news,
-                        outputs=FolderOutputs(self.machines.folder(self.run) / "outputs"),
-                    ),
+                    context=replace(context, explore=self._exploring.of(self.state, context)),
                     told=agent.Told(run=self.run, emit=self.machines.ledger.emit, clock=self.machines.clock),
                 )
             except SandboxError:
@@ -195,7 +193,8 @@ class Work:
             money=state.cost,
             seconds=state.seconds,
         )
-        request = agent.ask(self.brief, state, self.tools, max_tokens=self.assignment.max_tokens)
+        most = max(LEAST_REPLY, self.assignment.max_tokens >> state.outgrown)
+        request = agent.ask(self.brief, state, self.tools, max_tokens=most)
         size = agent.size(self.brief, state, self.tools)
         question = Question(key=key, turn=state.turn + 1, request=request, size=size, spent=spent, start=self.start)
         return await self.asking.reply(question)

@@ -31,7 +31,7 @@ class Explore:
         "Send two to five explorers out at once, each with one narrow question about the code. They only read, see nothing "
         "of this conversation, and each gives a short report. For broad questions whose answer lies in many files."
     )
-    reads = True
+    reads = False  # what those before it used must be known when it goes
 
     class Call(Arguments):
         questions: list[Asked] = Field(min_length=1, max_length=MOST, description="One for each explorer.")

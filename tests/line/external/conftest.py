@@ -22,7 +22,7 @@ from nightmill.line.control import Control
 from nightmill.line.entrance import Entrance, with_agent
 from nightmill.line.external import ExternalWork
 from nightmill.line.machines import Machines
-from nightmill.line.work import read_record
+from nightmill.line.record import read_record
 from nightmill.line.workplace import Workplace
 from nightmill.model.connect import client
 from nightmill.plan import Task
