@@ -38,6 +38,7 @@ def specs(mill: Mill) -> tuple[str, str]:
         ("pause rabc", 1, "there is no run 'rabc'"),
         ("resume rabc", 1, "there is no run 'rabc'"),
         ("cancel rabc", 1, "there is no run 'rabc'"),
+        ("budget --raise 5", 1, "hint: set `budget_day_money`"),
         ("init", 1, "not in a git repository"),
         ("init nowhere", 1, "there is no folder"),
         ("spec check none.md", 2, "hint: check the path"),

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from nightmill import event as e
-from nightmill.report.words import duration, money, share, tokens
+from nightmill.report.words import duration, moment, money, share, tokens
 
 __all__ = ["Line", "line"]
 
@@ -94,7 +94,8 @@ def _request(told: e.RequestMade) -> Line:
 
 
 def _parked(told: e.RunParked) -> Line:
-    what = "waits for a person" if told.needs == "person" else "waits, then tries again"
+    until = f" at {moment(told.until)}" if told.until else ""
+    what = "waits for a person" if told.needs == "person" else f"waits, then tries again{until}"
     return Line("◌", f"parked, {what}: {told.reason}", "yellow")
 
 

@@ -162,6 +162,18 @@ class Accounts:
             day = _day(float(connection.execute(sa.select(self.now)).scalar_one()))
             return self._standing(connection, call, scope, day)
 
+    def today(self) -> list[Standing]:
+        """How the day stands, and after it each project that spent or holds something on it."""
+        account, held = tables.account, tables.reservation
+        with self.database.read() as connection:
+            day = _day(float(connection.execute(sa.select(self.now)).scalar_one()))
+            spent = sa.select(account.c.name).where(account.c.scope == "project", account.c.name.endswith(f"/{day}"))
+            holds = sa.select(held.c.project).where(held.c.day == day)
+            names = {name.rpartition("/")[0] for name in connection.execute(spent).scalars()}
+            names |= set(connection.execute(holds).scalars())
+            calls = [Call(id="", run="", worker="", project=name, spec="") for name in ("", *sorted(names))]
+            return [self._standing(connection, each, "project" if each.project else "day", day) for each in calls]
+
     def _begin(self, connection: sa.Connection) -> float:
         """Let no other process decide meanwhile; the time."""
         if connection.dialect.name == "postgresql":
