@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from nightmill.agent import working
+from nightmill.agent import shown, working
 from nightmill.agent.measure import bytes_of, dense
 from nightmill.agent.nouns import AgentState, Brief, Layer
 from nightmill.agent.past import called
@@ -66,8 +66,8 @@ def compact(brief: Brief, state: AgentState, layer: Layer) -> AgentState:
     gone, kept = state.messages[:start], state.messages[start:]
     if layer == "state":
         gone, kept = state.messages, _latest(state, brief.compact_at)
-    shown = sum(message.role == "assistant" for message in state.messages)
-    folded = working.fold(state.working, gone, first=state.turn - shown + 1)
+    turns = sum(message.role == "assistant" for message in state.messages)
+    folded = working.fold(state.working, gone, first=state.turn - turns + 1)
     after = replace(state, working=folded, trim=False)
     last = state.turn - sum(message.role == "assistant" for message in kept)
     text = render("agent/carried", turn=str(last), state=working.words(brief, after)).text
@@ -83,6 +83,7 @@ def _latest(state: AgentState, bound: int) -> tuple[Message, ...]:
 
 
 def _cut(state: AgentState, messages: tuple[Message, ...], layer: Layer) -> AgentState:
+    messages = shown.mend(state, messages)
     return replace(state, messages=messages, context=0, layer=layer, compactions=state.compactions + 1)
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from hashlib import sha256
 
 from nightmill import event
-from nightmill.agent import compact, drift, guard, measure, working
+from nightmill.agent import compact, drift, guard, measure, shown, working
 from nightmill.agent.guard import Change, Scene, Spoken, Watch
 from nightmill.agent.nouns import AgentState, Beside, Brief, Ending, Note, Todo, TurnRecord
 from nightmill.errors import ToolError
@@ -67,7 +67,7 @@ async def act(
     else:
         seen = dict(state.known)
         done = await _run_calls(reply.calls, turn, tools, replace(context, known=seen), told, seen)
-    results = tuple(_material(brief, each.result) for each in done)
+    results = shown.point(state, turn, reply.calls, [_material(brief, each.result) for each in done])
     answers = [each.answer for each in done if each.answer]
     todo = _todo(answers)
     if todo is not None:
