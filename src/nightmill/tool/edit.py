@@ -13,7 +13,7 @@ from nightmill.tool.landing import apply_edit
 from nightmill.tool.landing.page import bare, split
 from nightmill.tool.syntax import broken
 
-__all__ = ["EditFile"]
+__all__ = ["CHANGED", "EditFile", "around", "text_of"]
 
 MOST_BYTES = 16 << 20
 MOST_SHOWN = 8
@@ -59,9 +59,7 @@ class EditFile:
         only be found leniently, nobody knows whether it was misquoted or is of the past, and the edit is refused.
         """
         path = inside(arguments.path)
-        before = await context.workspace.read(path, limit=MOST_BYTES + 1)
-        if len(before) > MOST_BYTES:
-            raise ToolError(f"{arguments.path!r} is larger than {MOST_BYTES >> 20} MiB: change it with a command")
+        before = await text_of(arguments.path, context)
         coded = Coded.of(before)
         stale = context.known.get(known_as(path)) not in {None, digest(before)}
         made = _made(coded, arguments, exactly=stale)
@@ -70,13 +68,25 @@ class EditFile:
         count = f": {len(made.places)} edits made" if len(made.places) > 1 else ""
         wrong = await broken(path, before, after, context)
         parts = [f"edited {arguments.path}{count}", CHANGED if stale else "", wrong]
-        shown = _around(made.text, made.places, more=MORE if stale else 1)
+        shown = around(made.text, made.places, more=MORE if stale else 1)
         return Answer(
             text="\n".join(part for part in (*parts, shown) if part),
             changed=True,
             edited=(arguments.path,),
             seen=((known_as(path), digest(after)),),
         )
+
+
+async def text_of(path: str, context: ToolContext) -> bytes:
+    """What the file *path* holds.
+
+    Raises:
+        ToolError: If there is none, it is no text, or it is too large to be edited.
+    """
+    body = await context.workspace.read(inside(path), limit=MOST_BYTES + 1)
+    if len(body) > MOST_BYTES:
+        raise ToolError(f"{path!r} is larger than {MOST_BYTES >> 20} MiB: change it with a command")
+    return body
 
 
 class _Made(NamedTuple):
@@ -110,7 +120,7 @@ def _made(coded: Coded, arguments: EditFile.Call, *, exactly: bool) -> _Made:
     return _Made(text, places)
 
 
-def _around(text: str, places: list[tuple[int, int]], *, more: int) -> str:
+def around(text: str, places: list[tuple[int, int]], *, more: int) -> str:
     """The lines of *text* at *places* (offset, lines) with *more* before and after each, numbered; long ones in part."""
     lines = [bare(line) for line in split(text)]
     wanted: set[int] = set()

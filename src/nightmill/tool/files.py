@@ -13,7 +13,7 @@ from nightmill.tool.coding import Coded, is_binary
 from nightmill.tool.outputs import shown
 from nightmill.tool.syntax import broken
 
-__all__ = ["ListFiles", "ReadFile", "Search", "WriteFile"]
+__all__ = ["ListFiles", "ReadFile", "Search", "WriteFile", "check_seen", "content_of"]
 
 MOST_BYTES = 16 << 20
 """Files up to this size can be edited, so all of one is looked at, to know later whether it changed."""
@@ -189,9 +189,9 @@ class WriteFile:
         """
         path = inside(arguments.path)
         body = arguments.content.encode("utf-8", "surrogateescape")
-        before = await _before(path, context)
+        before = await content_of(path, context)
         if before:
-            _check_seen(arguments.path, before, body, context)
+            check_seen(arguments.path, before, body, context)
             body = body if is_binary(before) else Coded.of(before).instead(arguments.content)
         await context.workspace.write(path, body)
         lines = arguments.content.count("\n") + (not arguments.content.endswith("\n"))
@@ -200,7 +200,7 @@ class WriteFile:
         return Answer(text=text, changed=True, edited=(arguments.path,), seen=((known_as(path), digest(body)),))
 
 
-async def _before(path: str, context: ToolContext) -> bytes:
+async def content_of(path: str, context: ToolContext) -> bytes:
     """What is there now; nothing, where there is no file, and the write says what is wrong if there is something else."""
     try:
         return await context.workspace.read(path, limit=MOST_BYTES + 1)
@@ -208,7 +208,8 @@ async def _before(path: str, context: ToolContext) -> bytes:
         return b""
 
 
-def _check_seen(path: str, before: bytes, body: bytes, context: ToolContext) -> None:
+def check_seen(path: str, before: bytes, body: bytes, context: ToolContext) -> None:
+    """Raise `ToolError` if *path* holds what the agent has not seen, and *body* is anything else."""
     known = context.known.get(known_as(path))
     if before == body or known == digest(before):
         return

@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from nightmill.errors import ToolError
 from nightmill.model import ToolCall, ToolSchema
+from nightmill.tool.apply_patch import ApplyPatch
 from nightmill.tool.base import Answer, Tool, ToolContext, one_line, whole
 from nightmill.tool.command import RunCommand
 from nightmill.tool.edit import EditFile
@@ -19,7 +20,7 @@ from nightmill.tool.recall import ReadOutput
 from nightmill.tool.understand import understand
 from nightmill.tool.work import FinishWork, Remember, UpdateTodo
 
-__all__ = ["Prepared", "Toolset", "exploring", "standard"]
+__all__ = ["Prepared", "Toolset", "exploring", "patching", "standard"]
 
 MOST_NAMED = 6
 
@@ -97,6 +98,11 @@ def standard() -> Toolset:
             FinishWork(),
         )
     )
+
+
+def patching() -> Toolset:
+    """What a developer has whose model was trained on `apply_patch`."""
+    return Toolset((*standard().tools.values(), ApplyPatch()))
 
 
 def _faults(error: ValidationError) -> str:

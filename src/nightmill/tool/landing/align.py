@@ -16,7 +16,7 @@ from nightmill.tool.indent import shift
 from nightmill.tool.landing.locate import numbers, without_blank_edges
 from nightmill.tool.landing.merge import Change, Unclear, already, changes, merged
 from nightmill.tool.landing.near import places
-from nightmill.tool.landing.page import Page, bare, loose
+from nightmill.tool.landing.page import Page, bare, depth, loose
 from nightmill.tool.landing.reading import Asked
 
 __all__ = ["aligned"]
@@ -297,19 +297,14 @@ def _misspelt(page: Page, quoted: str, found: str) -> bool:
 def _headers(quoted: Sequence[str], change: Change) -> list[int]:
     """The quoted lines above *change* that stand further out than it, each further than the one below it."""
     inner = [line for line in [*quoted[change.first : change.last], *change.put] if line.strip()]
-    depth = min((_depth(line) for line in inner), default=0)
+    least = min((depth(line) for line in inner), default=0)
     found = []
     for at in range(change.first - 1, -1, -1):
         line = quoted[at]
-        if line.strip() and _depth(line) < depth:
-            depth = _depth(line)
+        if line.strip() and depth(line) < least:
+            least = depth(line)
             found.append(at)
     return found
-
-
-def _depth(line: str) -> int:
-    line = line.expandtabs(4)
-    return len(line) - len(line.lstrip())
 
 
 def _beside(page: Page, quoted: Sequence[str], pairs: Sequence[int | None]) -> list[int | None]:

@@ -9,13 +9,13 @@ from typing import NamedTuple
 
 from nightmill.errors import ToolError
 from nightmill.tool.landing.align import aligned
-from nightmill.tool.landing.locate import elided, inline, numbers, whole
-from nightmill.tool.landing.merge import Unclear
+from nightmill.tool.landing.locate import elided, exactly, inline, numbers, whole
+from nightmill.tool.landing.merge import Unclear, changes, merged
 from nightmill.tool.landing.near import nearest
 from nightmill.tool.landing.page import Page
 from nightmill.tool.landing.reading import Asked, is_placeholder, readings
 
-__all__ = ["Landed", "apply_edit"]
+__all__ = ["Landed", "apply_edit", "apply_lines"]
 
 MOST_FOUND = 1000
 MOST_ENDS = 6
@@ -57,6 +57,25 @@ def apply_edit(text: str, *, old: str, new: str, everywhere: bool = False) -> La
     asked = asked._replace(new=_filled(asked))
     landed = _exact(text, asked, everywhere=everywhere) or _lenient(text, asked, everywhere=everywhere)
     return Landed(mark + landed.text, len(mark) + landed.at, landed.how)
+
+
+def apply_lines(text: str, *, old: Sequence[str], new: Sequence[str]) -> Landed:
+    """*text* with the whole lines *old* replaced by *new*, as a patch has them.
+
+    Raises:
+        ToolError: As `apply_edit`.
+    """
+    asked = Asked("\n".join([*old, ""]), "\n".join([*new, ""]) if new else "")
+    page = Page(text)
+    found = exactly(page, old)
+    if len(found) > 1:
+        raise ToolError(
+            f"the lines are found {len(found)} times (lines {numbers(found)}): give more lines around them."
+        )
+    if found:
+        made = merged(page, list(range(found[0], found[0] + len(old))), old, changes(old, new))
+        return Landed(made[0], page.offset(made[1]))
+    return _first(page, [asked])
 
 
 def _exact(text: str, asked: Asked, *, everywhere: bool) -> Landed | None:
@@ -120,8 +139,12 @@ def _lenient(text: str, asked: Asked, *, everywhere: bool) -> Landed:
         return landed
     if everywhere:
         raise ToolError(f"old is not in the file. {nearest(page, ways[-1].lines[0])}")
+    return _first(page, ways)
+
+
+def _first(page: Page, asked: Sequence[Asked]) -> Landed:
     why = ""
-    for (way, told), read in product(WAYS.items(), ways):
+    for (way, told), read in product(WAYS.items(), asked):
         try:
             made = way(page, read)
         except Unclear as unclear:
@@ -130,7 +153,7 @@ def _lenient(text: str, asked: Asked, *, everywhere: bool) -> Landed:
         if made:
             return Landed(made[0], page.offset(made[1]), read.how or told)
     as_quoted = f" as it was quoted: {why}" if why else "."
-    raise ToolError(f"old is not in the file{as_quoted} {nearest(page, asked.lines[0])}")
+    raise ToolError(f"old is not in the file{as_quoted} {nearest(page, asked[0].lines[0])}")
 
 
 def _filled(asked: Asked) -> str:

@@ -10,7 +10,7 @@ from nightmill.tool.landing.merge import Change, Unclear, already, changes, merg
 from nightmill.tool.landing.page import FORMS, Page, bare, loose, plain
 from nightmill.tool.landing.reading import Asked, is_elision
 
-__all__ = ["elided", "inline", "numbers", "whole"]
+__all__ = ["elided", "exactly", "inline", "numbers", "whole"]
 
 Made = tuple[str, int]
 """The new text of the file, and the first line of it that changed."""
@@ -79,6 +79,11 @@ def _strictest(page: Page, wanted: Sequence[str]) -> list[int]:
         if hits:
             return hits
     return found
+
+
+def exactly(page: Page, wanted: Sequence[str]) -> list[int]:
+    """Where the lines *wanted* stand, each as it is."""
+    return [at for at in page.find([loose(line) for line in wanted]) if _is_there(page, at, wanted, str)]
 
 
 def _is_there(page: Page, start: int, formed: Sequence[str], form: Callable[[str], str]) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import cached_property
 
-__all__ = ["FORMS", "Page", "bare", "end", "loose", "plain", "split"]
+__all__ = ["FORMS", "Page", "bare", "depth", "end", "loose", "plain", "split"]
 
 TYPOGRAPHY = {
     **dict.fromkeys("\u2010\u2011\u2012\u2013\u2014\u2015\u2212", "-"),
@@ -99,6 +99,12 @@ def split(text: str) -> list[str]:
 def bare(line: str) -> str:
     """*line* without its end."""
     return line[: len(line) - len(end(line))]
+
+
+def depth(line: str) -> int:
+    """How far in *line* stands, a tab as four columns."""
+    line = line.expandtabs(4)
+    return len(line) - len(line.lstrip())
 
 
 def end(line: str) -> str:
