@@ -10,6 +10,8 @@ import yaml
 
 from nightmill.agent.external.presets import MACHINES, PRESETS
 from nightmill.cli.agents import chosen, load
+from nightmill.cli.door import Door
+from nightmill.cli.site import worker_of
 from nightmill.errors import SettingsError
 from nightmill.settings import Settings
 
@@ -111,3 +113,23 @@ def test_a_name_is_used_once_and_only_one_that_is_there(tmp_path: Path, installe
     with pytest.raises(SettingsError, match="no external agent is called 'other'") as told:
         chosen(Settings(model="acp:other"), write(tmp_path, plain))
     assert "opencode" in told.value.hint
+
+
+def test_the_developers_role_names_an_agent_for_whoever_names_no_model(
+    tmp_path: Path, installed: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NIGHTMILL_SETTINGS", str(tmp_path / "settings.yaml"))
+    write(tmp_path, {"name": "opencode", "at": str(installed), "model": "openai:m"})
+    crew = tmp_path / "project" / ".nightmill" / "crew"
+    crew.mkdir(parents=True)
+    (crew / "developer.md").write_text("---\nname: developer\ndescription: d\nmodel: acp:opencode\n---\nWork.\n")
+    door = Door(Settings(model="anthropic:a"))
+
+    by_role, agent = worker_of(door, tmp_path / "project", asked=False)
+    by_flag, nobody = worker_of(door, tmp_path / "project", asked=True)
+
+    assert (by_role.settings.model, agent and agent.name) == ("openai:m", "opencode")
+    assert (by_flag.settings.model, nobody) == ("anthropic:a", None)
+    (tmp_path / "agents.yaml").unlink()
+    with pytest.raises(SettingsError, match="no external agent is called 'opencode'"):
+        worker_of(door, tmp_path / "project", asked=False)
