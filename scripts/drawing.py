@@ -20,7 +20,7 @@ FLOORS = (
     ("corridor", ("line",)),
     ("offices", ("estate",)),
     ("ground", ("spec", "plan", "agent", "review", "change")),
-    ("shelves", ("prompt", "crew", "tool", "policy")),
+    ("shelves", ("skill", "prompt", "crew", "tool", "policy")),
     ("machines", ("model", "sandbox", "repo", "forge")),
     ("cellar", ("durable", "store", "event", "happening", "settings", "errors")),
 )

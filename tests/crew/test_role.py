@@ -15,7 +15,7 @@ EDITS = {"edit_file", "write_file", "run_command"}
 
 def test_the_shipped_architect_plans_and_the_shipped_developer_edits() -> None:
     roles = crew.load()
-    assert set(roles) == {"architect", "developer"}
+    assert set(roles) == {"architect", "developer", "explorer"}
     assert EDITS.isdisjoint(roles["architect"].tools or ())
     assert EDITS.issubset(roles["developer"].tools or ())
     assert all(role.instructions and role.description and not role.notes for role in roles.values())

@@ -36,6 +36,19 @@ def test_a_developer_is_told_the_task_the_criteria_the_spec_and_the_checks(world
     assert briefs.read_brief(briefs.write_brief(made)) == made
 
 
+def test_a_developer_is_told_the_skills_that_fit_and_where_they_are(world: World) -> None:
+    for name, about in (("adding", "How sums and adding are written here."), ("colours", "How pages are coloured.")):
+        folder = world.root / ".claude/skills" / name
+        folder.mkdir(parents=True)
+        (folder / "SKILL.md").write_text(f"---\nname: {name}\ndescription: {about}\n---\nSECRET BODY\n")
+    whole.commit(world.root, "skills")
+    made = briefs.developer(task(world), run="r1", hub=world.hub)
+
+    assert "- adding (.claude/skills/adding/SKILL.md): How sums and adding are written here." in made.anchor
+    assert "colours" not in made.anchor
+    assert "SECRET BODY" not in made.anchor
+
+
 def test_only_the_criteria_of_the_task_are_asked_for(world: World) -> None:
     text = whole.SPEC.format(title="").replace(
         "all existing tests pass.\n", "all existing tests pass.\n- AC2 (R1): `calc.add(1, 1)` returns `2`.\n"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import stat
@@ -12,8 +11,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from nightmill.crew.front import split
 from nightmill.errors import SettingsError
 
 __all__ = ["Role", "load", "parse", "read_overrides"]
@@ -22,8 +20,6 @@ FOLDER = ".nightmill/crew"
 SIZE = 64 << 10
 COUNT = 100
 
-HEAD = re.compile(r"---[ \t]*\n(.*?)\n---[ \t]*(?:\n|\Z)", re.DOTALL)
-BARE = re.compile(r"^([\w-]+):[ \t]+(?![\"'|>\[{])(.*:.*)$", re.MULTILINE)
 TOOL = re.compile(r"[^\s,()]+(?:\([^)]*\))?")
 NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?")
 KNOWN = frozenset({"name", "description", "tools", "model", "fallbacks", "point_of_view"})
@@ -90,7 +86,7 @@ def parse(text: str, *, source: str) -> Role:
     Raises:
         SettingsError: If there is no usable name, description or body.
     """
-    head, body = _split(text, source)
+    head, body = split(text, source)
     name = str(head.get("name") or Path(source).name.removesuffix(".md").removesuffix(".agent"))
     description = " ".join(str(head.get("description") or "").split())
     if not NAME.fullmatch(name):
@@ -146,24 +142,6 @@ def _within(role: Role, before: Role) -> Role:
     lost = sorted(set(role.tools or ()) - set(kept))
     notes = [f"{role.source}: {role.name} is not given {tool!r}, which the shipped role does not have" for tool in lost]
     return replace(role, tools=kept, notes=(*role.notes, *notes))
-
-
-def _split(text: str, source: str) -> tuple[dict[str, Any], str]:
-    plain = text.removeprefix("\ufeff").replace("\r\n", "\n").lstrip()
-    found = HEAD.match(plain)
-    if not found:
-        return {}, plain.strip()
-    try:
-        try:
-            head = yaml.safe_load(found[1])
-        except yaml.YAMLError:
-            # "description: Use when: …" is written everywhere and is not YAML
-            head = yaml.safe_load(BARE.sub(lambda line: f"{line[1]}: {json.dumps(line[2])}", found[1]))
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise SettingsError(
-            f"{source}: the front matter is not YAML: {error}", hint="put values with ':' in quotes"
-        ) from error
-    return head if isinstance(head, dict) else {}, plain[found.end() :].strip()
 
 
 def _tools(value: Any) -> tuple[str, ...]:

@@ -18,6 +18,7 @@ from nightmill.model import Message, ModelRequest, Text
 from nightmill.model.connect import window
 from nightmill.prompt import render
 from nightmill.repo import shown
+from nightmill.skill import FOLDERS, parse, relevant
 from nightmill.tool.base import cut, one_line
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ MOST_PATHS = 400
 MOST_IN_FOLDER = 40
 LINK = "120000"
 LARGEST = 16 << 20
+MOST_SKILLS, MOST_FIT = 100, 6
 MOST_OBJECTIVE = 400
 MOST_INSTRUCTIONS = 32_768
 """Bytes of instruction files that an agent is given (the bound that the AGENTS.md readers of others use)."""
@@ -52,6 +54,7 @@ def developer(assignment: Assignment, *, run: str, hub: Hub) -> Brief:
         spec=assignment.spec.text,
         facts=facts(assignment),
         instructions=instructions(assignment, hub),
+        **({} if assignment.agent else {"skills": skills(assignment, hub)}),
     )
     if assignment.agent is not None:  # its own instructions are the agent's own affair
         return Brief(
@@ -185,6 +188,25 @@ def instructions(assignment: Assignment, hub: Hub) -> str:
         cut = "" if len(body) <= len(text.encode()) else "\n\n(cut here: the file goes on)"
         parts += [f"### {path}\n\n{text}{cut}\n"] if body else []
     return "\nIts own instructions:\n\n" + "\n".join(parts) if parts else ""
+
+
+def skills(assignment: Assignment, hub: Hub) -> str:
+    """The project's skills at the base commit that fit the task, a line each; the agent reads their files itself."""
+    commit = assignment.base_commit
+    paths = [
+        each.path
+        for folder in FOLDERS
+        for each in hub.files(commit, within=(folder,))
+        if each.path.endswith("/SKILL.md") and each.mode != LINK
+    ]
+    read = (
+        parse(_body(hub, commit, path).decode("utf-8", "replace"), path=shown(path)) for path in paths[:MOST_SKILLS]
+    )
+    fit = relevant((each for each in read if each), f"{objective(assignment)} {assignment.spec.text}", most=MOST_FIT)
+    if not fit:
+        return ""
+    listed = "\n".join(f"- {each.name} ({each.path}): {one_line(each.description, most=400)}" for each in fit)
+    return f"\n{render('developer/skills', listed=listed).text}\n"
 
 
 def _body(hub: Hub, commit: str, path: str) -> bytes:
