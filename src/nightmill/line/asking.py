@@ -20,8 +20,9 @@ if TYPE_CHECKING:
     from nightmill.model import ModelReply, ModelRequest
     from nightmill.model.route import Choice, Trial
     from nightmill.policy import Spent
+    from nightmill.settings import Settings
 
-__all__ = ["Asking", "Question"]
+__all__ = ["Asking", "Question", "bounds", "call_of"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,16 +98,13 @@ class Asking:
         return reply
 
     async def _reserve(self, question: Question, choice: Choice, call: Call) -> int:
-        budget, settings, costs = self.assignment.budget, self.machines.settings, price(choice)
-        most = question.request.max_tokens
-        allowed = reserve(budget, question.spent, input_tokens=question.size, max_tokens=most, price=costs)
-        bounds = (
-            Bound(scope="spec", money=millionths(budget.spec_money), tokens=budget.spec_tokens),
-            Bound(scope="project", money=millionths(self.assignment.project.budget), tokens=0),
-            Bound(scope="day", money=millionths(settings.budget_day_money), tokens=settings.budget_day_tokens),
+        costs, most = price(choice), question.request.max_tokens
+        allowed = reserve(
+            self.assignment.budget, question.spent, input_tokens=question.size, max_tokens=most, price=costs
         )
+        shared = bounds(self.assignment, self.machines.settings)
         return await self.machines.purse.reserve(
-            call, bounds=bounds, input_tokens=question.size, max_tokens=allowed, price=costs
+            call, bounds=shared, input_tokens=question.size, max_tokens=allowed, price=costs
         )
 
     def _tell(self, trial: Trial, question: Question) -> None:
@@ -140,14 +138,23 @@ class Asking:
         return reply
 
     def _call(self, key: str) -> Call:
-        return Call(
-            id=f"{self.run}/{key}",
-            run=self.run,
-            worker=self.machines.worker,
-            project=self.assignment.project.id,
-            spec=self.assignment.parent or self.run,
-        )
+        return call_of(self.assignment, key, run=self.run, worker=self.machines.worker)
 
     def _paid(self, call: Call) -> tuple[float | None, int] | None:
         reply = self.journal.find(call.id.rpartition("/")[2])
         return None if reply is None else (reply.cost, reply.usage.input + reply.usage.output)
+
+
+def bounds(assignment: Assignment, settings: Settings) -> tuple[Bound, ...]:
+    """What the runs of *assignment*'s spec, of its project and of the day may spend together."""
+    budget = assignment.budget
+    return (
+        Bound(scope="spec", money=millionths(budget.spec_money), tokens=budget.spec_tokens),
+        Bound(scope="project", money=millionths(assignment.project.budget), tokens=0),
+        Bound(scope="day", money=millionths(settings.budget_day_money), tokens=settings.budget_day_tokens),
+    )
+
+
+def call_of(assignment: Assignment, key: str, *, run: str, worker: str) -> Call:
+    """The call *key* of *run*, as the accounts know it."""
+    return Call(id=f"{run}/{key}", run=run, worker=worker, project=assignment.project.id, spec=assignment.parent or run)

@@ -11,12 +11,14 @@ import asyncio
 import re
 from contextlib import suppress
 from dataclasses import dataclass, field, fields, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from nightmill import event
 from nightmill.agent import AgentState, Ending, Told, TurnRecord
 from nightmill.agent.external import AgentLost, Hearing, Process, Refused
 from nightmill.errors import LimitReached, ModelRefused, ModelUnavailable, NightmillError, SandboxError
+from nightmill.line.asking import bounds, call_of
 from nightmill.line.assignment import price
 from nightmill.line.brief import criteria
 from nightmill.line.control import Cancelled
@@ -125,9 +127,10 @@ class ExternalWork:
 
     async def _turn(self, snapshot: str) -> dict[str, Any]:
         stop, self._stop = self._stop, None
-        if stop is not None:
-            raise stop
         meter, hearing = self._account(), self._ears()
+        if stop is not None:
+            meter.limit = None  # what the day had no room for it may have when the run goes on
+            raise stop
         meter.turn = hearing.turn = self.state.turn + 1
         self._began = self.machines.clock()
         self.machines.ledger.emit(
@@ -340,6 +343,9 @@ class ExternalWork:
                 seconds=self._seconds,
                 began=self._asks,
                 free=self._free,
+                purse=self.machines.purse,
+                bounds=bounds(self.assignment, self.machines.settings),
+                account=partial(call_of, self.assignment, run=self.run, worker=self.machines.worker),
             )
             self._meter.load()
             self._asked = self._meter.used.seconds

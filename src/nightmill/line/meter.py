@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nightmill import event
-from nightmill.errors import LimitReached, SandboxError
+from nightmill.errors import LimitReached, NotYet, SandboxError
 from nightmill.model import Usage
 from nightmill.policy import Budget, Spent, reserve
 
@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from nightmill.event import Emit
     from nightmill.model.foreign import Foreign
     from nightmill.model.gateway import Call
+    from nightmill.policy.purse import Purse
+    from nightmill.store.accounts import Bound
+    from nightmill.store.accounts import Call as Account
 
 __all__ = ["Meter", "Used"]
 
@@ -68,14 +71,20 @@ class Meter:
     """Told that a call begins: what the agent did before it is done."""
     free: asyncio.Event
     """Set while replies may reach the agent."""
+    purse: Purse
+    bounds: tuple[Bound, ...]
+    """What runs may spend together."""
+    account: Callable[[str], Account]
+    """A call of this run by its key, as the accounts know it."""
     turn: int = 1
-    limit: LimitReached | None = None
+    limit: LimitReached | NotYet | None = None
     """The bound that a call would have passed."""
     failed: Call | None = None
     """The latest call, if the provider did not answer it."""
     used: Used = Used()
 
     _number: int = 0
+    _past: dict[str, tuple[float | None, int]] = field(default_factory=dict)
     _held: dict[int, tuple[int, int]] = field(default_factory=dict)
     _sizes: dict[str, tuple[int, int]] = field(default_factory=dict)
 
@@ -93,43 +102,53 @@ class Meter:
             if "ended" in told:
                 begun.pop(told["call"], None)
                 ended = told["ended"]
-                self.used = self.used.plus(Usage(**ended["usage"]), ended["cost"], ended["seconds"])
+                usage = Usage(**ended["usage"])
+                self.used = self.used.plus(usage, ended["cost"], ended["seconds"])
+                self._past[_key(told["call"])] = ended["cost"], usage.input + usage.output
             else:
                 begun[told["call"]] = told["begun"]
-        for given, made in begun.values():
-            self.used = self.used.plus(Usage(input=given, output=made), self.price(given, made), 0.0)
+        for number, (given, made) in begun.items():
+            cost = self.price(given, made)
+            self.used = self.used.plus(Usage(input=given, output=made), cost, 0.0)
+            self._past[_key(number)] = cost, given + made
 
     @property
     def open(self) -> int:
         """Calls that the provider has not answered yet."""
         return len(self._held)
 
-    def reserve(self, asked: Foreign) -> Ticket:
-        """Set aside what *asked* can use at most.
+    async def reserve(self, asked: Foreign) -> Ticket:
+        """Set aside what *asked* can use at most, of the run's budget and of what runs share.
 
         Raises:
             LimitReached: If that is more than is left; the run then stops.
+            NotYet: If the day has no room for it; the run then waits.
         """
-        held, given = self._held, self._estimate(asked)
-        price = [self.price(*pair) or 0.0 for pair in held.values()]
-        spent = Spent(
-            turns=self.used.calls + len(held),
-            tokens=self.used.usage.input + self.used.usage.output + sum(map(sum, held.values())),
-            money=self.used.cost + sum(price),
-            seconds=self.seconds(),
-        )
-        wanted = min(asked.wanted or self.max_tokens, self.max_tokens)
+        await self.purse.recover(self.run, worker=self.account("").worker, paid=self._paid)
+        self._number += 1
+        number, given = self._number, self._estimate(asked)
         try:
-            allowed = reserve(self.budget, spent, input_tokens=given, max_tokens=wanted, price=self.price)
-        except LimitReached as limit:
+            allowed = self._allowed(asked, given)
+            self._held[number] = given, allowed
+            allowed = await self.purse.reserve(
+                self.account(_key(number)),
+                bounds=self.bounds,
+                input_tokens=given,
+                max_tokens=allowed,
+                price=self.price,
+            )
+        except (LimitReached, NotYet) as limit:
+            self._held.pop(number, None)
             self.limit = limit
             self.began()
             raise
-        self._number += 1
-        self._write({"call": self._number, "begun": (given, allowed)})
-        held[self._number] = given, allowed
+        except BaseException:
+            self._held.pop(number, None)
+            raise
+        self._held[number] = given, allowed
+        self._write({"call": number, "begun": (given, allowed)})
         self.began()
-        return Ticket(meter=self, number=self._number, asked=asked, given=given, allowed=allowed)
+        return Ticket(meter=self, number=number, asked=asked, given=given, allowed=allowed)
 
     def settle(self, ticket: Ticket, call: Call) -> None:
         """Write down what *call* used, and tell it."""
@@ -144,7 +163,27 @@ class Meter:
         self.used = self.used.plus(call.usage, call.cost, call.seconds)
         ended = {"usage": asdict(call.usage), "cost": call.cost, "seconds": call.seconds, "status": call.status}
         self._write({"call": ticket.number, "ended": ended})
+        account = self.account(_key(ticket.number))
+        if call.usage == Usage():
+            self.purse.release(account)
+        else:
+            self.purse.settle(account, money=call.cost, tokens=call.usage.input + call.usage.output)
         self._tell(call)
+
+    def _allowed(self, asked: Foreign, given: int) -> int:
+        held = self._held.values()
+        spent = Spent(
+            turns=self.used.calls + len(held),
+            tokens=self.used.usage.input + self.used.usage.output + sum(map(sum, held)),
+            money=self.used.cost + sum(self.price(*pair) or 0.0 for pair in held),
+            seconds=self.seconds(),
+        )
+        wanted = min(asked.wanted or self.max_tokens, self.max_tokens)
+        return reserve(self.budget, spent, input_tokens=given, max_tokens=wanted, price=self.price)
+
+    def _paid(self, call: Account) -> tuple[float | None, int] | None:
+        """What a call of a process before this one used; None: it was never made."""
+        return self._past.get(call.id.rpartition("/")[2])
 
     def _tell(self, call: Call) -> None:
         if call.complete:
@@ -200,6 +239,10 @@ class Ticket:
     def settle(self, call: Call) -> None:
         """Take note of how it ended."""
         self.meter.settle(self, call)
+
+
+def _key(number: int) -> str:
+    return f"external-{number}"
 
 
 def _charged(ticket: Ticket, call: Call) -> Call:

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 import httpx2
 
-from nightmill.errors import LimitReached, ModelError
+from nightmill.errors import LimitReached, ModelError, NotYet
 from nightmill.model.dialect import Reading
 from nightmill.model.foreign import Foreign, Unfit, read_foreign
 from nightmill.model.message import Usage
@@ -87,11 +87,12 @@ class Ticket(Protocol):
 class Toll(Protocol):
     """Whoever counts what is used."""
 
-    def reserve(self, asked: Foreign) -> Ticket:
+    async def reserve(self, asked: Foreign) -> Ticket:
         """Set aside what *asked* can use at most.
 
         Raises:
             LimitReached: If that is more than is left.
+            NotYet: If it is more than is left just now.
         """
         ...
 
@@ -128,8 +129,8 @@ class ModelGateway:
         dialect = self._endpoint.dialect
         try:
             asked = read_foreign(body, dialect=dialect.name, model=self._endpoint.model)
-            ticket = self._toll.reserve(asked)
-        except (Unfit, LimitReached) as no:
+            ticket = await self._toll.reserve(asked)
+        except (Unfit, LimitReached, NotYet) as no:
             await self._refuse(out, BAD, "invalid_request_error", f"nightmill: {no}")
             return
         length = LENGTH.get(dialect.name, "max_completion_tokens" if not self._endpoint.base_url else "max_tokens")

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from nightmill import agent, event
 from nightmill.agent import TurnRecord
-from nightmill.errors import LimitReached, ModelRefused, ModelUnavailable, SandboxError, SettingsError
+from nightmill.errors import LimitReached, ModelRefused, ModelUnavailable, NotYet, SandboxError, SettingsError
 from nightmill.model import Text, ToolCall, Usage
 from tests.line.external.conftest import Play, Stage, until
 from tests.line.external.provider import KEY, Provider
@@ -184,6 +185,26 @@ def test_a_call_that_does_not_fit_is_refused_and_the_run_stops_with_its_work(
 
     acts = [each for name in "bcdef" for each in ({"ask": {"size": size}}, touch(name))]
     play(story, *acts, DONE, budget=budget, provider=Provider(given=800, made=200))
+
+
+def test_what_runs_share_is_reserved_too_and_a_run_that_has_to_wait_goes_on_later(play: Play) -> None:
+    async def story(stage: Stage) -> None:
+        generous = stage.machines
+        stage.machines = replace(generous, settings=replace(generous.settings, budget_day_tokens=3_500))
+        async with stage.life():
+            found = await stage.turn()
+            while isinstance(found, TurnRecord):
+                found = await stage.turn()
+            assert isinstance(found, NotYet), found
+            stage.live.machines = generous
+            stage.live._meter = None
+            ended = await stage.turns()
+            assert ended.ending is not None
+            assert ended.ending.kind == "finished"
+            assert (await stage.prompts())[1].startswith("You were interrupted")
+
+    acts = [each for name in "bcd" for each in ({"ask": {"size": 1500, "fails": True}}, touch(name))]
+    play(story, *acts, DONE, provider=Provider(given=800, made=200))
 
 
 def test_what_was_spent_stays_counted_when_a_worker_dies(play: Play) -> None:
