@@ -36,6 +36,14 @@ TASK = Task(id="T1", title="Add", instruction="Make it add.", criteria=("AC1",))
 ACTOR = Path(__file__).with_name("actor.py")
 
 
+ASK: dict[str, Any] = {"ask": {}}
+DONE = {"say": "It adds.\n\nAC1: test_calc.Sums", "stop": "end_turn"}
+
+
+def touch(name: str) -> dict[str, Any]:
+    return {"call": f"echo {name} > {name}"}
+
+
 @dataclass
 class Stage:
     """One run whose worker is the actor; a `life` of it is one worker process."""
