@@ -2,7 +2,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check unit bench bench-crash bench-sandbox bench-soak docs docs-serve generate lock shots
+.PHONY: help setup demo test check unit bench bench-crash bench-sandbox bench-soak bench-faults bench-harness docs docs-serve generate lock shots
 .PHONY: check-style check-format check-types check-layers check-house
 
 bin := .venv/bin
@@ -51,6 +51,12 @@ bench-crash: $(dev) ## Kill a run at all its seeded moments and look what is lef
 
 bench-sandbox: $(dev) ## Measure the sandbox beside what others use, and write its table of the docs
 	@$(bin)/python -m bench.sandbox
+
+bench-faults: $(dev) ## A thousand runs with faults at one turn in five, and what came of them
+	@$(bin)/python -m bench.faults
+
+bench-harness: $(dev) ## Measure the agents' loop beside other agents, which it fetches from npm and PyPI
+	@$(bin)/python -m bench.harness
 
 bench-soak: $(dev) ## Make, use and destroy 2,000 sandboxes and look what is left
 	@$(bin)/python -m bench.sandbox soak
