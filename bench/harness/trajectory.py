@@ -71,6 +71,10 @@ SHORT = (
 )
 """The twenty commands of notes on peers: looks, and now and then a small change."""
 
+TESTS = {
+    "text": "I run the tests.",
+    "tool_calls": [{"name": "run_command", "arguments": {"command": "python3 -m unittest -q"}}],
+}
 SIZES = (900, 6_500, 1_500, 11_000, 400, 4_000, 8_500, 2_200, 300, 7_000)
 """Characters of what commands print on the longer way, in turn: listings and searches, files, output of tests."""
 LONG = (
@@ -103,14 +107,13 @@ class Told:
 def script(commands: tuple[str, ...]) -> dict[str, Any]:
     """For any agent: the commands through whatever shell tool it offers, then its way to end."""
     shells = [{"text": "I run it.", "tool_calls": [{"shell": command}]} for command in commands]
-    finish = {"name": "finish", "arguments": {"summary": "mul and div.", "evidence": []}}
+    evidence = [{"criterion": "AC1", "by": "python3 -m unittest -q"}]
+    finish = {"name": "finish", "arguments": {"summary": "calc has mul and div.", "evidence": evidence}}
+    end = {"text": "Done.", "tool_calls": [finish]}
     submit = {"text": "That is all.", "tool_calls": [{"shell": "echo COMPLETE_TASK_AND_SUBMIT_FINAL_OUTPUT"}]}
     return {
         "roles": {
-            "developer": {
-                "system": "You are the developer",
-                "turns": [*shells, {"text": "Done.", "tool_calls": [finish]}],
-            },
+            "developer": {"system": "You are the developer", "turns": [*shells, TESTS, end], "end": end},
             "mini": {"user": "COMPLETE_TASK_AND_SUBMIT_FINAL_OUTPUT", "turns": [*shells, submit]},
             "title": {"system": ["title generator", "generate a title"], "turns": [], "end": {"text": "A title"}},
             "default": {"turns": shells, "end": {"text": "All is done."}},

@@ -95,7 +95,7 @@ def test_stale_results_go_before_turns_do_and_say_how_to_get_them_back() -> None
     assert stage.state.layer == "results"
     results = [part for message in stage.state.messages for part in message.parts if part.kind == "tool_result"]
     assert len(results) == 16
-    assert "characters of look" in results[0].text  # type: ignore[union-attr]
+    assert "left out to save room" in results[0].text  # type: ignore[union-attr]
     assert results[-1].text.startswith("begin 16")  # type: ignore[union-attr]
 
 

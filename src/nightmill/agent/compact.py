@@ -12,57 +12,65 @@ between 80,000 and 100,000 tokens whatever their window (notes on peers: docs/co
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 
 from nightmill.agent import shown, working
 from nightmill.agent.measure import bytes_of, dense
 from nightmill.agent.nouns import AgentState, Brief, Layer
-from nightmill.agent.past import called
-from nightmill.model import Message, ToolCall, ToolResult
+from nightmill.model import Message, ToolResult
 from nightmill.model.message import Part
 from nightmill.prompt import render
 
 __all__ = ["compact", "fit"]
 
-KEPT = 0.2
-"""Share of `compact_at` that the latest turns keep as they are."""
-STALE = 0.5
+STALE = 0.3
 """Share of `compact_at` from which stale results go: they are most of a long conversation, and cheap to get back."""
-ENOUGH = 0.4
+KEPT = 0.12
+"""Share of `compact_at` that the latest turns keep as they are."""
+WORTH, LEAST = 0.12, 4_000
+"""A cut costs the provider's cache once: it must take away this share of `compact_at`, and as many tokens, to be worth that."""
+ENOUGH = 0.6
 """A layer is enough if it leaves less than this share."""
 SHORT = 400
 """Characters of a result that are not worth leaving out."""
 WINDOW = 1.3
 """Above this share of `compact_at` nobody is asked to write anything down any more."""
+READS = frozenset({"read_file"})
+"""Tools whose results go last: what an agent has read it works on, what a command said it has seen."""
 
 
 def fit(brief: Brief, state: AgentState, *, forced: Layer = "") -> AgentState:
     """*state* as the next request shall show it; *forced* asks for a layer however small it is."""
     if forced:
         return compact(brief, state, forced)
-    size = dense(brief, state)
-    if size < STALE * brief.compact_at:
+    size, most = dense(brief, state), brief.compact_at
+    if size < STALE * most:
         return replace(state, trim=False) if state.trim else state
-    pruned = compact(brief, state, "results")
-    small = dense(brief, pruned)
-    if size < brief.compact_at:
-        # A cut costs the provider's cache once: it must take away enough to be worth that.
-        return pruned if small <= ENOUGH * brief.compact_at else state
-    if small <= ENOUGH * brief.compact_at:
+    pruned = _stale(brief, state, size=size)
+    if pruned is not None and (size < most or dense(brief, pruned) <= ENOUGH * most):
         return pruned
-    if not state.trim and size < WINDOW * brief.compact_at:
+    if size < most:
+        return state
+    if not state.trim and size < WINDOW * most:
         return replace(state, trim=True)
     folded = compact(brief, state, "turns")
-    return folded if dense(brief, folded) <= brief.compact_at * (ENOUGH + KEPT) else compact(brief, state, "state")
+    return folded if dense(brief, folded) <= ENOUGH * most else compact(brief, state, "state")
+
+
+def _stale(brief: Brief, state: AgentState, *, size: int) -> AgentState | None:
+    """*state* without stale results, of commands first and of files only if need be; None if that is not worth it."""
+    for spared in (READS, frozenset[str]()):
+        pruned = _without(brief, state, spared)
+        if size - dense(brief, pruned) >= max(LEAST, WORTH * brief.compact_at):
+            return pruned
+    return None
 
 
 def compact(brief: Brief, state: AgentState, layer: Layer) -> AgentState:
     """*state* after the compaction *layer*, even if that is less than what it was."""
-    start = _tail(state, KEPT * brief.compact_at)
     if layer == "results":
-        messages = (*map(_pruned, _with_calls(state.messages[:start])), *state.messages[start:])
-        return _cut(state, messages, layer) if messages != state.messages else state
+        return _without(brief, state, frozenset())
+    start = _tail(state, KEPT * brief.compact_at)
     gone, kept = state.messages[:start], state.messages[start:]
     if layer == "state":
         gone, kept = state.messages, _latest(state, brief.compact_at)
@@ -74,10 +82,17 @@ def compact(brief: Brief, state: AgentState, layer: Layer) -> AgentState:
     return _cut(replace(after, carried=text), kept, layer)
 
 
+def _without(brief: Brief, state: AgentState, spared: frozenset[str]) -> AgentState:
+    """*state* with a line in place of each long result of its older turns, but those of the tools *spared*."""
+    start = _tail(state, KEPT * brief.compact_at)
+    messages = (*(_pruned(message, spared) for message in state.messages[:start]), *state.messages[start:])
+    return _cut(state, messages, "results") if messages != state.messages else state
+
+
 def _latest(state: AgentState, bound: int) -> tuple[Message, ...]:
     """The latest turn with long results left out; nothing, if what it said is itself too long."""
     start = _tail(state, 0)
-    short = tuple(map(_pruned, _with_calls(state.messages[start:])))
+    short = tuple(_pruned(message, frozenset()) for message in state.messages[start:])
     size = sum(bytes_of(message.parts) for message in short) * state.density
     return short if size <= KEPT * bound else ()
 
@@ -101,26 +116,13 @@ def _tail(state: AgentState, most: float) -> int:
     return start
 
 
-def _with_calls(messages: Sequence[Message]) -> list[tuple[Message, dict[str, ToolCall]]]:
-    made: list[tuple[Message, dict[str, ToolCall]]] = []
-    calls: dict[str, ToolCall] = {}
-    for message in messages:
-        if message.role == "assistant":
-            calls = {part.id: part for part in message.parts if isinstance(part, ToolCall)}
-        made.append((message, calls))
-    return made
-
-
-def _pruned(pair: tuple[Message, dict[str, ToolCall]]) -> Message:
-    message, calls = pair
-    parts = tuple(_short(part, calls) for part in message.parts)
+def _pruned(message: Message, spared: frozenset[str]) -> Message:
+    parts = tuple(_short(part, spared) for part in message.parts)
     return message if parts == message.parts else replace(message, parts=parts)
 
 
-def _short(part: Part, calls: dict[str, ToolCall]) -> Part:
-    if not isinstance(part, ToolResult) or len(part.text) <= SHORT:
+def _short(part: Part, spared: frozenset[str]) -> Part:
+    if not isinstance(part, ToolResult) or part.name in spared or len(part.text) <= SHORT:
         return part
-    call = calls.get(part.call)
-    what = called(call) if call else part.name
-    back = f'read_output shows it: reference "{part.ref}"' if part.ref else "call it again if it is needed"
-    return replace(part, text=f"[left out to save room: {len(part.text):,} characters of {what}; {back}]")
+    back = f'read_output has them: reference "{part.ref}"' if part.ref else "call it again if they are needed"
+    return replace(part, text=f"[left out to save room: {len(part.text):,} characters; {back}]")
