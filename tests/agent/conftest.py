@@ -16,7 +16,7 @@ from nightmill.errors import ToolError
 from nightmill.event import Event
 from nightmill.model import ModelReply, Text, ToolCall, Usage
 from nightmill.model.message import Part, Stop
-from nightmill.sandbox import Limits, Workspace
+from nightmill.sandbox import Entry, Limits, Workspace
 from nightmill.tool import Answer, ToolContext, Toolset
 from nightmill.tool.base import Arguments
 from nightmill.tool.work import FinishWork, UpdateTodo
@@ -61,6 +61,16 @@ def reply(*parts: Part | str, stop: Stop | None = None, **named: Any) -> ModelRe
     return ModelReply(parts=whole, stop=stop or ("tools" if calls else "end"), usage=usage, model="m", **named)
 
 
+class Empty:
+    """A workspace without a file. No tool here has another use for one."""
+
+    async def read(self, path: str, *, limit: int) -> bytes:
+        raise ToolError(f"there is no {path} of {limit}")
+
+    async def list(self, path: str, *, depth: int, limit: int) -> list[Entry]:
+        raise ToolError(f"there is no {path} of {depth}, {limit}")
+
+
 @dataclass
 class Stage:
     """One agent; `turn` takes a reply through `act` and `apply`."""
@@ -95,8 +105,7 @@ class Stage:
 
     def act(self, said: ModelReply) -> TurnRecord:
         ticks = itertools.count()
-        # No tool here has a use for a workspace.
-        context = ToolContext(workspace=cast("Workspace", None), limits=Limits(), explore=self.explore)
+        context = ToolContext(workspace=cast("Workspace", Empty()), limits=Limits(), explore=self.explore)
         told = Told(run="r1", emit=self.told.append, clock=lambda: float(next(ticks)))
         return asyncio.run(agent.act(self.brief, self.state, said, tools=self.tools, context=context, told=told))
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from nightmill.model import ModelReply, ToolCall
 from tests.agent.conftest import BRIEF, Stage, call, finish, replace, reply
 
-BOUND = 60
+BOUND = 100
 """Turns after which a run that does nothing but misbehave has ended."""
 CHANT = "I will now look at the file again and then I will decide. " * 30
 KINDS = (

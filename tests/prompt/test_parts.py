@@ -37,7 +37,7 @@ def test_a_part_is_used_somewhere(name: str) -> None:
     source = "".join(file.read_text(encoding="utf-8") for file in Path(nightmill.__file__).parent.rglob("*.py"))
     folder, _, last = name.partition("/")
 
-    assert f'"{name}"' in source or (folder in {"guard", "finish"} and f'"{last}"' in source)
+    assert f'"{name}"' in source or f"'{name}'" in source or (folder in {"guard", "finish"} and f'"{last}"' in source)
 
 
 def test_a_name_without_a_value_is_an_error_that_names_it() -> None:

@@ -4,6 +4,7 @@
 2. *turns*: the agent is asked to write down what it must not lose, then whole old turns become one line each in the
    working state, which is carried from there on.
 3. *state*: nothing is left but the task, the working state, and the latest turn in short.
+4. *fresh*: not even that turn. Only a guard asks for it, to whom the latest turn is the fault.
 
 A call is never parted from its result, and neither the anchor, the todo list nor a note is ever lost: they are no part
 of what is cut. It happens from `Brief.compact_at` on, long before a window is full, because models lose the thread
@@ -72,8 +73,8 @@ def compact(brief: Brief, state: AgentState, layer: Layer) -> AgentState:
         return _without(brief, state, frozenset())
     start = _tail(state, KEPT * brief.compact_at)
     gone, kept = state.messages[:start], state.messages[start:]
-    if layer == "state":
-        gone, kept = state.messages, _latest(state, brief.compact_at)
+    if layer in {"state", "fresh"}:
+        gone, kept = state.messages, _latest(state, brief.compact_at) if layer == "state" else ()
     turns = sum(message.role == "assistant" for message in state.messages)
     folded = working.fold(state.working, gone, first=state.turn - turns + 1)
     after = replace(state, working=folded, trim=False)

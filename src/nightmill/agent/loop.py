@@ -133,7 +133,7 @@ def apply(brief: Brief, state: AgentState, record: TurnRecord) -> AgentState:
 
 def _guarded(state: AgentState, record: TurnRecord, *, gained: bool) -> AgentState:
     """*state* with what the guards remember after *record*. What they saw in a context that is gone is no loop."""
-    reply, anew = record.reply, record.compact == "state" and record.guards != ()
+    reply, anew = record.reply, record.compact == "fresh"
     results = [part for message in record.messages[1:] for part in message.parts if isinstance(part, ToolResult)]
     made = guard.made(record.turn, reply.calls, results) if guard.usable(reply) else ()
     tests = guard.balance(state.tests, record.tests) if record.tests else state.tests
@@ -246,7 +246,7 @@ async def _run_call(
             raise prepared
         watch = Watch(context.workspace)
         if not prepared.tool.reads:
-            await watch.begin(call.arguments)
+            await watch.begin(prepared.arguments)
         answer = await tools.call(prepared, context)
         ignored = f"\n(ignored: {', '.join(prepared.ignored)})" if prepared.ignored else ""
         ref = reference(answer.text, context.outputs) if answer.ran and len(answer.text) > WORTH else ""

@@ -25,7 +25,7 @@ __all__ = [
     "Working",
 ]
 
-Layer = Literal["", "results", "turns", "state"]
+Layer = Literal["", "results", "turns", "state", "fresh"]
 """How deep a compaction went: stale results left out, old turns folded into the working state, nothing but the state."""
 
 

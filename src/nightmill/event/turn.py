@@ -140,8 +140,8 @@ class ExplorerSent(Event):
 class ContextCompacted(Event):
     """Older parts of the conversation are not shown any more; *before* and *after* are tokens of a request, estimated.
 
-    *layer*: "results" (stale tool results), "turns" (whole old turns, folded into the working state) or "state"
-    (everything but the task and the working state).
+    *layer*: "results" (stale tool results), "turns" (whole old turns, folded into the working state), "state"
+    (everything but the task, the working state and the latest turn), or "fresh" (that turn, too: a guard asked for it).
     """
 
     turn: int

@@ -14,6 +14,7 @@ from nightmill import plan
 from nightmill.agent import Brief
 from nightmill.crew import load
 from nightmill.errors import LimitReached, RepoError
+from nightmill.line.assignment import models
 from nightmill.model import Message, ModelRequest, Text
 from nightmill.model.connect import window
 from nightmill.prompt import render
@@ -86,6 +87,7 @@ def developer(assignment: Assignment, *, run: str, hub: Hub) -> Brief:
         footprint=task.footprint.paths,
         criteria=tuple(each.id for each in criteria(assignment)),
         budget=assignment.budget,
+        others=len(models(assignment, acting)) - 1,
         compact_at=compact_at(assignment),
         tag=tag,
     )

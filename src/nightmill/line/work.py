@@ -44,11 +44,7 @@ MOST_OUTGROWN = 3
 
 @dataclass(slots=True, kw_only=True)
 class Work:
-    """One agent at work on one task, live in this process.
-
-    *state* is set by the run before each turn, as is *start*: the number, in the role's list of models, of the one to
-    begin with.
-    """
+    """One agent at work on one task, live in this process. *state* is set by the run before each turn."""
 
     run: str
     machines: Machines
@@ -59,7 +55,6 @@ class Work:
     workplace: Workplace
     control: Control
     state: AgentState = AgentState()
-    start: int = 0
     _ahead: tuple[str, asyncio.Task[ModelReply]] | None = None
     _fixed: str = ""
     _outputs: FolderOutputs = field(init=False)
@@ -196,7 +191,7 @@ class Work:
         most = max(LEAST_REPLY, self.assignment.max_tokens >> state.outgrown)
         request = agent.ask(self.brief, state, self.tools, max_tokens=most)
         size = agent.size(self.brief, state, self.tools)
-        question = Question(key=key, turn=state.turn + 1, request=request, size=size, spent=spent, start=self.start)
+        question = Question(key=key, turn=state.turn + 1, request=request, size=size, spent=spent, start=state.model)
         return await self.asking.reply(question)
 
 

@@ -62,7 +62,7 @@ def _follow(state: AgentState, record: TurnRecord, spoken: tuple[Spoken, ...]) -
     if strongest.measure in {"fresh", "model"}:
         note = Note(kind="failed_approach", text=strongest.message)
         model = state.model + 1 if strongest.measure == "model" else 0
-        return replace(record, compact="state", notes=(*record.notes, note), model=model)
+        return replace(record, compact="fresh", notes=(*record.notes, note), model=model)
     return _told(record, [each.message for each in spoken if each.message])
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 from hashlib import sha256
 from itertools import pairwise
@@ -107,11 +108,13 @@ def _loop(seen: Sequence[Made]) -> Fault | None:
 
 
 def _again(idle: Sequence[Made]) -> Fault | None:
-    """The latest call was made again and again with the same result, whatever came between, and nothing was gained."""
-    times = sum(each.exact == idle[-1].exact for each in idle) if idle else 0
-    if times < SAME_IN_ALL:
+    """A call of the latest turn was made again and again, with the same result and whatever came between."""
+    counts = Counter(each.exact for each in idle)
+    latest = [each for each in idle if each.turn == idle[-1].turn]
+    most = max(latest, key=lambda each: counts[each.exact], default=None)
+    if most is None or counts[most.exact] < SAME_IN_ALL:
         return None
-    evidence = f"`{idle[-1].about}` {times} times with the same result, and nothing was gained meanwhile"
+    evidence = f"`{most.about}` {counts[most.exact]} times with the same result, and nothing was gained meanwhile"
     return Fault(guard="repeated_call", evidence=evidence)
 
 

@@ -6,6 +6,7 @@ line does not name is not seen here; the checks that the system runs itself see 
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -15,7 +16,7 @@ from typing import NamedTuple
 
 from nightmill.errors import ToolError
 from nightmill.sandbox import Workspace
-from nightmill.tool.base import ROOT, known_as
+from nightmill.tool.base import ROOT, Arguments, known_as
 
 __all__ = ["Change", "Watch", "is_test"]
 
@@ -34,6 +35,8 @@ SETUP = re.compile(
 )
 WRITES = re.compile(r"\b(?:rm|mv|git|sed|perl|tee|truncate|cp|patch|unlink|python\d?|find|shred)\b|>")
 """Commands that may change a file that they name."""
+TOUCHING = frozenset({"path", "command", "patch"})
+"""Arguments of calls that touch files."""
 REMOVES = re.compile(r"\b(?:rm|mv|unlink|find|shred|trash)\b")
 """Commands that may take away whole folders."""
 PATH = re.compile(r"[\w.@+*?/\[\]-]+")
@@ -55,9 +58,11 @@ class Watch:
     workspace: Workspace
     before: dict[str, str | None] = field(default_factory=dict)
 
-    async def begin(self, arguments: str) -> None:
+    async def begin(self, arguments: Arguments) -> None:
         """Read what a call with *arguments* may touch."""
-        for name in _named(arguments):
+        if TOUCHING.isdisjoint(type(arguments).model_fields):
+            return
+        for name in _named(json.dumps(arguments.model_dump(), ensure_ascii=False)):
             for path in await self._found(name):
                 if len(self.before) < MOST_FILES and path not in self.before:
                     self.before[path] = await self._read(path)

@@ -35,7 +35,7 @@ MARKS = re.compile(
     r"mark\.(?:skip|skipif|xfail)\b|\bpytest\.(?:skip|xfail)\(|\bunittest\.(?:skip|expectedFailure)\w*|\.skipTest\("
     r"|\b(?:it|test|describe|context|suite)\.(?:skip|only|todo|failing)\b|\bx(?:it|describe|test)\(|\bf(?:it|describe)\("
     r"|\bt\.Skip\w*\(|#\[ignore|@(?:Disabled|Ignore)\b|\bSkip\s*=\s*\"|\bpending\b\s+[\"']"
-    r"|\bassert\s+True\b|\bassertTrue\(\s*[Tt]rue\s*\)|\bexpect\(\s*true\s*\)\.toBe(?:\(true\)|Truthy)"
+    r"|\bassert\s+True\s*(?:$|[,#])|\bassertTrue\(\s*[Tt]rue\s*\)|\bexpect\(\s*true\s*\)\.toBe(?:\(true\)|Truthy)"
 )
 LOOSE = re.compile(
     r"\|\|\s*(?:true|:|exit 0)\b|\bcontinue-on-error:\s*true|\ballow_failure:\s*true|--deselect\b|--ignore[= ]|--ignore-glob"
