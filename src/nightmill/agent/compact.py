@@ -60,9 +60,14 @@ def fit(brief: Brief, state: AgentState, *, forced: Layer = "") -> AgentState:
 
 def _stale(brief: Brief, state: AgentState, *, size: int) -> AgentState | None:
     """*state* without stale results, of commands first and of files only if need be; None if that is not worth it."""
+    worth = max(LEAST, WORTH * brief.compact_at)
+    start = _tail(state, KEPT * brief.compact_at)
     for spared in (READS, frozenset[str]()):
+        long = [part for message in state.messages[:start] for part in message.parts if _goes(part, spared)]
+        if bytes_of(long) * state.density < worth:
+            continue
         pruned = _without(brief, state, spared)
-        if size - dense(brief, pruned) >= max(LEAST, WORTH * brief.compact_at):
+        if size - dense(brief, pruned) >= worth:
             return pruned
     return None
 
@@ -123,7 +128,11 @@ def _pruned(message: Message, spared: frozenset[str]) -> Message:
 
 
 def _short(part: Part, spared: frozenset[str]) -> Part:
-    if not isinstance(part, ToolResult) or part.name in spared or len(part.text) <= SHORT:
+    if not isinstance(part, ToolResult) or not _goes(part, spared):
         return part
     back = f'read_output has them: reference "{part.ref}"' if part.ref else "call it again if they are needed"
     return replace(part, text=f"[left out to save room: {len(part.text):,} characters; {back}]")
+
+
+def _goes(part: Part, spared: frozenset[str]) -> bool:
+    return isinstance(part, ToolResult) and part.name not in spared and len(part.text) > SHORT

@@ -51,10 +51,10 @@ def point(
     state: AgentState, turn: int, calls: Sequence[ToolCall], results: Sequence[ToolResult]
 ) -> tuple[ToolResult, ...]:
     """The *results* of the *turn* after *state*, in the order of *calls*, with pointers to what is shown before them."""
-    before = list(_shown(state))
+    reads = [_read(call, result, turn) for call, result in zip(calls, results, strict=True)]
+    before = list(_shown(state)) if any(reads) else []
     made: list[ToolResult] = []
-    for call, result in zip(calls, results, strict=True):
-        read = _read(call, result, turn)
+    for call, result, read in zip(calls, results, reads, strict=True):
         if read is not None:
             there = _there(before, read) if len(result.text) >= LEAST else None
             if there is not None:
