@@ -75,7 +75,7 @@ def _start(version: Annotated[bool, typer.Option("--version", help="Print the ve
 @cache
 def _register() -> None:
     """Once: what is registered again is built again for each call."""
-    from nightmill.cli import budget, demo, env, machine, project, pulls, requests, runs, sandbox, work
+    from nightmill.cli import budget, demo, env, machine, notes, project, pulls, requests, runs, sandbox, work
 
-    for module in (project, env, work, runs, budget, requests, pulls, sandbox, machine, demo):
+    for module in (project, env, work, runs, budget, requests, notes, pulls, sandbox, machine, demo):
         module.register(app)

@@ -52,6 +52,7 @@ def gc(
     from nightmill.cli.screen import print_json, safe, say
     from nightmill.line.reclaim import Reclaim
     from nightmill.repo import Hub
+    from nightmill.store import notes
 
     door = open_door()
     home = door.settings.home
@@ -67,6 +68,8 @@ def gc(
         pretend=dry_run,
     )
     things = reclaim.go(quota=most)
+    if not dry_run:
+        notes.prune(door.database)
     if json:
         print_json([{**asdict(each), "path": str(each.path)} for each in things])
         return

@@ -46,6 +46,7 @@ from nightmill.event.turn import (
     TurnStarted,
 )
 from nightmill.event.work import (
+    NotesRecalled,
     PhaseStarted,
     PlanMade,
     ServiceEnded,
@@ -72,6 +73,7 @@ __all__ = [
     "ModelAwaited",
     "ModelRetried",
     "ModelSwitched",
+    "NotesRecalled",
     "PhaseStarted",
     "PlanMade",
     "PullRequestMerged",

@@ -8,6 +8,7 @@ from typing import Any
 from nightmill.happening import Event
 
 __all__ = [
+    "NotesRecalled",
     "PhaseStarted",
     "PlanMade",
     "ServiceEnded",
@@ -60,6 +61,19 @@ class WorkspacePrepared(Event):
     drift: list[str] = field(default_factory=list)
     brief: str = ""
     key = property(lambda self: "prepared")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NotesRecalled(Event):
+    """The agent was given *notes* of earlier runs, {"id", "kind"} each, in *size* bytes of its first message.
+
+    *stale* counts notes of the project that were left out because their files have changed since.
+    """
+
+    notes: list[dict[str, str]]
+    stale: int
+    size: int
+    key = property(lambda self: "recalled")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,7 +17,7 @@ from nightmill.errors import LimitReached, RepoError
 from nightmill.line.assignment import models
 from nightmill.model import Message, ModelRequest, Text
 from nightmill.model.connect import window
-from nightmill.prompt import render
+from nightmill.prompt import Prompt, render
 from nightmill.repo import shown
 from nightmill.skill import FOLDERS, parse, relevant
 from nightmill.tool.base import cut, one_line
@@ -34,6 +34,7 @@ __all__ = ["architect", "criteria", "developer", "facts", "instructions", "read_
 MOST_PATHS = 400
 MOST_IN_FOLDER = 40
 LINK = "120000"
+NOTHING = Prompt(name="", digest="", text="")
 LARGEST = 16 << 20
 MOST_SKILLS, MOST_FIT = 100, 6
 MOST_OBJECTIVE = 400
@@ -41,8 +42,8 @@ MOST_INSTRUCTIONS = 32_768
 """Bytes of instruction files that an agent is given (the bound that the AGENTS.md readers of others use)."""
 
 
-def developer(assignment: Assignment, *, run: str, hub: Hub) -> Brief:
-    """The developer's brief for the task of *assignment*."""
+def developer(assignment: Assignment, *, run: str, hub: Hub, earlier: Prompt = NOTHING) -> Brief:
+    """The developer's brief for the task of *assignment*; *earlier* is what it is given of runs before."""
     task = assignment.task
     if task is None:
         raise AssertionError("a task run has a task")
@@ -55,15 +56,17 @@ def developer(assignment: Assignment, *, run: str, hub: Hub) -> Brief:
         spec=assignment.spec.text,
         facts=facts(assignment),
         instructions=instructions(assignment, hub),
+        earlier=f"\n{earlier.text}\n" if earlier.text else "",
         **({} if assignment.agent else {"skills": skills(assignment, hub)}),
     )
+    given = {each.name: each.digest for each in (prompt, earlier) if each.name}
     if assignment.agent is not None:  # its own instructions are the agent's own affair
         return Brief(
             role=f"{acting.name}-{assignment.agent.name}",
             model=assignment.worker,
             system=(),
             anchor=prompt.text,
-            prompts={prompt.name: prompt.digest},
+            prompts=given,
             conversation=f"nightmill-{run}",
         )
     # Nobody who writes into the project can know it beforehand, and a run that is recovered has the same.
@@ -75,7 +78,7 @@ def developer(assignment: Assignment, *, run: str, hub: Hub) -> Brief:
         system=(acting.instructions, harness.text),
         anchor=prompt.text,
         prompts={
-            prompt.name: prompt.digest,
+            **given,
             harness.name: harness.digest,
             f"crew/{acting.name}": sha256(acting.instructions.encode()).hexdigest(),
         },
@@ -208,7 +211,7 @@ def skills(assignment: Assignment, hub: Hub) -> str:
     if not fit:
         return ""
     listed = "\n".join(f"- {each.name} ({each.path}): {one_line(each.description, most=400)}" for each in fit)
-    return f"\n{render('developer/skills', listed=listed).text}\n"
+    return "\n" + render("developer/skills", listed=listed).text + "\n"
 
 
 def _body(hub: Hub, commit: str, path: str) -> bytes:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from nightmill import agent, event
@@ -10,8 +10,7 @@ from nightmill.errors import ToolError
 from nightmill.line import brief as briefs
 from nightmill.line.asking import Asking, Question
 from nightmill.line.assignment import models
-from nightmill.line.prove import plain
-from nightmill.line.record import write_record
+from nightmill.line.record import finished, write_record
 from nightmill.policy import Spent
 from nightmill.prompt import render
 from nightmill.tool import exploring
@@ -36,17 +35,22 @@ MOST = 20
 
 @dataclass(slots=True, kw_only=True)
 class Exploring:
-    """Live in this process; replies of theirs that were paid for are found in the run's journal."""
+    """Live in this process; replies of theirs that were paid for are found in the run's journal.
+
+    *reports* are those of the latest turn: (explorer, question, report).
+    """
 
     run: str
     machines: Machines
     assignment: Assignment
     brief: Brief
     journal: Journal
+    reports: list[tuple[str, str, str]] = field(default_factory=list)
 
     def of(self, state: AgentState, context: ToolContext) -> Callable[[tuple[Asked, ...]], Awaitable[Explored]]:
         """What sends explorers out in the turn after *state*; they see what *context* shows."""
         before: list[Explored] = []
+        self.reports.clear()
 
         async def send(questions: tuple[Asked, ...]) -> Explored:
             sent = state.explorers + sum(each.count for each in before)
@@ -124,19 +128,8 @@ class Exploring:
         )
 
     def _keep(self, child: Brief, record: TurnRecord) -> None:
-        reply = record.reply
-        self.machines.ledger.emit(
-            event.TurnFinished(
-                run=self.run,
-                turn=record.turn,
-                role=child.role,
-                model=reply.by or child.model,
-                record=self.machines.blobs.put(write_record(record)),
-                snapshot="",
-                usage=plain(reply.usage),
-                cost=reply.cost,
-                calls=len(reply.calls),
-                said=" ".join(reply.text.split())[:300],
-                seconds=sum(value for name, value in (record.seconds or {}).items() if name != "first"),
-            )
-        )
+        kept = self.machines.blobs.put(write_record(record))
+        emit, run = self.machines.ledger.emit, self.run
+        emit(finished(record, run=run, role=child.role, model=child.model, kept=kept, snapshot=""))
+        if record.ending is not None and record.ending.kind == "finished":
+            self.reports.append((child.role, child.objective, record.ending.text))

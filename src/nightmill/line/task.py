@@ -26,12 +26,14 @@ from nightmill.estate.install import prepare
 from nightmill.estate.registry import Reach
 from nightmill.estate.services import programs
 from nightmill.line import brief as briefs
+from nightmill.line import recall as recalls
 from nightmill.line.asking import Asking
 from nightmill.line.entrance import Entrance, with_agent
 from nightmill.line.external import ExternalWork
 from nightmill.line.journal import Journal
+from nightmill.line.knowledge import Knowledge
 from nightmill.line.prove import Proving, export, look_twice, plain
-from nightmill.line.record import read_record
+from nightmill.line.record import SAID, finished, read_record
 from nightmill.line.steps import Waiting
 from nightmill.line.stop import Stopped
 from nightmill.line.work import Work
@@ -50,8 +52,6 @@ __all__ = ["TaskRun"]
 
 log = logging.getLogger(__name__)
 verdicts, reaches = TypeAdapter(Verdict), TypeAdapter(Reach)
-SAID = 300
-"""Characters of a turn's words that the ledger shows beside its figures."""
 
 
 class TaskRun:
@@ -71,6 +71,7 @@ class TaskRun:
         self.work: Work | ExternalWork | None = None
         self.entrance = Entrance()
         self.workplace: Workplace | None = None
+        self.knowledge = Knowledge(run=run, machines=machines, assignment=assignment)
 
     async def go(self) -> dict[str, Any]:
         """Work until the task is a pull request, or stop with a reason: `{"change", "commit"}` or `{"why", "reason"}`."""
@@ -105,6 +106,8 @@ class TaskRun:
                 brief=self.prepared["brief"],
             )
         )
+        if recalled := self.prepared.get("recalled"):
+            self._tell(event.NotesRecalled(run=self.run, **recalled))
         self.work = self._start_work()
         number = 0
         while True:
@@ -132,7 +135,8 @@ class TaskRun:
             record = read_record(self.machines.blobs.get(result["record"]))
             self.snapshot = result["snapshot"]
             before, work.state = work.state, work.after(record)
-            self._tell_turn(record, result)
+            named = {"role": work.brief.role, "model": self.assignment.worker, "snapshot": result["snapshot"]}
+            self._tell(finished(record, run=self.run, kept=result["record"], **named))
             for told in work.moved(before):
                 self._tell(told)
         ending = work.state.ending
@@ -140,24 +144,6 @@ class TaskRun:
             self._tell(event.AgentFinished(run=self.run, turn=work.state.turn, summary=ending.text))
             return
         raise Stopped("limit" if ending.kind == "limit" else "failed", f"the agent is {ending.kind}: {ending.text}")
-
-    def _tell_turn(self, record: agent.TurnRecord, result: dict[str, Any]) -> None:
-        reply = record.reply
-        self._tell(
-            event.TurnFinished(
-                run=self.run,
-                turn=record.turn,
-                role=self._live().brief.role,
-                model=reply.by or self.assignment.worker,
-                record=result["record"],
-                snapshot=result["snapshot"],
-                usage=plain(reply.usage),
-                cost=reply.cost,
-                calls=len(reply.calls),
-                said=" ".join(reply.text.split())[:SAID],
-                seconds=sum(value for name, value in (record.seconds or {}).items() if name != "first"),
-            )
-        )
 
     def _send_back(self, verdict: Verdict, number: int, words: str) -> None:
         """Give the agent its work back with the *words* (a blob) that were found when it was judged."""
@@ -181,7 +167,10 @@ class TaskRun:
         base = await environment.base(
             assignment.project, hub=self.hub, commit=commit, site=site, progress=lambda _: None
         )
-        brief = await asyncio.to_thread(briefs.developer, assignment, run=self.run, hub=self.hub)
+        database = self.machines.database
+        recalled = await asyncio.to_thread(recalls.recall, assignment, run=self.run, database=database, hub=self.hub)
+        earlier = recalled.prompt
+        brief = await asyncio.to_thread(briefs.developer, assignment, run=self.run, hub=self.hub, earlier=earlier)
         self.folder.mkdir(parents=True, exist_ok=True)
         bundle = self.folder / "base.bundle"
         needed = await asyncio.to_thread(parcel, self.hub, base, commit=commit, target=bundle)
@@ -199,6 +188,7 @@ class TaskRun:
             "bundle": needed,
             "reach": plain(reach),
             "brief": self.machines.blobs.put(briefs.write_brief(brief)),
+            "recalled": recalls.told(recalled),
             "snapshot": await self.workplace.keep(),
             "seconds": self.machines.clock() - started,
         }
@@ -232,6 +222,8 @@ class TaskRun:
     def _judged(self, verdict: Verdict, commit: str, number: int) -> dict[str, Any]:
         """All that follows from *verdict*, fixed now: a later version may word things otherwise, and the clock goes on."""
         blobs, limit = self.machines.blobs, self.assignment.send_back
+        ending = self._live().state.ending
+        self.knowledge.proof(verdict, number, summary=ending.text if ending else "", commit=commit)
         reasons = "\n\n".join(verdict.reasons)
         prompt = "external/sent_back" if self.assignment.agent else "developer/sent_back"
         words = render(prompt, count=str(number + 1), limit=str(limit), reasons=reasons).text
@@ -321,6 +313,8 @@ class TaskRun:
                 self._tell(event.WorkPreserved(run=self.run, branch=branch, commit=kept["commit"]))
             else:
                 reason += f" (its work is on no branch: {kept['why']}; it is in {self.folder / 'sandbox' / 'packs'})"
+        if self.work is not None:
+            await asyncio.to_thread(self.knowledge.end, stopped, self.work.state)
         await self.machines.conclude(
             event.RunStopped(run=self.run, why=stopped.why, reason=reason, hint=stopped.hint, branch=branch)
         )
@@ -362,7 +356,7 @@ class TaskRun:
             assignment=assignment,
             journal=Journal(self.folder / "replies"),
         )
-        return Work(**common, tools=standard(), asking=asking)
+        return Work(**common, tools=standard(), asking=asking, knowledge=self.knowledge)
 
     def _base(self) -> Base:
         layers = tuple(Path(layer) for layer in self.prepared["layers"])

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from nightmill.line.asking import Asking
     from nightmill.line.assignment import Assignment
     from nightmill.line.control import Control
+    from nightmill.line.knowledge import Knowledge
     from nightmill.line.machines import Machines
     from nightmill.line.workplace import Workplace
     from nightmill.model import ModelReply
@@ -54,6 +55,7 @@ class Work:
     asking: Asking
     workplace: Workplace
     control: Control
+    knowledge: Knowledge
     state: AgentState = AgentState()
     _ahead: tuple[str, asyncio.Task[ModelReply]] | None = None
     _fixed: str = ""
@@ -106,6 +108,8 @@ class Work:
         after = self.after(record)
         if record.ending is None and self.control.wanted == "run":
             self._start_ahead(after)
+        reports = self._exploring.reports
+        await asyncio.to_thread(self.knowledge.turn, self.state, record, role=self.brief.role, reports=reports)
         body = write_record(record)
         kept = await self.workplace.keep() if record.changed else snapshot
         return {"record": self.machines.blobs.put(body), "snapshot": kept}

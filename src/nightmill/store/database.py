@@ -16,7 +16,7 @@ from nightmill.store.tables import metadata
 
 __all__ = ["HEAD", "Database"]
 
-HEAD = "0002"
+HEAD = "0003"
 """Revision of `tables.py`; the newest script in `migrations/versions` has the same."""
 
 SCHEMA = "nightmill"

@@ -25,10 +25,12 @@ __all__ = [
     "event",
     "gate",
     "metadata",
+    "note",
     "project",
     "proof",
     "pull_request",
     "reservation",
+    "result",
     "run",
     "worker",
 ]
@@ -177,4 +179,36 @@ reservation = Table(  # a call that is under way, at its worst price
     Column("spec", String(40), nullable=False),
     Column("money", big, nullable=False),
     Column("tokens", big, nullable=False),
+)
+
+note = Table(  # what agents noted, for the runs after theirs
+    "note",
+    metadata,
+    Column("run", String(40), primary_key=True),
+    Column("key", String(120), primary_key=True),  # once per run: role/turn/number, proof/round, stopped
+    Column("project", String(80), nullable=False),
+    Column("kind", String(20), nullable=False),
+    Column("who", String(80), nullable=False),
+    Column("text", Text, nullable=False),
+    Column("spec", String(64), nullable=False),  # digest
+    Column("tree", String(64), nullable=False),  # that the run started from
+    Column("files", Text, nullable=False),  # JSON: path → blob in that tree
+    Column("at", Float, nullable=False),
+    Index("note_project_at", "project", "at"),
+)
+
+result = Table(  # how a declared check ended on a tree, to be shown again, never to prove anything
+    "result",
+    metadata,
+    Column("project", String(80), primary_key=True),
+    Column("environment", String(64), primary_key=True),
+    Column("tree", String(64), primary_key=True),
+    Column("command", String(64), primary_key=True),  # digest of the command
+    Column("run", String(40), nullable=False),
+    Column("turn", Integer, nullable=False),  # 0: the system's own proof
+    Column("exit", Integer, nullable=False),
+    Column("output", Text, nullable=False),
+    Column("seconds", Float, nullable=False),
+    Column("at", Float, nullable=False),
+    Index("result_project_at", "project", "at"),
 )

@@ -1,0 +1,80 @@
+"""A spec that failed and is tried again: the second run is told what the first one tried, and how that failed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.conftest import ScriptedFactory
+from tests.recorder import recording
+from tests.whole import FINISH, LOOK, MODELS, SPEC, WORK, Mill, commit, repository, script
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+
+FAILED = "negating the second argument in calc.py breaks adding nothing"
+NOTE = {"tool_calls": [{"name": "remember", "arguments": {"kind": "failed_approach", "text": FAILED}}]}
+WRONG: dict[str, Any] = {
+    "tool_calls": [{"name": "edit_file", "arguments": {"path": "calc.py", "edits": [{"old": "a - b", "new": "b"}]}}]
+}
+SAYS_DONE: dict[str, Any] = {
+    "tool_calls": [{"name": "finish", "arguments": {"summary": "Return b alone.", "evidence": []}}]
+}
+
+
+def attempt(mill: Mill, scripted: ScriptedFactory, checkout: Path, *turns: dict[str, Any]) -> tuple[bool, list[str]]:
+    """One run of the spec: whether it was done, and the requests that it made."""
+    model = scripted(script(*turns))
+    with recording(model.url) as endpoint:
+        done = mill.given(NIGHTMILL_BASE_URL=endpoint.url).run("run", mill.folder / "SPEC.md", at=checkout, seconds=200)
+    return not done.returncode, [body.decode() for body in endpoint.bodies]
+
+
+def test_it_is_told_what_failed_until_the_files_change_or_a_person_deletes_it(
+    scripted: ScriptedFactory, tmp_path: Path
+) -> None:
+    checkout = repository(tmp_path / "calc")
+    (tmp_path / "SPEC.md").write_text(SPEC.format(title=""))
+    mill = Mill(folder=tmp_path).given(
+        NIGHTMILL_MODEL=MODELS["anthropic"], NIGHTMILL_PLAN="single", NIGHTMILL_SEND_BACK="0"
+    )
+    assert not mill.run("init", at=checkout).returncode
+
+    done, bodies = attempt(mill, scripted, checkout, LOOK, NOTE, WRONG, SAYS_DONE, SAYS_DONE)
+    assert not done
+    assert not any("From earlier work" in body for body in bodies)
+
+    done, bodies = attempt(mill, scripted, checkout, LOOK, *[FINISH] * 2)
+    assert not done, "nothing was changed"
+    for body in bodies:
+        assert f"Tried, and failed (run {first(mill)}, same spec): {FAILED}" in body
+        assert "Did not pass its checks" in body
+        assert "Return b alone. — It did not pass: check 'tests' fails" in body
+
+    kept = mill.json("notes", "list", at=checkout)
+    gone = [each["id"] for each in kept if each["text"] == FAILED]
+    assert not mill.run("notes", "forget", *gone, at=checkout).returncode
+    assert mill.run("notes", "forget", *gone, at=checkout).returncode == 1
+    done, bodies = attempt(mill, scripted, checkout, *WORK)
+    assert done
+    assert not any(FAILED in body for body in bodies)
+    assert all("Return b alone." in body for body in bodies)
+
+    (checkout / "calc.py").write_text((checkout / "calc.py").read_text() + "\n# Somebody was here.\n")
+    commit(checkout, "A word")
+    done, bodies = attempt(mill, scripted, checkout, LOOK, FINISH, FINISH)
+    assert "Return b alone." not in "".join(bodies), "calc.py is another"
+    with mill.door() as door:
+        told = [
+            entry.event()
+            for run in door.runs.list()
+            for entry in door.ledger.read(run=run.id, names=("notes_recalled",))
+        ]
+    assert sorted(each.stale > 0 for each in told) == [False, False, True]  # type: ignore[attr-defined]
+
+
+def first(mill: Mill) -> str:
+    """The first run of a task."""
+    with mill.door() as door:
+        return min((run for run in door.runs.list() if run.kind == "task"), key=lambda run: run.created).id
