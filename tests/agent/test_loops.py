@@ -213,6 +213,12 @@ def test_what_repeats_itself_by_nature_is_no_chant(text: str) -> None:
     assert chant(text) == ""
 
 
+def test_a_list_before_it_hides_no_chant_and_blank_lines_cost_nothing() -> None:
+    over = "Over and over, I say the very same thing to you now. " * 12
+    assert chant(f"The steps:\n- look\n- think\n\n{over}")
+    assert chant("\n" * 20_000) == ""
+
+
 def test_looking_for_a_chant_costs_no_more_in_a_longer_text() -> None:
     text = "".join(f"{n:x} and {n * 7919 % 1000} are words of a text that is very long. " for n in range(40_000))
     assert chant(text) == ""

@@ -212,3 +212,25 @@ def test_looking_at_tests_running_them_and_moving_them_is_no_weakening(tell: Tel
         assert await developer.does("write_file", path="tests/test_more.py", content=TWO.replace("two", "five")) == []
 
     tell(story)
+
+
+MEGABYTE = 1 << 20
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "\n" * MEGABYTE,
+        "#[test" * (MEGABYTE // 6),
+        "@Test a()" + " " * MEGABYTE,
+        "[Fact" * (MEGABYTE // 5),
+        "[Fact] a" * (MEGABYTE // 8),
+        "@Test a" * (MEGABYTE // 7),
+        "target" + " " * MEGABYTE,
+        "max-args" + " " * MEGABYTE,
+        "it(" + " " * MEGABYTE,
+    ],
+)
+def test_a_megabyte_of_anything_holds_nobody_up(text: str) -> None:
+    """Some of these took hours, in which no other run of the worker went on."""
+    assert not seen(("tests/test_a.py", text, text + " x"), ("pyproject.toml", text, text + " x"))

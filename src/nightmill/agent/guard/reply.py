@@ -25,7 +25,7 @@ LOOKED_AT = 20_000
 """Characters at the end of a reply that are looked at for a chant."""
 PLAIN = 4
 """Different characters that a chunk has at most when it is a line, a rule or a table's edge."""
-NO_PROSE = re.compile(r"```.*?(?:```|\Z)|^\s*(?:\||[-*+] |\d+[.)] |>|#).*$", re.DOTALL | re.MULTILINE)
+NO_PROSE = re.compile(r"(?s:```.*?(?:```|\Z))|^[ \t]*(?:\||[-*+] |\d+[.)] |>|#).*$", re.MULTILINE)
 """Code, tables, lists, quotes and headings repeat themselves by nature."""
 GROWING, GROWTH, NEAR = 3, 1.2, 0.5
 """So many replies in a row, each so much longer, the last so near to the limit."""

@@ -17,17 +17,21 @@ from nightmill.agent.nouns import AgentState, Finding
 __all__ = ["balance", "findings", "settled", "tests", "weakened"]
 
 MOST = 12
+LONGEST = 2_000
+"""Characters of a line that anybody wrote."""
 GUARD = "weakened_tests"
 NAMED = re.compile(
-    r"^\s*(?:async\s+)?def\s+(test\w*)\s*\("  # Python, Ruby
-    r"|^\s*func\s+(Test\w+)\s*\("  # Go
+    r"^[ \t]*(?:async\s+)?def\s+(test\w*)\s*\("  # Python, Ruby
+    r"|^[ \t]*func\s+(Test\w+)\s*\("  # Go
     r"|\b(?:it|test)(?:\.\w+)?\(\s*[\"'`](.{1,120}?)[\"'`]\s*,"  # JavaScript
-    r"|^\s*(?:it|specify)\s+[\"'](.{1,120}?)[\"']\s+do\b"  # RSpec
-    r"|#\[(?:\w+::)*test\b[^\]]*\]\s*(?:#\[[^\]]*\]\s*)*(?:pub\s+)?(?:async\s+)?fn\s+(\w+)"  # Rust
-    r"|@(?:Test|ParameterizedTest)\b[^;{]{0,200}?\b(\w+)\s*\(\s*\)\s*[\w\s]*\{"  # Java, Kotlin
-    r"|\[(?:Fact|Theory|Test|TestMethod)\b[^;{]{0,200}?\b(\w+)\s*\(",  # C#
+    r"|^[ \t]*(?:it|specify)\s+[\"'](.{1,120}?)[\"']\s+do\b"  # RSpec
+    r"|#\[(?:\w+::)*test\b[^\[\]]{0,200}\]\s{0,80}(?:#\[[^\]]{0,200}\]\s{0,80}){0,8}(?:pub\s+)?(?:async\s+)?fn\s+(\w+)"  # Rust
+    r"|@(?:Test|ParameterizedTest)\b(?:[^;{@]|@(?!Test|Param)){0,200}?\s(\w{1,200})\s{0,8}\(\s{0,8}\)[\w\s]{0,200}\{"  # Java, Kotlin
+    r"|\[(?:Fact|Theory|Test|TestMethod)\b(?:[^;{\[]|\[(?!Fact|T)){0,200}?\s(\w{1,200})\s{0,8}\(",  # C#
     re.MULTILINE,
 )
+"""Files may be a megabyte of anything: no two parts beside each other fit the same signs without a bound, and what looks
+ahead stops where it would begin anew."""
 ASSERTS = re.compile(
     r"^\s*assert\b|\bassert\w*\s*[!(.]|\.assert\w*\(|\bexpect\w*\(|\brequire\.\w+\(|\bt\.(?:Error|Fatal)\w*\(|\.should\b|\braises\("
 )
@@ -45,11 +49,11 @@ LOOSE = re.compile(
 """What makes a check pass that does not."""
 LEAST = re.compile(
     r"(?P<name>fail[_-]under|min[_-]?coverage|coverage[_-]?threshold|\b(?:branches|functions|lines|statements|threshold|target))"
-    r"[\"']?\s*[:= ]\s*[\"']?(?P<value>\d+(?:\.\d+)?)",
+    r"[\"']?\s{0,8}[:= ]\s{0,8}[\"']?(?P<value>\d{1,12}(?:\.\d{1,12})?)",
     re.IGNORECASE,
 )
 MOST_OF = re.compile(
-    r"(?P<name>max[_-](?:warnings|complexity|failures|args|branches|statements))[\"']?\s*[:= ]\s*[\"']?(?P<value>\d+)"
+    r"(?P<name>max[_-](?:warnings|complexity|failures|args|branches|statements))[\"']?\s{0,8}[:= ]\s{0,8}[\"']?(?P<value>\d{1,12})"
 )
 
 
@@ -171,4 +175,6 @@ def _lines(changes: Sequence[Change], pattern: re.Pattern[str]) -> tuple[Counter
 
 
 def _matching(text: str | None, pattern: re.Pattern[str]) -> Counter[str]:
-    return Counter(line.strip() for line in (text or "").splitlines() if pattern.search(line))
+    return Counter(
+        line.strip() for line in (text or "").splitlines() if 0 < len(line) < LONGEST and pattern.search(line)
+    )
