@@ -35,7 +35,7 @@ TWO = PYTHON[PYTHON.index("@pytest") :]
 def seen(*changes: tuple[str, str | None, str | None], state: AgentState | None = None) -> list[str]:
     return [
         f"{each.path}: {each.what}"
-        for each in weaken.findings(state or AgentState(), [Change(*each) for each in changes])
+        for each in weaken.findings(state or AgentState(), weaken.deltas(Change(*each) for each in changes))
     ]
 
 
@@ -72,7 +72,12 @@ def seen(*changes: tuple[str, str | None, str | None], state: AgentState | None 
             'new: t.Skip("x")',
         ),
         ("tests/a.rs", "#[test]\nfn adds() {}\n", "", "test adds is gone"),
-        ("tests/a.rs", "#[test]\nfn adds() {}\n", "#[test]\n#[ignore]\nfn adds() {}\n", "new: #[ignore]"),
+        (
+            "tests/a.rs",
+            "#[test]\nfn adds() {}\n",
+            "#[test]\n#[ignore]\nfn adds() {}\n",
+            "new: #[test] #[ignore] fn adds() {}",
+        ),
         ("src/ATest.java", "@Test\npublic void adds() {\n}", "class A {}", "test adds is gone"),
         ("pyproject.toml", "fail_under = 90\n", "fail_under = 60\n", "fail_under was 90 and is 60"),
         ("pyproject.toml", "[tool.coverage.report]\nfail_under = 90\n", "", "fail_under is gone"),
@@ -120,24 +125,24 @@ def test_what_weakens_nothing_is_none(changes: list[tuple[str, str | None, str |
 
 def test_a_test_that_was_written_in_this_work_may_go_again() -> None:
     own = "def test_own():\n    assert 1 + 1 == 2\n"
-    state = AgentState(tests=weaken.tests([Change("tests/test_own.py", None, own)]))
+    state = AgentState(tests=weaken.tests(weaken.deltas([Change("tests/test_own.py", None, own)])))
     assert seen(("tests/test_own.py", own, None), state=state) == []
 
 
 def test_a_test_that_is_renamed_first_and_then_taken_away_is_gone_all_the_same() -> None:
     renamed = PYTHON.replace("test_two", "test_too")
-    state = AgentState(tests=weaken.tests([Change("tests/test_a.py", PYTHON, renamed)]))
+    state = AgentState(tests=weaken.tests(weaken.deltas([Change("tests/test_a.py", PYTHON, renamed)])))
     assert seen(("tests/test_a.py", renamed, renamed[: renamed.index("@pytest")]), state=state) == [
         "tests/test_a.py: 1 fewer tests"
     ]
 
 
 def test_a_test_that_turns_up_again_later_is_forgotten() -> None:
-    gone = Change("tests/test_a.py", PYTHON, PYTHON.replace(TWO, ""))
-    found = weaken.findings(AgentState(), [gone])
-    back = balance(weaken.tests([gone]), weaken.tests([Change("tests/test_b.py", None, TWO)]))
+    gone = weaken.deltas([Change("tests/test_a.py", PYTHON, PYTHON.replace(TWO, ""))])
+    found = weaken.findings(AgentState(), gone)
+    back = balance(weaken.tests(gone), weaken.tests(weaken.deltas([Change("tests/test_b.py", None, TWO)])))
 
-    assert settled(found, weaken.tests([gone])) == found
+    assert settled(found, weaken.tests(gone)) == found
     assert settled(found, back) == ()
 
 
@@ -233,4 +238,5 @@ MEGABYTE = 1 << 20
 )
 def test_a_megabyte_of_anything_holds_nobody_up(text: str) -> None:
     """Some of these took hours, in which no other run of the worker went on."""
-    assert not seen(("tests/test_a.py", text, text + " x"), ("pyproject.toml", text, text + " x"))
+    for path in ("tests/test_a.py", "tests/a.rs", "src/ATest.java", "pyproject.toml"):
+        assert not seen((path, text, text + " x"))

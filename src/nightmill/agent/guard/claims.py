@@ -19,6 +19,8 @@ DENIED = re.compile(
     r"\b(?:not?|never|cannot|can't|couldn't|didn't|don't|without|fails?|failed|failing|should|would|will|unable|must)\b|n't\b",
     re.IGNORECASE,
 )
+LOOKED_AT = 8_000
+"""Characters of a summary in which claims are looked for."""
 SENTENCE = re.compile(r"(?<=[.;!?])\s+|\n+")
 GATHERS = re.compile(r"\b(?:make|just|tox|nox|npm|pnpm|yarn|bun|gradlew?|mvn|rake|invoke|pre-commit)\b|\.sh\b")
 """Commands that run others, whose names nobody sees."""
@@ -49,7 +51,7 @@ def false_claims(brief: Brief, state: AgentState, ending: Ending) -> tuple[str, 
 
 
 def _sentences(text: str) -> list[str]:
-    return [each for each in SENTENCE.split(text) if each.strip() and not DENIED.search(each)]
+    return [each for each in SENTENCE.split(text[:LOOKED_AT]) if each.strip() and not DENIED.search(each)]
 
 
 def _verified(brief: Brief, state: AgentState) -> bool:

@@ -13,7 +13,7 @@ from nightmill.prompt import render
 
 __all__ = ["Shortfall", "shortfalls"]
 
-MOST = 8
+MOST, LOOKED_AT = 8, 8_000
 LESS = r"(?:remov|delet|skip|xfail|relax|loosen|lower|drop|disabl|obsolete|replac)\w*"
 VERIFYING = r"(?:tests?|assert\w*|coverage|thresholds?|checks?)"
 OWNED = re.compile(rf"\b{LESS}\b[^.\n]{{0,80}}\b{VERIFYING}\b|\b{VERIFYING}\b[^.\n]{{0,80}}\b{LESS}\b", re.IGNORECASE)
@@ -73,7 +73,7 @@ def _not_owned(state: AgentState, ending: Ending) -> list[str]:
 
 def _owned(summary: str, path: str, test: str) -> bool:
     named = basename(path) in summary or (test and test in summary)
-    return bool(named) or bool(OWNED.search(summary))
+    return bool(named) or bool(OWNED.search(summary[:LOOKED_AT]))
 
 
 def _plain(name: str) -> str:

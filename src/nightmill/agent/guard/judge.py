@@ -37,8 +37,9 @@ def judge(
     """*record* with what the guards made of it, and what they said; *state* is the one before."""
     results = [part for message in record.messages[1:] for part in message.parts if isinstance(part, ToolResult)]
     outside = edits.findings(brief, state, record)
-    weakened = weaken.findings(state, scene.changes)
-    record = replace(record, tests=weaken.tests(scene.changes), findings=(*outside, *weakened))
+    deltas = weaken.deltas(scene.changes)
+    weakened = weaken.findings(state, deltas)
+    record = replace(record, tests=weaken.tests(deltas), findings=(*outside, *weakened))
     faults = [*reply.faults(brief, state, record.reply)]
     now = loops.made(record.turn, record.reply.calls, results) if reply.usable(record.reply) else ()
     if now:

@@ -44,6 +44,8 @@ def faults(brief: Brief, state: AgentState, reply: ModelReply) -> tuple[Fault, .
 
 def chant(text: str) -> str:
     """What *text* says over and over towards its end; "" if it does not."""
+    if len(text) < CHUNK * CHUNKS:
+        return ""
     prose = NO_PROSE.sub("", text[-LOOKED_AT:])
     places: dict[str, list[int]] = defaultdict(list)
     for at in range(len(prose) - CHUNK + 1):

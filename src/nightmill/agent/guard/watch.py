@@ -21,7 +21,7 @@ from nightmill.tool.base import ROOT, Arguments, known_as
 __all__ = ["Change", "Watch", "is_test"]
 
 MOST_FILES = 24
-MOST_BYTES = 1 << 20
+MOST_BYTES = 512 << 10
 LOOKED_AT = 20_000
 """Characters of a call's arguments that are looked at for names of files."""
 TEST = re.compile(

@@ -8,32 +8,34 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import NamedTuple
 
 from nightmill.agent.guard.ladder import Fault
 from nightmill.agent.guard.watch import SETUP, Change, is_test
 from nightmill.agent.nouns import AgentState, Finding
 
-__all__ = ["balance", "findings", "settled", "tests", "weakened"]
+__all__ = ["Delta", "balance", "deltas", "findings", "settled", "tests", "weakened"]
 
 MOST = 12
-LONGEST = 2_000
-"""Characters of a line that anybody wrote."""
 GUARD = "weakened_tests"
+MOST_OF_LINE = 300
 NAMED = re.compile(
-    r"^[ \t]*(?:async\s+)?def\s+(test\w*)\s*\("  # Python, Ruby
-    r"|^[ \t]*func\s+(Test\w+)\s*\("  # Go
-    r"|\b(?:it|test)(?:\.\w+)?\(\s*[\"'`](.{1,120}?)[\"'`]\s*,"  # JavaScript
-    r"|^[ \t]*(?:it|specify)\s+[\"'](.{1,120}?)[\"']\s+do\b"  # RSpec
-    r"|#\[(?:\w+::)*test\b[^\[\]]{0,200}\]\s{0,80}(?:#\[[^\]]{0,200}\]\s{0,80}){0,8}(?:pub\s+)?(?:async\s+)?fn\s+(\w+)"  # Rust
-    r"|@(?:Test|ParameterizedTest)\b(?:[^;{@]|@(?!Test|Param)){0,200}?\s(\w{1,200})\s{0,8}\(\s{0,8}\)[\w\s]{0,200}\{"  # Java, Kotlin
-    r"|\[(?:Fact|Theory|Test|TestMethod)\b(?:[^;{\[]|\[(?!Fact|T)){0,200}?\s(\w{1,200})\s{0,8}\(",  # C#
-    re.MULTILINE,
+    r"^(?:async\s+)?def\s+(test\w*)\s*\("  # Python, Ruby
+    r"|^func\s+(Test\w+)\s*\("  # Go
+    r"|\b(?:it|test)(?:\.\w+)?\(\s*[\"'`]([^\"'`]{1,120})[\"'`]\s*,"  # JavaScript
+    r"|^(?:it|specify)\s+[\"']([^\"']{1,120})[\"']\s+do\b"  # RSpec
+    r"|^#\[.*\bfn\s+(\w+)"  # Rust
+    r"|^(?:@(?:Test|ParameterizedTest)|\[(?:Fact|Theory|Test|TestMethod))\b.*?\b(\w+)\s*\([^()]*\)[\w\s]*\{?$"  # Java, C#
 )
-"""Files may be a megabyte of anything: no two parts beside each other fit the same signs without a bound, and what looks
-ahead stops where it would begin anew."""
+MARKED = re.compile(r"^(?:#\[(?:\w+::)*test\b|@(?:Test|ParameterizedTest)\b|\[(?:Fact|Theory|Test|TestMethod)\b)")
+"""What stands on a line before a test, or at the beginning of its own."""
+DEFINES = re.compile(r"\bfn\s+\w+|\w\s*\([^()]*\)[^;]*$")
+MARKING = (".rs", ".java", ".kt", ".cs")
+MOST_MARKS = 6
+"""Lines between the mark of a test and its name."""
 ASSERTS = re.compile(
-    r"^\s*assert\b|\bassert\w*\s*[!(.]|\.assert\w*\(|\bexpect\w*\(|\brequire\.\w+\(|\bt\.(?:Error|Fatal)\w*\(|\.should\b|\braises\("
+    r"^assert\b|\bassert\w*\s*[!(.]|\.assert\w*\(|\bexpect\w*\(|\brequire\.\w+\(|\bt\.(?:Error|Fatal)\w*\(|\.should\b|\braises\("
 )
 MARKS = re.compile(
     r"mark\.(?:skip|skipif|xfail)\b|\bpytest\.(?:skip|xfail)\(|\bunittest\.(?:skip|expectedFailure)\w*|\.skipTest\("
@@ -49,21 +51,35 @@ LOOSE = re.compile(
 """What makes a check pass that does not."""
 LEAST = re.compile(
     r"(?P<name>fail[_-]under|min[_-]?coverage|coverage[_-]?threshold|\b(?:branches|functions|lines|statements|threshold|target))"
-    r"[\"']?\s{0,8}[:= ]\s{0,8}[\"']?(?P<value>\d{1,12}(?:\.\d{1,12})?)",
+    r"[\"']?\s*[:= ]\s*[\"']?(?P<value>\d+(?:\.\d+)?)",
     re.IGNORECASE,
 )
-MOST_OF = re.compile(
-    r"(?P<name>max[_-](?:warnings|complexity|failures|args|branches|statements))[\"']?\s{0,8}[:= ]\s{0,8}[\"']?(?P<value>\d{1,12})"
+MOST_ALLOWED = re.compile(
+    r"(?P<name>max[_-](?:warnings|complexity|failures|args|branches|statements))[\"']?\s*[:= ]\s*[\"']?(?P<value>\d+)"
 )
 
 
-def tests(changes: Sequence[Change]) -> dict[str, int]:
-    """How many tests of a name *changes* added, or took away."""
+class Delta(NamedTuple):
+    """What went away from a file and what came, by line without its indentation; *old*: the file was there."""
+
+    path: str
+    old: bool
+    gone: Counter[str]
+    new: Counter[str]
+
+
+def deltas(changes: Iterable[Change]) -> tuple[Delta, ...]:
+    """What each of *changes* took away and brought. Lines that stay are looked at no more: a file may be long."""
+    return tuple(_delta(change) for change in changes)
+
+
+def tests(found: Sequence[Delta]) -> dict[str, int]:
+    """How many tests of a name were added, or taken away."""
     net: Counter[str] = Counter()
-    for change in changes:
-        if is_test(change.path):
-            net.update(_names(change.after))
-            net.subtract(_names(change.before))
+    for each in found:
+        if is_test(each.path):
+            net.update(_names(each.new))
+            net.subtract(_names(each.gone))
     return {name: count for name, count in net.items() if count}
 
 
@@ -74,14 +90,13 @@ def balance(before: Mapping[str, int], now: Mapping[str, int]) -> dict[str, int]
     return {name: count for name, count in sums.items() if count}
 
 
-def findings(state: AgentState, changes: Sequence[Change]) -> tuple[Finding, ...]:
-    """How *changes* weaken what verifies the work."""
-    tested = [change for change in changes if is_test(change.path)]
+def findings(state: AgentState, found: Sequence[Delta]) -> tuple[Finding, ...]:
+    """How what verifies the work was weakened."""
+    tested = [each for each in found if is_test(each.path)]
     gone = _gone(state, tested)
-    lost = [] if gone or _moved(tested) else _asserts(tested)
-    marked = _marks([change for change in tested if change.before is not None], changes)
-    loosened = [each for change in changes if SETUP.search(change.path) for each in _loosened(change)]
-    return (*gone, *lost, *marked, *loosened)[:MOST]
+    lost = [] if any(_names(each.gone) - _names(each.new) for each in tested) else _asserts(tested)
+    loosened = [finding for each in found if SETUP.search(each.path) and each.old for finding in _loosened(each)]
+    return (*gone, *lost, *_marks(tested), *loosened)[:MOST]
 
 
 def weakened(found: Sequence[Finding]) -> Fault | None:
@@ -98,83 +113,89 @@ def settled(found: Iterable[Finding], net: Mapping[str, int]) -> tuple[Finding, 
     return tuple(each for each in found if not each.test or net.get(each.test, 0) < 0)
 
 
-def _names(text: str | None) -> list[str]:
-    return [next(name for name in found.groups() if name) for found in NAMED.finditer(text or "")]
+def _delta(change: Change) -> Delta:
+    before, after = (Counter(_lines(change.path, text)) for text in (change.before, change.after))
+    return Delta(change.path, change.before is not None, before - after, after - before)
 
 
-def _gone(state: AgentState, tested: Sequence[Change]) -> list[Finding]:
-    net = balance(state.tests, tests(tested))
-    found: list[Finding] = []
-    for change in tested:
-        before, after = Counter(_names(change.before)), Counter(_names(change.after))
-        if after.total() >= before.total():  # renamed, if anything
-            continue
-        lost = [name for name in (before - after) if net.get(name, 0) < 0]
-        if not lost and sum(net.values()) < 0:  # renamed first, and then taken away
-            what = f"{before.total() - after.total()} fewer tests"
-            found.append(Finding(guard=GUARD, path=change.path, what=what))
-        found += [Finding(guard=GUARD, path=change.path, what=f"test {name} is gone", test=name) for name in lost]
+def _lines(path: str, text: str | None) -> Iterator[str]:
+    """Lines of *text*, cut at a bound; where a mark makes a test, it stands on the line of its name."""
+    marks: list[str] = []
+    for raw in (text or "").splitlines():
+        line = raw.strip()[:MOST_OF_LINE]
+        if not path.endswith(MARKING):
+            yield line
+        elif (marks or MARKED.match(line)) and not DEFINES.search(line) and len(marks) < MOST_MARKS:
+            marks.append(line)
+        else:
+            yield " ".join((*marks, line))
+            marks = []
+    yield from marks
+
+
+def _names(lines: Counter[str]) -> Counter[str]:
+    found: Counter[str] = Counter()
+    for line, count in lines.items():
+        for match in NAMED.finditer(line):
+            found[next(name for name in match.groups() if name)] += count
     return found
 
 
-def _moved(tested: Sequence[Change]) -> bool:
-    """Whether tests went away that are elsewhere: their assertions went with them."""
-    return any(Counter(_names(change.before)) - Counter(_names(change.after)) for change in tested)
+def _gone(state: AgentState, tested: Sequence[Delta]) -> list[Finding]:
+    net = balance(state.tests, tests(tested))
+    found: list[Finding] = []
+    for each in tested:
+        gone, new = _names(each.gone), _names(each.new)
+        if new.total() >= gone.total():  # renamed, if anything
+            continue
+        lost = [name for name in (gone - new) if net.get(name, 0) < 0]
+        if not lost and sum(net.values()) < 0:  # renamed first, and then taken away
+            what = f"{gone.total() - new.total()} fewer tests"
+            found.append(Finding(guard=GUARD, path=each.path, what=what))
+        found += [Finding(guard=GUARD, path=each.path, what=f"test {name} is gone", test=name) for name in lost]
+    return found
 
 
-def _asserts(tested: Sequence[Change]) -> list[Finding]:
-    gone, new = _lines(tested, ASSERTS)
+def _asserts(tested: Sequence[Delta]) -> list[Finding]:
+    gone, new = _all(tested, ASSERTS)
     fewer = gone.total() - new.total()
     if fewer <= 0:
         return []
     shown = "; ".join(list(gone - new)[:3])
-    path = next(
-        change.path for change in tested if _matching(change.before, ASSERTS) - _matching(change.after, ASSERTS)
-    )
+    path = next(each.path for each in tested if _matching(each.gone, ASSERTS))
     return [Finding(guard=GUARD, path=path, what=f"{fewer} fewer assertions: {shown[:200]}")]
 
 
-def _marks(tested: Sequence[Change], changes: Sequence[Change]) -> list[Finding]:
-    gone, _ = _lines(changes, MARKS)
+def _marks(tested: Sequence[Delta]) -> list[Finding]:
+    """New marks in files that were there; one that only moved went away elsewhere."""
+    gone, _ = _all(tested, MARKS)
     found: list[Finding] = []
-    for change in tested:
-        new = (_matching(change.after, MARKS) - _matching(change.before, MARKS)) - gone
-        found += [Finding(guard=GUARD, path=change.path, what=f"new: {line[:160]}") for line in new]
+    for each in tested:
+        new = _matching(each.new, MARKS) - gone if each.old else ()
+        found += [Finding(guard=GUARD, path=each.path, what=f"new: {line[:160]}") for line in new]
     return found
 
 
-def _loosened(change: Change) -> list[Finding]:
-    if change.before is None:
-        return []
-    new = _matching(change.after, LOOSE) - _matching(change.before, LOOSE)
-    found = [Finding(guard=GUARD, path=change.path, what=f"new: {line[:160]}") for line in new]
-    for pattern, weaker in ((LEAST, float.__lt__), (MOST_OF, float.__gt__)):
-        old, now = _bounds(change.before, pattern), _bounds(change.after, pattern)
-        for name in old.keys() & now.keys():
-            if weaker(now[name], old[name]):
-                what = f"{name} was {old[name]:g} and is {now[name]:g}"
-                found.append(Finding(guard=GUARD, path=change.path, what=what))
-        if pattern is LEAST:
-            gone = sorted(old.keys() - now.keys())
-            found += [Finding(guard=GUARD, path=change.path, what=f"{name} is gone") for name in gone if "fail" in name]
-    return found
+def _loosened(delta: Delta) -> list[Finding]:
+    found = [f"new: {line[:160]}" for line in _matching(delta.new, LOOSE)]
+    old, now = _bounds(delta.gone, LEAST), _bounds(delta.new, LEAST)
+    found += [f"{name} was {old[name]:g} and is {now[name]:g}" for name in old if now.get(name, old[name]) < old[name]]
+    found += [f"{name} is gone" for name in old if name not in now and "fail" in name]
+    old, now = _bounds(delta.gone, MOST_ALLOWED), _bounds(delta.new, MOST_ALLOWED)
+    found += [f"{name} was {old[name]:g} and is {now[name]:g}" for name in old if now.get(name, old[name]) > old[name]]
+    return [Finding(guard=GUARD, path=delta.path, what=what) for what in found]
 
 
-def _bounds(text: str | None, pattern: re.Pattern[str]) -> dict[str, float]:
-    return {found["name"].lower(): float(found["value"]) for found in pattern.finditer(text or "")}
+def _bounds(lines: Iterable[str], pattern: re.Pattern[str]) -> dict[str, float]:
+    return {match["name"].lower(): float(match["value"]) for line in lines for match in pattern.finditer(line)}
 
 
-def _lines(changes: Sequence[Change], pattern: re.Pattern[str]) -> tuple[Counter[str], Counter[str]]:
-    """The lines with *pattern* that went away in *changes*, and those that came."""
-    before: Counter[str] = Counter()
-    after: Counter[str] = Counter()
-    for change in changes:
-        before += _matching(change.before, pattern)
-        after += _matching(change.after, pattern)
-    return before - after, after - before
+def _all(tested: Sequence[Delta], pattern: re.Pattern[str]) -> tuple[Counter[str], Counter[str]]:
+    """The lines with *pattern* that went away, and those that came, over all of *tested*."""
+    gone = sum((_matching(each.gone, pattern) for each in tested), Counter[str]())
+    new = sum((_matching(each.new, pattern) for each in tested), Counter[str]())
+    return gone - new, new - gone
 
 
-def _matching(text: str | None, pattern: re.Pattern[str]) -> Counter[str]:
-    return Counter(
-        line.strip() for line in (text or "").splitlines() if 0 < len(line) < LONGEST and pattern.search(line)
-    )
+def _matching(lines: Counter[str], pattern: re.Pattern[str]) -> Counter[str]:
+    return Counter({line: count for line, count in lines.items() if pattern.search(line)})
