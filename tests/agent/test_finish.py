@@ -40,7 +40,7 @@ class RunCommand:
     async def call(self, arguments: Call, context: ToolContext) -> Answer:
         del context
         ok = "fails" not in arguments.command
-        return Answer(text=f"(exit status {int(not ok)})", changed=True, ran=((arguments.command, ok),))
+        return Answer(text=f"(exit status {int(not ok)})", changed=True, ran=((arguments.command, ok, ""),))
 
 
 @dataclass
@@ -108,7 +108,7 @@ def test_what_is_missing_is_told_once_and_then_it_is_taken_at_its_word(stage: St
     assert record.refused == ("todo", "unverified", "evidence")
     (told,) = stage.results()
     assert "- write a test" in told
-    assert "- 1 edits since a check last passed" in told
+    assert "- 1 edit since a check last passed" in told
     assert "- AC1" in told
     assert stage.state.ending is None
     assert [each[:2] for each in spoken(stage)] == [("premature_finish", "nudge")]
@@ -188,7 +188,7 @@ def said(summary: str, *ran: tuple[str, bool], edits: int = 0, by: str = "") -> 
         ("I ran the test suite.", (), 0, "", "no test and no check was run"),
         ("Mended it.", (), 1, "tests/test_a.py::test_b", "no test and no check was run"),
         ("The checks are green.", (("pytest -q", False),), 0, "", "the last check, `pytest -q`, failed"),
-        ("The suite passes.", (("pytest -q", True),), 3, "", "nothing was run since the last of 3 edits"),
+        ("The suite passes.", (("pytest -q", True),), 3, "", "nothing was run since the latest edit"),
         ("Mended it; mypy is clean.", (("pytest -q", True),), 0, "", "`mypy` was never run"),
         ("Mended it.", (("ruff check .", True),), 0, "pytest tests/test_a.py", "`pytest` was never run"),
     ],

@@ -15,6 +15,7 @@ from nightmill import event
 from nightmill.agent import compact, drift, guard, measure, shown, working
 from nightmill.agent.guard import Change, Scene, Spoken, Watch
 from nightmill.agent.nouns import AgentState, Beside, Brief, Ending, Note, Todo, TurnRecord
+from nightmill.agent.outcome import verifies
 from nightmill.errors import ToolError
 from nightmill.model import Message, ModelReply, Text, ToolCall, ToolResult, Usage
 from nightmill.tool import Answer, ToolContext, Toolset
@@ -82,7 +83,8 @@ async def act(
         changed=any(answer.changed for answer in answers),
         edited=tuple(path for answer in answers for path in answer.edited),
         seen=tuple(pair for answer in answers for pair in answer.seen),
-        ran=working.ran((pair for answer in answers for pair in answer.ran), turn=turn, checks=brief.checks),
+        ran=working.ran((each for answer in answers for each in answer.ran), turn=turn, checks=brief.checks),
+        late=_late(answers, brief),
         explored=tuple(
             Beside(usage=answer.explored.usage, cost=answer.explored.cost, count=answer.explored.count)
             for answer in answers
@@ -189,6 +191,16 @@ def fingerprint(fixed: str, state: AgentState) -> str:
 
 def _chain(digest: str, messages: Sequence[Message], more: str = "") -> str:
     return sha256(digest.encode() + repr(messages).encode("utf-8", "surrogatepass") + more.encode()).hexdigest()
+
+
+def _late(answers: Sequence[Answer], brief: Brief) -> int:
+    """Edits after the last command that verifies: what it said is not of them."""
+    count = 0
+    for answer in answers:
+        count = (
+            0 if any(verifies(command, brief.checks) for command, _, _ in answer.ran) else count + len(answer.edited)
+        )
+    return count
 
 
 def _material(brief: Brief, result: ToolResult) -> ToolResult:

@@ -212,6 +212,7 @@ class TurnRecord:
         edited: Paths that the edit tools wrote.
         seen: (path, digest) of file contents that the agent was shown or wrote.
         ran: Commands that ended.
+        late: Edits after the last of its checks.
         notes: What it wants to remember.
         explored: What explorers used that it sent out.
         compact: A compaction that was asked for at this turn, however full the context is.
@@ -232,6 +233,7 @@ class TurnRecord:
     edited: tuple[str, ...] = ()
     seen: tuple[tuple[str, str], ...] = ()
     ran: tuple[Ran, ...] = ()
+    late: int = 0
     notes: tuple[Note, ...] = ()
     explored: tuple[Beside, ...] = ()
     compact: Layer = ""

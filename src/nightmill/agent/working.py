@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from nightmill.agent.nouns import Active, AgentState, Brief, Note, Ran, Todo, TurnRecord, Working
+from nightmill.agent.outcome import passed, verifies
 from nightmill.agent.past import lines
 from nightmill.model import Message
 
-__all__ = ["MOST_NOTES", "after", "fold", "is_check", "known", "words"]
+__all__ = ["MOST_NOTES", "after", "fold", "known", "ran", "words"]
 
 MOST_FILES = 40
 MOST_NOTES = 40
@@ -19,19 +19,6 @@ MOST_CHECKS = 8
 MOST_PAST = 60
 MARKS = {"pending": "[ ]", "doing": "[>]", "done": "[x]"}
 
-VERIFIES = re.compile(
-    r"(?:^|[;&|\s/])(?:py\.?test|tox|nox|unittest|ruff|mypy|pyright|ty|tsc|eslint|jest|vitest|mocha|phpunit|rspec|ctest)\b"
-    r"|\b(?:npm|pnpm|yarn|bun)\s+(?:run\s+)?(?:test|check|lint|build)\b"
-    r"|\b(?:go|cargo|make|just|gradle|gradlew|mvn|dotnet|mix|swift|zig)\s+(?:\S+\s+)?(?:test|check|vet|clippy|build|verify|lint)\b"
-)
-"""Commands that verify, in the words of the usual tools."""
-
-
-def is_check(command: str, checks: Sequence[str]) -> bool:
-    """Whether *command* verifies work: it holds one of the project's own *checks*, or the usual tools' words."""
-    plain = " ".join(command.split())
-    return any(" ".join(each.split()) in plain for each in checks if each.strip()) or bool(VERIFIES.search(plain))
-
 
 def after(working: Working, record: TurnRecord) -> Working:
     """*working* after the turn of *record*."""
@@ -39,15 +26,15 @@ def after(working: Working, record: TurnRecord) -> Working:
     for note in record.notes:
         noted = _note(noted, note)
     edits, touched = len(record.edited), noted.touched + len(record.edited)
-    ran = [each for each in record.ran if each.check]
-    latest = {each.command: each for each in (*noted.checks, *ran)}
+    verified = [each for each in record.ran if each.check]
+    latest = {each.command: each for each in (*noted.checks, *verified)}
     checks = tuple(sorted(latest.values(), key=lambda each: each.turn))[-MOST_CHECKS:]
-    passed = bool(ran) and all(each.ok for each in ran)
+    good = bool(verified) and all(each.ok for each in verified)
     return replace(
         noted,
         files=_files(noted.files, record),
         checks=checks,
-        edits=0 if passed else noted.edits + edits,
+        edits=record.late if good else noted.edits + edits,
         touched=touched,
     )
 
@@ -93,11 +80,15 @@ def verification(brief: Brief, working: Working) -> str:
     )
     if not working.touched:
         return seen
-    since = f"{working.edits} edits since a check last passed" if working.edits else "no edits since"
+    since = f"{_count(working.edits)} since a check last passed" if working.edits else "no edits since"
     if working.checks:
         return f"{seen}\n- {since}"
     wanted = f" (such as `{brief.checks[0]}`)" if brief.checks else ""
-    return f"- nothing was verified yet{wanted}; {working.touched} edits"
+    return f"- nothing was verified yet{wanted}; {_count(working.touched)}"
+
+
+def _count(edits: int) -> str:
+    return f"{edits} edit{'' if edits == 1 else 's'}"
 
 
 def _note(working: Working, note: Note) -> Working:
@@ -134,9 +125,12 @@ def _numbered(texts: Sequence[str]) -> str:
     return "\n".join(f"{number}. {text}" for number, text in enumerate(texts, 1))
 
 
-def ran(outcomes: Iterable[tuple[str, bool]], *, turn: int, checks: Sequence[str]) -> tuple[Ran, ...]:
-    """The commands of a turn, (command, whether it ended well)."""
-    return tuple(
-        Ran(command=" ".join(command.split())[:300], ok=ok, turn=turn, check=is_check(command, checks))
-        for command, ok in outcomes
-    )
+def ran(outcomes: Iterable[tuple[str, bool, str]], *, turn: int, checks: Sequence[str]) -> tuple[Ran, ...]:
+    """The commands of a turn: (command, whether it ended well, what it printed)."""
+    return tuple(_ran(command, ok, output, turn, checks) for command, ok, output in outcomes)
+
+
+def _ran(command: str, ok: bool, output: str, turn: int, checks: Sequence[str]) -> Ran:  # noqa: FBT001 - what it ended with
+    verdict = passed(command, ok, output, checks) if verifies(command, checks) else None
+    told = " ".join(command.split())[:300]
+    return Ran(command=told, ok=ok if verdict is None else verdict, turn=turn, check=verdict is not None)

@@ -85,7 +85,7 @@ class Answer:
     """What a call gave.
 
     *changed*: something ran that may have changed the workspace. *seen*: the files that it showed (a part is enough) or
-    wrote, by `known_as`, with the `digest` of all they hold. *ran*: commands, and whether each ended well. *notes*: what
+    wrote, by `known_as`, with the `digest` of all they hold. *ran*: commands, whether each ended well, and what it printed. *notes*: what
     the agent wants to remember, as (kind, text, numbers of the notes of that kind that it replaces).
     """
 
@@ -93,7 +93,7 @@ class Answer:
     changed: bool = False
     edited: tuple[str, ...] = ()
     seen: tuple[tuple[str, str], ...] = ()
-    ran: tuple[tuple[str, bool], ...] = ()
+    ran: tuple[tuple[str, bool, str], ...] = ()
     notes: tuple[tuple[Literal["discovery", "failed_approach", "next"], str, tuple[int, ...]], ...] = ()
     todo: tuple[tuple[str, str], ...] | None = None
     finish: Finish | None = None

@@ -69,5 +69,5 @@ class RunCommand:
         }
         text = shown(plain(outcome.text), context.outputs, most=MOST_CHARACTERS).rstrip("\n")
         told = f"{text}\n({ends[outcome.stopped]})" if text else f"({ends[outcome.stopped]}, no output)"
-        ran = ((arguments.command, outcome.exit == 0 and not outcome.stopped),)
+        ran = ((arguments.command, outcome.exit == 0 and not outcome.stopped, text),)
         return Answer(text="\n".join(part for part in (told, context.news()) if part), changed=True, ran=ran)

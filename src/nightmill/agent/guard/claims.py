@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 
 from nightmill.agent.nouns import AgentState, Brief, Ending
-from nightmill.agent.working import VERIFIES, is_check
+from nightmill.agent.outcome import VERIFIES, verifies
 
 __all__ = ["false_claims"]
 
@@ -38,14 +38,14 @@ def false_claims(brief: Brief, state: AgentState, ending: Ending) -> tuple[str, 
     """
     sentences = [*_sentences(ending.text), *(by for _, by in ending.evidence)]
     claims = [each for each in _sentences(ending.text) if PASSES.search(each)]
-    named = [by for _, by in ending.evidence if "::" in by or is_check(by, brief.checks)]
+    named = [by for _, by in ending.evidence if "::" in by or verifies(by, brief.checks)]
     if (claims or named) and not _verified(brief, state):
         return (f"{_quoted((claims or named)[0])}: no test and no check was run",)
     found: list[str] = []
     if claims and (failed := _failed(state)):
         found.append(f"{_quoted(claims[0])}: the last check, `{failed}`, failed")
     elif claims and state.working.edits:
-        found.append(f"{_quoted(claims[0])}: nothing was run since the last of {state.working.edits} edits")
+        found.append(f"{_quoted(claims[0])}: nothing was run since the latest edit")
     found += [f"{_quoted(text)}: `{name}` was never run" for name, text in _never(brief, state, sentences)]
     return tuple(found)
 
@@ -56,7 +56,7 @@ def _sentences(text: str) -> list[str]:
 
 def _verified(brief: Brief, state: AgentState) -> bool:
     return bool(state.working.checks) or any(
-        is_check(each, brief.checks) or GATHERS.search(each) for each in state.commands
+        verifies(each, brief.checks) or GATHERS.search(each) for each in state.commands
     )
 
 
