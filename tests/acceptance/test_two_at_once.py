@@ -74,7 +74,7 @@ def pid_of(worker: str) -> int:
 def each_request_was_made(model: Model, *, times: int) -> bool:
     """Whether each turn of each role was asked for once per run."""
     found = Counter((line["role"], line["turn"]) for line in model.requests())
-    turns = [("architect", 0), *(("developer", turn) for turn in range(8))]
+    turns = [("architect", 0), *(("developer", turn) for turn in range(10))]
     return found == dict.fromkeys(turns, times)
 
 
