@@ -135,7 +135,10 @@ def test_an_edit_that_says_nothing_is_refused() -> None:
 def test_an_indentation_that_follows_no_rule_is_not_guessed() -> None:
     text = "if a:\n        b\n    c \n"
 
-    assert "white space" in refused(text, "if a:\nb\nc", "if a:\nb\nd")
+    assert "white space" in refused(text, "if a:\nb\nc", "if a:\nb\nd\ne")
+    assert edited(text, "if a:\nb\nc", "if a:\nb\nd") == "if a:\n        b\n    d\n", (
+        "a line for a line stands as that did"
+    )
     assert edited(text, "if a:\nb\nc", "if a:\nc") == "if a:\n    c \n", "what is only left out needs no guess"
 
 

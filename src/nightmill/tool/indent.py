@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-__all__ = ["shift"]
+__all__ = ["indent", "shift"]
 
 Move = Callable[[str], str | None]
 """A line as it is quoted → as it belongs into the file; None: it is indented in a way that the rule does not know."""
@@ -15,7 +15,7 @@ def shift(quoted: Sequence[str], found: Sequence[str]) -> Move | None:
 
     Spaces for tabs, or tabs for spaces, at one width throughout; or all lines further in or out by the same.
     """
-    pairs = {(_indent(left), _indent(right)) for left, right in zip(quoted, found, strict=True) if left.strip()}
+    pairs = {(indent(left), indent(right)) for left, right in zip(quoted, found, strict=True) if left.strip()}
     if all(left == right for left, right in pairs):
         return lambda line: line
     return _other_unit(pairs) or _further(pairs)
@@ -32,7 +32,7 @@ def _other_unit(pairs: set[tuple[str, str]]) -> Move | None:
         return None
     tabs = " " * width
     old, new = (tabs, "\t") if wide is lefts else ("\t", tabs)
-    return lambda line: _indent(line).replace(old, new) + line.lstrip(" \t")
+    return lambda line: indent(line).replace(old, new) + line.lstrip(" \t")
 
 
 def _further(pairs: set[tuple[str, str]]) -> Move | None:
@@ -42,7 +42,7 @@ def _further(pairs: set[tuple[str, str]]) -> Move | None:
         return None
 
     def move(line: str) -> str | None:
-        found = _indent(line)
+        found = indent(line)
         more = found[len(quoted) :]
         if found.startswith(quoted) and not _mixed(real, more):
             return real + line[len(quoted) :]
@@ -58,5 +58,6 @@ def _mixed(real: str, more: str) -> bool:
     return bool(real) and (("\t" in more and "\t" not in real) or ("\t" in real and more.startswith("    ")))
 
 
-def _indent(line: str) -> str:
+def indent(line: str) -> str:
+    """The white space that *line* begins with."""
     return line[: len(line) - len(line.lstrip(" \t"))]

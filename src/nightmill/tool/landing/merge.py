@@ -11,7 +11,7 @@ from difflib import SequenceMatcher
 from itertools import pairwise
 from typing import NamedTuple
 
-from nightmill.tool.indent import Move, shift
+from nightmill.tool.indent import Move, indent, shift
 from nightmill.tool.landing.page import Page, bare, end, loose, plain
 
 __all__ = ["Change", "Unclear", "already", "changes", "merged"]
@@ -74,8 +74,11 @@ def merged(
     for (start, stop), change in zip(reversed(spans), reversed(wanted), strict=True):
         if not _is_new(page, (start, stop), quoted[change.first : change.last], change.put):
             raise Unclear("the file has it already.")
-        move = _move(page, pairs, quoted, change)
-        made[start:stop] = _ended(made, start, stop, [_moved(line, move) for line in change.put])
+        put = _one_by_one(page, pairs, quoted, change)
+        if put is None:
+            move = _move(page, pairs, quoted, change)
+            put = [_moved(line, move) for line in change.put]
+        made[start:stop] = _ended(made, start, stop, put)
     return "".join(made), min((start for start, _ in spans), default=0)
 
 
@@ -108,6 +111,21 @@ def _is_new(page: Page, span: tuple[int, int], gone: Sequence[str], put: Sequenc
         return not (any(new) and there)
     has = [plain(bare(line)).strip() for line in page.lines[slice(*span)]]
     return has == [plain(line).strip() for line in gone]
+
+
+def _one_by_one(page: Page, pairs: Sequence[int | None], quoted: Sequence[str], change: Change) -> list[str] | None:
+    """The new lines, each indented as the file has the line that it takes the place of; None if they are not such."""
+    old, lines = quoted[change.first : change.last], pairs[change.first : change.last]
+    if len(old) != len(change.put) or any(
+        indent(left) != indent(right) for left, right in zip(old, change.put, strict=True)
+    ):
+        return None
+    made = []
+    for at, line in zip(lines, change.put, strict=True):
+        if at is None:
+            return None
+        made.append(indent(page.lines[at]) + line[len(indent(line)) :] if line.strip() else line)
+    return made
 
 
 def _move(page: Page, pairs: Sequence[int | None], quoted: Sequence[str], change: Change) -> Move | None:
