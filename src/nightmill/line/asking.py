@@ -83,9 +83,9 @@ class Asking:
     async def _try(self, trial: Trial, question: Question) -> ModelReply | None:
         """The reply of one model; None if another may be asked instead."""
         choice, call = trial.choice, self._call(question.key)
-        allowed = await self._reserve(question, choice, call)
         reply = None
         try:
+            allowed = await self._reserve(question, choice, call)
             with trial:
                 self._tell(trial, question)
                 reply = await self._reply(choice, question, allowed)

@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Meter", "Used"]
 
-REMEMBERED = 8
-"""Beginnings of conversations whose latest size is known."""
+REMEMBERED = 64
+"""Conversations, as far as they went, of which it is known how many tokens they are."""
 OK = 200
 
 
@@ -86,7 +86,7 @@ class Meter:
     _number: int = 0
     _past: dict[str, tuple[float | None, int]] = field(default_factory=dict)
     _held: dict[int, tuple[int, int]] = field(default_factory=dict)
-    _sizes: dict[str, tuple[int, int]] = field(default_factory=dict)
+    _sizes: dict[str, int] = field(default_factory=dict)
 
     def load(self) -> None:
         """Add up what the file holds: of a call that only began, all that was set aside."""
@@ -142,8 +142,9 @@ class Meter:
             self.limit = limit
             self.began()
             raise
-        except BaseException:
+        except BaseException:  # who asked hung up: what is held meanwhile is given back after it
             self._held.pop(number, None)
+            self.purse.release(self.account(_key(number)))
             raise
         self._held[number] = given, allowed
         self._write({"call": number, "begun": (given, allowed)})
@@ -155,10 +156,9 @@ class Meter:
         self._held.pop(ticket.number, None)
         call = _charged(ticket, call)
         if call.complete and call.usage.input:
-            while len(self._sizes) >= REMEMBERED:
+            self._sizes[ticket.asked.prefixes[-1].digest] = call.usage.input
+            while len(self._sizes) > REMEMBERED:
                 del self._sizes[next(iter(self._sizes))]
-            self._sizes.pop(ticket.asked.start, None)
-            self._sizes[ticket.asked.start] = ticket.asked.size, call.usage.input
         self.failed = None if call.complete else call
         self.used = self.used.plus(call.usage, call.cost, call.seconds)
         ended = {"usage": asdict(call.usage), "cost": call.cost, "seconds": call.seconds, "status": call.status}
@@ -203,11 +203,12 @@ class Meter:
             )
 
     def _estimate(self, asked: Foreign) -> int:
-        """Tokens of the request, rather too high: of a conversation that is known, only what is new is estimated."""
-        size, tokens = self._sizes.get(asked.start, (0, 0))
-        if size > asked.size:
-            size, tokens = 0, 0
-        return tokens + (asked.size - size) // 2 + 1
+        """Tokens of the request, rather too high: of what a model read before just so, what it was counted as."""
+        whole = asked.prefixes[-1].size
+        for prefix in reversed(asked.prefixes):
+            if (tokens := self._sizes.get(prefix.digest)) is not None:
+                return tokens + (whole - prefix.size) // 2 + 1
+        return whole // 2 + 1
 
     def _write(self, told: dict[str, Any]) -> None:
         """Add a line; a call that cannot be written down is not made."""

@@ -8,10 +8,11 @@ harmless, and not unless they are known to harm.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import Any
+from typing import Any, NamedTuple
 
 __all__ = ["Foreign", "Unfit", "read_foreign"]
 
@@ -49,10 +50,22 @@ LENGTHS = {
 }
 DEEPEST = 8
 """Lists of content within content."""
+PLACES = ("image_url", "file_url", "video_url", "audio_url", "url", "server_url")
+READ = ("system", "instructions", "tools", "text", "response_format", "output_format", "output_config")
+"""Fields that a model reads before the messages."""
+MARK = re.compile(r'"cache_control":\{[^{}]*\},|,"cache_control":\{[^{}]*\}')
+"""What agents move about in a conversation that else stays as it is."""
 
 
 class Unfit(Exception):  # noqa: N818 - it is an answer, not a fault
     """The request cannot be passed on; the message says why."""
+
+
+class Prefix(NamedTuple):
+    """What a model reads up to one of the messages: its digest, and its size in bytes."""
+
+    digest: str
+    size: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,15 +74,13 @@ class Foreign:
 
     Attributes:
         wanted: Tokens of the reply that it asks for; 0: it does not say.
-        start: A digest of how its conversation begins: equal ones are likely the same conversation, further on.
-        size: Bytes that the agent sent.
+        prefixes: One for what comes before the messages and one for each message; the last is of all that a model reads.
     """
 
     dialect: str
     body: dict[str, Any]
     wanted: int
-    start: str
-    size: int
+    prefixes: tuple[Prefix, ...]
 
     @property
     def streams(self) -> bool:
@@ -106,16 +117,21 @@ def read_foreign(body: bytes, *, dialect: str, model: str) -> Foreign:
     kept.pop("stream_options", None)
     if dialect == "chat" and kept["stream"]:
         kept["stream_options"] = {"include_usage": True}
-    first = said[:1] if isinstance(said, list) else said
     return Foreign(
         dialect=dialect,
         body=kept,
         wanted=min((value for name in LENGTHS[dialect] if (value := _whole(kept.get(name)))), default=0),
-        start=sha256(
-            repr((kept.get("system"), kept.get("instructions"), first)).encode("utf-8", "replace")
-        ).hexdigest(),
-        size=len(body),
+        prefixes=tuple(_prefixes(kept, said)),
     )
+
+
+def _prefixes(kept: dict[str, Any], said: Any) -> Iterator[Prefix]:
+    digest, size = b"", 0
+    for each in ([kept.get(name) for name in READ], *(said if isinstance(said, list) else [said])):
+        text = json.dumps(each, ensure_ascii=False, separators=(",", ":"))
+        piece = MARK.sub("", text).encode("utf-8", "replace")
+        digest, size = sha256(digest + piece).digest(), size + len(piece)
+        yield Prefix(digest.hex(), size)
 
 
 def _own(tool: Any, dialect: str) -> bool:
@@ -125,25 +141,33 @@ def _own(tool: Any, dialect: str) -> bool:
 
 
 def _blocks(value: Any, depth: int) -> Iterator[dict[str, Any]]:
-    """Every block of content; what a model said to a tool is not one."""
+    """Every block of content, also one that stands alone; what a model said to a tool is not one."""
     if depth > DEEPEST:
         raise Unfit("its content is nested too deep")
-    for block in value if isinstance(value, list) else ():
+    for block in value if isinstance(value, list) else [value]:
         if isinstance(block, dict):
             yield block
-            for name in ("content", "output"):
-                yield from _blocks(block.get(name), depth + 1)
+            for inner in (block.get("content"), block.get("output"), _object(block, "source").get("content")):
+                yield from _blocks(inner, depth + 1)
 
 
 def _check(block: dict[str, Any]) -> None:
     """Refuse a block that only says where its content is."""
-    source = block.get("source")
-    places = [block.get(name) for name in ("image_url", "file_url", "video_url", "audio_url", "url", "server_url")]
-    places += [source.get("url")] if isinstance(source, dict) else []
-    for place in places:
-        found = place.get("url") if isinstance(place, dict) else place
-        if isinstance(found, str) and not found.startswith("data:"):
-            raise Unfit("content that the provider would have to fetch is not passed on: send it inline")
+    holders = (block, _object(block, "source"), _object(block, "file"))
+    places = [holder.get(name) for holder in holders for name in PLACES]
+    found = [place.get("url") if isinstance(place, dict) else place for place in places]
+    files = [holder.get("file_data") for holder in holders]
+    away = [each for each in found if isinstance(each, str)]
+    away += [each for each in files if isinstance(each, str) and ":" in each]
+    if any(not each.startswith("data:") for each in away):
+        raise Unfit("content that the provider would have to fetch is not passed on: send it inline")
+    if any(holder.get("file_id") for holder in holders):
+        raise Unfit("files that the provider keeps are not the agent's: send them inline")
+
+
+def _object(block: dict[str, Any], name: str) -> dict[str, Any]:
+    value = block.get(name)
+    return value if isinstance(value, dict) else {}
 
 
 def _list(value: Any) -> list[Any]:
