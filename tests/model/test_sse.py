@@ -40,3 +40,10 @@ def test_events_are_the_same_wherever_the_network_cuts_the_body(cuts: list[int])
     found += reader.close()
 
     assert found == EVENTS
+
+
+def test_a_line_in_thousands_of_pieces_costs_what_its_bytes_cost() -> None:
+    reader, piece = SseReader(), b"x" * 4096
+
+    assert not any(reader.feed(b"data: " + piece if first else piece) for first in (True, *[False] * 8191))
+    assert [len(each.data) for each in reader.feed(b"\n\n")] == [32 << 20]

@@ -228,3 +228,24 @@ def test_a_model_without_calls_is_told_of_tools_and_results_in_words() -> None:
     assert told["content"].count("</tool_response>") == 1
     assert told["content"].endswith("</tool_response>\n\nmind")
     assert Spoken(Chat(compatible=True)).body(request) == body
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "```a\n" * 100_000,
+        "~~~~a\n" * 80_000,
+        "~" * 400_000 + "`",
+        '<tool_call>{"' + '\\"' * 200_000,
+        f"<tool_call>{json.dumps(CALL)}</tool_call>" + "\n" * 400_000 + "x",
+    ],
+    ids=("fences", "tildes", "one line", "quotes", "blank lines"),
+)
+def test_a_reply_that_goes_round_in_circles_holds_nobody_up(text: str) -> None:
+    """Each of these once took hours, in which no other run of the worker went on."""
+    assert len(taken(reply(text), TOOLS).calls) <= 1
+
+
+def test_a_call_in_a_string_without_its_end_is_found_where_its_brackets_close() -> None:
+    found = taken(reply('<tool_call>{"name": "read_file", "arguments": {"path": "a.py}}</tool_call>'), TOOLS)
+    assert [call.name for call in found.calls] == ["read_file"]

@@ -32,7 +32,7 @@ class SseReader:
     __slots__ = ("_bare", "_data", "_depth", "_name", "_rest")
 
     def __init__(self) -> None:
-        self._rest = b""
+        self._rest = bytearray()  # a line may come in thousands of pieces
         self._name = b""
         self._data: list[bytes] = []
         self._bare: list[bytes] = []
@@ -40,8 +40,12 @@ class SseReader:
 
     def feed(self, chunk: bytes) -> list[Sse]:
         """The events that *chunk* completed."""
-        lines = (self._rest + chunk).split(b"\n") if self._rest else chunk.split(b"\n")
-        self._rest = lines.pop()
+        first, end, more = chunk.partition(b"\n")
+        self._rest += first
+        if not end:
+            return []
+        lines = [bytes(self._rest), *more.split(b"\n")]
+        self._rest = bytearray(lines.pop())
         found: list[Sse] = []
         for line in lines:
             self._line(line.removesuffix(b"\r"), found)
@@ -50,11 +54,11 @@ class SseReader:
     def close(self) -> list[Sse]:
         """The event that was only lacking its empty line when the body ended."""
         found: list[Sse] = []
-        self._line(self._rest.removesuffix(b"\r"), found)
+        self._line(bytes(self._rest).removesuffix(b"\r"), found)
         self._line(b"", found)
         if self._bare:
             found.append(self._flushed())
-        self._rest = b""
+        self._rest = bytearray()
         return found
 
     def _line(self, line: bytes, found: list[Sse]) -> None:

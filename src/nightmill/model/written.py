@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import json
 import re
-from bisect import bisect_right
-from collections.abc import Callable, Iterable, Mapping
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any, Literal, NamedTuple
 
@@ -24,7 +24,8 @@ MOST = 64
 LONGEST = 1 << 20
 GAP = re.compile(r"[ \t\r\n;,]*")
 DECODER = json.JSONDecoder(strict=False)
-FENCE = re.compile(r"^[ \t]*(```+|~~~+)([\w+-]*)[^\n`]*\n(.*?)^[ \t]*\1[ \t]*$", re.MULTILINE | re.DOTALL)
+OPENS = re.compile(r"^[ \t]*+(`{3,}+|~{3,}+)([\w+-]*+)[^\n`]*+\n", re.MULTILINE)
+CLOSES = re.compile(r"^[ \t]*+(`{3,}+|~{3,}+)[ \t]*+$", re.MULTILINE)
 INLINE = re.compile(r"(?<!`)`[^`\n]+`(?!`)")
 DATA = frozenset({"", "json", "json5", "jsonc", "tool_call", "tool_code", "tool"})
 EXAMPLE = re.compile(
@@ -36,8 +37,8 @@ ARGUMENTS = ("arguments", "parameters", "input", "args", "params", "tool_input")
 NAMES = ("name", "tool", "tool_name", "function", "function_name", "recipient_name")
 WHERE = re.compile(rf"[\"'](?:{'|'.join(ARGUMENTS)})[\"']\s*:\s*")
 TAGS = re.compile(
-    r"\s*</?(?:antml:)?(?:tool_calls?|function_calls?|function|invoke|tools?)>|\s*\[/TOOL_CALLS\]|\s*<\|\w+\|>"
-    r"|\s*<｜[\w▁]+｜>"  # noqa: RUF001 - DeepSeek's very characters
+    r"(?:(?<!\s)\s+)?(?:</?(?:antml:)?(?:tool_calls?|function_calls?|function|invoke|tools?)>|\[/TOOL_CALLS\]|<\|\w+\|>"
+    r"|<｜[\w▁]+｜>)"  # noqa: RUF001 - DeepSeek's very characters
 )
 PARAMETER = re.compile(
     r"\s*<(?:antml:)?parameter(?:=| name=)[\"']?(?P<name>[\w.-]+)[\"']?[^>\n]*>(?P<value>.*?)"
@@ -122,10 +123,34 @@ def _hits(text: str, known: Mapping[str, ToolSchema], quotes: _Quotes) -> list[H
             hits.append(Hit(opened.start(), read[1], read[0]))
         at = max(opened.end(), read[1] if read else 0)
     for fence in quotes.fences:
-        calls = _bare(fence[3], known) if fence[2].lower() in DATA else None
-        if calls and not any(fence.start() <= hit.start < fence.end() for hit in hits):
-            hits.append(Hit(fence.start(), fence.end(), calls))
+        calls = _bare(fence.inner, known) if fence.language.lower() in DATA else None
+        if calls and not any(fence.start <= hit.start < fence.end for hit in hits):
+            hits.append(Hit(fence.start, fence.end, calls))
     return sorted(hits)
+
+
+class _Fence(NamedTuple):
+    """A block of code."""
+
+    start: int
+    end: int
+    language: str
+    inner: str
+
+
+def _fences(text: str) -> Iterator[_Fence]:
+    """The blocks of code of *text*, each up to the next line of its own mark; one pass, whatever is left open."""
+    ends: dict[str, list[re.Match[str]]] = {}
+    for found in CLOSES.finditer(text):
+        ends.setdefault(found[1], []).append(found)
+    at = 0
+    while opened := OPENS.search(text, at):
+        at, closing = opened.end(), ends.get(opened[1], [])
+        place = bisect_left(closing, at, key=re.Match.start)
+        if place < len(closing):
+            inner = text[at : closing[place].start()]
+            at = closing[place].end()
+            yield _Fence(opened.start(), at, opened[2], inner)
 
 
 class _Quotes:
@@ -133,8 +158,10 @@ class _Quotes:
 
     def __init__(self, text: str) -> None:
         self.text = text
-        self.fences = list(FENCE.finditer(text))
-        self._spans = sorted([*(each.span() for each in self.fences), *(each.span() for each in INLINE.finditer(text))])
+        self.fences = list(_fences(text))
+        self._spans = sorted(
+            [*((each.start, each.end) for each in self.fences), *(each.span() for each in INLINE.finditer(text))]
+        )
         self._starts = [start for start, _ in self._spans]
 
     def around(self, hit: Hit) -> tuple[int, int]:
@@ -202,17 +229,26 @@ def _json(text: str, at: int) -> tuple[str, int] | None:
     except (ValueError, RecursionError):
         pass
     depth = 0
-    for found in BONES.finditer(text, at):
-        sign = found[0]
-        depth += (sign in "{[") - (sign in "}]") if len(sign) == 1 else 0
-        if depth == 0 and sign in {"}", "]"}:
+    for found in _brackets(text, at):
+        depth += 1 if found[0] in "{[" else -1
+        if depth == 0:
             return text[at : found.end()], found.end()
     end = text.find("</", at)
     end = end if end > 0 else len(text)
     return text[at:end], end
 
 
-BONES = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\]]', re.DOTALL)
+def _brackets(text: str, at: int) -> Iterator[re.Match[str]]:
+    """The brackets from *at* on that stand in no string; where one has no end, all that are behind its quote."""
+    for found in BONES.finditer(text, at):
+        if found[0][0] != '"':
+            yield found
+        elif not found["end"]:
+            yield from BRACKET.finditer(text, found.start() + 1)
+
+
+BONES = re.compile(r'"(?:[^"\\]|\\.)*+(?P<end>"?)|[{}\[\]]', re.DOTALL)
+BRACKET = re.compile(r"[{}\[\]]")
 
 
 def _of_json(raw: str) -> Calls:

@@ -247,6 +247,7 @@ def test_a_turn_that_fails_says_why_on_one_line() -> None:
         b'{"method": 5, "params": {}}\n',
         b'{"method": "session/update", "params": []}\n',
         b'{"method": "session/update", "params": {"update": 5}}\n',
+        b'{"method": "session/update", "params": {"update": {"sessionUpdate": ["tool_call"]}}}\n',
         b'{"id": true, "result": {}}\n',
         b'{"id": 99, "result": {}}\n',
         b'{"id": [1], "method": "x", "params": {}}\n',

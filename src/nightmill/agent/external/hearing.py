@@ -105,7 +105,7 @@ class Hearing:
             self._speak(_text(update.get("content")), Text)
         elif kind == "agent_thought_chunk":
             self._speak(_text(update.get("content")), Thinking)
-        elif kind in {"tool_call", "tool_call_update"}:
+        elif kind in ("tool_call", "tool_call_update"):
             self.call(update)
         elif kind == "plan":
             self._list(update.get("entries"))
