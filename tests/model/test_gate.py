@@ -82,6 +82,19 @@ def test_a_storm_is_met_by_few_and_nobody_fails(database: Database) -> None:
     assert endpoint.refused <= 20
 
 
+def test_a_bound_that_only_a_refusal_tells_binds_nobody_for_longer_than_it_says(database: Database) -> None:
+    gate = gates(database, patience=3.0).of("anthropic", secret="key", address="a")
+    headers = {"anthropic-ratelimit-requests-limit": "5", "anthropic-ratelimit-requests-remaining": "0"}
+
+    async def calls() -> None:
+        for number in range(12):  # of five a minute, the sixth would wait longer than the patience
+            passage = await gate.enter(f"r{number}", size=100, most=100, tell=lambda _: None)
+            passage.heard(*((429, headers) if number == 0 else (200, {})), wait=0.01)
+            passage.leave()
+
+    asyncio.run(calls())
+
+
 def test_limits_that_the_provider_tells_are_kept_from_then_on(database: Database) -> None:
     endpoint = Limited(minute=120, burst=120, headers=True)
     failed = asyncio.run(many(endpoint, [gates(database)], runs=31, turns=4))

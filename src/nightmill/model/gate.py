@@ -161,6 +161,8 @@ class Gate:
     """Whether a rate was known last time."""
     _room: asyncio.Event = field(default_factory=asyncio.Event)
     _learnt: dict[str, tuple[float, float, float]] = field(default_factory=dict)
+    _believed: set[str] = field(default_factory=set)
+    """Kinds whose bound a reply has told that was let through: a refusal alone binds nobody for longer than it says."""
     _due: dict[str, float] = field(default_factory=dict)
 
     async def enter(self, conversation: str, *, size: int, most: int, tell: Callable[[str], None]) -> Passage:
@@ -304,8 +306,11 @@ class Gate:
 
     def learn(self, passage: Passage, status: int, said: Mapping[str, tuple[float, float]], wait: float | None) -> bool:
         """Take note of the head of a reply; whether the call was refused for its rate."""
+        if status == OK:
+            self._believed |= said.keys()
         for kind, (limit, left) in said.items():
-            self._learnt[kind] = (limit, left, self.gates.clock())
+            if kind in self._believed:
+                self._learnt[kind] = (limit, left, self.gates.clock())
         limited = status == LIMITED or (status in OVERLOADED and wait is not None)
         if limited:
             self._close(passage, wait)
