@@ -2,7 +2,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check unit bench bench-crash bench-sandbox bench-soak bench-faults bench-harness docs docs-serve generate lock shots
+.PHONY: help setup demo test check unit bench bench-crash bench-edits bench-sandbox bench-soak bench-faults bench-harness docs docs-serve generate lock shots
 .PHONY: check-style check-format check-types check-layers check-house
 
 bin := .venv/bin
@@ -48,6 +48,9 @@ bench: $(dev) ## Measure, and write the table of the docs
 
 bench-crash: $(dev) ## Kill a run at all its seeded moments and look what is left
 	@$(bin)/python -m bench.crash
+
+bench-edits: $(dev) ## Misquote real changes and look where edits land, ours and others'
+	@$(bin)/python -m bench.edits
 
 bench-sandbox: $(dev) ## Measure the sandbox beside what others use, and write its table of the docs
 	@$(bin)/python -m bench.sandbox

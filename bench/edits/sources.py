@@ -6,7 +6,7 @@ import subprocess
 import sys
 import tarfile
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from hashlib import sha256
@@ -22,6 +22,8 @@ MOST_LINES = 60_000
 MOST_WIDE = 4000
 """Minified files have longer lines; nobody edits them."""
 MOST_CHANGED = 40
+UNTIL = "d257497"
+"""The newest commit of this repository that is looked at, so that the cases stay the same."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +70,7 @@ def _archive(folder: Path, manager: str, pin: str, digest: str) -> Path:
         made.mkdir(parents=True, exist_ok=True)
         if manager == "pip":  # a wheel runs nothing when it is fetched, a source archive would be built
             (made / "pin").write_text(f"{pin} --hash=sha256:{digest}\n")
-            words = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary=:all:"]
+            words = [sys.executable, "-m", "pip", "download", "-qq", "--no-deps", "--only-binary=:all:"]
             words += ["--require-hashes", "--dest", str(made), "--requirement", str(made / "pin")]
         else:
             words = ["npm", "pack", "--silent", "--pack-destination", str(made), pin.replace("==", "@")]
@@ -148,7 +150,7 @@ def _span(part: str) -> tuple[int, int]:
 
 def _history(folder: Path) -> Iterator[Pair]:
     """The commits of this checkout, as many as there are: a shallow one has fewer."""
-    log = _git("log", "--no-merges", "--reverse", "--format=%H", "--max-count=400").split()
+    log = _git("log", "--no-merges", "--reverse", "--format=%H", "--max-count=300", UNTIL).split()
     for older, newer in pairwise(log):
         for row in _git("diff", "--name-status", "--no-renames", "--diff-filter=M", older, newer).splitlines():
             path = row.split("\t", 1)[1]
@@ -160,8 +162,3 @@ def _history(folder: Path) -> Iterator[Pair]:
 def _git(*words: str) -> str:
     found = subprocess.run(["git", "-C", str(CHECKOUT), *words], check=False, stdout=subprocess.PIPE)
     return found.stdout.decode("utf-8", "surrogateescape")
-
-
-def languages(found: Mapping[str, int]) -> str:
-    """How many of which, the most first."""
-    return ", ".join(f"{count:,} {name}" for name, count in sorted(found.items(), key=lambda each: -each[1]))

@@ -291,7 +291,18 @@ def _misspelt(page: Page, quoted: str, found: str) -> bool:
     if COMMENT.match(quoted) and COMMENT.match(found) and all(PROSE.fullmatch(word) for word in odd):
         return True
     alike = not odd or SequenceMatcher(None, one, other, autojunk=False).ratio() >= LEAST_WORD
-    return alike and (not odd or not all(re.search(rf"\b{re.escape(word)}\b", page.text) for word in odd))
+    return alike and (not odd or not all(_is_word(page.text, word) for word in odd))
+
+
+def _is_word(text: str, word: str) -> bool:
+    """Whether *word* stands in *text*, not as a part of another."""
+    at = text.find(word)
+    while at >= 0:
+        around = text[max(0, at - 1) : at] + text[at + len(word) : at + len(word) + 1]
+        if not WORD.search(around):
+            return True
+        at = text.find(word, at + 1)
+    return False
 
 
 def _headers(quoted: Sequence[str], change: Change) -> list[int]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Callable, Sequence
-from itertools import pairwise, product
+from itertools import pairwise
+from typing import NamedTuple
 
 from nightmill.errors import ToolError
 from nightmill.tool.landing.merge import Change, Unclear, already, changes, merged
-from nightmill.tool.landing.page import FORMS, Page, bare, loose, plain
+from nightmill.tool.landing.page import FORMS, Page, bare, depth, loose, plain
 from nightmill.tool.landing.reading import Asked, is_elision
 
 __all__ = ["elided", "exactly", "inline", "numbers", "whole"]
@@ -15,7 +17,7 @@ __all__ = ["elided", "exactly", "inline", "numbers", "whole"]
 Made = tuple[str, int]
 """The new text of the file, and the first line of it that changed."""
 MOST_SHOWN = 8
-MOST_CHAINS = 2000
+MOST_CHAINS = 200
 FEWEST = 2
 
 
@@ -145,7 +147,9 @@ def elided(page: Page, asked: Asked) -> Made | None:
     places = [_strictest(page, old) for old, _ in parts]
     if not all(places):
         return None
-    chain = _chain(page, [(old, changes(old, new), found) for (old, new), found in zip(parts, places, strict=True)])
+    chain = _chain(
+        page, [_Part(old, bool(changes(old, new)), found) for (old, new), found in zip(parts, places, strict=True)]
+    )
     pairs: list[int | None] = []
     wanted: list[Change] = []
     lines: list[str] = []
@@ -166,46 +170,53 @@ def _pieces(lines: Sequence[str]) -> list[list[str]]:
     return pieces
 
 
-def _chain(page: Page, parts: Sequence[tuple[Sequence[str], Sequence[Change], Sequence[int]]]) -> tuple[int, ...]:
-    """Where the pieces stand: in order, within the block that the first one opens, and no changed one in doubt."""
-    if _count(parts) > MOST_CHAINS:
-        raise ToolError("the lines around the ellipsis are found too often: quote more lines.")
-    chains = [
-        chain
-        for chain in product(*(found for _, _, found in parts))
-        if all(left + len(parts[at][0]) <= right for at, (left, right) in enumerate(pairwise(chain)))
-        and chain[-1] < _block_end(page, [old for old, _, _ in parts], chain)
-    ]
+class _Part(NamedTuple):
+    """A piece of the quoted lines: whether it changes, and where it may be."""
+
+    lines: Sequence[str]
+    changed: bool
+    found: Sequence[int]
+
+
+def _chain(page: Page, parts: Sequence[_Part]) -> tuple[int, ...]:
+    """Where the pieces stand: in order, within one block, and no changed one in doubt."""
+    chains: list[tuple[int, ...]] = []
+    for start in parts[0].found[: MOST_CHAINS + 1]:
+        chains += _chains(parts, start, _block_end(page, parts, start))
+        if len(chains) > MOST_CHAINS:
+            raise ToolError("the lines around the ellipsis are found too often: quote more lines.")
     if not chains:
         raise Unclear("the lines before and behind the ellipsis are not in this order in one block of the file.")
-    sure = {tuple(at for at, (_, changed, _) in zip(chain, parts, strict=True) if changed) for chain in chains}
+    sure = {tuple(at for at, part in zip(chain, parts, strict=True) if part.changed) for chain in chains}
     if len(sure) > 1:
         where = numbers(sorted({at for each in sure for at in each}))
         raise ToolError(f"the lines around the ellipsis are found at several places (lines {where}): quote more lines.")
     return chains[0]
 
 
-def _count(parts: Sequence[tuple[Sequence[str], Sequence[Change], Sequence[int]]]) -> int:
-    count = 1
-    for _, _, found in parts:
-        count *= len(found)
-    return count
+def _chains(parts: Sequence[_Part], start: int, end: int) -> list[tuple[int, ...]]:
+    """All ways in which the pieces stand one behind another from *start* to *end*; no more than are too many."""
+    chains: list[tuple[int, ...]] = [(start,)]
+    for before, part in pairwise(parts):
+        chains = [
+            (*chain, at)
+            for chain in chains
+            for at in part.found[bisect_left(part.found, chain[-1] + len(before.lines)) : bisect_left(part.found, end)]
+        ][: MOST_CHAINS + 1]
+    return chains
 
 
-def _block_end(page: Page, parts: Sequence[Sequence[str]], chain: Sequence[int]) -> int:
-    """The line that ends the block which the pieces are in: what comes behind it is of another one.
+def _block_end(page: Page, parts: Sequence[_Part], start: int) -> int:
+    """The line that ends the block which the pieces are in, the first one at *start*: what comes then is of another one.
 
     Either the first piece opens a block, all else being further in; or they stand beside one another in one.
     """
+    first, *others = [depth(line) for part in parts for line in part.lines if line.strip()]
     lines = page.lines
-    spots = [at + by for at, piece in zip(chain, parts, strict=True) for by in range(len(piece)) if piece[by].strip()]
-    first, *others = [len(_depth(bare(lines[at]))) for at in spots]
-    least = first + 1 if others and first < min(others) else min([first, *others])
-    for at in range(chain[0] + len(parts[0]), len(lines)):
-        line = bare(lines[at])
-        if line.strip() and len(_depth(line)) < least:
-            return at
-    return len(lines)
+    moved = next(depth(bare(lines[start + at])) - depth(line) for at, line in enumerate(parts[0].lines) if line.strip())
+    least = moved + (first + 1 if others and first < min(others) else min([first, *others]))
+    after = range(start + len(parts[0].lines), len(lines)) if least > 0 else ()
+    return next((at for at in after if lines[at].strip() and depth(bare(lines[at])) < least), len(lines))
 
 
 def inline(page: Page, asked: Asked) -> Made | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import cached_property
+from io import StringIO
 
 __all__ = ["FORMS", "Page", "bare", "depth", "end", "loose", "plain", "split"]
 
@@ -91,9 +92,7 @@ def _find(lines: Sequence[bytes], wanted: Sequence[bytes]) -> list[int]:
 
 def split(text: str) -> list[str]:
     """The lines of *text* with their ends."""
-    lines = [f"{line}\n" for line in text.split("\n")]
-    lines[-1] = lines[-1][:-1]
-    return lines if lines[-1] else lines[:-1]
+    return list(StringIO(text, newline="\n"))
 
 
 def bare(line: str) -> str:

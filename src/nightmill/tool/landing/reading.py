@@ -52,16 +52,17 @@ class Asked(NamedTuple):
 
 def is_elision(line: str) -> bool:
     """Whether *line* may stand for others that it leaves out; Python has lines of three dots that do not."""
-    return len(line) < MOST_SAID and bool(ELISION.fullmatch(line))
+    return len(line) < MOST_SAID and _hints(line) and bool(ELISION.fullmatch(line))
 
 
 def is_placeholder(line: str) -> bool:
     """Whether *line* says in words that it stands for code which is not repeated."""
-    return (
-        len(line) < MOST_SAID
-        and bool(PLACEHOLDER.fullmatch(line))
-        and bool(re.search(r"\.\.\.|…|unchanged|same as", line))
-    )
+    return len(line) < MOST_SAID and _hints(line) and bool(PLACEHOLDER.fullmatch(line))
+
+
+def _hints(line: str) -> bool:
+    """Whether a look at the whole pattern is worth it."""
+    return "..." in line or "…" in line or "unchanged" in line.lower() or "same as" in line.lower()
 
 
 def readings(asked: Asked) -> Iterator[Asked]:
