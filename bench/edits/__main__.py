@@ -146,9 +146,10 @@ def latency(found: Sequence[Pair], *, seed: int) -> dict[str, float]:
 def tables(kept: dict[str, Any]) -> Iterator[str]:
     facts, spent = kept["machine"], kept["latency"]
     languages = ", ".join(f"{count:,} {name}" for name, count in kept["languages"].items())
+    seed = f"{kept['seed']}{', held out' if kept['seed'] == HELD_OUT else ''}"
     yield (
-        f"{kept['cases']:,} cases, {kept['large']:,} of them in files of {LARGE:,} lines or more ({languages}); seed {kept['seed']}, "
-        f"held out. {facts['cores']} cores, Linux {facts['kernel']}, Python {facts['python']}; {kept['at']}."
+        f"{kept['cases']:,} cases, {kept['large']:,} of them in files of {LARGE:,} lines or more ({languages}); seed {seed}. "
+        f"{facts['cores']} cores, Linux {facts['kernel']}, Python {facts['python']}; {kept['at']}."
     )
     yield ""
     yield "| finder | resolvable: exactly right (95 %) | right but for white space behind | refused | wrong | to be refused: applied |"
