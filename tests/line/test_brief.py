@@ -112,3 +112,9 @@ def test_facts_name_the_checks(world: World) -> None:
 
     assert "`python3 -m unittest -q`; `lint .`" in briefs.facts(replace(world.assignment(), project=two))
     assert "checks:" not in briefs.facts(replace(world.assignment(), project=replace(two, checks=())))
+
+
+def test_the_sign_of_the_system_is_another_one_for_each_brief(world: World) -> None:
+    """A run's id stands in commits that its sandbox may hold, so nothing is made from it."""
+    tags = {briefs.developer(task(world), run="r1", hub=world.hub).tag for _ in range(3)}
+    assert len(tags) == 3

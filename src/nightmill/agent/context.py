@@ -60,8 +60,9 @@ def tail(brief: Brief, state: AgentState) -> str:
         )
     if verified := working.verification(brief, state.working):
         lines.append(f"Verified:\n{verified}")
-    if state.working.failed and not state.carried:
-        lines.append(f"Tried, and failed: {cut('; '.join(state.working.failed), most=MOST_TODO)}")
+    failed = "; ".join(filter(None, state.working.failed))
+    if failed and not state.carried:
+        lines.append(f"Tried, and failed: {cut(failed, most=MOST_TODO)}")
     text = cut("\n".join([*lines, *remind.reminders(brief, state)]), most=MOST_TAIL)
     found = drift.score(brief, state)
     if found.score >= drift.ADRIFT:

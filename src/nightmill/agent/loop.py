@@ -19,6 +19,7 @@ from nightmill.agent.outcome import verifies
 from nightmill.errors import ToolError
 from nightmill.model import Message, ModelReply, Text, ToolCall, ToolResult, Usage
 from nightmill.tool import Answer, ToolContext, Toolset
+from nightmill.tool.base import cut
 from nightmill.tool.outputs import reference
 from nightmill.tool.toolset import Prepared
 
@@ -28,6 +29,8 @@ REMEMBERED = 24
 """Turns that are looked back on for drift."""
 WORTH = 1_000
 """Characters of a command's output from which the whole is kept: it may be left out later, and may not come again."""
+RETURNED = 4_000
+"""Characters kept of why work was sent back, for when the words themselves are left out."""
 COMMANDS, FINDINGS, OUTPUTS = 100, 60, 4
 """How many of the latest are remembered."""
 
@@ -174,8 +177,17 @@ def send_back(state: AgentState, text: str) -> AgentState:
     else:
         messages = (*state.messages, word)
     digest = _chain(state.digest, messages[-1:])
+    kept = replace(state.working, returned=cut(text, most=RETURNED))
     return replace(
-        state, messages=messages, digest=digest, ending=None, idle=0, refused=(), rounds=state.rounds + 1, clean=0
+        state,
+        working=kept,
+        messages=messages,
+        digest=digest,
+        ending=None,
+        idle=0,
+        refused=(),
+        rounds=state.rounds + 1,
+        clean=0,
     )
 
 

@@ -85,7 +85,10 @@ class Working:
 
     Attributes:
         files: The ones touched last, newest last.
+        discoveries: By number, as *failed*: "" is one that was replaced, so that every other keeps the number that the
+            agent was shown.
         edits: Edits since a check last passed; *touched* counts all of them.
+        returned: Why the work was sent back last.
         past: A line for each turn that is not shown any more.
         words: The beginning of the latest words beside its calls.
     """
@@ -98,6 +101,7 @@ class Working:
     edits: int = 0
     touched: int = 0
     past: tuple[str, ...] = ()
+    returned: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

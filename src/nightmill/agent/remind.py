@@ -98,5 +98,5 @@ def _todo(brief: Brief, state: AgentState) -> str:
 
 
 def _notes(state: AgentState) -> str:
-    most = max(len(state.working.discoveries), len(state.working.failed))
+    most = max(sum(map(bool, notes)) for notes in (state.working.discoveries, state.working.failed))
     return render("remind/notes", count=str(most)).text if most > MOST_NOTES else ""

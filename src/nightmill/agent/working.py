@@ -58,6 +58,7 @@ def words(brief: Brief, state: AgentState) -> str:
     working = state.working
     sections = (
         ("Tried, and failed: do not do it again", _numbered(working.failed)),
+        ("Why it was sent back last", working.returned),
         ("Found out", _numbered(working.discoveries)),
         ("Todo", todo(state.todo)),
         ("Verification", verification(brief, working)),
@@ -70,7 +71,7 @@ def words(brief: Brief, state: AgentState) -> str:
 
 def todo(items: Iterable[Todo]) -> str:
     """The list, a line each."""
-    return "\n".join(f"{MARKS[item.state]} {item.text}" for item in items)
+    return "\n".join(f"{MARKS[item.state]} {' '.join(item.text.split())}" for item in items)
 
 
 def verification(brief: Brief, working: Working) -> str:
@@ -96,10 +97,9 @@ def _note(working: Working, note: Note) -> Working:
     if note.kind == "next":
         return replace(working, next=text)
     before = working.discoveries if note.kind == "discovery" else working.failed
-    kept = tuple(each for number, each in enumerate(before, 1) if number not in note.replaces and each != text)
-    if note.kind == "discovery":
-        return replace(working, discoveries=(*kept, text))
-    return replace(working, failed=(*kept, text))
+    kept = tuple("" if number in note.replaces else each for number, each in enumerate(before, 1))
+    kept = kept if text in kept else (*kept, text)
+    return replace(working, discoveries=kept) if note.kind == "discovery" else replace(working, failed=kept)
 
 
 def _files(files: tuple[Active, ...], record: TurnRecord) -> tuple[Active, ...]:
@@ -118,11 +118,12 @@ def _files(files: tuple[Active, ...], record: TurnRecord) -> tuple[Active, ...]:
 
 def _file(active: Active) -> str:
     edited = f", edited at turn {active.edited}" if active.edited else ""
-    return f"- {active.path} (seen at turn {active.turn}{edited})"
+    path = active.path if active.path.isprintable() else repr(active.path)
+    return f"- {path} (seen at turn {active.turn}{edited})"
 
 
 def _numbered(texts: Sequence[str]) -> str:
-    return "\n".join(f"{number}. {text}" for number, text in enumerate(texts, 1))
+    return "\n".join(f"{number}. {text}" for number, text in enumerate(texts, 1) if text)
 
 
 def ran(outcomes: Iterable[tuple[str, bool, str]], *, turn: int, checks: Sequence[str]) -> tuple[Ran, ...]:

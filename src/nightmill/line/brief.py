@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import secrets
 from collections import Counter
 from functools import cache
 from hashlib import sha256
@@ -69,8 +70,8 @@ def developer(assignment: Assignment, *, run: str, hub: Hub, earlier: Prompt = N
             prompts=given,
             conversation=f"nightmill-{run}",
         )
-    # Nobody who writes into the project can know it beforehand, and a run that is recovered has the same.
-    tag = f"[system {sha256(run.encode()).hexdigest()[:8]}]"
+    # Drawn, not made from the run's id, which commits of tasks before it tell; the brief is kept, so a recovered run has it.
+    tag = f"[system {secrets.token_hex(4)}]"
     harness = render("agent/harness", tag=tag)
     return Brief(
         role=acting.name,
