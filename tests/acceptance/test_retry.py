@@ -9,7 +9,7 @@ import pytest
 
 from tests.conftest import ScriptedFactory
 from tests.recorder import recording
-from tests.whole import FINISH, LOOK, MODELS, SPEC, WORK, Mill, commit, repository, script
+from tests.whole import FILES, FINISH, LOOK, MODELS, SPEC, WORK, Mill, commit, repository, script
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
@@ -78,3 +78,37 @@ def first(mill: Mill) -> str:
     """The first run of a task."""
     with mill.door() as door:
         return min((run for run in door.runs.list() if run.kind == "task"), key=lambda run: run.created).id
+
+
+def test_a_check_that_failed_its_proof_is_shown_to_the_agent_and_not_run_again_until_it_insists(
+    scripted: ScriptedFactory, tmp_path: Path
+) -> None:
+    check = "sleep 1.2; python3 -m unittest -q"
+    settings = FILES["nightmill.yaml"].replace("python3 -m unittest -q", f"'{check}'")
+    checkout = repository(tmp_path / "calc", {**FILES, "nightmill.yaml": settings})
+    (tmp_path / "SPEC.md").write_text(SPEC.format(title=""))
+    mill = Mill(folder=tmp_path).given(NIGHTMILL_MODEL=MODELS["anthropic"], NIGHTMILL_PLAN="single")
+    assert not mill.run("init", at=checkout).returncode
+    tries = {"tool_calls": [{"name": "run_command", "arguments": {"command": check}}]}
+    mends = {
+        "tool_calls": [
+            {
+                "name": "edit_file",
+                "arguments": {"path": "calc.py", "edits": [{"old": "return b", "new": "return a + b"}]},
+            }
+        ]
+    }
+    turns = (LOOK, WRONG, SAYS_DONE, SAYS_DONE, tries, tries, mends, tries, FINISH, FINISH)
+    done, bodies = attempt(mill, scripted, checkout, *turns)
+    assert done
+
+    with mill.door() as door:
+        task = next(run for run in door.runs.list() if run.kind == "task")
+        told = [entry.event() for entry in door.ledger.read(run=task.id)]
+    names = [each.name for each in told]
+    (reused,) = [each for each in told if each.name == "result_reused"]
+    assert (reused.source, reused.source_turn) == (task.id, 0)  # type: ignore[attr-defined]
+    assert names.count("check_finished") == 2, "a proof runs what it proves, whatever is known"
+    times = [each.seconds for each in told if each.name == "tool_finished" and each.tool == "run_command"]  # type: ignore[attr-defined]
+    assert [seconds > 1.2 for seconds in times] == [False, True, True]
+    assert "not run now: this is how it ended" in bodies[-1]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
+import time
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -52,7 +53,7 @@ def gc(
     from nightmill.cli.screen import print_json, safe, say
     from nightmill.line.reclaim import Reclaim
     from nightmill.repo import Hub
-    from nightmill.store import notes
+    from nightmill.store import notes, results
 
     door = open_door()
     home = door.settings.home
@@ -70,6 +71,7 @@ def gc(
     things = reclaim.go(quota=most)
     if not dry_run:
         notes.prune(door.database)
+        results.prune(door.database, now=time.time())
     if json:
         print_json([{**asdict(each), "path": str(each.path)} for each in things])
         return

@@ -17,6 +17,7 @@ __all__ = [
     "ModelSwitched",
     "ReplyReceived",
     "RequestMade",
+    "ResultReused",
     "SentBack",
     "TodoChanged",
     "ToolFinished",
@@ -93,6 +94,21 @@ class ToolFinished(Event):
     tool: str
     ok: bool
     label: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResultReused(Event):
+    """A declared check was not run: the agent was shown how *command* ended on the same *tree* in the run *source*.
+
+    That was at its turn *source_turn*, 0: in a proof of the system's own, and took *seconds*.
+    """
+
+    turn: int
+    command: str
+    tree: str
+    source: str
+    source_turn: int
     seconds: float
 
 

@@ -21,6 +21,7 @@ from nightmill.estate import baseline as baselines
 from nightmill.estate.environment import BUNDLE, parcel
 from nightmill.estate.install import prepare
 from nightmill.estate.services import troubles
+from nightmill.line.results import keep_proof
 from nightmill.repo import shown, suspicious
 from nightmill.review.prove import Case, prove
 from nightmill.sandbox import Command, Limits
@@ -184,6 +185,7 @@ class Proving:
                 output=result.output,
             )
         )
+        keep_proof(self.machines, self.assignment, result, run=self.run, environment=self.base.hash)
 
     def _protected(self, hub: Hub, commit: str) -> list[str]:
         # What people agreed on is for people to change: of stacked tasks, one would loosen the next one's environment.

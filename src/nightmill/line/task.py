@@ -34,6 +34,7 @@ from nightmill.line.journal import Journal
 from nightmill.line.knowledge import Knowledge
 from nightmill.line.prove import Proving, export, look_twice, plain
 from nightmill.line.record import SAID, finished, read_record
+from nightmill.line.results import CheckResults
 from nightmill.line.steps import Waiting
 from nightmill.line.stop import Stopped
 from nightmill.line.work import Work
@@ -356,7 +357,13 @@ class TaskRun:
             assignment=assignment,
             journal=Journal(self.folder / "replies"),
         )
-        return Work(**common, tools=standard(), asking=asking, knowledge=self.knowledge)
+        known = CheckResults(
+            run=self.run,
+            machines=self.machines,
+            assignment=assignment,
+            environment=self.prepared["environment"],
+        )
+        return Work(**common, tools=standard(), asking=asking, knowledge=self.knowledge, results=known)
 
     def _base(self) -> Base:
         layers = tuple(Path(layer) for layer in self.prepared["layers"])

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from nightmill.line.control import Control
     from nightmill.line.knowledge import Knowledge
     from nightmill.line.machines import Machines
+    from nightmill.line.results import CheckResults
     from nightmill.line.workplace import Workplace
     from nightmill.model import ModelReply
     from nightmill.tool import Toolset
@@ -56,6 +57,7 @@ class Work:
     workplace: Workplace
     control: Control
     knowledge: Knowledge
+    results: CheckResults
     state: AgentState = AgentState()
     _ahead: tuple[str, asyncio.Task[ModelReply]] | None = None
     _fixed: str = ""
@@ -125,7 +127,9 @@ class Work:
                     limits=self.assignment.project.limits,
                     news=self.workplace.news,
                     outputs=self._outputs,
+                    results=self.results,
                 )
+                self.results.turn = self.state.turn + 1
                 record = await agent.act(
                     self.brief,
                     self.state,

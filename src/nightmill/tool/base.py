@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict
 
 from nightmill.errors import ToolError
 from nightmill.model import Usage
-from nightmill.sandbox import Limits, Workspace
+from nightmill.sandbox import Limits, Outcome, Workspace
 from nightmill.tool.outputs import MemoryOutputs, Outputs, ends
 
 __all__ = ["Answer", "Arguments", "Finish", "Tool", "ToolContext", "cut", "digest", "inside", "known_as", "plain"]
@@ -54,13 +54,35 @@ class Explored:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Kept:
+    """How a command ended before, on the same tree and in the same environment, and where that was."""
+
+    exit: int
+    output: str
+    seconds: float
+    whence: str
+
+
+class Results(Protocol):
+    """Results of commands that need not be run to know how they end."""
+
+    async def find(self, command: str, workspace: Workspace) -> Kept | None:
+        """What is known of *command* on what *workspace* holds; None: run it."""
+        ...
+
+    async def keep(self, command: str, outcome: Outcome, workspace: Workspace) -> None:
+        """Told how *command* ended that `find` knew nothing of."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ToolContext:
     """What a tool works with: the sandbox, the bounds on commands, and who watches the output.
 
     *news* gives what happened beside the commands since it was asked last, in lines for the model.
     *known* has the digest of each file as this agent saw it last, by `known_as`: what `Answer.seen` told before, also
-    in calls of the same turn. *outputs* keeps what is too long to be shown. *explore* sends explorers out; None: there are
-    none.
+    in calls of the same turn. *outputs* keeps what is too long to be shown. *explore* sends explorers out, *results* knows
+    how commands end; None: there are none.
     """
 
     workspace: Workspace
@@ -70,6 +92,7 @@ class ToolContext:
     known: Mapping[str, str] = field(default_factory=dict)
     outputs: Outputs = field(default_factory=MemoryOutputs)
     explore: Callable[[tuple[Question, ...]], Awaitable[Explored]] | None = None
+    results: Results | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from nightmill.errors import ToolError
 from nightmill.sandbox import Command
-from nightmill.tool.base import MOST_CHARACTERS, Answer, Arguments, ToolContext, plain
+from nightmill.tool.base import MOST_CHARACTERS, Answer, Arguments, Kept, ToolContext, plain
 from nightmill.tool.outputs import shown
 
 __all__ = ["RunCommand"]
@@ -54,10 +54,14 @@ class RunCommand:
             raise ToolError("the command is too long for the system: write a file with write_file, then run that")
         if "\0" in arguments.command:
             raise ToolError("a command cannot contain a NUL character")
+        if context.results and (kept := await context.results.find(arguments.command, context.workspace)):
+            return _known(arguments.command, kept, context)
         limits = replace(context.limits, output=max(KEPT, context.limits.output))
         limits = replace(limits, seconds=arguments.timeout) if arguments.timeout else limits
         command = Command(argv=("bash", "-c", arguments.command), limits=limits)
         outcome = await context.workspace.run(command, output=context.watch)
+        if context.results:
+            await context.results.keep(arguments.command, outcome, context.workspace)
         ends = {
             "": f"exit status {outcome.exit}",
             "timeout": f"stopped after {limits.seconds:g} s: it ran too long",
@@ -71,3 +75,14 @@ class RunCommand:
         told = f"{text}\n({ends[outcome.stopped]})" if text else f"({ends[outcome.stopped]}, no output)"
         ran = ((arguments.command, outcome.exit == 0 and not outcome.stopped, text),)
         return Answer(text="\n".join(part for part in (told, context.news()) if part), changed=True, ran=ran)
+
+
+def _known(command: str, kept: Kept, context: ToolContext) -> Answer:
+    """The answer to *command*, which was not run."""
+    text = shown(plain(kept.output), context.outputs, most=MOST_CHARACTERS).rstrip("\n")
+    told = (
+        f"(exit status {kept.exit}; not run now: this is how it ended, after {kept.seconds:.1f} s, on the same files in"
+        f" {kept.whence}. Call it once more to have it run.)"
+    )
+    lines = (text, told, context.news())
+    return Answer(text="\n".join(part for part in lines if part), ran=((command, kept.exit == 0, text),))
