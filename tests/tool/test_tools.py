@@ -12,6 +12,7 @@ from nightmill.errors import ToolError
 from nightmill.model import ToolCall
 from nightmill.tool import ToolContext, standard
 from nightmill.tool.base import MOST_CHARACTERS, cut, digest, inside, known_as, plain
+from nightmill.tool.syntax import HERE
 from tests.tool.conftest import Bench, Tell
 
 
@@ -348,3 +349,17 @@ def test_a_call_that_is_cancelled_ends(tell: Tell) -> None:
         assert await bench.sh("pgrep sleep") == "(exit status 1, no output)"
 
     tell(story)
+
+
+@pytest.mark.parametrize(
+    ("name", "body"),
+    [
+        ("a.yaml", "[" * 100_000),
+        ("a.yaml", "{a: " * 30_000),
+        ("a.toml", "a." * 60_000 + "a = 1"),
+        ("a.json", "[" * 100_000),
+    ],
+)
+def test_a_file_that_its_parser_would_take_minutes_for_is_not_parsed_here(name: str, body: str) -> None:
+    """They are parsed where all runs of the worker wait for it."""
+    assert HERE[f".{name.partition('.')[2]}"](body.encode()) == ""

@@ -11,6 +11,7 @@ import re
 import tomllib
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import accumulate
 from posixpath import basename, splitext
 
 import yaml
@@ -23,6 +24,8 @@ __all__ = ["broken"]
 
 MOST_HERE = 128 << 10
 MOST_THERE = 2 << 20
+DEEPEST, MOST_DOTS = 100, 200
+"""Brackets in brackets, and dots of a line: the parsers of YAML and TOML take minutes for thousands."""
 SECONDS = 5.0
 PYTHON = """import sys
 try:
@@ -45,6 +48,7 @@ THERE = {
     ".go": ("gofmt", "-e", "-l"),
 }
 IF_THERE = 'command -v "$1" > /dev/null || exit 0; "$@" > /dev/null'
+BRACKET = re.compile(rb"[\[\]{}]")
 LINE = re.compile(r"(?:line |:)(\d+)")
 
 
@@ -97,6 +101,8 @@ def _json(body: bytes) -> str:
 
 
 def _toml(body: bytes) -> str:
+    if max(line.count(b".") for line in body.split(b"\n")) > MOST_DOTS:
+        return ""
     try:
         tomllib.loads(body.decode())
     except tomllib.TOMLDecodeError as error:
@@ -108,6 +114,9 @@ def _toml(body: bytes) -> str:
 
 def _yaml(body: bytes) -> str:
     """Only its events: no alias is followed, no tag is built."""
+    depths = accumulate((1 if sign in b"[{" else -1 for sign in BRACKET.findall(body)), initial=0)
+    if max(depths) > DEEPEST:
+        return ""
     try:
         for _ in yaml.parse(body, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)):
             pass
