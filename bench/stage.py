@@ -15,7 +15,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
+from nightmill.errors import SandboxError
 from nightmill.repo import Hub
+from nightmill.sandbox.disk.folder import unused
 from nightmill.sandbox.disk.layers import remove
 from nightmill.store import Broken, Database, Entry, Ledger, Run, Runs, Wanted, Workers
 
@@ -310,6 +312,10 @@ class Stage:
             before = self.beats()
             until(lambda: all(self.beats().get(pid, 0) > beat for pid, beat in before.items()), what="a heartbeat")  # noqa: B023
 
+    def sandboxes(self) -> list[str]:
+        """The runs whose sandbox is open; what a worker has ready for the next run is nobody's."""
+        return [folder.parent.name for folder in sorted(self.home.glob("runs/*/sandbox")) if _in_use(folder)]
+
     def pulls(self) -> list[dict[str, Any]]:
         """All pull requests."""
         found: list[dict[str, Any]] = json.loads(self.call("prs", "--json"))
@@ -323,6 +329,14 @@ class Stage:
 
 
 # Processes
+
+
+def _in_use(folder: Path) -> bool:
+    try:
+        with unused(folder):
+            return False
+    except SandboxError:
+        return True
 
 
 def copy(source: Path, target: Path) -> None:

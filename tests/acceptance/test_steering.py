@@ -31,7 +31,7 @@ def test_a_paused_run_spends_nothing_and_goes_on_when_it_is_resumed(stage: Stage
         spent = answered(model)
         stage.wait_for_beats(1)
         assert answered(model) == spent
-        assert sandboxes() == []
+        assert stage.sandboxes() == []
 
         stage.call("resume", stage.run("spec").id)
 
@@ -96,7 +96,7 @@ def test_a_run_cancelled_in_a_long_command_stops_and_its_work_stays_on_a_branch(
 
         assert asked.wait(60) == 1, said(stage)
         assert processes("sleep 300") == []
-        assert sandboxes() == []
+        assert stage.sandboxes() == []
     for kind in ("spec", "task"):
         assert (stage.run(kind).state, stage.run(kind).why) == ("stopped", "cancelled")
     branch = f"refs/heads/nightmill/wip/{stage.run('task').id}"
@@ -182,11 +182,6 @@ def answered(model: Model) -> int:
 def processes(part: str) -> list[str]:
     """Commands below this process that hold *part*."""
     return [command for command in descendants().values() if part in command]
-
-
-def sandboxes() -> list[str]:
-    """Sandboxes below this process."""
-    return processes("bwrap")
 
 
 def said(stage: Stage) -> str:
