@@ -187,3 +187,12 @@ def test_a_sandbox_that_fails_ends_the_turn_and_leaves_nothing_running(stage: St
     with pytest.raises(SandboxError, match="gone"):
         stage.act(reply(call("look", "a"), call("look", "b"), call("look", "c")))
     assert stage.log == ["ended", "ended"]
+
+
+def test_a_flood_of_calls_is_cut_and_each_has_its_result(stage: Stage) -> None:
+    stage.turn(reply(*(call("look", str(number)) for number in range(50))))
+
+    assert len(stage.log) == 32
+    assert stage.most == 8, "only so many go at once"
+    assert len(stage.results()) >= 50
+    assert "not run: 32 calls in one reply are the most" in stage.results()

@@ -27,6 +27,8 @@ __all__ = ["Told", "act", "apply", "fingerprint", "fixed", "outgrown", "send_bac
 
 REMEMBERED = 24
 """Turns that are looked back on for drift."""
+MOST_CALLS, AT_ONCE = 32, 8
+"""Calls of one reply that are run, and how many of those that only read go at once."""
 WORTH = 1_000
 """Characters of a command's output from which the whole is kept: it may be left out later, and may not come again."""
 RETURNED = 4_000
@@ -233,7 +235,10 @@ async def _run_calls(
     done: list[Done] = []
     while ready:
         batch = [ready.pop(0)]
-        while ready and _reads(batch[-1]) and _reads(ready[0]):
+        if len(done) >= MOST_CALLS:
+            done.append(Done(_error(batch[0][0], f"not run: {MOST_CALLS} calls in one reply are the most"), None))
+            continue
+        while ready and len(batch) < AT_ONCE and _reads(batch[-1]) and _reads(ready[0]):
             batch.append(ready.pop(0))
         if any(each.answer and each.answer.finish for each in done):
             done += [Done(_error(call, "not run: nothing is run after finish"), None) for call, _ in batch]
