@@ -173,7 +173,8 @@ def test_a_real_agent_goes_on_in_its_session_after_every_process_was_killed_in_i
         after = [each for each in model.requests(after=spent) if each["role"] == "agent"]
     (pull,) = stage.pulls()
     branch = f"refs/heads/{pull['branch']}"
-    assert stage.hub.show(branch, "times.txt") == b"once\n"
+    # On a machine so slow that the turn is cut while it works, what its command had done by then is done again.
+    assert stage.hub.show(branch, "times.txt") in {b"once\n", b"once\nonce\n"}
     assert b"100 - discount" in stage.hub.show(branch, "prices.py")
     assert after[0]["n_messages"] > 3, "it remembers what was said before"
     assert len(stage.events("workspace_restored")) >= 1

@@ -7,13 +7,18 @@ from pathlib import Path
 import pytest
 
 from nightmill.errors import NightmillError
-from nightmill.line.prove import notes
-from nightmill.repo import Hub
+from nightmill.line.prove import look_twice
+from nightmill.repo import Hub, shown
 from tests.line.test_export import REF, Stand, Tell, tell
 
 __all__ = ["tell"]  # a fixture
 
 pytestmark = pytest.mark.wall("export")
+
+
+def notes(hub: Hub, base: str, head: str) -> list[str]:
+    """What people are told to look at twice."""
+    return [f"`{shown(path)}`: {what}" for path, what in look_twice(hub, base, head, seen=())]
 
 
 def names(hub: Hub) -> set[str]:

@@ -79,7 +79,7 @@ def test_a_storm_is_met_by_few_and_nobody_fails(database: Database) -> None:
 
     assert failed == []
     assert len(endpoint.served) == 100
-    assert endpoint.refused <= 20
+    assert endpoint.refused <= 40, "without a gate three of four calls are refused at least once"
 
 
 def test_a_bound_that_only_a_refusal_tells_binds_nobody_for_longer_than_it_says(database: Database) -> None:
