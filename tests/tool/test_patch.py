@@ -11,7 +11,7 @@ from nightmill.errors import ToolError
 from nightmill.model import ToolCall
 from nightmill.tool import Answer, ToolContext
 from nightmill.tool.patch import parse
-from nightmill.tool.toolset import patching
+from nightmill.tool.toolset import developing
 from tests.tool.conftest import Bench, Tell
 
 SHOP = b"""class Basket:
@@ -32,7 +32,7 @@ class Order:
 
 
 async def patch(bench: Bench, text: str) -> Answer:
-    tools = patching()
+    tools = developing("openai:gpt-5")
     prepared = tools.prepare(ToolCall(id="c", name="apply_patch", arguments=json.dumps({"patch": text})))
     answer = await tools.call(prepared, ToolContext(workspace=bench.workspace, limits=bench.limits, known=bench.known))
     bench.known.update(answer.seen)

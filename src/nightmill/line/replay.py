@@ -20,7 +20,7 @@ from nightmill.line.record import read_record
 from nightmill.model.connect import spoken
 from nightmill.model.dialect import wire
 from nightmill.model.history import own
-from nightmill.tool import exploring, standard
+from nightmill.tool import developing, exploring
 
 if TYPE_CHECKING:
     from nightmill.line.assignment import Assignment
@@ -98,7 +98,7 @@ class _Replay:
         if isinstance(told, event.WorkspacePrepared):
             brief = read_brief(self.blobs.get(told.brief))
             self.main = brief.role
-            self.folds[self.main] = _Fold(brief, standard())
+            self.folds[self.main] = _Fold(brief, developing(self.assignment.model))
         elif isinstance(told, event.ExplorerSent):
             self.folds[told.role] = _Fold(read_brief(self.blobs.get(told.brief)), exploring(), explorer=True)
         elif isinstance(told, event.SentBack):

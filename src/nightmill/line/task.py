@@ -41,7 +41,7 @@ from nightmill.line.work import Work
 from nightmill.line.workplace import Workplace
 from nightmill.prompt import render
 from nightmill.review import Verdict
-from nightmill.tool import standard
+from nightmill.tool import developing
 
 if TYPE_CHECKING:
     from nightmill.line.assignment import Assignment
@@ -363,7 +363,9 @@ class TaskRun:
             assignment=assignment,
             environment=self.prepared["environment"],
         )
-        return Work(**common, tools=standard(), asking=asking, knowledge=self.knowledge, results=known)
+        return Work(
+            **common, tools=developing(assignment.model), asking=asking, knowledge=self.knowledge, results=known
+        )
 
     def _base(self) -> Base:
         layers = tuple(Path(layer) for layer in self.prepared["layers"])

@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from nightmill.tool.base import Answer, Tool, ToolContext
-from nightmill.tool.toolset import Toolset, exploring, standard
+from nightmill.tool.toolset import Toolset, developing, exploring, standard
 
-__all__ = ["Answer", "Tool", "ToolContext", "Toolset", "exploring", "standard"]
+__all__ = ["Answer", "Tool", "ToolContext", "Toolset", "developing", "exploring", "standard"]

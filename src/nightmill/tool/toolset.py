@@ -20,7 +20,7 @@ from nightmill.tool.recall import ReadOutput
 from nightmill.tool.understand import understand
 from nightmill.tool.work import FinishWork, Remember, UpdateTodo
 
-__all__ = ["Prepared", "Toolset", "exploring", "patching", "standard"]
+__all__ = ["Prepared", "Toolset", "developing", "exploring", "standard"]
 
 MOST_NAMED = 6
 
@@ -100,9 +100,13 @@ def standard() -> Toolset:
     )
 
 
-def patching() -> Toolset:
-    """What a developer has whose model was trained on `apply_patch`."""
-    return Toolset((*standard().tools.values(), ApplyPatch()))
+def developing(model: str) -> Toolset:
+    """What a developer has who works with *model* ("provider:name"): OpenAI's were trained on `apply_patch`, too.
+
+    It is decided once for a run: a fallback of another provider keeps the tools that the conversation began with.
+    """
+    tools = standard().tools.values()
+    return Toolset((*tools, ApplyPatch())) if model.startswith("openai") else Toolset(tools)
 
 
 def _faults(error: ValidationError) -> str:
