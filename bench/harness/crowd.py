@@ -124,7 +124,7 @@ def _theirs(peer: Peer, folder: Path) -> float:
             )
         try:
             until(
-                lambda: sum(each["n_tools"] > 0 for each in model.requests()) >= PROCESSES,
+                lambda: sum(each.get("n_tools", 0) > 0 for each in model.requests()) >= PROCESSES,
                 seconds=240,
                 what=f"a turn of each {peer.name}",
             )
@@ -138,4 +138,4 @@ def _theirs(peer: Peer, folder: Path) -> float:
 
 
 def _turns(model: Model) -> int:
-    return sum(each["n_tools"] > 0 for each in model.requests())
+    return sum(each.get("n_tools", 0) > 0 for each in model.requests())

@@ -162,7 +162,7 @@ def ours(stage: Stage, model: Model, *words: str) -> Told:
 
 def _told(used: Used, requests: list[dict[str, Any]], *, name: str) -> Told:
     asked = sorted(
-        (each for each in requests if each["n_tools"] and each["status"] == 200), key=lambda each: each["t_in"]
+        (each for each in requests if each.get("n_tools") and each["status"] == 200), key=lambda each: each["t_in"]
     )
     if len(asked) < len(SHORT):
         raise OSError(f"{name} made {len(asked)} requests and ended with {used.status}")

@@ -176,7 +176,7 @@ def test_a_real_agent_goes_on_in_its_session_after_every_process_was_killed_in_i
     # On a machine so slow that the turn is cut while it works, what its command had done by then is done again.
     assert stage.hub.show(branch, "times.txt") in {b"once\n", b"once\nonce\n"}
     assert b"100 - discount" in stage.hub.show(branch, "prices.py")
-    assert after[0]["n_messages"] > 3, "it remembers what was said before"
+    assert after[0]["n_messages"] >= 3, "it remembers what was said before"
     assert len(stage.events("workspace_restored")) >= 1
     assert stage.broken() is None
     holds_no_key(stage)

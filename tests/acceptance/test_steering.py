@@ -122,7 +122,7 @@ def test_a_run_cancelled_while_it_waits_behind_another_ends_before_it_began(stag
 
 
 def test_a_run_goes_on_with_its_worker_when_the_terminal_is_closed(stage: Stage) -> None:
-    with stage.model(crash.SCRIPT, "--latency", "0.1") as model:
+    with stage.model(crash.SCRIPT, "--latency", "0.5") as model:
         terminal = stage.ask(model)
         until(lambda: stage.events("tool_finished"), what="work")
 

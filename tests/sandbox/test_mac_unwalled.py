@@ -17,6 +17,7 @@ import pytest
 from nightmill.errors import SandboxError
 from nightmill.sandbox import Command, Limits, Place, Service
 from tests.sandbox.unwalled import Desk, given, lives, until, unwalled, within, written
+from tests.whole import wait_for
 
 HOST = """
 import asyncio, sys
@@ -196,7 +197,7 @@ def test_what_has_hardly_begun_is_ended_too(place: Place) -> None:
 
     for _ in range(5):
         within(place, scenario)
-        assert not holders(place)
+        wait_for("the end of all", lambda: not holders(place), seconds=20)
 
 
 def test_a_command_that_stops_its_keeper_is_ended_all_the_same(place: Place) -> None:

@@ -155,6 +155,9 @@ LINES: dict[type[e.Event], Callable[[Any], Line]] = {
     e.RequestMade: _request,
     e.TurnFinished: _turn,
     e.NotesRecalled: lambda told: Line("·", f"told what earlier runs noted ({len(told.notes)})", fold=True),
+    e.ResultReused: lambda told: Line(
+        "·", f"not run again on the same tree: {' '.join(told.command.split())[:160]}", "dim", fold=True
+    ),
     e.ExplorerSent: lambda told: Line("→", f"{told.role}: {' '.join(told.question.split())[:200]}", "dim"),
     e.ContextCompacted: lambda told: Line(
         "⇲", f"context cut ({told.layer}): {tokens(told.before)} → {tokens(told.after)} tokens", "dim"
