@@ -363,9 +363,8 @@ class TaskRun:
             assignment=assignment,
             environment=self.prepared["environment"],
         )
-        return Work(
-            **common, tools=developing(assignment.model), asking=asking, knowledge=self.knowledge, results=known
-        )
+        tools = developing(assignment.model)
+        return Work(**common, tools=tools, asking=asking, knowledge=self.knowledge, results=known)
 
     def _base(self) -> Base:
         layers = tuple(Path(layer) for layer in self.prepared["layers"])

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 __all__ = ["Egress"]
 
 HEAD_SECONDS, TLS_SECONDS, LINGER_SECONDS = 15.0, 15.0, 5.0
-HEAD_MOST, CONNECTIONS = 1 << 15, 64
+HEAD_MOST, LINGER_MOST, CONNECTIONS = 1 << 15, 16 << 20, 64
 INWARD = 8
 """Requests to the gateway at once: each is held in memory, whole."""
 RATE, BURST = 50.0, 200
@@ -154,6 +154,7 @@ class Egress:
             if not passage.status:
                 passage.status = int(refusal.status[:3])
                 await _refuse(near[1], refusal)
+                await _hear_out(near)
 
     async def _serve(self, near: Streams, passage: Passage) -> None:
         request, headers = await _head(near[0])
@@ -253,6 +254,18 @@ async def _refuse(writer: asyncio.StreamWriter, refusal: Refusal) -> None:
     head = f"HTTP/1.1 {refusal.status}\r\nX-Proxy-Error: {refusal.said}\r\nContent-Type: text/plain\r\n"
     writer.write(f"{head}Content-Length: {len(body)}\r\nConnection: close\r\n\r\n".encode() + body)
     await writer.drain()
+
+
+async def _hear_out(near: Streams) -> None:
+    """Take what is still sent of a refused request, for a while: whoever is cut off while it sends reads no reason."""
+    reader, writer = near
+    if writer.can_write_eof():
+        writer.write_eof()
+    left = LINGER_MOST
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(LINGER_SECONDS):
+            while left > 0 and (piece := await reader.read(1 << 16)):
+                left -= len(piece)
 
 
 async def _closed(writer: asyncio.StreamWriter) -> None:
