@@ -171,6 +171,7 @@ def harvest(door: Door, sown: Mapping[str, Sown], right: Mapping[str, str]) -> l
 
 
 def _ended(door: Door, run: Run, sown: Sown, right: Mapping[str, str]) -> Ended:
+    home = door.settings.home
     children = door.runs.list(parent=run.id)
     told = [
         entry for child in children for entry in door.ledger.read(run=child.id, names=("commit_made", "agent_nudged"))
@@ -182,7 +183,7 @@ def _ended(door: Door, run: Run, sown: Sown, right: Mapping[str, str]) -> Ended:
         state=run.state,
         right=made == [right[sown.task.name]],
         why=run.why,
-        reason=run.reason,
+        reason=run.reason.replace(str(home), "HOME"),
         cost=sum(child.cost for child in children),
         bound=sown.bound,
         turns=sum(child.turns for child in children),

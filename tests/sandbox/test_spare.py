@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import select
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,8 +15,9 @@ from pathlib import Path
 
 import pytest
 
-from nightmill.sandbox import Command, Place
+from nightmill.sandbox import Command, Place, spare
 from nightmill.sandbox.bubblewrap import BubblewrapSandboxes
+from nightmill.sandbox.disk.folder import lock
 from nightmill.sandbox.disk.layers import remove
 from nightmill.sandbox.live import LiveSandbox
 from nightmill.sandbox.owner import give, owner
@@ -236,3 +238,19 @@ def test_without_a_shelf_on_the_disk_of_the_runs_there_is_no_spare(place: Place,
     asyncio.run(scenario())
     if shelf:
         remove(shelf / f"nightmill-{os.getpid()}")
+
+
+def test_a_folder_that_another_worker_took_for_left_over_fails_nobody(tmp_path: Path) -> None:
+    """Of a thousand runs by two workers two ended for it."""
+    directory = tmp_path / ".spare-0"
+    directory.mkdir()
+    held = lock(directory)
+    os.close(held)
+    held = lock(directory)
+    assert spare.leftovers(tmp_path) == [], "it is held"
+    shutil.rmtree(directory)
+
+    spare._clear(directory, held)
+
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        os.fstat(held)

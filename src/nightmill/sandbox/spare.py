@@ -76,8 +76,7 @@ class Spares:
                 self._end(found)
         if not moved:
             return None
-        os.close(found.held)
-        remove(found.directory)
+        _clear(found.directory, found.held)
         return found.started
 
     def want(self, place: Place) -> None:
@@ -121,8 +120,7 @@ class Spares:
                 raise SandboxError("what it was to be like is gone or on another disk")
             started = self.start(place)
         except BaseException:
-            os.close(held)
-            remove(directory)
+            _clear(directory, held)
             raise
         return Spare(like=like, directory=directory, held=held, started=started)
 
@@ -135,6 +133,13 @@ class Spares:
         task = asyncio.get_running_loop().create_task(_ended(found))
         self.ending.add(task)
         task.add_done_callback(self.ending.discard)
+
+
+def _clear(directory: Path, held: int) -> None:
+    """Delete the folder of a spare, which another worker may be about to do, too: it may look left over by now."""
+    with contextlib.suppress(OSError):
+        remove(directory)
+    os.close(held)
 
 
 def leftovers(folder: Path) -> list[Path]:
@@ -202,5 +207,4 @@ async def _ended(found: Spare) -> None:
     await processes.end()
     if processes.groups:
         processes.groups.close()
-    os.close(found.held)
-    remove(found.directory)
+    _clear(found.directory, found.held)
