@@ -22,10 +22,10 @@ from typing import Any
 
 from bench import setup, start, turns, waiting
 from bench.figures import Figure, spread, table
+from bench.page import put
 from bench.stage import SCRIPTED, Stage, adopt_orphans, end_all
 
 RESULTS = Path(__file__).resolve().parent / "results.json"
-PAGE = RESULTS.parent.parent / "docs" / "benchmarks.md"
 BEGIN, END = "<!-- bench: made by `make bench` -->", "<!-- /bench -->"
 
 
@@ -143,9 +143,7 @@ def write(parts: dict[str, Any]) -> None:
         "",
         *table(parts),
     ]
-    before, _, rest = PAGE.read_text().partition(BEGIN)
-    _, _, after = rest.partition(END)
-    PAGE.write_text("\n".join([before + BEGIN, *lines, END + after]))
+    put(lines, begin=BEGIN, end=END)
 
 
 if __name__ == "__main__":

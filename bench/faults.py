@@ -24,7 +24,8 @@ from math import sqrt
 from pathlib import Path
 from typing import Any
 
-from bench.__main__ import PAGE, machine
+from bench.__main__ import machine
+from bench.page import put
 from bench.stage import GIT, SCRIPTED, Model, Stage, adopt_orphans, end_all
 from bench.tasks import PROJECT, SPEC, TASKS, Task
 from nightmill.cli.door import Door
@@ -308,9 +309,7 @@ def _write(found: Mapping[str, Any]) -> None:
         f"{found['seconds']} s for {found['runs'] + found['tight']['runs']} runs, seed {found['seed']}.",
         "", "| what | runs | goal |", "|---|---|---|", *(f"| {a} | {b} | {c} |" for a, b, c in rows), "",
     ]  # fmt: skip
-    before, _, rest = PAGE.read_text().partition(BEGIN)
-    _, _, after = rest.partition(END)
-    PAGE.write_text("\n".join([before + BEGIN, *lines, END + after]))
+    put(lines, begin=BEGIN, end=END)
 
 
 def _git(folder: Path, *words: str) -> str:

@@ -21,11 +21,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from bench.__main__ import PAGE, machine
+from bench.__main__ import machine
 from bench.edits.cases import LARGE, MUTATIONS, cases
 from bench.edits.peers import PEERS
 from bench.edits.quote import Case
 from bench.edits.sources import Pair, pairs
+from bench.page import put
 from nightmill.errors import ToolError
 from nightmill.tool.landing import apply_edit
 
@@ -62,8 +63,7 @@ def main() -> None:
     print("\n".join(tables(kept)))
     if options.table:
         RESULTS.write_text(json.dumps(kept, indent=1, ensure_ascii=False) + "\n")
-        before, _, rest = PAGE.read_text().partition(BEGIN)
-        PAGE.write_text("\n".join([before + BEGIN, *tables(kept), END + rest.partition(END)[2]]))
+        put(tables(kept), begin=BEGIN, end=END)
 
 
 def asked() -> argparse.Namespace:

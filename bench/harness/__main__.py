@@ -19,11 +19,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from bench.__main__ import PAGE, machine, rounded, wait_for_calm
+from bench.__main__ import machine, rounded, wait_for_calm
 from bench.figures import Figure, spread, table
 from bench.harness import crowd
 from bench.harness.peers import PEERS, install
 from bench.harness.trajectory import LONG, SHORT, Told, ours, repository, script, theirs
+from bench.page import put
 from bench.stage import SCRIPTED, Stage, adopt_orphans, end_all
 
 RESULTS = Path(__file__).resolve().parent.parent / "harness.json"
@@ -185,9 +186,7 @@ def write(parts: dict[str, Any]) -> None:
         "",
         *table(parts, program="bench.harness"),
     ]
-    before, _, rest = PAGE.read_text().partition(BEGIN)
-    _, _, after = rest.partition(END)
-    PAGE.write_text("\n".join([before + BEGIN, *lines, END + after]))
+    put(lines, begin=BEGIN, end=END)
 
 
 if __name__ == "__main__":

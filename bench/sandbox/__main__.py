@@ -24,8 +24,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from bench.__main__ import PAGE, machine, rounded, wait_for_calm
+from bench.__main__ import machine, rounded, wait_for_calm
 from bench.figures import table
+from bench.page import put
 from bench.process import total
 from bench.sandbox.commands import install
 from bench.sandbox.ground import FILES
@@ -175,9 +176,7 @@ def write(parts: dict[str, Any]) -> None:
         "",
         *table(ordered, program="bench.sandbox"),
     ]
-    before, _, rest = PAGE.read_text().partition(BEGIN)
-    _, _, after = rest.partition(END)
-    PAGE.write_text("\n".join([before + BEGIN, *lines, END + after]))
+    put(lines, begin=BEGIN, end=END)
 
 
 if __name__ == "__main__":

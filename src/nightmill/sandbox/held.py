@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -28,7 +29,7 @@ STARTING = 60.0
 Answered = TypeVar("Answered")
 
 
-class HeldSandbox:
+class HeldSandbox(ABC):
     """A runner inside, and the socket to it. How it starts and what a snapshot is, is its backend's."""
 
     def __init__(self, place: Place, lock: int, *, network: Network, threads: ThreadPoolExecutor) -> None:
@@ -44,13 +45,13 @@ class HeldSandbox:
         self.egress: Egress | None = None
         self.closing: asyncio.Task[None] | None = None
 
+    @abstractmethod
     async def start(self) -> None:
         """Make /work what the place's snapshot says, and begin.
 
         Raises:
             SandboxError: If that cannot be done.
         """
-        raise NotImplementedError
 
     async def run(self, command: Command, *, output: Output | None = None) -> Outcome:
         """Run *command* and wait for it; cancelling the task kills it. Several may run at once.
@@ -146,15 +147,17 @@ class HeldSandbox:
             self.closing = asyncio.create_task(self._close())
         await asyncio.shield(self.closing)
 
+    @abstractmethod
     async def _snapshot(self) -> str:
-        raise NotImplementedError
+        """Keep /work as it is, and name it."""
 
+    @abstractmethod
     async def _roll_back(self, snapshot: str) -> None:
-        raise NotImplementedError
+        """Make /work what *snapshot* says."""
 
+    @abstractmethod
     async def _tidy(self) -> None:
         """Remove what only a live sandbox needs."""
-        raise NotImplementedError
 
     async def _answering(self, processes: Processes, sock: socket.socket) -> Channel:
         """Wait for the runner among *processes* to answer on *sock*."""
