@@ -28,10 +28,13 @@ EXCEPTIONS = {
 ALONE = {"versions", "inside"}
 """Folders of programs that nobody imports: migrations, which Alembic reads by name, and what runs in the sandbox."""
 
+OWN = {"/work/home", "/work/repo", "/work/env"}
+"""What every sandbox shows, whatever this machine has by these names."""
+
 FOREIGN = re.compile(
     r"/home/(?!you\b|agent\b)\w+/|/Users/\w+/"  # somebody's machine
     + "".join(
-        rf"|{re.escape(str(each))}\b" for each in sorted(ROOT.parent.iterdir())
+        rf"|{re.escape(str(each))}\b" for each in sorted(ROOT.parent.iterdir()) if str(each) not in OWN
     )  # and this one: what lies beside us
 )
 REGISTRY = re.compile(r"https?://|file:|--(extra-)?index-url|--find-links")
