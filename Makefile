@@ -2,7 +2,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check unit bench bench-crash bench-edits bench-sandbox bench-soak bench-faults bench-harness docs docs-serve generate lock shots
+.PHONY: help setup demo test check unit bench bench-crash bench-edits bench-sandbox bench-soak bench-faults bench-consensus bench-harness bench-server docs docs-serve generate lock shots fuzz conformance
 .PHONY: check-style check-format check-types check-layers check-house
 
 bin := .venv/bin
@@ -58,11 +58,20 @@ bench-sandbox: $(dev) ## Measure the sandbox beside what others use, and write i
 bench-faults: $(dev) ## A thousand runs with faults at one turn in five, and what came of them
 	@$(bin)/python -m bench.faults
 
+bench-consensus: $(dev) ## The same tasks by solo, quick and deliver, with a developer who errs and reviewers who miss
+	@$(bin)/python -m bench.consensus
+
 bench-harness: $(dev) ## Measure the agents' loop beside other agents, which it fetches from npm and PyPI
 	@$(bin)/python -m bench.harness
 
+bench-server: $(dev) ## Two hundred who watch fifty runs, readers that do not read, a server that is killed, and one at rest
+	@$(bin)/python -m bench.server
+
 bench-soak: $(dev) ## Make, use and destroy 2,000 sandboxes and look what is left
 	@$(bin)/python -m bench.sandbox soak
+
+conformance: $(dev) ## Have the conformance suite of MCP, from npm, try a server of ours
+	@$(bin)/python -m scripts.conformance
 
 docs: $(dev) generate ## Build the documentation into site/, without a network
 	@$(bin)/zensical build --strict --clean
@@ -76,8 +85,11 @@ generate: $(dev) ## Write the reference and the drawing of the house from the co
 lock: $(dev) ## Resolve requirements/*.txt again; UPGRADE=--upgrade takes newer versions
 	@UPGRADE="$(UPGRADE)" scripts/lock
 
-shots: $(dev) ## Take the picture of the README with Chromium: PAGE=report.html
-	@$(bin)/python -m scripts.shots "$(PAGE)"
+shots: $(dev) ## Take pictures of all pages, into shots/; PAGE=report.html: the one of the README
+	@if test -n "$(PAGE)"; then $(bin)/python -m scripts.shots "$(PAGE)"; else $(bin)/python -m scripts.pages; fi
+
+fuzz: $(dev) ## Ask a server for everything that its OpenAPI file says, and for what it does not; EXAMPLES=50 of each
+	@NIGHTMILL_EXAMPLES="$(or $(EXAMPLES),50)" $(bin)/pytest tests/server/test_contract.py --timeout 7200
 
 # The development environment holds what a run needs, so having it is enough for both.
 $(runtime): requirements/runtime.txt requirements/uv.txt pyproject.toml scripts/bootstrap

@@ -9,7 +9,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
 import subprocess
 import sys
 import tempfile
@@ -20,9 +19,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from bench import setup, start, turns, waiting
+from bench import process_steps, setup, start, turns, waiting
 from bench.figures import Figure, spread, table
-from bench.page import put
+from bench.machine import machine, rounded, wait_for_calm
+from bench.page import circumstances, put
 from bench.stage import SCRIPTED, Stage, adopt_orphans, end_all
 
 RESULTS = Path(__file__).resolve().parent / "results.json"
@@ -68,6 +68,7 @@ PARTS: dict[str, Callable[[Stage], Iterator[Figure]]] = {
     "start": start.figures,
     "turns": turns.figures,
     "waiting": waiting.figures,
+    "steps": process_steps.figures,
     "stream": stream,
     "setup": setup.figures,
 }
@@ -81,7 +82,7 @@ def measured(name: str) -> dict[str, Any]:
     with tempfile.TemporaryDirectory(prefix="nightmill-bench-", ignore_cleanup_errors=True) as folder:
         stage = Stage(Path(folder))
         try:
-            if name in {"start", "turns", "waiting"}:
+            if name in {"start", "turns", "waiting", "steps"}:
                 stage.build()
                 stage.keep()
             for figure in PARTS[name](stage):
@@ -101,49 +102,9 @@ def measured(name: str) -> dict[str, Any]:
     }
 
 
-def wait_for_calm(seconds: float) -> None:
-    """Wait until the processors were half idle for two seconds, or *seconds* have gone by."""
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        before = ticks()
-        time.sleep(2)
-        idle, every = (after - then for after, then in zip(ticks(), before, strict=True))
-        if idle > every / 2:
-            return
-
-
-def ticks() -> tuple[int, int]:
-    """Idle time and all time of the machine's processors, in ticks."""
-    words = Path("/proc/stat").read_text().splitlines()[0].split()[1:9]
-    return int(words[3]) + int(words[4]), sum(map(int, words))
-
-
-def machine() -> dict[str, Any]:
-    return {
-        "cores": os.cpu_count(),
-        "kernel": platform.release().partition("-")[0],
-        "python": platform.python_version(),
-        "memory_gb": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1),
-    }
-
-
-def rounded(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {name: rounded(each) for name, each in value.items()}
-    return float(f"{value:.4g}") if isinstance(value, float) else value
-
-
 def write(parts: dict[str, Any]) -> None:
     """Put the table between the marks of the page."""
-    facts = machine()
-    loads = "; ".join(f"{name} {part['load'][0]} → {part['load'][1]}" for name, part in parts.items())
-    lines = [
-        f"{facts['cores']} cores, {facts['memory_gb']} GB, Linux {facts['kernel']}, Python {facts['python']};",
-        f"{max(part['at'] for part in parts.values())[:10]}. Load of the machine before → after each part: {loads}.",
-        "",
-        *table(parts),
-    ]
-    put(lines, begin=BEGIN, end=END)
+    put([*circumstances(parts), "", *table(parts)], begin=BEGIN, end=END)
 
 
 if __name__ == "__main__":

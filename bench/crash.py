@@ -44,7 +44,7 @@ SCRIPT = play(
     {"tool_calls": [call("edit_file", path="prices.py", edits=[{"old": WRONG, "new": RIGHT}])]},
     # Says how long the tests took: what a turn that runs again answers is not what it answered before.
     shell("python3 -m unittest -q; mv notes/latest notes/newest; echo third >> notes/log.txt; chmod +x prices.py"),
-    *done("Added and mended.", text="Now it does."),
+    done("Added and mended.", text="Now it does.")[0],  # what shows it was asked when it first handed over
 )
 LATENCY = 0.05
 """Seconds before each reply."""
@@ -181,9 +181,8 @@ def unharmed(stage: Stage, model: Model) -> Unharmed:
     times = {"ask": began}
     kinds = {run.id: run.kind for run in stage.runs()}
     for entry in stage.events():
-        for name in (entry.key, entry.name):
-            if phase := BEGINS.get((name or "", kinds[entry.run])):
-                times[phase] = entry.at
+        if phase := _begins(entry.name, entry.key, kinds[entry.run]):
+            times.setdefault(phase, entry.at)
     ends = [*(times[phase] for phase in PHASES[1:]), stage.events()[-1].at + AFTER]
     stage.end(but=spare)
     return Unharmed(
@@ -232,7 +231,13 @@ def begun(stage: Stage) -> set[str]:
     query = "SELECT event.name, event.key, run.kind FROM event JOIN run ON run.id = event.run"
     with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=5)) as store:
         rows = store.execute(query).fetchall()
-    return {BEGINS[each, kind] for name, key, kind in rows for each in (name, key) if (each, kind) in BEGINS}
+    return {phase for row in rows if (phase := _begins(*row))}
+
+
+def _begins(name: str, key: str | None, kind: str) -> str:
+    """The phase that an event begins, "" for none; of its key the step does not count."""
+    phase = "/".join((key or "").split("/")[:3])
+    return BEGINS.get((name, kind)) or BEGINS.get((phase, kind)) or ""
 
 
 def paid(model: Model, before: int) -> Counter[tuple[str, int]]:

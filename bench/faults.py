@@ -24,7 +24,7 @@ from math import sqrt
 from pathlib import Path
 from typing import Any
 
-from bench.__main__ import machine
+from bench.machine import machine
 from bench.page import put
 from bench.stage import GIT, SCRIPTED, Model, Stage, adopt_orphans, end_all
 from bench.tasks import PROJECT, SPEC, TASKS, Task
@@ -200,7 +200,7 @@ def interval(hits: int, count: int) -> tuple[float, float]:
     z, share = 1.96, hits / count
     middle = share + z * z / (2 * count)
     reach = z * sqrt(share * (1 - share) / count + z * z / (4 * count * count))
-    return (middle - reach) / (1 + z * z / count), (middle + reach) / (1 + z * z / count)
+    return max(0.0, middle - reach) / (1 + z * z / count), min(1.0, (middle + reach) / (1 + z * z / count))
 
 
 def main() -> None:
@@ -233,7 +233,7 @@ def _run(stage: Stage, options: argparse.Namespace) -> list[Ended]:
     build(stage)
     right = trees(stage)
     faults = ("--fault-rate", str(RATE), "--seed", options.seed, "--slow", "3", "--retry-after", "0.2", "--no-cache")
-    faults += ("--faults", options.faults) if options.faults else ()
+    faults = (*faults, "--faults", options.faults) if options.faults else faults
     sown = [
         Sown(task=TASKS[at % len(TASKS)], title=f"The task {TASKS[at % len(TASKS)].name}, number {at}", bound=10.0)
         for at in range(options.runs)

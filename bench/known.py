@@ -1,6 +1,7 @@
 """What is not sent or run again: `python -m bench.known`.
 
 Reading again: a conversation in which files are read again, as it is sent and as it would be without pointers.
+Trying again: the turns and bytes of a run on a spec that failed before, with the notes of then and without.
 The tree: seconds to find out which tree a sandbox over 50,000 files holds, beside which a check is or is not run.
 """
 
@@ -15,6 +16,8 @@ from pathlib import Path
 from typing import cast
 
 from bench.figures import spread
+from bench.page import put
+from bench.retried import retried
 from bench.sandbox.ground import Ground, sh
 from nightmill import agent
 from nightmill.agent import AgentState, Brief, Told
@@ -27,6 +30,7 @@ from nightmill.tool.files import ReadFile
 
 FILES, LINES, ROUNDS = 6, 200, 4
 """Files, their lines, and how often an agent comes back to each."""
+BEGIN, END = "<!-- bench: made by `python -m bench.known` -->", "<!-- /bench-known -->"
 BRIEF = Brief(role="developer", model="m", system=("You build.",), anchor="Do it.", prompts={}, conversation="c")
 
 
@@ -90,11 +94,35 @@ async def trees(home: Path) -> tuple[float, list[float], list[float]]:
     return first, same, changed
 
 
-def main() -> None:
-    sent, whole = reading()
-    print(
-        f"reading again: {sent / 1e6:.2f} MB in all requests, {whole / 1e6:.2f} MB without pointers ({1 - sent / whole:.0%} less)"
+def sent() -> list[str]:
+    """The table of what is not sent again."""
+    small, whole = reading()
+    with tempfile.TemporaryDirectory() as folder:
+        _, alone, noted = retried(Path(folder))
+    rows = (
+        ("files are read again", "pointers to what is still shown", whole, small, ""),
+        (
+            "a spec that failed is tried again",
+            "the notes of the first run",
+            alone.sent,
+            noted.sent,
+            f", {noted.turns} turns in place of {alone.turns}",
+        ),
     )
+    return [
+        "| what | with | bytes of all requests without | with | |",
+        "|---|---|---|---|---|",
+        *(
+            f"| {what} | {by} | {much:,} | {less:,} | {1 - less / much:.0%} less{more} |"
+            for what, by, much, less, more in rows
+        ),
+    ]
+
+
+def main() -> None:
+    lines = sent()
+    print("\n".join(lines))
+    put(lines, begin=BEGIN, end=END)
     with tempfile.TemporaryDirectory() as folder:
         first, same, changed = asyncio.run(trees(Path(folder)))
     again, after = spread(same).median, spread(changed).median

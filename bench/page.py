@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
-__all__ = ["PAGE", "put"]
+from bench.machine import machine
+
+__all__ = ["PAGE", "circumstances", "put"]
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "benchmarks.md"
+
+
+def circumstances(parts: Mapping[str, Any]) -> list[str]:
+    """Lines that say where and when *parts* were measured: their results by name, each with `load` and `at`."""
+    facts = machine()
+    loads = "; ".join(f"{name} {part['load'][0]} → {part['load'][1]}" for name, part in parts.items())
+    return [
+        f"{facts['cores']} cores, {facts['memory_gb']} GB, Linux {facts['kernel']}, Python {facts['python']};",
+        f"{max(part['at'] for part in parts.values())[:10]}. Load of the machine before → after each part: {loads}.",
+    ]
 
 
 def put(lines: Iterable[str], *, begin: str, end: str) -> None:

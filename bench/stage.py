@@ -179,10 +179,10 @@ class Stage:
         """The checkout of the person who asks."""
         return self.folder / "repo"
 
-    def build(self) -> None:
-        """Make the repository and take it in."""
+    def build(self, **files: str) -> None:
+        """Make the repository, with *files* by their names beside its own or in their place, and take it in."""
         self.repo.mkdir(parents=True)
-        for name, text in PROJECT.items():
+        for name, text in {**PROJECT, **files}.items():
             (self.repo / name).write_text(text)
         for words in (("init", "-q", "-b", "main"), ("add", "--all"), ("commit", "-q", "-m", "A shop")):
             subprocess.run(["git", *words], cwd=self.repo, env={**os.environ, **GIT}, check=True)

@@ -16,17 +16,17 @@ __all__ = ["FLOORS", "draw"]
 PACKAGE = Path(__file__).parent.parent / "src/nightmill"
 
 FLOORS = (
-    ("doors", ("cli", "report")),
+    ("doors", ("cli", "server", "client", "peer", "desk", "report")),
     ("corridor", ("line",)),
-    ("offices", ("estate",)),
+    ("offices", ("intake", "estate", "improve")),
     ("ground", ("spec", "plan", "agent", "review", "change")),
-    ("shelves", ("skill", "prompt", "crew", "tool", "policy")),
-    ("machines", ("model", "sandbox", "repo", "forge")),
-    ("cellar", ("durable", "store", "event", "happening", "settings", "errors")),
+    ("shelves", ("blueprint", "skill", "prompt", "crew", "tool", "policy")),
+    ("machines", ("model", "sandbox", "code", "repo", "forge", "hook")),
+    ("cellar", ("durable", "store", "kept", "access", "event", "happening", "settings", "written", "errors")),
 )
 """The rooms by floor, from the top; on the ground floor in the order in which data goes."""
 
-EVERYWHERE = ("event", "happening", "settings", "errors")
+EVERYWHERE = ("event", "happening", "settings", "written", "errors")
 """The nouns that everyone may use: a number says how many do, where arrows would only cross."""
 
 WIDTH, MARGIN, LEFT = 1240, 20, 96

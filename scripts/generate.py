@@ -5,8 +5,16 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
+from nightmill import crew
+from nightmill.blueprint import cases, schema
+from nightmill.blueprint.catalogue import Catalogue
+from nightmill.blueprint.draw import svg
+from nightmill.blueprint.shelves import shipped
+from nightmill.estate import shape
+from nightmill.line.process import functions
 from scripts import attacks, drawing, reference
 
 __all__ = ["ROOT", "files"]
@@ -18,6 +26,14 @@ def files() -> dict[Path, str]:
     """Every generated file with its text."""
     pages = {ROOT / "docs/reference" / name: text for name, text in reference.pages().items()}
     pages[ROOT / "docs/reference/attacks.md"] = reference.NOTE + attacks.page().rstrip() + "\n"
+    pages[ROOT / "docs/reference/nightmill.schema.json"] = (
+        json.dumps(shape.schema(), indent=2, ensure_ascii=False) + "\n"
+    )
+    pages[ROOT / "docs/reference/blueprint.schema.json"] = json.dumps(schema(), indent=2) + "\n"
+    pages[ROOT / "docs/reference/blueprint.test.schema.json"] = json.dumps(cases.schema(), indent=2) + "\n"
+    catalogue = Catalogue([shipped()], {role.name: role for role in crew.find().roles}, functions.SIGNATURES)
+    for name in catalogue.entries:
+        pages[ROOT / f"docs/images/blueprints/{name}.svg"] = svg(catalogue.get(name))
     return {**pages, ROOT / "docs/concepts/house.svg": drawing.draw()}
 
 

@@ -30,9 +30,9 @@ def pages() -> dict[str, str]:
 
 def commands() -> dict[str, Any]:
     """Every command of the terminal door by its whole name ("nightmill pr show")."""
-    door = import_module("nightmill.cli.app")
+    door = import_module("nightmill.cli.commands")
     if not door.app.registered_commands:
-        door._register()  # noqa: SLF001 - the door puts it off, so that `--version` starts fast
+        door.register()  # the door puts it off, so that `--version` starts fast
     return dict(_walk("nightmill", typer.main.get_command(door.app)))
 
 
@@ -67,7 +67,7 @@ def _default(name: str, value: Any) -> str:
         return "see text"
     if value in ("", None, ()) or value == Path():
         return "empty"
-    return f"`{value:_}`" if isinstance(value, int) and value >= 10_000 else f"`{value}`"  # noqa: PLR2004 - five digits
+    return f"`{value:_}`" if isinstance(value, int) and value >= 10_000 else f"`{value}`"  # five digits
 
 
 # Events

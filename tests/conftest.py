@@ -15,7 +15,9 @@ import sys
 import tempfile
 import time
 import uuid
+from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,7 +26,27 @@ import psycopg
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-PATIENCE = 30.0
+PATIENCE = 60.0
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Slow files first: workers that share out the quick ones last end together."""
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """With `--durations`, say where the time of all went: by worker, and by file."""
+    if not terminalreporter.config.option.durations:
+        return
+    files, workers = Counter[str](), Counter[str]()
+    for report in (each for kind in terminalreporter.stats.values() for each in kind):
+        if isinstance(report, pytest.TestReport):
+            files[report.nodeid.partition("::")[0]] += report.duration
+            workers[getattr(report, "worker_id", "this process")] += report.duration
+    terminalreporter.section("slowest files")
+    for name, seconds in [*sorted(workers.items()), *files.most_common(20)]:
+        terminalreporter.line(f"{seconds:8.1f}s {name}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,6 +139,25 @@ def _scripted(folder: Path) -> Iterator[ScriptedFactory]:
     yield start
     for model in started:
         model.stop()
+
+
+Python = Callable[..., subprocess.Popen[str]]
+
+
+@pytest.fixture
+def python() -> Iterator[Python]:
+    """Factory: `python(program, *arguments)` starts a Python on *program*; what the test leaves of it is ended."""
+    with ExitStack() as left:
+
+        def start(program: str, *arguments: object) -> subprocess.Popen[str]:
+            words = [sys.executable, "-c", program, *map(str, arguments)]
+            process = left.enter_context(
+                subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+            )
+            left.callback(process.kill)
+            return process
+
+        yield start
 
 
 @pytest.fixture(scope="session")

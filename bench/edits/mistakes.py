@@ -19,7 +19,7 @@ KEYWORDS = frozenset(
     lambda raise assert with except finally global nonlocal this const function typeof instanceof
     undefined null true false switch case default delete void throw catch self export extends static
     super
-    """.split()  # noqa: SIM905 - a list of them would be a page
+    """.split()
 )
 MARKS = {"py": "#", "pyi": "#", "toml": "#", "yml": "#", "md": "<!--", "html": "<!--", "rst": "..", "txt": "#"}
 FEW_LEFT = 0.5
@@ -58,7 +58,10 @@ def elided_in_new(quote: Quote) -> Case | None:
     (first, last), mark = found
     changed: dict[int, str | None] = dict.fromkeys(range(first, last))
     changed[first] = mark
-    return quote.case(quote.old, quote.mapped(changed)[1])
+    start, end = quote.edges
+    between = quote.old[last:start] if last <= start else quote.old[end:first]
+    made = quote.case(quote.old, quote.mapped(changed)[1], resolvable=len(places(quote.old, between)) == 1)
+    return replace(made, formerly=True)
 
 
 def elided_edge(quote: Quote) -> Case | None:
@@ -101,7 +104,7 @@ def renamed(quote: Quote) -> Case | None:
 def renamed_target(quote: Quote) -> Case | None:
     """A local name is another one, also in lines that are replaced: to refuse is right, to see through it, too."""
     made = _renamed(quote, set(NAME.findall("\n".join(quote.gone))))
-    return made and replace(made, resolvable=False)
+    return made and replace(made, resolvable=False, formerly=False)
 
 
 def _renamed(quote: Quote, names: set[str]) -> Case | None:
@@ -117,7 +120,9 @@ def _renamed(quote: Quote, names: set[str]) -> Case | None:
     _, last = quote.edges
     at = [each for each in quote.around() if word.search(quote.old[each])]
     near = not quote.gone and {len(quote.before) - 1, last} <= set(at)
-    return quote.case(old, new, resolvable=_clear(quote, len(at)) and not near)
+    clear = _clear(quote, len(at)) and not near
+    changed = word.search("\n".join([*quote.gone, *quote.put]))  # then nobody knows which name is meant there
+    return replace(quote.case(old, new, resolvable=clear and not changed), formerly=clear)
 
 
 def reworded(quote: Quote) -> Case | None:
@@ -206,8 +211,12 @@ def stale_around(quote: Quote) -> Case | None:
         return None
     other = quote.rng.choice(others)
     file, truth = _with(quote.lines, other), _with(quote.result(), _moved(quote, other))
-    spoiled = sum(bool(line.strip()) for line in quote.lines[other.start : other.end])
-    return quote.case(quote.old, quote.new, file=file, truth=truth, resolvable=_clear(quote, spoiled))
+    spoiled = [at for at in range(other.start - first, other.end - first) if quote.old[at].strip()]
+    full = [at for at, line in enumerate(quote.old) if line.strip()]
+    clear = _clear(quote, len(spoiled))
+    cut_off = full[0] in spoiled or full[-1] in spoiled  # so does a sibling look, where the place itself is gone
+    made = quote.case(quote.old, quote.new, file=file, truth=truth, resolvable=clear and not cut_off)
+    return replace(made, formerly=clear)
 
 
 def _with(lines: list[str], hunk: Hunk) -> list[str]:
@@ -232,7 +241,8 @@ def target_changed(quote: Quote) -> Case | None:
     file[quote.start + quote.edges[0] + at] = line
     if line == quote.gone[at] or places(file, quote.old):
         return None
-    return quote.case(quote.old, quote.new, file=file, refused=True)
+    made = quote.case(quote.old, quote.new, file=file, refused=True, resolvable=not _left(quote, file))
+    return replace(made, formerly=True)
 
 
 def made_before(quote: Quote) -> Case | None:
@@ -242,9 +252,18 @@ def made_before(quote: Quote) -> Case | None:
 
 
 def place_gone(quote: Quote) -> Case | None:
-    """All that is quoted was deleted; something like it may be left elsewhere."""
+    """All that is quoted was deleted; something like it may be left elsewhere: all of it, and nobody can know."""
     file = quote.lines[: quote.start] + quote.lines[quote.end :]
-    return quote.case(quote.old, quote.new, file=file, refused=True) if _absent(quote, file) else None
+    if not _absent(quote, file):
+        return None
+    made = quote.case(quote.old, quote.new, file=file, refused=True, resolvable=not _left(quote, file))
+    return replace(made, formerly=True)
+
+
+def _left(quote: Quote, file: list[str]) -> bool:
+    """Whether *file* has all the quoted lines one behind the other, apart from white space."""
+    wanted, there = (["".join(line.split()) for line in lines if line.strip()] for lines in (quote.old, file))
+    return bool(places(there, wanted))
 
 
 def _absent(quote: Quote, file: list[str]) -> bool:

@@ -20,7 +20,8 @@ class Case:
     Attributes:
         text: The file.
         truth: The file as it is meant to be; None: nobody can know what is meant, the edit must be refused.
-        resolvable: The text says enough to find it; where not, refusing is as right as *truth*.
+        resolvable: The text says enough to know; where not, refusing is as right as *truth* (without one: as anything).
+        formerly: What *resolvable* was before the rules of 2026-11-28, kept so that figures can be compared.
     """
 
     mutation: str
@@ -30,6 +31,7 @@ class Case:
     new: str
     truth: str | None
     resolvable: bool = True
+    formerly: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,6 +112,7 @@ class Quote:
             new="\n".join(new),
             truth=None if refused else "".join(f"{line}\n" for line in meant),
             resolvable=resolvable,
+            formerly=resolvable,
         )
 
     def sibling(self) -> float:

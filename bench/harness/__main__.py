@@ -19,13 +19,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from bench.__main__ import machine, rounded, wait_for_calm
 from bench.figures import Figure, spread, table
 from bench.harness import crowd
 from bench.harness.peers import PEERS, install
 from bench.harness.trajectory import LONG, SHORT, Told, ours, repository, script, theirs
-from bench.page import put
-from bench.stage import SCRIPTED, Stage, adopt_orphans, end_all
+from bench.machine import machine, rounded, wait_for_calm
+from bench.page import circumstances, put
+from bench.stage import SCRIPTED, Stage, adopt_orphans, end_all, until
 
 RESULTS = Path(__file__).resolve().parent.parent / "harness.json"
 BEGIN, END = "<!-- bench: made by `make bench-harness` -->", "<!-- /bench-harness -->"
@@ -52,6 +52,7 @@ def peers(folder: Path) -> Iterator[Figure]:
     stage = stage_in(folder / "ours")
     stage.keep()
     found: dict[str, list[Told]] = {}
+    alive: list[Told] = []
     with stage.model(script(SHORT)) as model:
         for again in range(TIMES + 1):
             for name, once in _all(stage, model, folder):
@@ -63,6 +64,8 @@ def peers(folder: Path) -> Iterator[Figure]:
                             f"{name}: start {told.start:.2f} s, gap {told.gap:.1f} ms, CPU {told.used.cpu:.1f} s",
                             flush=True,
                         )
+        with going_on("nightmill, a worker alive"):
+            alive = list(_alive(folder / "alive", model))
     for what, unit, of in (
         ("gap per turn", " ms", lambda told: told.gap),
         ("start to the first request", " s", lambda told: told.start),
@@ -74,6 +77,26 @@ def peers(folder: Path) -> Iterator[Figure]:
         for name, each in values.items():
             goal = best if name == "nightmill" else None
             yield Figure(name=f"{what}: {name}", unit=unit, values=each, goal=goal)
+        if alive and not what.startswith("peak"):  # which is the worker's own
+            ready = spread([of(told) for told in alive])
+            yield Figure(name=f"{what}: nightmill, a worker alive", unit=unit, values=ready, goal=best)
+
+
+def _alive(folder: Path, model: Any) -> Iterator[Told]:
+    """The way where a worker is there already, whose work counts; the first time does not count here, either."""
+    stage = stage_in(folder)
+    worker = stage.start("worker")
+    until(stage.beats, what="a worker")
+    for again in range(TIMES + 1):
+        told = ours(stage, model, beside=[worker.pid])
+        if again:
+            print(
+                f"nightmill, a worker alive: start {told.start:.2f} s, gap {told.gap:.1f} ms, CPU {told.used.cpu:.1f} s",
+                flush=True,
+            )
+            yield told
+    worker.terminate()
+    worker.wait(30)
 
 
 def _all(stage: Stage, model: Any, folder: Path) -> Iterator[tuple[str, Callable[[], Told]]]:
@@ -177,15 +200,8 @@ def measured(name: str) -> dict[str, Any]:
 
 def write(parts: dict[str, Any]) -> None:
     """Put the table between the marks of the page."""
-    facts = machine()
-    loads = "; ".join(f"{name} {part['load'][0]} → {part['load'][1]}" for name, part in parts.items())
     packages = ", ".join(f"`{peer.package}`" for peer in PEERS)
-    lines = [
-        f"{facts['cores']} cores, {facts['memory_gb']} GB, Linux {facts['kernel']}, Python {facts['python']};",
-        f"{max(part['at'] for part in parts.values())[:10]}. Load before → after each part: {loads}. Beside {packages}.",
-        "",
-        *table(parts, program="bench.harness"),
-    ]
+    lines = [*circumstances(parts), f"Beside {packages}.", "", *table(parts, program="bench.harness")]
     put(lines, begin=BEGIN, end=END)
 
 

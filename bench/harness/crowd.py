@@ -21,8 +21,8 @@ from nightmill.settings import load
 __all__ = ["figures"]
 
 AGENTS, PROCESSES = 100, 10
-LATENCY = 30.0
-"""Seconds of each reply: all are at work while the memory is looked at."""
+LATENCY, WAITED = 45.0, 10.0
+"""Seconds of each reply: all are at work while the memory is looked at. And how long all have waited for it by then."""
 COMMANDS = ("ls -la", "cat calc.py", "git status --short")
 
 
@@ -61,7 +61,7 @@ def _ours(folder: Path) -> float:
         stage.start("worker")
         # Each has run a command, has its sandbox open, and waits for its next reply.
         until(lambda: len(stage.events("turn_finished")) >= AGENTS, seconds=400, what="a turn of each")
-        time.sleep(1)
+        time.sleep(WAITED)
         held = memory(descendants(but=others))
         end_all(but=others)
     return held
@@ -128,7 +128,7 @@ def _theirs(peer: Peer, folder: Path) -> float:
                 seconds=240,
                 what=f"a turn of each {peer.name}",
             )
-            time.sleep(3)
+            time.sleep(WAITED)
             return memory(descendants(but=others))
         finally:
             end_all(but=others)

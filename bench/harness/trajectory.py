@@ -6,7 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -149,12 +149,13 @@ def theirs(peer: Peer, model: Model, *, folder: Path) -> Told:
     return _told(used, model.requests(after=seen), name=peer.name)
 
 
-def ours(stage: Stage, model: Model, *words: str) -> Told:
-    """Nightmill on the way, from its command to its pull request; *words* are more of the command's."""
+def ours(stage: Stage, model: Model, *, beside: Sequence[int] = ()) -> Told:
+    """Nightmill on the way, from its command to its pull request; its worker may be there *beside* the command."""
     spec, seen = stage.folder / "CALC.md", len(model.requests())
     spec.write_text(SPEC)
-    command = [sys.executable, "-m", "nightmill.cli", "run", str(spec), *stage.named(model), *words]
-    used = watched(command, folder=stage.repo, environment=stage.environment, said=stage.folder / "run.log")
+    command = [sys.executable, "-m", "nightmill.cli", "run", str(spec), *stage.named(model)]
+    said = stage.folder / "run.log"
+    used = watched(command, folder=stage.repo, environment=stage.environment, said=said, beside=beside)
     if used.status:
         raise OSError(f"nightmill ended with {used.status}: {(stage.folder / 'run.log').read_text()[-300:]}")
     return _told(used, model.requests(after=seen), name="nightmill")

@@ -34,9 +34,17 @@ class Used:
 
 
 def watched(
-    command: Sequence[str], *, folder: Path, environment: Mapping[str, str], said: Path, seconds: float = 300.0
+    command: Sequence[str],
+    *,
+    folder: Path,
+    environment: Mapping[str, str],
+    said: Path,
+    seconds: float = 300.0,
+    beside: Sequence[int] = (),
 ) -> Used:
     """Run *command* to its end, and end all that it started. What it says goes to the file *said*.
+
+    What the processes *beside* it, which were there before, and those below them use meanwhile counts as used by it.
 
     This process must be the one that orphans come to (`adopt_orphans`): so nothing that the command leaves escapes the
     sums, which are those that the kernel keeps of children that were waited for.
@@ -44,7 +52,7 @@ def watched(
     Raises:
         TimeoutError: If it takes longer than so many *seconds*.
     """
-    others, before = list(descendants()), _spent()
+    others, before = list(descendants()), _spent(beside)
     peak, over = 0.0, threading.Event()
 
     def look() -> None:
@@ -69,7 +77,7 @@ def watched(
             over.set()
             watcher.join()
             _end(others)
-    return Used(started=started, seconds=took, cpu=_spent() - before, peak=peak, status=status)
+    return Used(started=started, seconds=took, cpu=_spent(beside) - before, peak=peak, status=status)
 
 
 def memory(pids: Iterable[int]) -> float:
@@ -104,6 +112,15 @@ def _reap(others: Sequence[int]) -> None:
                 os.waitpid(pid, os.WNOHANG)
 
 
-def _spent() -> float:
+def _spent(beside: Sequence[int]) -> float:
+    """Seconds of processor time of all children that were waited for, of *beside*, and of what is and was below those."""
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return used.ru_utime + used.ru_stime
+    total, todo = used.ru_utime + used.ru_stime, list(beside)
+    while todo:
+        with suppress(OSError):
+            folder = Path(f"/proc/{todo.pop()}")
+            fields = (folder / "stat").read_text().rpartition(")")[2].split()
+            total += sum(int(ticks) for ticks in fields[11:15]) / os.sysconf("SC_CLK_TCK")
+            for task in (folder / "task").iterdir():
+                todo += (int(pid) for pid in (task / "children").read_text().split())
+    return total

@@ -24,9 +24,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from bench.__main__ import machine, rounded, wait_for_calm
 from bench.figures import table
-from bench.page import put
+from bench.machine import machine, rounded, wait_for_calm
+from bench.page import circumstances, put
 from bench.process import total
 from bench.sandbox.commands import install
 from bench.sandbox.ground import FILES
@@ -168,15 +168,7 @@ def keep(parts: dict[str, Any]) -> None:
 def write(parts: dict[str, Any]) -> None:
     """Put the table between the marks of the page."""
     ordered = {name: parts[name] for name in PARTS if name in parts}
-    facts = machine()
-    loads = "; ".join(f"{name} {part['load'][0]} → {part['load'][1]}" for name, part in ordered.items())
-    lines = [
-        f"{facts['cores']} cores, {facts['memory_gb']} GB, Linux {facts['kernel']}, Python {facts['python']};",
-        f"{max(part['at'] for part in ordered.values())[:10]}. Load of the machine before → after each part: {loads}.",
-        "",
-        *table(ordered, program="bench.sandbox"),
-    ]
-    put(lines, begin=BEGIN, end=END)
+    put([*circumstances(ordered), "", *table(ordered, program="bench.sandbox")], begin=BEGIN, end=END)
 
 
 if __name__ == "__main__":

@@ -70,7 +70,7 @@ class RepoError(NightmillError):
     """The repository is not in a state from which work can start; its owner must change that."""
 
 
-class LimitReached(NightmillError):  # noqa: N818 - a limit is a stop, not a fault (law 8)
+class LimitReached(NightmillError):
     """A budget or a bound stopped the run."""
 
     def __init__(self, message: str, *, hint: str = "", limit: str = "") -> None:
@@ -87,7 +87,7 @@ class LimitReached(NightmillError):  # noqa: N818 - a limit is a stop, not a fau
         return cls(plain["message"], hint=plain.get("hint", ""), limit=plain.get("limit", ""))
 
 
-class NotYet(NightmillError):  # noqa: N818 - reads as the state that it is
+class NotYet(NightmillError):
     """A rate or a budget that runs share has no room just now; *seconds* from now it may have."""
 
     def __init__(self, message: str, *, hint: str = "", seconds: float = 0.0) -> None:
@@ -112,7 +112,7 @@ class ModelError(NightmillError):
     """The provider failed to give a reply."""
 
 
-class ModelUnavailable(ModelError):  # noqa: N818 - reads as the state that it is
+class ModelUnavailable(ModelError):
     """The provider is down, overloaded or limits the rate; *retry_after* is its own wish in seconds."""
 
     def __init__(self, message: str, *, hint: str = "", retry_after: float | None = None) -> None:
@@ -129,7 +129,7 @@ class ModelUnavailable(ModelError):  # noqa: N818 - reads as the state that it i
         return cls(plain["message"], hint=plain.get("hint", ""), retry_after=plain.get("retry_after"))
 
 
-class ModelRefused(ModelError):  # noqa: N818 - reads as the state that it is
+class ModelRefused(ModelError):
     """The provider refused the request: wrong key, unknown model, malformed or too long.
 
     *whole* says that it would refuse any request to this model, so that another model may be asked instead.
@@ -157,7 +157,7 @@ class EngineError(NightmillError):
     """The store or the durable engine failed."""
 
 
-class StoreUnavailable(EngineError):  # noqa: N818 - reads as the state that it is
+class StoreUnavailable(EngineError):
     """The store cannot be read or written just now, for want of space or of its server."""
 
 

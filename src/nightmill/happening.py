@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 from nightmill.errors import EngineError
 
-__all__ = ["EVENTS", "Emit", "Event", "from_plain"]
+__all__ = ["EVENTS", "Emit", "Event", "Forgotten", "from_plain"]
 
 type_name = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 
@@ -40,12 +40,21 @@ class Event:
         return plain
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Forgotten(Event):
+    """What stands in the place of an event *was* whose words were deleted; never told, only read."""
+
+    was: str
+
+
 def from_plain(*, name: str, run: str, body: dict[str, Any]) -> Event:
     """Rebuild the event *name* of *run*; fields that this version does not know are dropped.
 
     Raises:
         EngineError: If no event has that name.
     """
+    if body.get("forgotten") is True:
+        return Forgotten(run=run, was=name)
     kind = EVENTS.get(name)
     if kind is None:
         raise EngineError(

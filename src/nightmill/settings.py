@@ -15,6 +15,8 @@ from nightmill.errors import SettingsError
 __all__ = ["HERE", "Settings", "load"]
 
 PREFIX = "NIGHTMILL_"
+OTHERS = frozenset(f"{PREFIX}{name}" for name in ("SETTINGS", "TOKEN", "SECRET_KEY", "SECRET_KEY_NEW"))
+"""What the environment holds for us besides settings: where their file is, and secrets, which no setting is."""
 
 HERE = "seatbelt" if platform.system() == "Darwin" else "bubblewrap"
 """What makes sandboxes on this system if nothing is set."""
@@ -33,6 +35,10 @@ class Settings:
 
     home: Path = setting(Path(), "Folder for state, projects, blobs and keys; the default follows XDG_DATA_HOME.")
     store: str = setting("", "Database URL of our tables and the engine; empty: SQLite files in `home`.")
+    server: str = setting(
+        "",
+        "Server whose runs the commands that look and steer are about, such as `https://mill.example.org`; empty: the store here.",
+    )
     model: str = setting("", "Model of roles that name none: `provider:model`.")
     fallbacks: tuple[str, ...] = setting(
         (),
@@ -65,7 +71,7 @@ class Settings:
     budget_day_tokens: int = setting(0, "Tokens that all runs together may use on one UTC day; 0: any.", least=0)
     context_tokens: int = setting(160_000, "Size of a request, in tokens, at which a run stops.", least=1)
     spec_threshold: int = setting(70, "Score from which a spec is accepted, 0 to 100.", least=0, most=100)
-    send_back: int = setting(3, "How often an agent whose work failed its checks is sent back.", least=0)
+    blueprint: str = setting("solo", "Blueprint by which each task of a spec is worked on; see `blueprint list`.")
     spare_megabytes: int = setting(
         200, "Room on the disk of `home` without which no step begins: the run waits for a person.", least=0
     )
@@ -96,7 +102,8 @@ class Settings:
         (), "Hosts that projects may reach if they ask, besides the presets' own: `host` or `*.host`, by spaces."
     )
     private_hosts: tuple[str, ...] = setting(
-        (), "Hosts that may lead to private and loopback addresses: `host` or `*.host`, by spaces."
+        (),
+        "Hosts that may lead to private and loopback addresses, from sandboxes and for webhooks: `host` or `*.host`, by spaces.",
     )
     authorities: Path = setting(
         Path(), "File of certificates (PEM) that are trusted for hosts and in sandboxes besides the system's."
@@ -124,6 +131,26 @@ class Settings:
     agent_idle: float = setting(
         600.0, "Seconds after which an external agent of which nothing is heard is started again.", least=0.1
     )
+    person: str = setting(
+        "",
+        "Who gives commands here, as `Name <address>`, for approvals and merges; empty: the login name at this machine.",
+    )
+    oidc_issuer: str = setting(
+        "",
+        "Identity provider that people may sign in with at a server (OpenID Connect), as it names itself:"
+        " `https://login.example.org`; empty: passwords alone.",
+    )
+    oidc_client: str = setting("", "This server's name at the identity provider (its client id).")
+    oidc_secret: Path = setting(
+        Path(), "File that holds the secret that goes with `oidc_client`; unset: none, and PKCE alone proves who asks."
+    )
+    oidc_name: str = setting("single sign-on", "What the page to sign in calls the identity provider.")
+    oidc_groups: str = setting("groups", "Where the identity provider says the groups of somebody (a claim).")
+    oidc_roles: tuple[str, ...] = setting(
+        (),
+        "Roles by the identity provider's groups, by spaces: `GROUP=ROLE` or `GROUP=ROLE@PROJECT`. Who signs in has exactly"
+        " those in the projects that are named; unset: an admin gives roles.",
+    )
     identity_domain: str = setting("nightmill.invalid", "Domain of the roles' e-mail addresses in commits.")
     plan: str = setting(
         "auto",
@@ -142,7 +169,7 @@ def load(*, file: Mapping[str, Any], environment: Mapping[str, str], flags: Mapp
     for name, value in file.items():
         values[name] = _read(name, value, called=f"{name} in the settings file")
     for variable, value in environment.items():
-        if variable.startswith(PREFIX) and variable != f"{PREFIX}SETTINGS":
+        if variable.startswith(PREFIX) and variable not in OTHERS:
             name = variable.removeprefix(PREFIX).lower()
             values[name] = _read(name, value, called=f"{variable} in the environment")
     values |= {name: _read(name, value, called=name) for name, value in flags.items() if value is not None}

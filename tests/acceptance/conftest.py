@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 
 import pytest
@@ -18,6 +19,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Stage:
     stage = Stage(tmp_path_factory.mktemp("acceptance") / "s")
     stage.build()
     stage.keep()
+    clear(stage)
     return stage
 
 
@@ -26,7 +28,13 @@ def stage(built: Stage) -> Iterator[Stage]:
     """The stage as new; whatever the test leaves running is killed."""
     before = list(descendants())
     built.renew()
-    built.settings = {"TMPDIR": str(built.folder), "ANTHROPIC_API_KEY": "key"}
-    (built.folder / "said.log").unlink(missing_ok=True)
     yield built
     built.end(but=before)
+    clear(built)
+
+
+def clear(stage: Stage) -> None:
+    """No settings but the usual ones: neither of the environment nor of the operator's folder."""
+    stage.settings = {"TMPDIR": str(stage.folder), "ANTHROPIC_API_KEY": "key"}
+    (stage.folder / "said.log").unlink(missing_ok=True)
+    shutil.rmtree(stage.folder / "nightmill", ignore_errors=True)

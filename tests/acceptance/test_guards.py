@@ -13,18 +13,15 @@ from tests.whole import EDIT, FINISH, LOOK, MODELS, SPEC, TRY, WORK, Mill, repos
 
 pytestmark = pytest.mark.slow
 
-SKIP = {
-    "text": "The other test is in the way.",
-    "tool_calls": [
-        {
-            "name": "edit_file",
-            "arguments": {
-                "path": "test_calc.py",
-                "edits": [{"old": "    def test_nothing", "new": "    @unittest.skip('later')\n    def test_nothing"}],
-            },
-        }
-    ],
-}
+
+def edit(old: str, new: str) -> dict[str, Any]:
+    arguments = {"path": "test_calc.py", "edits": [{"old": old, "new": new}]}
+    return {"text": "The test is in the way.", "tool_calls": [{"name": "edit_file", "arguments": arguments}]}
+
+
+SKIP = edit("    def test_nothing", "    @unittest.skip('later')\n    def test_nothing")
+BACK = edit("    @unittest.skip('later')\n", "")
+LOOSEN = edit("self.assertEqual(calc.add(2, 0), 2)", "self.assertTrue(calc.add(2, 0))")
 
 
 @pytest.fixture
@@ -70,14 +67,23 @@ def test_where_one_model_goes_in_circles_the_next_does_the_work(mill: Mill, scri
     assert of("pull_request_opened", events)
 
 
-def test_a_test_that_was_weakened_stands_in_the_pull_request(mill: Mill, scripted: ScriptedFactory) -> None:
-    model = scripted(script(EDIT, SKIP, TRY, FINISH, FINISH))
+def test_a_test_that_was_skipped_is_sent_back_with_its_place(mill: Mill, scripted: ScriptedFactory) -> None:
+    model = scripted(script(EDIT, SKIP, TRY, FINISH, FINISH, BACK, TRY, FINISH, FINISH))
     events = ask(mill, "--model", MODELS["anthropic"], "--base-url", model.url)
 
-    assert [(each["guard"], each["measure"]) for each in of("agent_nudged", events)] == [
+    assert [(each["guard"], each["measure"]) for each in of("agent_nudged", events)][:2] == [
         ("weakened_tests", "nudge"),
         ("premature_finish", "nudge"),
     ]
+    (sent,) = of("sent_back", events)
+    assert "test skipped: test_calc.py:7: unittest.skip" in sent["reason"]
+    assert of("pull_request_opened", events)
+
+
+def test_a_test_that_was_weakened_stands_in_the_pull_request(mill: Mill, scripted: ScriptedFactory) -> None:
+    model = scripted(script(EDIT, LOOSEN, TRY, FINISH, FINISH))
+    ask(mill, "--model", MODELS["anthropic"], "--base-url", model.url)
+
     shown = mill.run("pr", "show", "1", at=mill.folder / "repo").stdout
     assert "Look twice" in shown
-    assert "@unittest.skip('later')" in shown
+    assert "test weakened: Sums.test_nothing_added asserts less" in shown

@@ -23,6 +23,16 @@ SAYS_DONE: dict[str, Any] = {
 }
 
 
+ONCE = """
+name: once
+steps:
+  - {id: implement, agent: developer, prompt: developer/task}
+  - {id: proof, check: all}
+  - {id: land, change: "{{ task.title }}"}
+"""
+"""Work that does not pass is not sent back."""
+
+
 def attempt(mill: Mill, scripted: ScriptedFactory, checkout: Path, *turns: dict[str, Any]) -> tuple[bool, list[str]]:
     """One run of the spec: whether it was done, and the requests that it made."""
     model = scripted(script(*turns))
@@ -37,9 +47,12 @@ def test_it_is_told_what_failed_until_the_files_change_or_a_person_deletes_it(
     checkout = repository(tmp_path / "calc")
     (tmp_path / "SPEC.md").write_text(SPEC.format(title=""))
     mill = Mill(folder=tmp_path).given(
-        NIGHTMILL_MODEL=MODELS["anthropic"], NIGHTMILL_PLAN="single", NIGHTMILL_SEND_BACK="0"
+        NIGHTMILL_MODEL=MODELS["anthropic"], NIGHTMILL_PLAN="single", NIGHTMILL_BLUEPRINT="once"
     )
     assert not mill.run("init", at=checkout).returncode
+    (mill.home / "blueprints").mkdir()
+    (mill.home / "blueprints" / "once.yaml").write_text(ONCE)
+    assert not mill.run("blueprint", "approve", "once", at=checkout).returncode
 
     done, bodies = attempt(mill, scripted, checkout, LOOK, NOTE, WRONG, SAYS_DONE, SAYS_DONE)
     assert not done

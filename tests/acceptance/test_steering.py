@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import signal
+import sqlite3
+from contextlib import closing
 from typing import Any
 
 import pytest
@@ -25,7 +27,7 @@ def test_a_paused_run_spends_nothing_and_goes_on_when_it_is_resumed(stage: Stage
 
         stage.want("pause")
 
-        assert asked.wait(60) == 3, said(stage)  # a person must act: the terminal is free again
+        assert asked.wait(120) == 3, said(stage)  # a person must act: the terminal is free again
         assert stage.run("task").state == "paused"
         stage.wait_for_beats(1)
         spent = answered(model)
@@ -37,7 +39,29 @@ def test_a_paused_run_spends_nothing_and_goes_on_when_it_is_resumed(stage: Stage
 
         until(lambda: stage.run("spec").state == "done", what="the end")
     assert len(stage.pulls()) == 1
-    assert answered(model) == 1 + 11
+    assert answered(model) == 1 + 10
+
+
+def test_a_run_that_is_paused_for_long_is_in_no_worker_and_comes_back(stage: Stage) -> None:
+    with stage.model(play(LOOK, EDIT, shell("sleep 2"), *REST)) as model:
+        stage.ask(model)
+        until(lambda: commands(stage), what="a command")
+        stage.want("pause")
+        until(lambda: in_no_worker(stage) == 2, what="the task and its spec to leave their places")
+
+        stage.call("resume", stage.run("spec").id)
+
+        until(lambda: stage.run("spec").state == "done", what="the end")
+    assert not stage.events("run_recovered"), "to come back from waiting is no recovery"
+    assert len(stage.pulls()) == 1
+    assert answered(model) == 1 + 10
+
+
+def in_no_worker(stage: Stage) -> int:
+    """How many runs the engine keeps for nobody in particular."""
+    with closing(sqlite3.connect(stage.home / "engine.db")) as connection:
+        (count,) = connection.execute("SELECT COUNT(*) FROM workflow_status WHERE status = 'DELAYED'").fetchone()
+    return int(count)
 
 
 def test_a_run_resumed_while_no_worker_was_alive_goes_on_with_the_next(stage: Stage) -> None:
@@ -64,7 +88,7 @@ def test_a_worker_that_dies_while_somebody_watches_is_followed_by_another(stage:
         for worker in stage.beats():
             os.kill(worker, signal.SIGKILL)
 
-        assert asked.wait(90) == 0, said(stage)
+        assert asked.wait(120) == 0, said(stage)
     assert stage.run("spec").state == "done"
     assert stage.events("run_recovered")
 
@@ -94,7 +118,7 @@ def test_a_run_cancelled_in_a_long_command_stops_and_its_work_stays_on_a_branch(
         stage.call("pause", stage.run("spec").id)  # waits for the command's end, which does not come
         stage.call("cancel", stage.run("spec").id)
 
-        assert asked.wait(60) == 1, said(stage)
+        assert asked.wait(120) == 1, said(stage)
         assert processes("sleep 300") == []
         assert stage.sandboxes() == []
     for kind in ("spec", "task"):
@@ -128,7 +152,7 @@ def test_a_run_goes_on_with_its_worker_when_the_terminal_is_closed(stage: Stage)
 
         os.killpg(terminal.pid, signal.SIGHUP)
 
-        assert terminal.wait(30) == -signal.SIGHUP
+        assert terminal.wait(120) == -signal.SIGHUP
         until(lambda: stage.run("spec").state == "done", what="the end")
     assert len(stage.pulls()) == 1
     assert stage.events("run_recovered") == []
@@ -153,7 +177,7 @@ def test_a_run_whose_provider_is_down_waits_and_goes_on_by_itself(stage: Stage) 
 def test_a_wrong_key_stops_the_run_with_one_request_and_says_what_to_do(stage: Stage) -> None:
     stage.settings["ANTHROPIC_API_KEY"] = "sk-wrong-and-secret"
     with stage.model(crash.SCRIPT, "--key", "right") as model:
-        code = stage.ask(model).wait(60)
+        code = stage.ask(model).wait(120)
 
     run = stage.run("spec")
     assert (code, run.state, run.why) == (1, "stopped", "failed")

@@ -46,11 +46,11 @@ class Scripted:
         return Answer(text=await self.does(arguments.word), changed=not self.reads)
 
 
-def call(name: str, word: str = "", *, id: str = "") -> ToolCall:  # noqa: A002 - the provider's word
+def call(name: str, word: str = "", *, id: str = "") -> ToolCall:
     return ToolCall(id=id or f"{name}-{word}", name=name, arguments=f'{{"word": "{word}"}}' if word else "{}")
 
 
-def finish(id: str = "f1") -> ToolCall:  # noqa: A002 - the provider's word
+def finish(id: str = "f1") -> ToolCall:
     return ToolCall(id=id, name="finish", arguments='{"summary": "Done it."}')
 
 

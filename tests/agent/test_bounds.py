@@ -76,7 +76,7 @@ def turns(acting: Stage, kinds: list[str]) -> int:
     raise AssertionError(f"it goes on after {BOUND} turns: {acting.state.strikes}")
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(kinds=st.lists(st.sampled_from(KINDS), min_size=1, max_size=BOUND), others=st.integers(0, 2))
 def test_a_model_that_does_nothing_but_misbehave_is_stopped(kinds: list[str], others: int) -> None:
     turns(stage(others=others), kinds)
@@ -88,7 +88,7 @@ def test_each_misbehaviour_alone_ends_within_a_dozen_turns_and_names_itself() ->
         assert turns(acting, [kind]) <= 18, kind
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(
     lacks=st.lists(st.sampled_from(["todo", "evidence", "nothing"]), max_size=3),
     rounds=st.integers(0, 3),

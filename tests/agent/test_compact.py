@@ -142,7 +142,7 @@ def test_a_provider_that_finds_a_request_too_long_gets_one_with_the_state_alone(
     ] == ["user", "assistant", "user"]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     sizes=st.lists(st.integers(0, 6_000), min_size=1, max_size=25),
     calls=st.lists(st.integers(0, 3), min_size=25, max_size=25),

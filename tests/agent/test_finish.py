@@ -10,6 +10,7 @@ import pytest
 
 from nightmill import event
 from nightmill.agent import Brief
+from nightmill.agent.context import tail
 from nightmill.agent.guard.claims import false_claims
 from nightmill.agent.nouns import AgentState, Ending, Ran, Working
 from nightmill.model import ToolCall
@@ -124,6 +125,25 @@ def test_each_thing_that_is_missing_is_told_once_in_each_round(stage: Stage) -> 
     stage.send_back("The checks failed.")
     assert finish(stage).ending is None
     assert finish(stage).ending is not None
+
+
+def test_evidence_that_was_named_is_not_asked_for_again_when_the_work_was_sent_back(stage: Stage) -> None:
+    act(stage, "write_file", path="src/a.py")
+    act(stage, "run_command", command="make check")
+    assert finish(stage).ending is not None
+    stage.send_back("QA has found this.")
+    act(stage, "write_file", path="src/a.py")
+    act(stage, "run_command", command="make check")
+    assert finish(stage, AC9="nothing").ending is not None
+
+
+def test_what_was_verified_before_the_work_was_sent_back_is_not_said_to_hold(stage: Stage) -> None:
+    act(stage, "write_file", path="src/a.py")
+    act(stage, "run_command", command="make check")
+    assert "`make check`: passed" in tail(stage.brief, stage.state)
+    stage.send_back("QA has found this, and its tests are in the tree.")
+    assert "passed" not in tail(stage.brief, stage.state)
+    assert "nothing was verified since it was sent back" in tail(stage.brief, stage.state)
 
 
 def test_work_without_an_edit_is_asked_about_once(stage: Stage) -> None:

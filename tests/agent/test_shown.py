@@ -137,7 +137,7 @@ events = st.one_of(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     story=st.lists(st.tuples(events, st.sampled_from(["", "", "", "results", "turns", "state"])), max_size=25),
     after=st.sampled_from(["", "results", "turns"]),

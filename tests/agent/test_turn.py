@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+from typing import TYPE_CHECKING, cast
 
 import pytest
 
-from nightmill import event
+from nightmill import agent, event
 from nightmill.errors import SandboxError
-from nightmill.model import Text, ToolCall
+from nightmill.model import Text, ToolCall, ToolResult
 from nightmill.model.message import Stop
-from tests.agent.conftest import Stage, call, finish, reply
+from nightmill.sandbox import Limits
+from nightmill.tool import ToolContext
+from tests.agent.conftest import Empty, Stage, call, finish, reply
+
+if TYPE_CHECKING:
+    from nightmill.sandbox import Workspace
 
 
 def nudges(stage: Stage) -> list[str]:
@@ -33,6 +39,20 @@ def test_reads_run_side_by_side_and_changes_in_order(stage: Stage) -> None:
     assert stage.results() == ["saw 1", "saw 2", "did 3", "saw 4", "did 5", "did 6"]
     assert record.changed
     assert not stage.act(reply(call("look", "1"))).changed
+
+
+def test_one_call_begins_before_what_else_is_ready_to_run(stage: Stage) -> None:
+    async def among_others() -> None:
+        asyncio.get_running_loop().call_soon(stage.log.append, "another")
+        context = ToolContext(workspace=cast("Workspace", Empty()), limits=Limits())
+        told = agent.Told(run="r1", emit=stage.told.append, clock=lambda: 0.0)
+        said = reply(call("do", "1"), call("do", "2"))
+        await agent.act(stage.brief, stage.state, said, tools=stage.tools, context=context, told=told)
+        await asyncio.sleep(0)
+
+    asyncio.run(among_others())
+
+    assert stage.log == ["do 1", "do 2", "another"]
 
 
 def test_each_call_is_told_from_its_beginning_to_its_end(stage: Stage) -> None:
@@ -196,3 +216,17 @@ def test_a_flood_of_calls_is_cut_and_each_has_its_result(stage: Stage) -> None:
     assert stage.most == 8, "only so many go at once"
     assert len(stage.results()) >= 50
     assert "not run: 32 calls in one reply are the most" in stage.results()
+
+
+@pytest.mark.parametrize("name", ["do", "Do", "do_tool"])
+def test_a_tool_that_the_role_does_not_have_is_not_run_whatever_the_model_says(stage: Stage, name: str) -> None:
+    stage.tools = stage.tools.only(["look"])
+    record = stage.act(reply(call(name, "harm"), call("look", "a"), finish()))
+
+    results = [part for part in record.messages[1].parts if isinstance(part, ToolResult)]
+    assert stage.log == ["look a"]
+    assert [schema.name for schema in stage.tools.schemas] == ["look", "update_todo", "finish"]
+    assert results[0].error
+    assert results[0].text.startswith("your role does not have do; it has: look, update_todo, finish; nothing was run")
+    ended = [told for told in stage.told if isinstance(told, event.ToolFinished)]
+    assert [(told.withheld, told.ok) for told in ended] == [(True, False), (False, True), (False, True)]

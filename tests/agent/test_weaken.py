@@ -9,7 +9,10 @@ import pytest
 
 from nightmill import agent, event
 from nightmill.agent import AgentState, Told
-from nightmill.agent.guard import Change, balance, settled, weaken
+from nightmill.agent.guard import balance, settled, weaken
+from nightmill.code import Change
+from nightmill.code.weaken import deltas
+from nightmill.code.weaken import tests as named
 from nightmill.model import ToolCall
 from nightmill.tool import ToolContext, standard
 from tests.agent.conftest import BRIEF, replace, reply
@@ -35,7 +38,7 @@ TWO = PYTHON[PYTHON.index("@pytest") :]
 def seen(*changes: tuple[str, str | None, str | None], state: AgentState | None = None) -> list[str]:
     return [
         f"{each.path}: {each.what}"
-        for each in weaken.findings(state or AgentState(), weaken.deltas(Change(*each) for each in changes))
+        for each in weaken.findings(state or AgentState(), deltas(Change(*each) for each in changes))
     ]
 
 
@@ -125,24 +128,24 @@ def test_what_weakens_nothing_is_none(changes: list[tuple[str, str | None, str |
 
 def test_a_test_that_was_written_in_this_work_may_go_again() -> None:
     own = "def test_own():\n    assert 1 + 1 == 2\n"
-    state = AgentState(tests=weaken.tests(weaken.deltas([Change("tests/test_own.py", None, own)])))
+    state = AgentState(tests=named(deltas([Change("tests/test_own.py", None, own)])))
     assert seen(("tests/test_own.py", own, None), state=state) == []
 
 
 def test_a_test_that_is_renamed_first_and_then_taken_away_is_gone_all_the_same() -> None:
     renamed = PYTHON.replace("test_two", "test_too")
-    state = AgentState(tests=weaken.tests(weaken.deltas([Change("tests/test_a.py", PYTHON, renamed)])))
+    state = AgentState(tests=named(deltas([Change("tests/test_a.py", PYTHON, renamed)])))
     assert seen(("tests/test_a.py", renamed, renamed[: renamed.index("@pytest")]), state=state) == [
         "tests/test_a.py: 1 fewer tests"
     ]
 
 
 def test_a_test_that_turns_up_again_later_is_forgotten() -> None:
-    gone = weaken.deltas([Change("tests/test_a.py", PYTHON, PYTHON.replace(TWO, ""))])
+    gone = deltas([Change("tests/test_a.py", PYTHON, PYTHON.replace(TWO, ""))])
     found = weaken.findings(AgentState(), gone)
-    back = balance(weaken.tests(gone), weaken.tests(weaken.deltas([Change("tests/test_b.py", None, TWO)])))
+    back = balance(named(gone), named(deltas([Change("tests/test_b.py", None, TWO)])))
 
-    assert settled(found, weaken.tests(gone)) == found
+    assert settled(found, named(gone)) == found
     assert settled(found, back) == ()
 
 

@@ -19,7 +19,10 @@ def landing() -> Callable[..., Landing]:
     """Make a landing; what is named replaces what is usual."""
 
     def make(*, tree: str = TREE, evidence: tuple[Evidence, ...] | None = None, **named: Any) -> Landing:
-        failures = (Failure(id="tests/test_old.py::test_old", message="boom", kind="old"),)
+        failures = (
+            Failure(id="tests/test_old.py::test_old", message="boom", kind="old"),
+            Failure(id="tests/test_old.py::test_moody", message="late", kind="flaky", failed=2, runs=4),
+        )
         usual = (
             Evidence(criterion="AC1", text="It says hello", state="shown", by=("tests/test_app.py::test_hello",)),
             Evidence(criterion="AC2", text="It never shouts", state="not shown", note="nobody said what shows it"),

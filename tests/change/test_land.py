@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import pickle
+import re
 import signal
 import subprocess
 import sys
@@ -13,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from nightmill import crew
-from nightmill.change import Landed, Landing, land
+from nightmill.change import Judged, Landed, Landing, Made, land
 from nightmill.errors import EngineError, RepoError
 from nightmill.forge.local import LocalForge
 from nightmill.repo import Hub
@@ -168,3 +169,39 @@ def test_a_worker_killed_anywhere_leaves_the_same_to_the_next(place: Place, forg
     refs = place.hub.must("for-each-ref", "--format=%(refname)", "refs/heads").out.decode().split()
     assert refs == ["refs/heads/main", f"refs/heads/{landed.branch}"]
     assert not list(place.hub.path.rglob("*.lock"))
+
+
+def test_each_author_signs_what_they_made_and_none_of_them_merges_it(place: Place) -> None:
+    hub, forge = place.hub, place.forge()
+    qa = crew.identity("qa", home=place.home, domain="example.org")
+    before = tree_of(hub, b"half\n")
+    made = Made(author=qa, tree=before, summary="Tests that break it.")
+    landed = place.land(forge, earlier=(made,))
+
+    first, last = landed.commits
+    assert [each["author"].partition("<")[2] for each in (first, last)] == ["qa@example.org>", "developer@example.org>"]
+    assert hub.log(last["commit"], limit=1)[0].parents == (first["commit"],)
+    assert hub.tree(first["commit"]) == before
+    for each in landed.commits:
+        assert hub.verify(each["commit"], signers=crew.signers(place.home))
+    for mail in ("qa@example.org", "DEVELOPER@example.org"):
+        with pytest.raises(RepoError, match="is not the one who may merge it"):
+            forge.merge(project="shop", number=landed.number, by=f"Somebody <{mail}>")
+
+
+def test_a_pull_request_says_who_judged_it_and_what_is_left_to_a_person(place: Place) -> None:
+    forge = place.forge()
+    hostile = "<!-- hidden --> | ![x](http://x) @everyone"
+    judged = (
+        Judged(role="reviewer", approved=True),
+        Judged(role="qa", approved=False, findings=(("major", "app.py:3", hostile),)),
+    )
+    landed = place.land(forge, reviews=judged, asks=(f"it changes tests ({hostile})",))
+
+    body = forge.get(project="shop", number=landed.number).body
+    assert "`reviewer` ✓ approves: nothing found" in body
+    assert "`qa` ✗ does not approve" in body
+    assert "## For whoever merges it" in body
+    outside = "".join(re.split(r"`[^`\n]*`", body))
+    assert "<!--" not in outside
+    assert "![x]" not in outside

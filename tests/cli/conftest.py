@@ -31,6 +31,7 @@ def sample(kind: type[Event], text: str = "some words", **named: Any) -> Event:
         "bool": True,
         "float | None": 0.25,
         "list[str]": [text],
+        "list[str] | None": [text],
         "dict[str, int]": {"input": 1000, "output": 20, "cache_read": 500},
         "dict[str, Any]": {"reasons": [text], "counts": {"passed": 3}, "stopped": text},
         "list[dict[str, Any]]": [{"id": "T1", "title": text}],

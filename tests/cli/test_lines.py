@@ -11,7 +11,7 @@ from nightmill.cli.lines import line
 from nightmill.cli.screen import safe
 from tests.cli.conftest import EVENTS, HOSTILE, sample
 
-SILENT = {e.TurnStarted, e.ReplyReceived, e.ToolStarted, e.TodoChanged}
+SILENT = {e.TurnStarted, e.RequestForwarded, e.ReplyReceived, e.ToolStarted, e.TodoChanged}
 """What the line of another event says, or the header of the live view."""
 
 

@@ -22,6 +22,7 @@ from nightmill import event
 from nightmill import spec as specs
 from nightmill.cli.door import Door
 from nightmill.cli.site import make_site
+from nightmill.desk.sofar import so_far
 from nightmill.estate.environment import base, place
 from nightmill.estate.file import load
 from nightmill.estate.install import prepare
@@ -38,6 +39,10 @@ COUNTER = (
     "services:\n- name: counter\n  run: 'n=$(cat /work/n 2>/dev/null || echo 0); echo $((n + 1)) > /work/n; exec sleep 3333'\n"
     "  ready: pgrep -f '^sleep 3333'\n"
 )
+
+
+LONG = f"5151.{os.getpid()}"
+"""Seconds that only these tests sleep for, on a machine where others sleep too."""
 
 
 @pytest.fixture(scope="module")
@@ -65,7 +70,7 @@ async def work(door: Door, root: Path) -> None:
     assignment = Assignment(
         kind="task", project=project, spec=found, model="anthropic:m", base_url="", base_branch="main",
         base_commit=commit, target="main", budget=submit.budget(door.settings), max_tokens=1000, thinking=0,
-        send_back=3, by="Ada <ada@example.org>", task=single(found).tasks[0],
+        by="Ada <ada@example.org>", task=single(found).tasks[0],
     )  # fmt: skip
     queued = event.RunQueued(run="r1", kind="task", title="t", project=project.id, spec="s", model="m")
     door.runs.create(queued, assignment=door.blobs.put(write(assignment)))
@@ -185,12 +190,13 @@ def test_a_shell_that_is_ended_from_outside_gives_the_terminal_back_and_leaves_n
 ) -> None:
     with seat(mill, "sandbox", "shell", "r1") as person:
         person.until(b"> ")
-        person.type(b"nohup sleep 5151 & echo st''arted\n")
+        person.type(f"nohup sleep {LONG} & echo st''arted\n".encode())
         person.until(b"started")
         person.process.send_signal(number)
         assert person.ended() == 128 + signal.SIGTERM
 
-    assert not [each for each in Path("/proc").glob("[0-9]*/cmdline") if b"5151" in _read(each)]
+    left = f"sleep\0{LONG}\0".encode()
+    assert not [each for each in Path("/proc").glob("[0-9]*/cmdline") if _read(each) == left]
 
 
 def test_one_command_runs_without_a_terminal_with_what_it_is_given(mill: Mill) -> None:
@@ -257,6 +263,22 @@ def test_what_a_turn_changed_is_told_without_running_anything(mill: Mill) -> Non
     lines = mill.run("sandbox", "diff", "r1@0", "r1@turn:2").stdout.splitlines()
     assert lines == ["+ repo/notes.txt  7 bytes"]
     assert "nothing differs" in mill.run("sandbox", "diff", "r1@2", "r1").stderr
+
+
+def test_what_a_run_has_changed_so_far_is_a_diff_as_git_writes_it(mill: Mill) -> None:
+    door = Door(Settings(home=mill.home))
+    run = door.runs.get("r1")
+    assert so_far(door, run).splitlines() == [
+        "diff --git a/notes.txt b/notes.txt",
+        "new file mode 100644",
+        "--- a/notes.txt",
+        "+++ b/notes.txt",
+        "@@ -0,0 +1 @@",
+        "+turn 2",
+    ]
+    door.runs.create(event.RunQueued(run="r2", kind="task", title="t", project="p", spec="s", model="m"), assignment="")
+    assert so_far(door, door.runs.get("r2")) == ""
+    door.database.close()
 
 
 def test_sandboxes_are_listed_with_what_they_stand_on(mill: Mill) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Callable
 
 import pytest
@@ -34,10 +35,32 @@ def test_a_table_fits_its_terminal(terminal: Callable[[int], Terminal], columns:
 
 def test_a_table_in_a_pipe_is_a_line_a_row_and_a_tab_a_cell(capsys: pytest.CaptureFixture[str]) -> None:
     table(HEADINGS, [ROW, (*ROW[:7], HOSTILE)])
-    lines = capsys.readouterr().out.split("\n")
+    said = capsys.readouterr()
+    lines = said.out.split("\n")
 
     assert len(lines) == 3
     assert [len(each.split("\t")) for each in lines] == [8, 8, 1]
+    assert said.err == "\t".join(HEADINGS) + "\n", "what the columns are is said beside them"
+
+
+LONG = ("the project's .nightmill/policy.yaml", "changes below src/payments/** and migrations", "two people " * 4)
+
+
+@pytest.mark.parametrize("columns", [24, 40, 80, 200])
+@pytest.mark.parametrize("wrap", [True, False])
+def test_no_column_of_a_table_is_lost_in_whatever_terminal(
+    terminal: Callable[[int], Terminal], columns: int, *, wrap: bool
+) -> None:
+    screen = terminal(columns)
+    table(("from", "about", "needs"), [LONG, LONG], wrap=wrap)
+    lines = [_bare(each) for each in screen.getvalue().splitlines()]
+    text = "".join("".join(lines).split())
+
+    assert all(len(each) <= columns for each in lines)
+    assert all(heading in text for heading in ("from", "about", "needs"))
+    assert all(word in text for word in ("the", "chan", "two"))
+    if wrap or columns == 24:  # then nothing at all is
+        assert Counter(text) >= Counter("".join("".join(LONG).split()) * 2)
 
 
 def test_what_others_wrote_cannot_act_on_a_terminal() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -11,6 +10,7 @@ import pytest
 from nightmill import crew
 from nightmill.errors import SettingsError
 from nightmill.repo import Hub
+from tests.conftest import Python
 
 
 def test_a_role_signs_and_the_hub_knows_its_signature(tmp_path: Path) -> None:
@@ -34,18 +34,13 @@ def test_a_role_signs_and_the_hub_knows_its_signature(tmp_path: Path) -> None:
     assert len(crew.signers(tmp_path).read_text().splitlines()) == 3
 
 
-def test_processes_that_ask_at_once_get_one_key(tmp_path: Path) -> None:
+def test_processes_that_ask_at_once_get_one_key(tmp_path: Path, python: Python) -> None:
     program = (
         "import sys; from pathlib import Path; from nightmill import crew\n"
         "sys.stdin.readline()\n"
         "print(crew.identity('developer', home=Path(sys.argv[1]), domain='example.org').public)\n"
     )
-    asking = [
-        subprocess.Popen(
-            [sys.executable, "-c", program, str(tmp_path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-        )
-        for _ in range(4)
-    ]
+    asking = [python(program, tmp_path) for _ in range(4)]
     answers = {process.communicate("go\n")[0] for process in asking}
     assert len(answers) == 1
     assert "ssh-ed25519" in answers.pop()

@@ -45,7 +45,14 @@ def workflows(engine: list[Engine], options: argparse.Namespace) -> dict[str, An
             raise SandboxError(f"{type(caught).__name__} {caught.limit} {answer}", hint=caught.hint) from caught
         return ""
 
-    return {"steps": steps, "stops": stops}
+    async def waits(run: str) -> list[Any]:
+        got = []
+        for at in range(3):
+            got.append(await engine[0].receive("go", 1e6))
+            await engine[0].step(f"step {at}", body, run, at)
+        return got
+
+    return {"steps": steps, "stops": stops, "waits": waits}
 
 
 async def main() -> None:
@@ -58,6 +65,7 @@ async def main() -> None:
     parser.add_argument("--steps", type=int, default=4)
     parser.add_argument("--pause", type=float, default=0.05)
     parser.add_argument("--concurrency", type=int, default=10)
+    parser.add_argument("--linger", type=float, default=10.0)
     parser.add_argument("--version", default=module.VERSION)
     parser.add_argument("--host", default="")
     parser.add_argument("--stale", type=float, default=20.0)
@@ -65,7 +73,7 @@ async def main() -> None:
     options = parser.parse_args()
     module.VERSION = setting_up.VERSION = options.version
     hold: list[Engine] = []
-    bounds = Bounds(concurrency=options.concurrency, recoveries=1000)
+    bounds = Bounds(concurrency=options.concurrency, recoveries=1000, linger=options.linger)
     engine = await Engine.launch(options.url, executor_id=options.id, workflows=workflows(hold, options), bounds=bounds)
     hold.append(engine)
     for at in range(options.start):

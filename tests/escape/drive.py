@@ -37,7 +37,7 @@ STAYING = "nothing_stays"
 
 LEFT = """
 import os, time
-mine, end = {1, os.getpid(), os.getppid()}, time.monotonic() + 5
+mine, end = {1, os.getpid(), os.getppid()}, time.monotonic() + 30
 def left():
     found = []
     for pid in filter(str.isdigit, os.listdir("/proc")):

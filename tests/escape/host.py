@@ -34,7 +34,7 @@ FILES = """
     /etc/crontab /etc/cron.d /etc/sudoers /etc/nsswitch.conf /usr/bin/env /usr/bin/cat /usr/bin/git /usr/bin/python3
     /usr/local/bin /bin /lib /root/.profile /root/.bashrc /root/.ssh/authorized_keys /planted /usr/planted
     /etc/planted /tmp/planted /dev/shm/planted /run/planted
-""".split()  # noqa: SIM905 - a list of words
+""".split()
 
 SYSTEM = ("/usr", "/etc", "/proc", "/sys", "/dev/", "/boot", "/root")
 
@@ -105,13 +105,18 @@ def _mounts(home: Path) -> Iterator[str]:
 
 
 def _processes(home: Path) -> Iterator[tuple[str, str]]:
-    """What this process started, and what runs in a sandbox below *home*: the options of its overlay name it."""
+    """What this process started, and what runs in a sandbox below *home*: the options of its overlay name it.
+
+    A database of other tests stands for the processes that it starts and ends by itself.
+    """
     mine, todo, below = os.readlink("/proc/self/ns/mnt"), [str(os.getpid())], set[str]()  # noqa: PTH115
     while todo:
-        for path in Path(f"/proc/{todo.pop()}/task").glob("*/children"):
-            children = path.read_text().split()
-            below.update(children)
-            todo += children
+        parent = todo.pop()
+        below.add(parent)
+        if _command(parent) == "postgres":
+            continue
+        for path in Path(f"/proc/{parent}/task").glob("*/children"):
+            todo += path.read_text().split()
     for pid in filter(str.isdigit, os.listdir("/proc")):  # noqa: PTH208
         try:
             apart = os.readlink(f"/proc/{pid}/ns/mnt") != mine  # noqa: PTH115
@@ -119,6 +124,14 @@ def _processes(home: Path) -> Iterator[tuple[str, str]]:
                 yield pid, Path(f"/proc/{pid}/comm").read_text().strip()
         except OSError:
             continue
+
+
+def _command(pid: str) -> str:
+    """The name of what *pid* runs, "" if it is over."""
+    try:
+        return Path(f"/proc/{pid}/comm").read_text().strip()
+    except OSError:
+        return ""
 
 
 def _descriptors() -> Iterator[tuple[str, int]]:

@@ -115,5 +115,6 @@ def test_the_sandbox_goes_on_and_nothing_is_left(who: str) -> None:
     found = made(who)
 
     assert found["after"] == "alive\n3\n"  # runner, keeper, bash
-    assert len(set(found["left"])) <= 1  # of the last command; the kernel may take a moment to let its group go
+    # Of the last command, which goes a moment after its answer, of the one before, and the next one, made ahead.
+    assert len(set(found["left"])) <= 3
     assert found["closed"] == []

@@ -188,7 +188,7 @@ INDEX = some.fixed_dictionaries(
 )
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(index=INDEX | ANY)
 def test_whatever_an_index_says_is_restored_inside_or_refused(tmp_path: Path, index: Any) -> None:
     run = tmp_path / "run"
@@ -203,7 +203,7 @@ def test_whatever_an_index_says_is_restored_inside_or_refused(tmp_path: Path, in
     remove(run / "upper")
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(body=some.binary(max_size=200), at=some.integers(0, 400), to=some.integers(0, 255))
 def test_whatever_bytes_are_a_pack_are_read_or_refused(tmp_path: Path, body: bytes, at: int, to: int) -> None:
     """Bytes by chance, and one byte by chance in a sound pack."""

@@ -13,7 +13,7 @@ import pytest
 
 from nightmill.estate.file import load
 from nightmill.line.brief import instructions
-from nightmill.line.prove import guards
+from nightmill.policy import covers
 from nightmill.repo import Hub
 from tests import whole
 
@@ -188,7 +188,7 @@ def test_a_repository_that_says_its_work_tree_is_elsewhere_moves_nothing_there(t
     ],
 )
 def test_what_is_protected_cannot_be_walked_around(pattern: str, path: str, guarded: bool) -> None:  # noqa: FBT001 - a column of the table
-    assert guards(pattern, path) is guarded
+    assert covers(pattern, path) is guarded
 
 
 def test_a_project_planted_above_a_folder_of_mine_is_not_taken(tmp_path: Path) -> None:
@@ -223,7 +223,7 @@ NAMES = """
     .devcontainer/devcontainer.json .devcontainer.json flake.nix flake.lock mise.toml .mise.toml .tool-versions pyproject.toml
     uv.lock package.json package-lock.json requirements.txt go.mod Cargo.toml Cargo.lock .python-version .nvmrc Dockerfile
     setup.py setup.cfg tox.ini AGENTS.md CLAUDE.md .nightmill/environment.json Gemfile Makefile
-""".split()  # noqa: SIM905 - a list of words
+""".split()
 
 
 def test_files_that_describe_an_environment_are_read_through_no_link(tmp_path: Path) -> None:

@@ -101,7 +101,7 @@ def test_no_process_runs_on_while_a_snapshot_is_taken(within: Within, victim: Pa
         script = f"exec python3 -c '{program}' {victim}" + ("" if trick == "plain" else f" <<'END'\n{SWAP}\nEND\n")
         command = Command(argv=("bash", "-c", script), cwd="/work", limits=Limits(seconds=60.0))
         running = asyncio.create_task(box.sandbox.run(command, output=lambda _: ready.set()))
-        await asyncio.wait_for(ready.wait(), 30)
+        await asyncio.wait_for(ready.wait(), 60)
         assert box.sandbox.processes is not None
         with frozen(box.sandbox.processes.init_pid) as pids:
             assert pids

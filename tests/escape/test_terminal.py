@@ -47,7 +47,7 @@ def test_a_program_on_a_terminal_types_into_none_and_leaves_nothing_on_it(within
         await shell.until(b"found ")
         while b" end" not in shell.shown:
             shell.changed.clear()
-            await asyncio.wait_for(shell.changed.wait(), 30)
+            await asyncio.wait_for(shell.changed.wait(), 60)
         found, terminals = json.loads(shell.shown.partition(b" end")[0])
         assert found == []
         assert set(terminals) <= {"0", "ptmx"}

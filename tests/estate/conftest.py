@@ -9,11 +9,23 @@ from pathlib import Path
 
 import pytest
 
-from nightmill.estate import Site
+from nightmill.estate import Detected, Site, detect
+from nightmill.estate.file import parse
+from nightmill.estate.write import render
 from nightmill.repo import Hub
 from nightmill.sandbox.bubblewrap import BubblewrapSandboxes
 
 Write = Callable[..., str]
+
+
+def look(root: Path, files: dict[str, str]) -> Detected:
+    """What is detected in *root* once it holds *files*; what would be written down of it can be read."""
+    for name, text in files.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(text)
+    found = detect(root, list(files))
+    parse(render(found).encode(), root=root)
+    return found
 
 
 @pytest.fixture

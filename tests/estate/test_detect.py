@@ -7,21 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from nightmill.estate import Detected, detect
+from nightmill.estate import detect
 from nightmill.estate.file import parse
 from nightmill.estate.presets import find
 from nightmill.estate.write import render
+from tests.estate.conftest import look
 
 PROJECT = '[build-system]\nrequires=["hatchling"]\n[project]\nname="x"\ndependencies=["attrs"]\n'
-
-
-def look(root: Path, files: dict[str, str]) -> Detected:
-    for name, text in files.items():
-        (root / name).parent.mkdir(parents=True, exist_ok=True)
-        (root / name).write_text(text)
-    found = detect(root, list(files))
-    parse(render(found).encode(), root=root)
-    return found
 
 
 UV = "uv pip install --no-cache"
@@ -109,8 +101,8 @@ def test_version_from_tags_comes_from_the_source_archive(tmp_path: Path) -> None
     [
         ({"package.json": '{"scripts": {"test": "jest"}}', "pnpm-lock.yaml": ""}, "javascript", "corepack pnpm test"),
         ({"package.json": '{"scripts": {"test": "echo \\"Error: no test specified\\""}}'}, "javascript", None),
-        ({"go.mod": "module x"}, "go", "go test ./..."),
-        ({"Cargo.toml": "", "package.json": "{}"}, "rust", "cargo test --offline"),
+        ({"go.mod": "module x"}, "go", "go test -json ./..."),
+        ({"Cargo.toml": "", "package.json": "{}"}, "rust", "cargo test --offline --no-fail-fast"),
         ({"main.c": "", "Makefile": "all:\n\ncheck: all\n\tx"}, "other", "make check"),
         ({"main.c": ""}, "other", None),
         ({"manage.py": "", "a/tests.py": ""}, "python", "python manage.py test"),
@@ -205,3 +197,28 @@ def test_a_file_made_to_take_hours_takes_none(tmp_path: Path, name: str, text: s
     found = look(tmp_path, {"setup.py": "", name: text})
     assert found.language in {"python", "go"}
     assert len(found.wishes) <= 40
+
+
+def test_tools_that_are_configured_become_checks_whose_problems_are_read(tmp_path: Path) -> None:
+    pyproject = (
+        '[project]\nname = "a"\nversion = "1"\n[tool.ruff]\n[tool.mypy]\nstrict = true\n[tool.pytest.ini_options]\n'
+        "[tool.coverage.report]\nfail_under = 87.5\n"
+    )
+    found = look(tmp_path, {"pyproject.toml": pyproject, "tests/test_a.py": "def test_a(): pass\n"})
+    assert [(check.name, check.format) for check in found.checks] == [
+        ("tests", "pytest"),
+        ("ruff", "ruff"),
+        ("mypy", "mypy"),
+        ("coverage", "coverage"),
+    ]
+    assert found.checks[2].command == "python -m mypy --output json ."
+    assert (found.checks[3].least, found.checks[3].report) == (87.5, "coverage.json")
+    assert all(f" {package}" in found.install[-1] for package in ("pytest", "ruff", "mypy", "coverage"))
+    project = parse(render(found).encode(), root=tmp_path)
+    assert project.checks == found.checks
+
+
+def test_eslint_is_a_check_where_it_is_installed_and_configured(tmp_path: Path) -> None:
+    package = '{"scripts": {"test": "node --test"}, "devDependencies": {"eslint": "^9"}}'
+    found = look(tmp_path, {"package.json": package, "eslint.config.mjs": "export default [];"})
+    assert [(check.name, check.format) for check in found.checks] == [("tests", "exit"), ("eslint", "eslint")]

@@ -13,15 +13,7 @@ from nightmill.estate.file import parse
 from nightmill.estate.tools import Wish, fits, known_as, used
 from nightmill.estate.tracked import in_checkout
 from nightmill.estate.write import render
-
-
-def look(root: Path, files: dict[str, str]) -> Detected:
-    for name, text in files.items():
-        (root / name).parent.mkdir(parents=True, exist_ok=True)
-        (root / name).write_text(text)
-    found = detect(root, list(files))
-    parse(render(found).encode(), root=root)
-    return found
+from tests.estate.conftest import look
 
 
 def left(found: Detected) -> dict[str, str]:

@@ -132,12 +132,10 @@ class Field:
 
     @staticmethod
     def _outcome(door: Door, run: str) -> Outcome:
-        from nightmill.cli.pulls import forge  # noqa: PLC0415 - a door's own, heavy
-
         task = next(iter(door.runs.list(parent=run)), None)
         entries = (*door.ledger.read(run=run), *(door.ledger.read(run=task.id) if task else ()))
         number = task.pull_request if task else 0
-        found = next((each for each in forge(door).all() if each.number == number), None)
+        found = next((each for each in door.forge.all() if each.number == number), None)
         return Outcome(run=door.runs.get(run), task=task, entries=entries, request=found)
 
 

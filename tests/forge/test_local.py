@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import subprocess
-import sys
 import threading
 from typing import Any
 
@@ -13,6 +11,7 @@ import pytest
 
 from nightmill.errors import EngineError, RepoError
 from nightmill.forge import Forge
+from tests.conftest import Python
 
 ADA = "Ada Approver <ada@example.org>"
 
@@ -101,7 +100,7 @@ def test_a_closed_pull_request_stays_closed(desk: Any) -> None:
         desk.forge.close(project="shop", number=2)
 
 
-class Dies(Exception):  # noqa: N818 - it stands for a kill
+class Dies(Exception):
     """The worker is gone."""
 
 
@@ -236,17 +235,9 @@ print(json.dumps(numbers))
 """
 
 
-def test_processes_that_open_at_once_share_no_number(desk: Any) -> None:
+def test_processes_that_open_at_once_share_no_number(desk: Any, python: Python) -> None:
     plain = json.dumps(dataclasses.asdict(desk.request(a="a")))
-    opening = [
-        subprocess.Popen(
-            [sys.executable, "-c", PROGRAM, desk.url, str(desk.hub.path), name],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        for name in ("one", "two", "three")
-    ]
+    opening = [python(PROGRAM, desk.url, desk.hub.path, name) for name in ("one", "two", "three")]
     for process in opening:
         assert process.stdin is not None
         process.stdin.write(plain + "\n")
@@ -259,3 +250,29 @@ def test_processes_that_open_at_once_share_no_number(desk: Any) -> None:
     assert len(set(own)) == 15
     assert len({tuple(numbers[5:]) for numbers in answers}) == 1
     assert sorted(request.number for request in desk.forge.all()) == list(range(1, 21))
+
+
+def test_what_is_unmerged_is_looked_at_again_only_when_its_target_has_moved(desk: Any) -> None:
+    for name in ("a", "b"):
+        desk.forge.open(desk.request(**{name: name}))
+    assert [each.number for each in desk.forge.unmerged()] == [2, 1]
+    looked: list[str] = []
+    contains = type(desk.hub).contains
+
+    class Watched:
+        def __getattr__(self, name: str) -> Any:
+            return getattr(desk.hub, name)
+
+        def contains(self, **named: str) -> bool:
+            looked.append(named["ancestor"])
+            return contains(desk.hub, **named)
+
+    desk.forge.hubs = lambda _: Watched()
+    assert [each.number for each in desk.forge.unmerged()] == [2, 1]
+    assert looked == []
+    second = desk.forge.get(project="shop", number=2)
+    looked.clear()
+    desk.hub.branch("main", second.head, expected_old=desk.hub.commit_of("main"))
+    assert [each.number for each in desk.forge.unmerged()] == [1]
+    assert len(looked) == 2
+    assert desk.forge.get(project="shop", number=2).state == "merged"

@@ -19,7 +19,7 @@ FAULTS = {
     "language: cobol\n": "nightmill.yaml:1: language is 'cobol'",
     "language: python\nchecks: 3\n": "nightmill.yaml:2: checks must be a list",
     "checks:\n- {name: tests}\n": "nightmill.yaml:2: checks[0] lacks 'run'",
-    "checks:\n- {name: a, run: b, seconds: soon}\n": "nightmill.yaml:2: checks[0].seconds must be a number of seconds",
+    "checks:\n- {name: a, run: b, seconds: soon}\n": "nightmill.yaml:2: checks[0].seconds must be a number above 0",
     "- language\n": "nightmill.yaml:1: the file must be a mapping",
     "checks: [\n": "nightmill.yaml:2: not valid YAML",
     "a: &a [x]\nb: *a\n": "nightmill.yaml:1: anchors and aliases are not allowed",
@@ -113,7 +113,7 @@ def test_tests_that_hang_are_stopped_and_the_run_says_so(working: tuple[Mill, st
     assert "stopped by its limit (timeout)" in done.stderr
     assert "fails already: the check as a whole" in done.stdout
     assert ran.returncode == 1
-    assert "did not pass its checks after 3 corrections" in ran.stdout
+    assert "is not done after 4 rounds: the work did not pass its checks" in ran.stdout
     assert "timeout" in ran.stdout
     assert "work kept on branch" in ran.stdout
     assert fingerprint(checkout) == before

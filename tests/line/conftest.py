@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, cast
 
 import pytest
 
-from nightmill import event
+from nightmill import crew, event
 from nightmill import spec as specs
+from nightmill.blueprint.catalogue import Catalogue
+from nightmill.blueprint.shelves import shipped
 from nightmill.cli.door import Door
 from nightmill.cli.serve import machines
 from nightmill.durable.plain import checked
@@ -23,13 +25,57 @@ from nightmill.line.assignment import Assignment
 from nightmill.line.control import Control
 from nightmill.line.machines import Machines
 from nightmill.line.steps import Body, Waiting
+from nightmill.line.workplace import Workplace
 from nightmill.model.connect import Client
 from nightmill.repo import Hub
+from nightmill.sandbox import Place, Service
+from nightmill.sandbox.bubblewrap import BubblewrapSandboxes
+from nightmill.sandbox.owner import give, owner
 from nightmill.settings import Settings
 from nightmill.store.runs import Wanted
 from tests import whole
 
+SOLO = Catalogue((shipped(),), {role.name: role for role in crew.find().roles}).closure("solo")
 ADA = "Ada <ada@example.org>"
+
+
+Story = Callable[[Workplace], Awaitable[None]]
+
+
+Tell = Callable[[Story], None]
+
+
+def teller(folder: Path, told: list[event.Event], *, file: tuple[str, str], services: tuple[Service, ...] = ()) -> Tell:
+    """Tells stories in a workplace whose repository holds *file*, (name, text); its events go to *told*."""
+    layer, directory = folder / "layer", folder / "run"
+    (layer / "repo").mkdir(parents=True)
+    (layer / "repo" / file[0]).write_text(file[1])
+    give(layer, owner())
+    directory.mkdir()
+
+    def go(story: Story) -> None:
+        async def all_of_it() -> None:
+            place = Workplace(
+                run="r1",
+                place=Place(directory=directory, layers=(layer,), services=services),
+                sandboxes=BubblewrapSandboxes(),
+                emit=told.append,
+                clock=lambda: 0.0,
+            )
+            try:
+                await story(place)
+            finally:
+                await place.leave()
+
+        asyncio.run(all_of_it())
+
+    return go
+
+
+@pytest.fixture
+def told() -> list[event.Event]:
+    """What a workplace has told."""
+    return []
 
 
 @dataclass
@@ -41,6 +87,8 @@ class Script:
     steps: list[str] = field(default_factory=list)
     waits: list[float] = field(default_factory=list)
     started: list[tuple[str, str]] = field(default_factory=list)
+    meanwhile: list[Callable[[], dict[str, Any] | None]] = field(default_factory=list)
+    """What happens while the run waits, each with the message that a worker would pass on."""
 
     async def step(self, name: str, body: Body) -> dict[str, Any]:
         self.steps.append(name)
@@ -50,6 +98,8 @@ class Script:
     async def receive(self, topic: str, seconds: float) -> Any | None:
         assert topic == "control"
         self.waits.append(seconds)
+        if self.meanwhile:
+            return self.meanwhile.pop(0)()
         return self.messages.pop(0)
 
     async def start(self, run: str, workflow: str, *args: Any) -> None:
@@ -112,7 +162,8 @@ class World:
             budget=submit.budget(self.door.settings),
             max_tokens=1000,
             thinking=0,
-            send_back=3,
+            blueprints=SOLO.blueprints,
+            answers="the release",
             by=ADA,
         )
         return replace(made, **changes)

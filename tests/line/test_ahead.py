@@ -212,7 +212,7 @@ class Idle:
 
     interrupted: frozenset[str] = frozenset()
 
-    async def given_up(self) -> list[str]:
+    async def stranded(self) -> list[Any]:
         return []
 
     async def start(self, *_: Any) -> None:

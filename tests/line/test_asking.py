@@ -58,7 +58,7 @@ class Asker:
     def asking(self, machines: Any) -> Asking:
         return Asking(
             run="r1",
-            role=briefs.role("developer"),
+            role=briefs.role("developer", self.world.assignment()),
             machines=machines,
             assignment=self.world.assignment(**self.changes),
             journal=Journal(self.world.machines.folder("r1") / "replies"),
@@ -100,6 +100,22 @@ def test_the_fallback_answers_is_told_is_paid_and_is_found_again(world: World, s
     assert day.money == 2 * 3500
 
 
+def test_a_reply_is_heard_before_it_is_whole(world: World, scripted: Any) -> None:
+    heard: list[object] = []
+
+    async def story(asking: Asking) -> ModelReply:
+        asking.heard = lambda *said: heard.append(said)
+        answer = await reply(asking)
+        heard.append(answer.text)
+        return answer
+
+    Asker(world, {"model": HAIKU, "base_url": scripted(FINE).url}).ask(story)
+
+    assert heard[0] == ("text", "hi"[: len(heard[0][1])])  # type: ignore[index]
+    assert heard[-1] == "hi"
+    assert len(heard) > 1
+
+
 def test_a_guard_can_ask_for_another_model(world: World, scripted: Any) -> None:
     well = scripted(FINE)
     asker = Asker(world, {"model": HAIKU, "base_url": well.url, "fallbacks": ("anthropic:claude-opus-4-1",)})
@@ -113,7 +129,7 @@ def test_a_guard_can_ask_for_another_model(world: World, scripted: Any) -> None:
 
 def test_cheap_steps_go_to_the_small_model_first(world: World) -> None:
     assignment = world.assignment(model=GPT, fallbacks=(HAIKU,), small="openai:gpt-4o-mini")
-    role = briefs.role("developer")
+    role = briefs.role("developer", assignment)
 
     assert [each.name for each in models(assignment, role)] == [GPT, HAIKU]
     assert [each.name for each in models(assignment, role, cheap=True)] == ["openai:gpt-4o-mini", GPT, HAIKU]
@@ -126,7 +142,8 @@ def test_a_full_day_lets_a_run_wait_and_a_full_spec_ends_it(world: World, script
     asker = Asker(world, {"model": GPT, "base_url": scripted(FINE).url})
     accounts = world.machines.purse.accounts
     spent = Call(id="r9/x", run="r9", worker="w", project="p", spec="r1")
-    accounts.settle(spent, money=990_000, tokens=1)
+    accounts.reserve(spent, bounds=(), offers=[Offer(reply=1, money=1, tokens=1)])
+    accounts.settle(spent.id, money=990_000, tokens=1)
 
     (day,) = asker.ask(fails(NotYet), budget_day_money=1.0)
     assert 0 < day.seconds <= 86_400
@@ -163,25 +180,29 @@ def test_a_call_that_fails_costs_nothing(world: World, scripted: Any) -> None:
 
 
 async def settled(asking: Asking) -> Any:
-    """How the day stands when what was to be written is."""
-    await asking.machines.purse.recover("nobody", worker="", paid=lambda call: None)
+    """How the day stands when the run rests and what was to be written is."""
+    asking.rest()
+    await asking.machines.purse.written()
     return asking.machines.purse.accounts.standing(scope="day")
 
 
 @pytest.mark.parametrize("kept", [True, False], ids=["its reply was kept", "its reply was lost"])
 def test_what_a_worker_held_that_died_is_settled_or_given_back_once(world: World, kept: bool) -> None:  # noqa: FBT001
     accounts, asker = world.machines.purse.accounts, Asker(world, {})
-    held = Call(id="r1/k", run="r1", worker="dead", project=world.project.id, spec="r1")
+    held = Call(id="r1/x", run="r1", worker="dead", project=world.project.id, spec="r1")
     accounts.reserve(
         held, bounds=[Bound(scope="day", money=0, tokens=0)], offers=[Offer(reply=1, money=900_000, tokens=500)]
     )
+    journal = Journal(world.machines.folder("r1") / "replies")
+    journal.keep("before", PAID, by="r1/w")
     if kept:
-        Journal(world.machines.folder("r1") / "replies").keep("k", PAID)
+        journal.keep("k", PAID, by="r1/x")
+        journal.keep("l", PAID, by="r1/x")
 
     async def find(asking: Asking) -> ModelReply | None:
         return await asking.find("k")
 
     assert asker.ask(find, find) == [PAID if kept else None] * 2
     standing = accounts.standing(scope="day")
-    assert (standing.money, standing.tokens) == ((250_000, 100) if kept else (0, 0))
+    assert (standing.money, standing.tokens) == ((500_000, 200) if kept else (0, 0))
     assert standing.held_money == 0

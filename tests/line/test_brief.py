@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
+import pytest
+
+from nightmill.crew import at_commit, find
+from nightmill.errors import SpecError
 from nightmill.line import brief as briefs
+from nightmill.line import room
 from nightmill.line.brief import MOST_INSTRUCTIONS
 from nightmill.plan import single
 from nightmill.review import Check
+from nightmill.tool import developing
 from tests import whole
 from tests.line.conftest import World
 
@@ -118,3 +125,74 @@ def test_the_sign_of_the_system_is_another_one_for_each_brief(world: World) -> N
     """A run's id stands in commits that its sandbox may hold, so nothing is made from it."""
     tags = {briefs.developer(task(world), run="r1", hub=world.hub).tag for _ in range(3)}
     assert len(tags) == 3
+
+
+NANO, MINI = "openai:gpt-4", "openai:gpt-4o"
+"""Of 8,192 and of 128,000 tokens."""
+
+
+def test_a_conversation_is_cut_for_the_smallest_window_of_all_that_may_be_asked(world: World) -> None:
+    found = task(world)
+    bounds = [
+        briefs.developer(replace(found, model=model, fallbacks=more), run="r1", hub=world.hub).compact_at
+        for model, more in (
+            ("anthropic:claude-sonnet-4-5", ()),
+            (MINI, ()),
+            ("anthropic:claude-sonnet-4-5", (MINI,)),
+            ("anthropic:m", ()),
+            ("anthropic:m", (MINI,)),
+        )
+    ]
+
+    assert bounds == [80_000, 64_000, 64_000, 80_000, 64_000]
+
+
+def long(world: World, words: int) -> briefs.Assignment:
+    """A task of a spec that is so long; a word is a token and a half by our count."""
+    return task_of(world, whole.SPEC.format(title="") + "\nMore: " + "words " * words)
+
+
+def task_of(world: World, text: str) -> briefs.Assignment:
+    found = world.assignment(text)
+    return replace(found, kind="task", task=single(found.spec).tasks[0], model=MINI)
+
+
+def test_a_spec_that_leaves_the_work_little_room_gets_more_of_the_window(world: World) -> None:
+    bounds = [
+        briefs.developer(long(world, words), run="r1", hub=world.hub).compact_at for words in (1_000, 20_000, 30_000)
+    ]
+
+    assert bounds[0] == 64_000
+    assert 75_000 < bounds[1] < bounds[2] <= 128_000 * 0.9
+
+
+def test_a_spec_that_no_turn_could_work_beside_is_refused_with_sizes_and_what_to_do(world: World) -> None:
+    with pytest.raises(SpecError, match="what stands in every request is too long") as caught:
+        briefs.developer(long(world, 60_000), run="r1", hub=world.hub)
+
+    assert re.search(r"the spec 90,\d\d\d", caught.value.message)
+    assert "openai:gpt-4o holds 128,000" in caught.value.message
+    assert caught.value.hint == "shorten the spec, or take models with larger windows"
+
+    with pytest.raises(SpecError, match=r"openai:gpt-4 holds 8,192"):
+        briefs.fits(replace(task(world), model=MINI, fallbacks=(NANO,), max_tokens=4_096), world.hub)
+    with pytest.raises(SpecError) as caught:
+        briefs.fits(replace(long(world, 60_000), model="anthropic:m"), world.hub)
+    assert "raise `compact_tokens`" in caught.value.hint
+
+
+def test_a_developer_has_the_tools_of_its_role_only_and_none_that_the_project_added(world: World) -> None:
+    text = "---\nname: developer\ndescription: d\ntools: Read, Grep, Write, Bash\n---\nYou build.\n"
+    folder = world.root / ".nightmill/crew"
+    folder.mkdir(parents=True)
+    (folder / "developer.md").write_text(text)
+    whole.commit(world.root, "crew")
+    found = world.assignment()
+    crew = find(project=at_commit(world.hub, found.base_commit))
+    found = replace(found, crew=crew, model="openai:m")
+
+    assert set(room.toolset(found, briefs.role("developer", found)).tools) == {
+        "read_file", "search", "write_file", "run_command", "read_output", "update_todo", "remember", "finish",
+    }  # fmt: skip
+    shipped = room.toolset(replace(found, crew=None), briefs.role("developer", replace(found, crew=None)))
+    assert [*shipped.tools] == [*developing("openai:m").tools]

@@ -111,11 +111,14 @@ class Keeper:
         return asyncio.run(look())
 
     def go(self, *, quota: int = 1, pretend: bool = False) -> dict[str, Thing]:
+        things = self.reclaim(pretend=pretend).go(quota=quota)
+        return {str(each.path.relative_to(self.home)): each for each in things}
+
+    def reclaim(self, *, pretend: bool = False) -> Reclaim:
         machines = self.world.machines
-        reclaim = Reclaim(
+        return Reclaim(
             home=self.home, runs=machines.runs, ledger=machines.ledger, hub=lambda _: self.world.hub, pretend=pretend
         )
-        return {str(each.path.relative_to(self.home)): each for each in reclaim.go(quota=quota)}
 
 
 @pytest.fixture
@@ -167,6 +170,27 @@ def test_snapshots_go_only_when_the_hub_has_the_work(keeper: Keeper, home: Path)
         assert (home / "runs" / name / "sandbox" / "packs").is_dir()
     assert found["runs/running/sandbox"].why == "the run is queued"
     assert keeper.read(home / "runs" / "running" / "sandbox", running) == "one\n40\n"
+
+
+def test_what_a_run_goes_on_from_stays_until_that_has_ended(keeper: Keeper, home: Path) -> None:
+    keeper.work("before")
+    (home / "runs" / "before" / "outputs").mkdir()
+    made = event.WorkPreserved(run="before", branch="nightmill/x", commit=keeper.branch("nightmill/x"))
+    keeper.tell(made, replace(OVER, run="before"))
+    queued = event.RunQueued(run="after", kind="task", title="t", project="p", spec="s", model="m", origin="before@1")
+    pretended = keeper.go(pretend=True)["runs/before/sandbox"]
+    keeper.world.machines.runs.create(queued, assignment="a")
+
+    kept = keeper.go()["runs/before/sandbox"]
+    asked_meanwhile = keeper.reclaim()._done(pretended)
+    assert (pretended.gone, kept.gone, asked_meanwhile.gone) == (True, False, False)
+    assert kept.why == asked_meanwhile.why == "after goes on from a turn of it"
+    assert (home / "runs" / "before" / "sandbox" / "packs").is_dir()
+    assert (home / "runs" / "before" / "outputs").is_dir()
+
+    keeper.tell(replace(OVER, run="after"))
+    assert keeper.go()["runs/before/sandbox"].gone
+    assert not (home / "runs" / "before" / "outputs").exists()
 
 
 def test_without_a_quota_only_what_nobody_can_want_goes(keeper: Keeper, home: Path) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,52 +14,21 @@ from nightmill.line import brief as briefs
 from nightmill.line.prove import Proving
 from nightmill.line.workplace import AGAIN, Workplace
 from nightmill.plan import single
-from nightmill.sandbox import Command, Limits, Place, Workspace
+from nightmill.sandbox import Command, Limits, Workspace
 from nightmill.sandbox import Service as Program
-from nightmill.sandbox.bubblewrap import BubblewrapSandboxes
-from nightmill.sandbox.owner import give, owner
 from nightmill.tool import ToolContext
 from nightmill.tool.command import RunCommand
 from tests import whole
-from tests.line.conftest import World
+from tests.line.conftest import Tell, World, teller
 
-Story = Callable[[Workplace], Awaitable[None]]
-
-APP = Program(name="app", run="bash app.sh; exec sleep 4567", ready="pgrep -f '^sleep 4567'", patience=5.0)
+APP = Program(name="app", run="bash app.sh; exec sleep 4567", ready="pgrep -f '^sleep 4567'", patience=60.0)
 ALIVE = "pgrep -c -f '^sleep 4567'"
 
 
 @pytest.fixture
-def told() -> list[event.Event]:
-    return []
-
-
-@pytest.fixture
-def tell(tmp_path: Path, told: list[event.Event]) -> Callable[[Story], None]:
+def tell(tmp_path: Path, told: list[event.Event]) -> Tell:
     """Tell a story in a workplace whose service is `APP`."""
-    layer, directory = tmp_path / "layer", tmp_path / "run"
-    (layer / "repo").mkdir(parents=True)
-    (layer / "repo" / "app.sh").write_text("echo up\n")
-    give(layer, owner())
-    directory.mkdir()
-
-    def go(story: Story) -> None:
-        async def all_of_it() -> None:
-            place = Workplace(
-                run="r1",
-                place=Place(directory=directory, layers=(layer,), services=(APP,)),
-                sandboxes=BubblewrapSandboxes(),
-                emit=told.append,
-                clock=lambda: 0.0,
-            )
-            try:
-                await story(place)
-            finally:
-                await place.leave()
-
-        asyncio.run(all_of_it())
-
-    return go
+    return teller(tmp_path, told, file=("app.sh", "echo up\n"), services=(APP,))
 
 
 async def sh(workspace: Workspace, text: str) -> str:
@@ -73,7 +41,7 @@ async def ended(workspace: Workspace) -> None:
 
 
 def test_a_service_waits_for_the_checkout_and_comes_back_with_each_snapshot(
-    tell: Callable[[Story], None], told: list[event.Event]
+    tell: Tell, told: list[event.Event]
 ) -> None:
     async def story(place: Workplace) -> None:
         workspace = await place.stand_at("")
@@ -95,9 +63,7 @@ def test_a_service_waits_for_the_checkout_and_comes_back_with_each_snapshot(
     assert [(each.service, each.ready) for each in started] == [("app", True)] * 2
 
 
-def test_what_ended_is_told_and_started_again_before_the_next_turn(
-    tell: Callable[[Story], None], told: list[event.Event]
-) -> None:
+def test_what_ended_is_told_and_started_again_before_the_next_turn(tell: Tell, told: list[event.Event]) -> None:
     async def story(place: Workplace) -> None:
         workspace = await place.stand_at("")
         await workspace.services.start(APP)
@@ -119,9 +85,7 @@ def test_what_ended_is_told_and_started_again_before_the_next_turn(
     assert [each.name for each in told] == ["service_started", "service_ended", "service_started"]
 
 
-def test_a_service_that_a_change_broke_is_told_and_keeps_no_turn_back(
-    tell: Callable[[Story], None], told: list[event.Event]
-) -> None:
+def test_a_service_that_a_change_broke_is_told_and_keeps_no_turn_back(tell: Tell, told: list[event.Event]) -> None:
     async def story(place: Workplace) -> None:
         workspace = await place.stand_at("")
         place.touched()

@@ -19,6 +19,7 @@ from nightmill.model import Message, ModelReply, Text, Usage
 from nightmill.plan import Task
 from nightmill.review import Verdict
 from nightmill.store.runs import Wanted
+from tests import whole
 from tests.line.conftest import ADA, Script, World
 
 WORDS = Text(text="done")
@@ -48,11 +49,25 @@ def prepared(world: World) -> tuple[str, dict[str, Any]]:
         "base_commit": "c",
         "layers": [str(world.root)],
         "bundle": False,
-        "brief": world.machines.blobs.put(briefs.write_brief(BRIEF)),
         "snapshot": "first",
         "seconds": 1.0,
         "drift": [],
     }
+
+
+def begun(world: World) -> tuple[str, dict[str, Any]]:
+    return "begin", {"brief": world.machines.blobs.put(briefs.write_brief(BRIEF)), "taken": []}
+
+
+def taken_out(world: World) -> tuple[str, dict[str, Any]]:
+    """The work, as a commit in the hub."""
+    world.assignment()  # fills the hub
+    whole.git(world.root, "switch", "-q", "-c", "work")
+    (world.root / "calc.py").write_text("def add(a, b):\n    return a + b\n", encoding="utf-8")
+    whole.commit(world.root, "Add")
+    commit = world.hub.take(world.root, "work")
+    whole.git(world.root, "switch", "-q", "main")
+    return "take out", {"commit": commit, "trouble": ""}
 
 
 def turned(world: World, turn: int, *, ending: Ending | None = None) -> tuple[str, dict[str, Any]]:
@@ -61,10 +76,10 @@ def turned(world: World, turn: int, *, ending: Ending | None = None) -> tuple[st
     return "turn", {"record": world.machines.blobs.put(body), "snapshot": f"after-{turn}"}
 
 
-def proven(world: World) -> tuple[str, dict[str, Any]]:
-    verdict = Verdict(tree="t" * 40, base_tree="b" * 40, passed=True, results=(), reasons=())
+def proven(world: World, commit: str) -> tuple[str, dict[str, Any]]:
+    verdict = Verdict(tree=world.hub.tree(commit), base_tree="b" * 40, passed=True, results=(), reasons=())
     body = TypeAdapter(Verdict).dump_json(verdict)
-    return "prove", {"verdict": world.machines.blobs.put(body), "commit": "c" * 40, "when": 1000}
+    return "prove", {"verdict": world.machines.blobs.put(body), "when": 1000}
 
 
 def go(world: World, *kept: tuple[str, dict[str, Any]], **messages: Any) -> dict[str, Any]:
@@ -79,7 +94,7 @@ def go(world: World, *kept: tuple[str, dict[str, Any]], **messages: Any) -> dict
 def test_a_worker_without_the_key_goes_through_what_was_done_and_then_waits_for_a_person(world: World) -> None:
     """No key is in this home: the worker that began the run had one, and it must not lose its work for that."""
     cancel = {"wanted": "cancel", "by": ADA, "count": 1}
-    ended = go(world, prepared(world), turned(world, 1), turned(world, 2), messages=[cancel])
+    ended = go(world, prepared(world), begun(world), turned(world, 1), turned(world, 2), messages=[cancel])
 
     assert world.steps.steps == ["turn", "park", "preserve"]
     assert world.steps.waits == [FOREVER]
@@ -95,7 +110,9 @@ def test_what_is_wanted_before_a_step_is_obeyed_before_it(world: World, wanted: 
     world.want(wanted)
     world.control.want(wanted, ADA)
     finished = turned(world, 1, ending=Ending(kind="finished", text="done"))
-    kept = [prepared(world), finished, *([proven(world)] if step == "land" else [])]
+    out = taken_out(world)
+    kept = [prepared(world), begun(world), finished, out]
+    kept += [proven(world, out[1]["commit"]), ("record", {"records": []})] if step == "land" else []
     ended = go(world, *kept, messages=[{"wanted": "cancel", "by": ADA, "count": 2}])
 
     assert ended["why"] == "cancelled"
@@ -105,7 +122,9 @@ def test_what_is_wanted_before_a_step_is_obeyed_before_it(world: World, wanted: 
 
 def test_a_fault_of_ours_ends_the_run_with_its_work_kept(world: World) -> None:
     damaged = world.machines.blobs.put(b"{}")
-    ended = go(world, prepared(world), turned(world, 1), ("turn", {"record": damaged, "snapshot": "after-2"}))
+    ended = go(
+        world, prepared(world), begun(world), turned(world, 1), ("turn", {"record": damaged, "snapshot": "after-2"})
+    )
 
     assert ended["why"] == "failed"
     assert ended["reason"].startswith("ValidationError")
@@ -115,7 +134,7 @@ def test_a_fault_of_ours_ends_the_run_with_its_work_kept(world: World) -> None:
 def test_work_that_cannot_be_put_on_a_branch_is_said_to_be_where_it_is(world: World) -> None:
     """No such snapshot is there: whatever the reason, a person must be able to look for the work."""
     world.control.want("cancel", ADA)
-    ended = go(world, prepared(world), turned(world, 1))
+    ended = go(world, prepared(world), begun(world), turned(world, 1))
 
     assert ended["branch"] == ""
     assert "its work is on no branch: " in ended["reason"]

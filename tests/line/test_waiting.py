@@ -7,12 +7,14 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
 from nightmill import event
 from nightmill.errors import LimitReached, ModelRefused, ModelUnavailable, NightmillError, SandboxError, SpecError
 from nightmill.line.control import Cancelled, Control
 from nightmill.line.steps import FOREVER
 from nightmill.line.stop import Stopped
+from nightmill.store import Question, tables
 from tests.line.conftest import ADA, World
 
 DOWN = ModelUnavailable("the provider is down")
@@ -152,6 +154,106 @@ def test_a_run_that_was_resumed_before_it_could_pause_does_not(world: World) -> 
     assert world.told() == []
     assert world.steps.waits == []
     assert world.control.wanted == "run"
+
+
+def ask(**changes: Any) -> Question:
+    fields = {"id": "r1/approve/1", "run": "r1", "step": "approve", "kind": "approve", "title": "Merge it?", **changes}
+    return Question(**fields)
+
+
+def over(world: World, question: Question) -> None:
+    """Let the time of *question* be over by the database's clock, when all that was told is stored."""
+    world.machines.ledger.flush_sync()
+    table, database = tables.question, world.machines.database
+    with database.write() as connection:
+        past = sa.select(database.now - 1.0).scalar_subquery()
+        connection.execute(table.update().where(table.c.id == question.id).values(expires=past))
+
+
+def decided(world: World, question: Question) -> Question:
+    return asyncio.run(world.waiting().decided(question))
+
+
+def test_a_run_waits_for_a_person_and_goes_on_with_what_they_said(world: World) -> None:
+    questions = world.machines.questions
+
+    def grant() -> dict[str, Any]:
+        world.machines.ledger.flush_sync()
+        questions.grant("r1/approve/1", by=ADA, because="looks right")
+        return {"wanted": "run", "by": ADA, "count": world.machines.runs.wanted(["r1"])["r1"].count}
+
+    world.steps.meanwhile = [grant]
+    found = decided(world, ask())
+
+    assert (found.state, found.by, found.answer) == ("granted", ADA, "looks right")
+    assert world.steps.waits == [FOREVER]
+    assert world.rested == 1, "no sandbox is held meanwhile"
+    names = [told.name for told in world.told()]
+    assert names == ["question_asked", "run_parked", "question_decided", "run_resumed"]
+
+
+def test_a_run_that_asks_again_after_a_crash_finds_what_was_said_meanwhile(world: World) -> None:
+    world.machines.questions.ask(ask())
+    world.machines.questions.refuse("r1/approve/1", by=ADA, because="not this way")
+    found = decided(world, ask())
+
+    assert (found.state, found.answer) == ("refused", "not this way")
+    assert world.steps.waits == []
+
+
+def test_who_only_resumes_the_run_has_not_decided(world: World) -> None:
+    def grant() -> dict[str, Any]:
+        world.machines.questions.grant("r1/approve/1", by=ADA)
+        return {"wanted": "run", "by": ADA, "count": world.machines.runs.wanted(["r1"])["r1"].count}
+
+    world.steps.meanwhile = [lambda: world.want("run"), lambda: world.want("run"), grant]
+    assert decided(world, ask()).state == "granted"
+    assert len(world.steps.waits) == 3
+
+
+def test_a_run_that_waits_for_a_person_can_be_paused_and_cancelled(world: World) -> None:
+    world.steps.meanwhile = [lambda: world.want("pause"), lambda: world.want("run"), lambda: world.want("cancel")]
+    with pytest.raises(Stopped, match="cancelled"):
+        decided(world, ask())
+    assert [told.name for told in world.told()] == [
+        "question_asked",
+        "run_parked",
+        "run_paused",
+        "run_resumed",
+        "run_parked",
+    ]
+
+
+def test_a_run_that_was_cancelled_just_before_it_asks_does_not_wait(world: World) -> None:
+    world.want("cancel")
+    with pytest.raises(Stopped, match="cancelled"):
+        decided(world, ask())
+    assert world.steps.waits == []
+
+
+def test_a_decision_that_comes_before_the_wait_begins_is_not_missed(world: World) -> None:
+    world.machines.questions.ask(ask())
+    world.machines.questions.grant("r1/approve/1", by=ADA)
+    stale = {"wanted": "run", "by": ADA, "count": 1}
+    assert decided(world, ask()).state == "granted"
+    later = ask(id="r1/approve/2", seconds=3600.0)
+    world.steps.meanwhile = [lambda: stale, lambda: over(world, later)]
+    assert decided(world, later).state == "expired", "the message of the first wakes nobody who asks the second"
+    assert len(world.steps.waits) == 2
+
+
+def test_a_question_has_its_time(world: World) -> None:
+    question = ask(seconds=3600.0)
+    world.steps.meanwhile = [lambda: over(world, question)]
+    found = decided(world, question)
+
+    assert (found.state, found.by) == ("expired", "clock")
+    assert [told.name for told in world.told()] == [
+        "question_asked",
+        "run_parked",
+        "question_decided",
+        "run_resumed",
+    ]
 
 
 def test_a_cancel_ends_what_is_at_work(world: World) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import fcntl
-from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,43 +14,15 @@ from nightmill.errors import SandboxError
 from nightmill.line.journal import Journal
 from nightmill.line.workplace import Workplace
 from nightmill.model import ModelReply, Text, Usage
-from nightmill.sandbox import Command, Place, Workspace
-from nightmill.sandbox.bubblewrap import BubblewrapSandboxes
-from nightmill.sandbox.owner import give, owner
-
-Tell = Callable[[Callable[[Workplace], Awaitable[None]]], None]
-
-
-@pytest.fixture
-def told() -> list[event.Event]:
-    return []
+from nightmill.sandbox import Command, Workspace
+from nightmill.sandbox.live import LiveSandbox
+from tests.line.conftest import Tell, teller
+from tests.sandbox.box import Box
 
 
 @pytest.fixture
 def tell(tmp_path: Path, told: list[event.Event]) -> Tell:
-    layer, directory = tmp_path / "layer", tmp_path / "run"
-    (layer / "repo").mkdir(parents=True)
-    (layer / "repo" / "a").write_text("one\n")
-    give(layer, owner())
-    directory.mkdir()
-
-    def go(story: Callable[[Workplace], Awaitable[None]]) -> None:
-        async def whole() -> None:
-            place = Workplace(
-                run="r1",
-                place=Place(directory=directory, layers=(layer,)),
-                sandboxes=BubblewrapSandboxes(),
-                emit=told.append,
-                clock=lambda: 0.0,
-            )
-            try:
-                await story(place)
-            finally:
-                await place.leave()
-
-        asyncio.run(whole())
-
-    return go
+    return teller(tmp_path, told, file=("a", "one\n"))
 
 
 async def sh(workspace: Workspace, text: str) -> str:
@@ -69,6 +41,53 @@ def test_a_sandbox_is_kept_while_it_is_where_it_should_be(tell: Tell, told: list
         place.untouched()
         assert await place.stand_at(one) is first
         assert told == [], "nothing was restored"
+
+    tell(story)
+
+
+def test_a_sandbox_at_rest_wakes_when_a_reply_is_heard(tell: Tell) -> None:
+    async def story(place: Workplace) -> None:
+        place.rouse("text", "there is none yet")
+        sandbox = await place.stand_at("")
+        assert isinstance(sandbox, LiveSandbox)
+        await sh(sandbox, "true")
+        box = Box(sandbox, place.place)
+        await box.rest()
+        place.rouse("text", "I")
+        for _ in iter(lambda: box.first, "python3"):
+            await asyncio.sleep(0.001)
+        place.rouse("text", " will")
+        assert await sh(sandbox, "cat a") == "one\n"
+
+    tell(story)
+
+
+def test_who_may_reach_nothing_works_in_another_sandbox_from_the_same_snapshot(tell: Tell) -> None:
+    look = "env | grep -c ^https_proxy; cat a"
+
+    async def story(place: Workplace) -> None:
+        place.place = replace(place.place, hosts=("api.nowhere.invalid",), inspect=("api.nowhere.invalid",))
+        first = await place.stand_at("")
+        place.touched()
+        assert await sh(first, f"echo two > a; sleep 1000 & {look}") == "1\ntwo\n"
+        one = await place.keep()
+        assert not await place.connect(allowed=True), "it is as it should be"
+        assert await place.connect(allowed=False)
+        assert not await place.connect(allowed=False)
+        cut = await place.stand_at(one)
+        assert cut is not first, "what was left running there could reach it still"
+        assert await sh(cut, look) == "0\ntwo\n"
+        assert await place.connect(allowed=True)
+        assert await sh(await place.stand_at(one), look) == "1\ntwo\n"
+
+    tell(story)
+
+
+def test_where_nothing_can_be_reached_there_is_nothing_to_take(tell: Tell) -> None:
+    async def story(place: Workplace) -> None:
+        first = await place.stand_at("")
+        assert not await place.connect(allowed=False)
+        assert await place.stand_at("") is first
 
     tell(story)
 
@@ -132,7 +151,7 @@ REPLY = ModelReply(parts=(Text(text="hello \U0001f600\u2028"),), stop="end", usa
 def test_a_reply_is_found_whole_or_not_at_all(tmp_path: Path) -> None:
     journal = Journal(tmp_path / "replies")
     assert journal.find("k") is None
-    journal.keep("k", REPLY)
+    journal.keep("k", REPLY, by="r/1")
     assert journal.find("k") == REPLY
     assert Journal(tmp_path / "replies").find("k") == REPLY, "also by the next process"
     assert journal.find("other") is None
@@ -143,7 +162,7 @@ def test_a_reply_is_found_whole_or_not_at_all(tmp_path: Path) -> None:
         assert journal.find("k") is None
     file.write_bytes(b"\0" * len(whole))
     assert journal.find("k") is None
-    journal.keep("k", REPLY)
+    journal.keep("k", REPLY, by="r/1")
     assert journal.find("k") == REPLY
     assert [each.name for each in file.parent.iterdir()] == ["k.json"]
 
@@ -151,5 +170,5 @@ def test_a_reply_is_found_whole_or_not_at_all(tmp_path: Path) -> None:
 def test_a_reply_that_cannot_be_kept_is_the_disk_s_fault(tmp_path: Path) -> None:
     (tmp_path / "replies").write_text("a file where the folder should be")
     with pytest.raises(SandboxError, match="cannot be kept") as caught:
-        Journal(tmp_path / "replies").keep("k", REPLY)
+        Journal(tmp_path / "replies").keep("k", REPLY, by="r/1")
     assert "free space" in caught.value.hint

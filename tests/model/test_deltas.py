@@ -18,7 +18,7 @@ from nightmill.model.gemini import Gemini
 from nightmill.model.ollama import Ollama
 from nightmill.model.responses import Responses
 from nightmill.model.sse import SseReader
-from nightmill.model.transport import read_event
+from nightmill.model.stream import read_event
 
 Lanes = list[list[dict[str, Any]]]
 """Events of one block each: their order within a lane is fixed, between lanes it is not."""

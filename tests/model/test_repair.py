@@ -136,3 +136,10 @@ def test_a_long_text_full_of_quotes_is_read_too() -> None:
 
     assert found
     assert (found.value["content"], found.certain) == (text, False)
+
+
+def test_blanks_behind_a_fence_are_looked_at_once() -> None:
+    blanks = "\t " * 500_000
+
+    assert repaired(f"```\n{blanks}x") is None
+    assert repaired(f'```json\n{{"a": 1}}{blanks}\n```') == ({"a": 1}, ("a code fence around it",), True, False)

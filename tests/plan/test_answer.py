@@ -107,7 +107,7 @@ def test_nothing_that_a_terminal_obeys_or_a_file_cannot_hold_gets_through() -> N
 
 @given(st.recursive(st.none() | st.integers() | st.text(max_size=5), lambda inner: st.lists(inner, max_size=3)
                     | st.dictionaries(st.sampled_from(["tasks", "id", "criteria", "x"]), inner, max_size=3)))  # fmt: skip
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_any_answer_becomes_a_plan_or_a_message(value: Any) -> None:
     for text in (json.dumps(value), str(value), f"```json\n{json.dumps({'tasks': value})}\n```"):
         with pytest.raises(ToolError):

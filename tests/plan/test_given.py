@@ -122,7 +122,7 @@ def test_order_keeps_what_was_given_where_nothing_depends() -> None:
 
 
 @given(st.data())
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_order_puts_each_task_after_what_it_depends_on(data: st.DataObject) -> None:
     names = [f"T{number}" for number in range(data.draw(st.integers(0, 8)))]
     tasks = [task(name, *data.draw(st.lists(st.sampled_from(names), max_size=2))) for name in names]

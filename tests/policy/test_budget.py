@@ -61,7 +61,7 @@ def test_a_reply_is_made_shorter_before_it_is_refused() -> None:
     assert 0.5 + (price(100, allowed) or 0) <= 1.0
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(
     budget=st.builds(
         Budget,

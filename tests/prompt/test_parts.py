@@ -41,8 +41,8 @@ def test_a_part_is_used_somewhere(name: str) -> None:
 
 
 def test_a_name_without_a_value_is_an_error_that_names_it() -> None:
-    with pytest.raises(SettingsError, match="'developer/sent_back' cannot be filled in: 'reasons'"):
-        render("developer/sent_back", count="1", limit="3")
+    with pytest.raises(SettingsError, match="'agent/review' cannot be filled in: 'inputs'"):
+        render("agent/review", goal="Judge it.")
 
 
 def test_a_part_that_is_not_there_is_a_damaged_installation() -> None:
@@ -51,6 +51,6 @@ def test_a_part_that_is_not_there_is_a_damaged_installation() -> None:
 
 
 def test_the_same_values_give_the_same_bytes() -> None:
-    values = {"count": "1", "limit": "3", "reasons": "it\nfails"}
+    values = {"goal": "it\nfails", "inputs": ""}
 
-    assert render("developer/sent_back", **values) == render("developer/sent_back", **values)
+    assert render("agent/review", **values) == render("agent/review", **values)

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-import signal
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable
@@ -19,6 +17,7 @@ import pytest
 from nightmill.errors import EngineError, LimitReached, RepoError, SandboxError, SettingsError
 from nightmill.repo import Git, Hub, suspicious
 from nightmill.repo.git import Call
+from tests.conftest import Python
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,16 +95,18 @@ def test_work_comes_back_as_a_bundle(hub: Hub, agent: Callable[..., Path], tmp_p
     )
     assert (tmp_path / "inside" / "app.py").exists()
     commit = hub.receive(
-        agent(**{"new.py": "x = 1\n", "notes.txt": "one\ntwo\nthree\nfour\n"}),
+        agent(**{"new.py": "x = 1\n", ":100644 0": "a\n", "notes.txt": "one\ntwo\nthree\nfour\n"}),
         "refs/nightmill/incoming/r1",
         limit=1 << 20,
     )
     assert hub.resolve("refs/nightmill/incoming/r1") == commit
     seen = {change.path: change for change in hub.changes(base, commit)}
     assert {path: (each.status, each.added, each.removed) for path, each in seen.items()} == {
+        ":100644 0": ("A", 1, 0),
         "new.py": ("A", 1, 0),
         "notes.txt": ("M", 1, 0),
     }
+    assert hub.changes(commit, commit) == []
     assert hub.show(commit, "new.py") == b"x = 1\n"
     assert "+four" in hub.diff(base, commit).text
     assert hub.diff(base, commit, limit=40).cut
@@ -247,21 +248,23 @@ def test_a_second_writer_waits_and_a_killed_one_leaves_nothing_in_the_way(hub: H
     taken, release = context.Event(), context.Event()
     other = context.Process(target=_grab, args=(str(hub.path), taken, release))
     other.start()
-    assert taken.wait(60)
-    with pytest.raises(EngineError, match="another process"), hub.locked(seconds=0.05):
-        pass
-    (hub.path / "refs/heads/main.lock").touch()
-    (hub.path / "packed-refs.lock").touch()
-    (hub.path / "objects/incoming-x").mkdir()
-    other.kill()
-    other.join()
+    try:
+        assert taken.wait(60)
+        with pytest.raises(EngineError, match="another process"), hub.locked(seconds=0.05):
+            pass
+        (hub.path / "refs/heads/main.lock").touch()
+        (hub.path / "packed-refs.lock").touch()
+        (hub.path / "objects/incoming-x").mkdir()
+    finally:
+        other.kill()
+        other.join()
     base = hub.commit_of("main")
     hub.branch("work", base, expected_old="")
     assert not list(hub.path.rglob("*.lock"))
     assert not (hub.path / "objects/incoming-x").exists()
 
 
-def test_the_lock_outlives_a_killed_worker_as_long_as_its_git_runs(hub: Hub, tmp_path: Path) -> None:
+def test_the_lock_outlives_a_killed_worker_as_long_as_its_git_runs(hub: Hub, tmp_path: Path, python: Python) -> None:
     fifo, started = tmp_path / "fifo", tmp_path / "started"
     os.mkfifo(fifo)
     os.mkfifo(started)
@@ -273,9 +276,9 @@ def test_the_lock_outlives_a_killed_worker_as_long_as_its_git_runs(hub: Hub, tmp
         "hub = Hub(Path(sys.argv[1]), git=Git(program=sys.argv[2]))\n"
         "with hub.locked(): hub.run('version')\n"
     )
-    worker = subprocess.Popen([sys.executable, "-c", program, str(hub.path), str(slow)])
+    worker = python(program, hub.path, slow)
     assert started.read_text() == "now\n"
-    worker.send_signal(signal.SIGKILL)
+    worker.kill()
     worker.wait()
     with pytest.raises(EngineError, match="another process"), hub.locked(seconds=0.05):
         pass

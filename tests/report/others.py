@@ -43,7 +43,7 @@ def refused() -> Telling:
         e.RunStopped,
         why="limit",
         reason="the work was sent back 3 times and still does not pass",
-        hint="look at the branch, or raise `send_back`",
+        hint="look at the branch",
         branch="nightmill/kept/c41d",
     )
     return t

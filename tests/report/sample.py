@@ -59,6 +59,8 @@ OLD_FAILURE = Failure(
 NEW_FAILURE = Failure(
     id=f"{TESTS}::test_naturaldelta_never_reaches_twelve_months",
     message="AssertionError: assert '12 months' == 'a year'",
+    failed=3,
+    runs=3,
 )
 COUNTS = {"passed": 696, "failed": 1, "error": 0, "skipped": 1}
 

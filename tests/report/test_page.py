@@ -12,8 +12,9 @@ from html.parser import HTMLParser
 import pytest
 
 from nightmill import event as e
-from nightmill import report
 from nightmill.errors import EngineError
+from nightmill.report import Child
+from nightmill.report import page as report
 from tests.report.others import refused, spec, under_way
 from tests.report.sample import BODY, DIFF, LAST, fixed
 from tests.report.strangers import EVIL, HOSTILE_DIFF, hostile, huge
@@ -84,7 +85,7 @@ def pages() -> Iterator[str]:
     blobs = one.blobs | other.blobs
     parent = spec(one, other)
     blobs |= parent.blobs
-    children = [report.Child(run=each.run, events=each.entries, diff=HOSTILE_DIFF, body=EVIL) for each in (one, other)]
+    children = [Child(run=each.run, events=each.entries, diff=HOSTILE_DIFF, body=EVIL) for each in (one, other)]
     yield report.page(parent.entries, blob=blobs.__getitem__, now=parent.at, children=children)
 
 
@@ -130,6 +131,7 @@ def test_the_page_answers_whether_the_work_can_be_trusted() -> None:
     assert f"environment {sha('env', 64)[:12]}" in text
     assert "holds this very tree" in text
     assert "against the baseline: 0 new · 1 old · 0 flaky" in text
+    assert "failed in 3 of 3 runs on this tree: a rate between 44% and 100% (95 %)" in text
     assert "1 failure was there before the change." in text
     assert "round 1 tests: 1 new failure" in text
     assert "exit status 1" in text
@@ -167,7 +169,7 @@ def test_a_run_under_way_claims_nothing() -> None:
 def test_a_spec_adds_up_its_tasks_and_links_to_each() -> None:
     one, other = fixed(), refused()
     parent = spec(one, other)
-    children = [report.Child(run=each.run, events=each.entries) for each in (one, other)]
+    children = [Child(run=each.run, events=each.entries) for each in (one, other)]
     blobs = one.blobs | other.blobs | parent.blobs
 
     text = report.page(parent.entries, blob=blobs.__getitem__, now=parent.at, children=children)

@@ -5,8 +5,7 @@ from __future__ import annotations
 import pytest
 
 from nightmill import event as e
-from nightmill.report import summary
-from nightmill.report.summary import together
+from nightmill.report.summary import summary, together
 from nightmill.report.words import duration, face, money, share, tokens
 from tests.report.others import refused, under_way
 from tests.report.sample import fixed

@@ -9,7 +9,8 @@ from pydantic import TypeAdapter
 
 from nightmill.review import Baseline, Check, CheckResult, Evidence, Failure, Verdict
 from nightmill.review.evidence import Results, collect, match
-from nightmill.review.junit import Outcome, Told, parse, tidy
+from nightmill.review.formats import Outcome, Told, tidy
+from nightmill.review.formats.junit import parse
 from nightmill.spec import Criterion
 
 IDS = (
@@ -35,7 +36,7 @@ def test_report_gives_ids_outcomes_and_the_end_of_each_message() -> None:
             '<testcase classname="" name="tests.test_broken">'
             '<error message="collection failure">no module</error></testcase>'
         )
-    )
+    ).tests
     outcomes = {name: test.outcome for name, test in tests.items()}
     assert outcomes == {
         "tests/test_a.py::TestB::test_c[1]": "passed",
@@ -54,7 +55,7 @@ def test_test_told_twice_counts_with_its_worse_outcome_and_addresses_do_not_matt
             '<testcase classname="a" name="t[&lt;X object at 0x7f00aa11bb22&gt;]"><failure message="m"/></testcase>'
             '<testcase classname="a" name="t[&lt;X object at 0x7f99999999ff&gt;]"/>'
         )
-    )
+    ).tests
     assert {name: test.outcome for name, test in tests.items()} == {"a::t[<X object at 0x…>]": "failed"}
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from nightmill.sandbox import Command, Limits, Outcome, Place
@@ -25,6 +27,23 @@ class Box:
         """Run Python text in /work."""
         argv = ("/usr/bin/python3", "-c", text, *words)
         return await self.sandbox.run(Command(argv=argv, cwd="/work", limits=Limits(**limits)))
+
+    @property
+    def first(self) -> str:
+        """What PID 1 is now: the runner, or the shell as which it rests."""
+        assert self.sandbox.processes
+        return Path(f"/proc/{self.sandbox.processes.init_pid}/comm").read_text().strip()
+
+    async def rest(self) -> None:
+        """Send the runner to rest, again if something was still on its way out, and wait until it does."""
+        assert self.sandbox.channel
+        while self.first != "sh":
+            self.sandbox.channel.rouse()
+            self.sandbox.channel.rest()
+            for _ in range(100):
+                await asyncio.sleep(0.001)
+                if self.first == "sh":
+                    return
 
 
 class Within(Protocol):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -111,15 +112,17 @@ def test_the_groups_of_a_killed_nightmill_go_with_the_next_look(place: Place) ->
     def groups() -> set[str]:
         return {each.name for each in find().folders[0].glob("nightmill-*")}
 
-    before = groups()
     command = [sys.executable, "-c", HOST, str(place.directory), "", "true", "hold"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as host:
         assert host.stdout is not None
-        init = os.pidfd_open(int(host.stdout.readline().split()[1]))
-        made = groups() - before
-        sweep(find())
-        assert made <= groups()  # of one that lives, nothing is removed
-        host.kill()
+        try:
+            number = int(host.stdout.readline().split()[1])
+            init = os.pidfd_open(number)
+            made = set(re.findall(r"/(nightmill-[0-9a-f]+)", Path(f"/proc/{number}/cgroup").read_text()))
+            sweep(find())
+            assert made <= groups()  # of one that lives, nothing is removed
+        finally:
+            host.kill()
     signal_end(init)
 
     left = made
@@ -150,6 +153,43 @@ def test_what_commands_leave_in_memory_is_bounded_for_all_of_them_together() -> 
         assert groups.rest.killed()
     finally:
         groups.close()
+
+
+@grouped
+def test_the_group_of_the_next_command_is_there_before_it_and_that_of_the_last_is_gone() -> None:
+    tree, usual, other = find(), Limits(memory=100 << 20, processes=20), Limits(memory=200 << 20, processes=20)
+    groups = Groups(tree, spare=64 << 20)
+    above = groups.top.memory
+    assert above is not None
+
+    def bounds() -> dict[str, int]:
+        file = "memory.max" if tree.version == 2 else "memory.limit_in_bytes"
+        return {each.parent.name: int(each.read_text()) for each in above.glob(f"[0-9]*/{file}")}
+
+    try:
+        first = groups.admit(1, usual)
+        groups.release(first)
+        groups.tidy(usual)
+        assert list(bounds().values()) == [usual.memory]
+        (waiting,) = bounds()
+        second = groups.admit(2, usual)
+        assert second.tree.memory == above / waiting
+
+        third = groups.admit(3, other)  # beside it: none was ready, and none is taken that bounds otherwise
+        assert sorted(bounds().values()) == [usual.memory, other.memory]
+        assert groups.most == (64 << 20) + usual.memory + other.memory
+
+        groups.release(second)
+        groups.release(third)
+        groups.tidy(usual)
+        groups.tidy(other)
+        groups.tidy(other)
+        assert list(bounds().values()) == [other.memory]
+    finally:
+        groups.close()
+    assert not above.exists()
+    groups.tidy(usual)
+    assert not above.exists()
 
 
 @grouped

@@ -110,7 +110,7 @@ def test_names_inside_lead_to_the_runs_folder_and_are_told_as_such(place: Place)
 
 def test_a_limit_ends_a_command_with_all_that_is_in_its_session(place: Place) -> None:
     async def scenario(desk: Desk) -> None:
-        late = await desk.sh("set -m; sleep 1000 & echo $! > bg; nohup sleep 1000 & sleep 1000", seconds=0.5)
+        late = await desk.sh("set -m; sleep 1000 & echo $! > bg; nohup sleep 1000 & sleep 1000", seconds=1.5)
         assert (late.stopped, late.exit) == ("timeout", -9)
         assert not lives(number(place, "bg"))
         flood = await desk.sh("exec yes", file_size=1 << 20, output=1000)
@@ -197,12 +197,12 @@ def test_what_has_hardly_begun_is_ended_too(place: Place) -> None:
 
     for _ in range(5):
         within(place, scenario)
-        wait_for("the end of all", lambda: not holders(place), seconds=20)
+        wait_for("the end of all", lambda: not holders(place))
 
 
 def test_a_command_that_stops_its_keeper_is_ended_all_the_same(place: Place) -> None:
     async def scenario(desk: Desk) -> None:
-        ran = await desk.sh("echo $$ > main; kill -STOP $PPID; sleep 1000", seconds=0.5)
+        ran = await desk.sh("echo $$ > main; kill -STOP $PPID; sleep 1000", seconds=1.5)
         assert ran.stopped == "timeout"
         assert not lives(number(place, "main"))
         assert (await desk.sh("echo fine")).text == "fine\n"

@@ -216,7 +216,7 @@ def test_the_first_process_of_a_pod_waits_and_ends_when_it_is_told() -> None:
             assert waiting.poll() is None
         waiting.terminate()
 
-        assert waiting.wait(30) == 0
+        assert waiting.wait(60) == 0
 
 
 def handles(pid: int) -> bool:

@@ -42,7 +42,7 @@ async def rebased(box: Box) -> bool:
     """Make the upper a layer after the next snapshot, whatever its size."""
     before = box.sandbox.packs.stand.layers
     box.sandbox.many = 0
-    for _ in range(10):  # on a busy machine, what has answered takes its time to be gone
+    for _ in range(100):  # on a busy machine, what has answered takes its time to be gone
         await box.sandbox.snapshot()
         await settled(box)
         if box.sandbox.packs.stand.layers != before:
@@ -194,11 +194,12 @@ async def four_turns(sandboxes: BubblewrapSandboxes, place: Place, way: str) -> 
 
 
 async def seen_at(sandboxes: BubblewrapSandboxes, place: Place) -> dict[str, Any]:
-    for _ in range(100):  # the kernel lets go of the folder when the last of the victim's processes is gone
+    for _ in range(1200):  # the kernel lets go of the folder when the last of the victim's processes is gone
         try:
             sandbox = await sandboxes.open(place)
         except SandboxError as error:
             assert "in use" in error.message  # noqa: PT017 - all else is a failure
+            await asyncio.sleep(0.05)
             continue
         try:
             return await look(sandbox)

@@ -95,7 +95,7 @@ def test_output_is_told_while_the_command_runs(within: Within) -> None:
 )
 def test_nothing_of_a_command_outlives_it(within: Within, hiding: str) -> None:
     async def scenario(box: Box) -> str:
-        await box.sh(hiding, seconds=20)
+        await box.sh(hiding, seconds=60)
         return (await box.sh("ps -e -o args | grep -c '^sleep' ; true")).text
 
     assert within(scenario) == "0\n"
@@ -104,7 +104,7 @@ def test_nothing_of_a_command_outlives_it(within: Within, hiding: str) -> None:
 @pytest.mark.parametrize("text", ["sleep 1000", "setsid sleep 1000 & trap '' TERM INT; sleep 1000"])
 def test_a_command_out_of_time_is_killed_whole(within: Within, text: str) -> None:
     async def scenario(box: Box) -> str:
-        outcome = await box.sh(f"echo began; {text}", seconds=0.5)
+        outcome = await box.sh(f"echo began; {text}", seconds=1.5)
         assert (outcome.stopped, outcome.exit, outcome.text) == ("timeout", -9, "began\n")
         return (await box.sh("ps -e -o args | grep -c '^sleep' ; true")).text
 

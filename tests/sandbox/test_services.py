@@ -178,7 +178,7 @@ def test_a_snapshot_leaves_services_running_and_opening_it_starts_them_again(wit
     async def first(box: Box) -> tuple[str, int]:
         snapshot = await box.sandbox.snapshot()
         at = int((await box.sh("cat n")).text)
-        assert (await box.sh(f"until [ $(cat n) -gt {at + 5} ]; do sleep 0.01; done", seconds=20.0)).exit == 0
+        assert (await box.sh(f"until [ $(cat n) -gt {at + 5} ]; do sleep 0.01; done", seconds=60.0)).exit == 0
         return snapshot, at
 
     async def second(box: Box) -> None:

@@ -163,6 +163,26 @@ def test_whoever_asks_for_something_else_is_not_given_it(place: Place, tmp_path:
     with_spare(place, scenario, tmp_path)
 
 
+def test_a_sandbox_that_shows_a_file_of_its_own_run_takes_no_spare_from_the_next(place: Place, tmp_path: Path) -> None:
+    own = tmp_path / "proof" / "commit.bundle"
+    own.parent.mkdir()
+    own.write_bytes(b"")
+    proof = replace(place, directory=own.parent / "run", files={"/mnt/nightmill/base.bundle": own})
+
+    async def scenario(made: BubblewrapSandboxes, spare: Spare) -> None:
+        assert made.spares is not None
+        waits = made.spares.timer
+        sandbox = await opened(made, proof)
+        assert not is_of(sandbox, spare)
+        await sandbox.close()
+        assert made.spares.timer is waits  # else it would soon be ended for another that nobody can be given
+        sandbox = await opened(made, place)
+        assert is_of(sandbox, spare)
+        await sandbox.close()
+
+    with_spare(place, scenario, tmp_path)
+
+
 def test_a_base_that_was_built_again_by_its_name_is_another(place: Place, tmp_path: Path) -> None:
     async def scenario(made: BubblewrapSandboxes, spare: Spare) -> None:
         remove(place.layers[0])

@@ -27,11 +27,11 @@ class Screen:
         """Wait until *wanted* is shown; what was shown up to there is forgotten."""
         while wanted not in self.shown:
             self.changed.clear()
-            await asyncio.wait_for(self.changed.wait(), 30)
+            await asyncio.wait_for(self.changed.wait(), 60)
         self.shown = self.shown.partition(wanted)[2]
 
     async def ended(self) -> Outcome:
-        return await asyncio.wait_for(self.terminal.ended(), 30)
+        return await asyncio.wait_for(self.terminal.ended(), 60)
 
 
 async def asleep(box: Box) -> None:

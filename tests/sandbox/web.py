@@ -56,7 +56,7 @@ async def ask(path: Path, request: bytes) -> bytes:
     reader, writer = await asyncio.open_unix_connection(path)
     writer.write(request)
     try:
-        return await asyncio.wait_for(reader.read(), 30)
+        return await asyncio.wait_for(reader.read(), 60)
     finally:
         writer.close()
 
@@ -104,11 +104,11 @@ async def through(
     reader, writer = await asyncio.open_unix_connection(egress.path)
     try:
         writer.write(f"CONNECT {authority} HTTP/1.1\r\n\r\n".encode())
-        said = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 30)
+        said = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 60)
         if b" 200 " not in said.split(b"\r\n")[0]:
             raise OSError(said.decode())
         await writer.start_tls(tls, server_hostname=name or authority.partition(":")[0])
         writer.write(request)
-        return await asyncio.wait_for(reader.read(), 30)
+        return await asyncio.wait_for(reader.read(), 60)
     finally:
         writer.transport.abort()

@@ -64,13 +64,13 @@ def judge(body: bytes) -> None:
 
 
 @given(st.binary(max_size=400))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_any_bytes_are_judged_or_refused(body: bytes) -> None:
     judge(body)
 
 
 @given(st.lists(st.one_of(st.sampled_from(PIECES), st.text(max_size=8)), max_size=60))
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=250)
 def test_any_markdown_is_judged_or_refused(pieces: list[str]) -> None:
     judge("".join(pieces).encode("utf-8", "replace"))
 

@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -11,9 +9,10 @@ from alembic.runtime.migration import MigrationContext
 
 from nightmill.errors import EngineError
 from nightmill.store import Database
-from nightmill.store.database import HEAD
+from nightmill.store.database import HEAD, version
 from nightmill.store.migrations import script, upgrade
 from nightmill.store.tables import metadata
+from tests.conftest import Python
 
 OPEN = """
 import sys
@@ -23,10 +22,8 @@ print("alembic" in sys.modules)
 """
 
 
-def test_four_processes_that_open_an_empty_store_at_once_all_get_it(url: str) -> None:
-    processes = [
-        subprocess.Popen([sys.executable, "-c", OPEN, url], stdout=subprocess.PIPE, text=True) for _ in range(4)
-    ]
+def test_four_processes_that_open_an_empty_store_at_once_all_get_it(url: str, python: Python) -> None:
+    processes = [python(OPEN, url) for _ in range(4)]
 
     said = [process.communicate()[0].strip() for process in processes]
 
@@ -46,6 +43,30 @@ def test_the_scripts_make_the_same_tables_as_the_metadata(url: str) -> None:
         context = MigrationContext.configure(connection, opts={"compare_type": True})
         assert compare_metadata(context, metadata) == []
     assert database.revision() == HEAD == script().get_current_head()
+    database.close()
+
+
+OLDER = [each.revision for each in script().walk_revisions() if each.revision != HEAD]
+
+
+@pytest.mark.parametrize("revision", OLDER)
+def test_a_store_of_each_earlier_version_is_brought_up_to_this_one_with_its_rows(url: str, revision: str) -> None:
+    Database.open(url).close()
+    database = Database.open(url)
+    with database.write() as connection:
+        metadata.drop_all(connection)
+        connection.exec_driver_sql("DELETE FROM alembic_version")
+        upgrade(connection, to=revision)
+        connection.exec_driver_sql("INSERT INTO project VALUES ('p', '/p', '/hub', 1.0)")
+    assert database.revision() == revision
+    database.close()
+
+    database = Database.open(url)
+    with database.read() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        assert compare_metadata(context, metadata) == []
+        assert connection.exec_driver_sql("SELECT id FROM project").scalars().all() == ["p"]
+    assert database.revision() == HEAD
     database.close()
 
 
@@ -95,3 +116,20 @@ def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
 
     with pytest.raises(EngineError, match="not a database"):
         Database.open(f"sqlite:///{tmp_path}/store.db")
+
+
+def test_its_version_is_another_after_each_write_of_anybody_and_the_same_without(database: Database, url: str) -> None:
+    first = database.version()
+    if first is None:
+        pytest.skip("only SQLite tells that something was written")
+    other = Database.open(url)
+
+    assert database.version() == first
+    seen = [first]
+    for each in (database, other):
+        with each.write() as connection:
+            connection.execute(sa.update(version).values(version_num=HEAD))
+        seen.append(database.version() or 0)
+    other.close()
+
+    assert len(set(seen)) == 3

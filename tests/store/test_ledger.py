@@ -3,9 +3,6 @@ from __future__ import annotations
 import asyncio
 import itertools
 import json
-import signal
-import subprocess
-import sys
 import threading
 from pathlib import Path
 from typing import Any
@@ -17,6 +14,7 @@ from nightmill import event as events
 from nightmill.errors import EngineError
 from nightmill.event import AgentNudged, RunDone, RunQueued, RunRecovered, RunStarted, RunStopped, TurnFinished
 from nightmill.store import Database, Ledger, Runs
+from tests.conftest import Python
 
 TELL = """
 import sys
@@ -112,8 +110,10 @@ def test_a_run_that_ended_is_not_brought_back_by_what_is_told_late(database: Dat
     assert run.reason == "100 turns\\0 \\ud800"
 
 
-def test_two_processes_and_a_thread_that_append_at_once_make_one_chain(database: Database, url: str) -> None:
-    others = [subprocess.Popen([sys.executable, "-c", TELL, url, name, "200"]) for name in ("a", "b")]
+def test_two_processes_and_a_thread_that_append_at_once_make_one_chain(
+    database: Database, url: str, python: Python
+) -> None:
+    others = [python(TELL, url, name, 200) for name in ("a", "b")]
     ledger = Ledger(database, clock())
     while any(process.poll() is None for process in others):
         ledger.append([RunRecovered(run="c", worker="w")])
@@ -238,14 +238,14 @@ def test_more_events_than_the_memory_holds_are_lost_aloud(tmp_path: Path) -> Non
     database.close()
 
 
-def test_a_kill_leaves_a_whole_chain_and_telling_again_makes_it_complete(tmp_path: Path) -> None:
+def test_a_kill_leaves_a_whole_chain_and_telling_again_makes_it_complete(tmp_path: Path, python: Python) -> None:
     url = f"sqlite:///{tmp_path}/store.db"
     database = Database.open(url)
     ledger = Ledger(database, clock())
-    endless = subprocess.Popen([sys.executable, "-c", TELL, url, "victim", "1000000"])
+    endless = python(TELL, url, "victim", 1_000_000)
     while ledger.last() < 20:
         threading.Event().wait(0.01)
-    endless.send_signal(signal.SIGKILL)
+    endless.kill()
     endless.wait()
 
     assert ledger.verify() is None
@@ -265,3 +265,16 @@ def test_keys_that_are_long_or_hostile_still_tell_events_apart(database: Databas
     assert ledger.append([check(name) for name in names]) == 5
     assert ledger.append([check(name) for name in names]) == 0
     assert [entry.event().check for entry in ledger.read()] == names  # type: ignore[attr-defined]
+
+
+def test_a_number_before_a_time_is_found_without_reading_what_lies_between(url: str) -> None:
+    database, now = Database.open(url), [0.0]
+    ledger = Ledger(database, lambda: now[0])
+    for number, at in enumerate((10.0, 20.0, 20.0, 30.0, 40.0)):
+        now[0] = at
+        ledger.append([RunStarted(run=f"r{number}", worker="w")])
+    numbers = [entry.seq for entry in ledger.read()]
+
+    found = [len([each for each in numbers if each > ledger.before(at)]) for at in (0.0, 10.0, 15.0, 20.0, 35.0, 41.0)]
+    assert found == [5, 5, 4, 4, 1, 0]
+    database.close()

@@ -2,8 +2,9 @@ from __future__ import annotations
 
 import itertools
 import os
-import subprocess
-import sys
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ import pytest
 from nightmill.errors import SettingsError
 from nightmill.event import RunDone, RunParked, RunQueued, RunResumed, RunStarted
 from nightmill.store import Database, Ledger, Runs, Wish, Workers, process, projects
+from tests.conftest import Python
 
 
 @pytest.fixture
@@ -86,7 +88,7 @@ def test_what_people_want_is_kept_with_who_wants_it(runs: Runs, database: Databa
         "two": Wish(wanted="cancel", by="bob", count=1),
     }
     assert runs.wanted([]) == {}
-    assert [run.id for run in runs.queued()] == ["three"]
+    assert [(run.id, run.wanted) for run in runs.queued()] == [("one", "pause"), ("two", "cancel"), ("three", "run")]
     with pytest.raises(SettingsError, match="was cancelled"):
         runs.want("two", "run", by="ada")
     Ledger(database, lambda: 9.0).append([RunDone(run="three")])
@@ -94,9 +96,11 @@ def test_what_people_want_is_kept_with_who_wants_it(runs: Runs, database: Databa
         runs.want("three", "pause", by="ada")
 
 
-def test_a_worker_is_dead_when_its_process_is_gone_or_replaced_or_silent_elsewhere(database: Database) -> None:
+def test_a_worker_is_dead_when_its_process_is_gone_or_replaced_or_silent_elsewhere(
+    database: Database, python: Python
+) -> None:
     workers, here = Workers(database), process.host()
-    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone = python("")
     gone.wait()
     me = {"host": here, "pid": os.getpid(), "version": "1"}
     workers.register(id="me", started=process.started(os.getpid()), **me)
@@ -132,11 +136,74 @@ def test_projects_and_baselines_are_kept_and_replaced(database: Database, tmp_pa
     known = projects.Known(id="p", root=tmp_path, hub=tmp_path / "hub", added=1.0)
     projects.keep(database, known)
     projects.keep(database, known)
-    projects.keep_baseline(database, project="p", tree="t", checks="c", body="{}", at=1.0)
-    projects.keep_baseline(database, project="p", tree="t", checks="c", body='{"a":1}', at=2.0)
+    known_before: list[str | None] = []
+
+    def become(body: str) -> Callable[[str | None], str]:
+        return lambda before: known_before.append(before) or body
+
+    for at, body in enumerate(("{}", '{"a":1}')):
+        kept = projects.keep_baseline(database, project="p", tree="t", checks="c", change=become(body), at=float(at))
+        assert kept == body
+    assert known_before == [None, "{}"]
 
     assert projects.known(database) == [known] == [projects.get(database, "p")]
     assert projects.baseline(database, project="p", tree="t", checks="c") == '{"a":1}'
     assert projects.baseline(database, project="p", tree="t", checks="d") is None
     with pytest.raises(SettingsError, match="no project 'q'"):
         projects.get(database, "q")
+
+
+def test_what_many_learn_of_one_baseline_at_once_all_adds_up(database: Database) -> None:
+    """Two runs that prove at the same time, the first of them before there is anything to add to."""
+    start = Barrier(8)
+
+    def learn(_: int) -> None:
+        start.wait()
+        for _ in range(5):
+            projects.keep_baseline(
+                database, project="p", tree="t", checks="c", change=lambda found: str(int(found or "0") + 1), at=1.0
+            )
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(learn, range(8)))
+    assert projects.baseline(database, project="p", tree="t", checks="c") == "40"
+
+
+def test_what_people_say_is_counted_and_told_in_their_names_both_or_neither(runs: Runs, database: Database) -> None:
+    ledger = Ledger(database, lambda: 9.0)
+    runs.create(queued("one"), assignment="")
+    runs.say("on", "Use cents.", by="ada")
+    runs.say("one", "And \0 tests.", by="bob")
+
+    assert [(each.number, each.by, each.text) for each in runs.said("one")] == [
+        (1, "ada", "Use cents."),
+        (2, "bob", "And \\0 tests."),
+    ]
+    assert [each.number for each in runs.said("one", after=1)] == [2]
+    assert runs.wanted(["one"]) == {"one": Wish(wanted="run", by="", count=0, words=2)}
+
+    for text in ("  \n", "x" * 20_001):
+        with pytest.raises(SettingsError, match="can be said"):
+            runs.say("one", text, by="ada")
+    ledger.append([RunDone(run="one")])
+    with pytest.raises(SettingsError, match="is done and hears nothing"):
+        runs.say("one", "Too late.", by="ada")
+    assert [entry.name for entry in ledger.read(run="one")].count("word_said") == runs.get("one").words == 2
+
+
+def test_words_that_are_said_at_once_have_a_number_each(runs: Runs) -> None:
+    runs.create(queued("one"), assignment="")
+    with ThreadPoolExecutor(4) as several:
+        list(several.map(lambda number: runs.say("one", f"word {number}", by="ada"), range(12)))
+
+    assert [each.number for each in runs.said("one")] == list(range(1, 13))
+
+
+def test_a_run_can_be_asked_for_with_the_first_word_that_it_hears(runs: Runs, database: Database) -> None:
+    for _ in range(2):
+        runs.create(queued("one"), assignment="", said="Leave no mark.", by="ada")
+    with pytest.raises(SettingsError, match="can be said"):
+        runs.create(queued("two"), assignment="", said=" ", by="ada")
+
+    assert [each.text for each in runs.said("one")] == ["Leave no mark."]
+    assert [run.words for run in runs.list()] == [1]

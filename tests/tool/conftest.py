@@ -86,7 +86,7 @@ def tell(tmp_path: Path) -> Tell:
         async def whole() -> None:
             workspace = await BubblewrapSandboxes().open(replace(place))
             try:
-                await story(Bench(workspace, Limits(seconds=20.0)))
+                await story(Bench(workspace, Limits(seconds=60.0)))
             finally:
                 await workspace.close()
 

@@ -166,7 +166,7 @@ TEXT = st.builds(
 MARK = "\u2603 new"
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(
     text=TEXT, start=st.integers(0, 40), size=st.integers(1, 20), spoil=st.sampled_from(["", "end", "quotes", "dedent"])
 )
@@ -194,7 +194,7 @@ def test_an_applied_edit_replaces_one_span_and_leaves_the_rest(text: str, start:
     assert _bare(replaced) == _bare(old) or not text
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(text=TEXT, start=st.integers(0, 40), size=st.integers(1, 20))
 def test_an_exact_edit_lands_only_where_the_text_is_unique(text: str, start: int, size: int) -> None:
     plain = text.replace("\r\n", "\n").removeprefix("\ufeff")

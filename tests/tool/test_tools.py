@@ -181,8 +181,9 @@ def test_a_command_tells_its_output_and_its_end(tell: Tell) -> None:
         assert await bench.sh("true") == "(exit status 0, no output)"
         assert await bench.sh("kill -9 $$") == "(exit status -9, no output)"
         assert await bench.sh("printf '\\033[31mred\\033[0m'") == "red\n(exit status 0)"
-        slow = await bench.text("run_command", command="echo begun; sleep 60", timeout=0.3)
-        assert slow == "begun\n(stopped after 0.3 s: it ran too long)"
+        slow = await bench.call("run_command", command="echo 3 passed; sleep 60", timeout=1.5)
+        assert slow.text == "3 passed\n(stopped after 1.5 s: it ran too long)"
+        assert slow.ran == (("echo 3 passed; sleep 60", False, ""),), "what it had printed shows nothing"
         assert (await bench.call("run_command", command="true")).changed
         loud = await bench.sh("seq 1 100000")
         assert len(loud) < MOST_CHARACTERS + 200

@@ -27,6 +27,8 @@ READ = 0.5
 ADRIFT, FAR = 0.4, 0.6
 """From the first the agent is reminded of its task at length, from the second a guard speaks."""
 WORD = re.compile(r"[a-z]{4,}")
+MOST_ANCHOR = 4_000
+"""Characters of the first message in which the task speaks of what it is about."""
 COMMON = frozenset(
     (
         "this",
@@ -80,7 +82,7 @@ def score(brief: Brief, state: AgentState) -> Drift:
     latest = state.signals[-WINDOW:]
     if state.turn < EARLY or not latest:
         return Drift(off=0.0, stall=0.0, loop=0.0)
-    subject = _words(brief.objective)
+    subject = _words(brief.objective) | _words(brief.anchor[:MOST_ANCHOR])
     touching = [each for each in latest if each.paths]
     off = sum(_off(each, brief, subject) for each in touching) / max(len(touching), EARLY)
     gained = max((each.turn for each in state.signals if each.progress), default=0)

@@ -20,7 +20,7 @@ from nightmill.prompt import part, render
 from nightmill.tool import ToolContext, Toolset
 from nightmill.tool.base import Explored, Question, cut
 
-__all__ = ["MOST_TOKENS", "MOST_TURNS", "Ask", "Party", "child", "explore", "warned"]
+__all__ = ["COMPACT_AT", "MOST_TOKENS", "MOST_TURNS", "Ask", "Party", "child", "explore", "warned"]
 
 MOST_TURNS = 12
 MOST_TOKENS = 200_000
@@ -51,6 +51,7 @@ class Party:
     ask: Ask
     sent: Callable[[Brief], None]
     kept: Callable[[Brief, TurnRecord], None]
+    compact_at: int = COMPACT_AT
 
 
 async def explore(questions: Sequence[Question], *, party: Party) -> Explored:
@@ -96,7 +97,7 @@ def child(party: Party, number: int, question: Question) -> Brief:
         conversation=f"{party.parent.conversation}-{party.turn}.{number}",
         max_tokens=party.parent.max_tokens,
         objective=cut(question.text, most=600),
-        compact_at=COMPACT_AT,
+        compact_at=party.compact_at,
         tag=party.parent.tag,
     )
 

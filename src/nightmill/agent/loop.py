@@ -7,23 +7,26 @@ None of them knows that turns are durable; `line` owns the loop and its checkpoi
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
+from typing import Any
 
 from nightmill import event
 from nightmill.agent import compact, drift, guard, measure, shown, working
-from nightmill.agent.guard import Change, Scene, Spoken, Watch
-from nightmill.agent.nouns import AgentState, Beside, Brief, Ending, Note, Todo, TurnRecord
+from nightmill.agent.guard import Scene, Spoken, Watch
+from nightmill.agent.nouns import AgentState, Beside, Brief, Ending, Note, Todo, TurnRecord, Word
 from nightmill.agent.outcome import verifies
+from nightmill.code import Change
 from nightmill.errors import ToolError
 from nightmill.model import Message, ModelReply, Text, ToolCall, ToolResult, Usage
+from nightmill.prompt import render
 from nightmill.tool import Answer, ToolContext, Toolset
 from nightmill.tool.base import cut
 from nightmill.tool.outputs import reference
-from nightmill.tool.toolset import Prepared
+from nightmill.tool.toolset import Prepared, Withheld
 
-__all__ = ["Told", "act", "apply", "fingerprint", "fixed", "outgrown", "send_back"]
+__all__ = ["Told", "act", "apply", "fingerprint", "fixed", "hear", "outgrown", "send_back"]
 
 REMEMBERED = 24
 """Turns that are looked back on for drift."""
@@ -33,6 +36,8 @@ WORTH = 1_000
 """Characters of a command's output from which the whole is kept: it may be left out later, and may not come again."""
 RETURNED = 4_000
 """Characters kept of why work was sent back, for when the words themselves are left out."""
+TOLD, MOST_TOLD = 8, 2_000
+"""Words of people that are kept likewise, and characters of each."""
 COMMANDS, FINDINGS, OUTPUTS = 100, 60, 4
 """How many of the latest are remembered."""
 
@@ -112,7 +117,7 @@ async def act(
 
 def apply(brief: Brief, state: AgentState, record: TurnRecord) -> AgentState:
     """*state* after *record*, made to fit."""
-    reply = record.reply
+    state, reply = hear(brief, state, record.heard), record.reply
     signal = drift.signal(state, record)
     costs = [reply.cost, *(each.cost for each in record.explored)]
     after = replace(
@@ -169,7 +174,26 @@ def outgrown(state: AgentState, *, seconds: float) -> TurnRecord:
 
 
 def send_back(state: AgentState, text: str) -> AgentState:
-    """*state* with *text* from the system as the newest word, and the agent at work again."""
+    """*state* with *text* from the system as the newest word, and the agent at work again.
+
+    What it verified before is settled by then: the system proved the work, and others may have worked on it since.
+    """
+    kept = replace(state.working, returned=cut(text, most=RETURNED), checks=())
+    return replace(_told(state, text), working=kept, refused=(), rounds=state.rounds + 1, clean=0)
+
+
+def hear(brief: Brief, state: AgentState, words: Sequence[Word]) -> AgentState:
+    """*state* with *words* of people as the newest, each marked as theirs by the system's sign, and the agent at work."""
+    for word in words:
+        by, said = (_unsigned(brief, each) for each in (" ".join(word.by.split()), word.text))
+        text = render("agent/word", tag=brief.tag, by=by, text=said).text.strip()
+        kept = (*state.working.told, cut(text, most=MOST_TOLD))[-TOLD:]
+        state = replace(_told(state, text), working=replace(state.working, told=kept), heard=word.number)
+    return state
+
+
+def _told(state: AgentState, text: str) -> AgentState:
+    """*state* with *text* behind its latest results, and the agent at work."""
     word = Message(role="user", parts=(Text(text=text),))
     *before, last = state.messages or (word,)
     if not state.messages:
@@ -178,19 +202,7 @@ def send_back(state: AgentState, text: str) -> AgentState:
         messages = (*before, replace(last, parts=(*last.parts, *word.parts)))
     else:
         messages = (*state.messages, word)
-    digest = _chain(state.digest, messages[-1:])
-    kept = replace(state.working, returned=cut(text, most=RETURNED))
-    return replace(
-        state,
-        working=kept,
-        messages=messages,
-        digest=digest,
-        ending=None,
-        idle=0,
-        refused=(),
-        rounds=state.rounds + 1,
-        clean=0,
-    )
+    return replace(state, messages=messages, digest=_chain(state.digest, messages[-1:]), ending=None, idle=0)
 
 
 def fixed(brief: Brief, tools: Toolset) -> str:
@@ -219,9 +231,12 @@ def _late(answers: Sequence[Answer], brief: Brief) -> int:
 
 def _material(brief: Brief, result: ToolResult) -> ToolResult:
     """*result* without the system's sign: what a tool gives cannot speak for the system."""
-    if not brief.tag or brief.tag not in result.text:
-        return result
-    return replace(result, text=result.text.replace(brief.tag, "(a sign that is not the system's)"))
+    text = _unsigned(brief, result.text)
+    return result if text == result.text else replace(result, text=text)
+
+
+def _unsigned(brief: Brief, text: str) -> str:
+    return text.replace(brief.tag, "(a sign that is not the system's)") if brief.tag else text
 
 
 async def _run_calls(
@@ -243,14 +258,21 @@ async def _run_calls(
         if any(each.answer and each.answer.finish for each in done):
             done += [Done(_error(call, "not run: nothing is run after finish"), None) for call, _ in batch]
             continue
-        running = (_run_call(call, prepared, turn, tools, context, told) for call, prepared in batch)
-        ended = await asyncio.gather(*running, return_exceptions=True)  # none is left running when one fails
-        failed = next((each for each in ended if isinstance(each, BaseException)), None)
-        if failed is not None:
-            raise failed
-        done += [each for each in ended if isinstance(each, Done)]
+        running = [_run_call(call, prepared, turn, tools, context, told) for call, prepared in batch]
+        done += await _together(running)
         seen.update(pair for each in done[-len(batch) :] if each.answer for pair in each.answer.seen)
     return done
+
+
+async def _together(running: Sequence[Coroutine[Any, Any, Done]]) -> list[Done]:
+    """The ends of all; none is left running when one fails. One alone begins at once, before whatever else waits."""
+    if len(running) == 1:
+        return [await running[0]]
+    ended = await asyncio.gather(*running, return_exceptions=True)
+    for each in ended:
+        if isinstance(each, BaseException):
+            raise each
+    return [each for each in ended if isinstance(each, Done)]
 
 
 def _reads(call: Call) -> bool:
@@ -293,6 +315,7 @@ async def _run_call(
             ok=not done.result.error,
             label=label,
             seconds=told.clock() - started,
+            withheld=isinstance(prepared, Withheld),
         )
     )
     return done
@@ -318,9 +341,11 @@ def _tell(told: Told, turn: int, spoken: Sequence[Spoken]) -> None:
 
 def _todo(answers: Sequence[Answer]) -> tuple[Todo, ...] | None:
     latest = next((answer.todo for answer in reversed(answers) if answer.todo is not None), None)
-    return None if latest is None else tuple(Todo(text=text, state=state) for text, state in latest)  # type: ignore[arg-type]  # the tool's schema allows these states only
+    return None if latest is None else tuple(Todo(text=text, state=state) for text, state in latest)
 
 
 def _ending(answers: Sequence[Answer]) -> Ending | None:
     finish = next((answer.finish for answer in answers if answer.finish), None)
-    return Ending(kind="finished", text=finish.summary, evidence=finish.evidence) if finish else None
+    if finish is None:
+        return None
+    return Ending(kind="finished", text=finish.summary, evidence=finish.evidence, output=finish.output)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 from nightmill.model import Message, ModelReply, Usage
 from nightmill.policy import Budget
+from nightmill.tool.base import Progress
 
 __all__ = [
     "Active",
@@ -22,6 +23,7 @@ __all__ = [
     "Signal",
     "Todo",
     "TurnRecord",
+    "Word",
     "Working",
 ]
 
@@ -34,7 +36,7 @@ class Todo:
     """One line of the agent's own list."""
 
     text: str
-    state: Literal["pending", "doing", "done"] = "pending"
+    state: Progress = "pending"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,6 +91,7 @@ class Working:
             agent was shown.
         edits: Edits since a check last passed; *touched* counts all of them.
         returned: Why the work was sent back last.
+        told: The latest words of people, as they were put to it.
         past: A line for each turn that is not shown any more.
         words: The beginning of the latest words beside its calls.
     """
@@ -102,6 +105,7 @@ class Working:
     touched: int = 0
     past: tuple[str, ...] = ()
     returned: str = ""
+    told: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,6 +161,8 @@ class Ending:
     limit: str = ""
     evidence: tuple[tuple[str, str], ...] = ()
     """Of "finished": (criterion id, what shows it, in the agent's words: test ids, commands)."""
+    output: dict[str, Any] | None = None
+    """Of "finished": what the step asked for, by its schema."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -199,6 +205,15 @@ class Brief:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Word:
+    """What a person said to the run; *number* counts them, from 1."""
+
+    number: int
+    by: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TurnRecord:
     """What one turn added: never the whole history. Together with a snapshot id it is the checkpoint.
 
@@ -220,6 +235,7 @@ class TurnRecord:
         notes: What it wants to remember.
         explored: What explorers used that it sent out.
         compact: A compaction that was asked for at this turn, however full the context is.
+        heard: Words of people that stood in its request for the first time.
         seconds: By part: "model", "tools", "first".
     """
 
@@ -241,6 +257,7 @@ class TurnRecord:
     notes: tuple[Note, ...] = ()
     explored: tuple[Beside, ...] = ()
     compact: Layer = ""
+    heard: tuple[Word, ...] = ()
     seconds: dict[str, float] | None = None
 
 
@@ -262,6 +279,7 @@ class AgentState:
         tests: Tests by name that the work added, less those that it took away.
         commands: The latest commands, one line each.
         listed: The turn at which the todo list was last changed.
+        heard: Number of the latest word of a person that it heard, or that was heard before it began.
     """
 
     messages: tuple[Message, ...] = ()
@@ -306,4 +324,5 @@ class AgentState:
     tests: dict[str, int] = field(default_factory=dict)
     commands: tuple[str, ...] = ()
     listed: int = 0
+    heard: int = 0
     ending: Ending | None = None

@@ -9,6 +9,7 @@ from nightmill.agent.nouns import Active, AgentState, Brief, Note, Ran, Todo, Tu
 from nightmill.agent.outcome import passed, verifies
 from nightmill.agent.past import lines
 from nightmill.model import Message
+from nightmill.tool.base import one_line
 
 __all__ = ["MOST_NOTES", "after", "fold", "known", "ran", "words"]
 
@@ -16,6 +17,8 @@ MOST_FILES = 40
 MOST_NOTES = 40
 """Of one kind: whoever wants to write down more merges some."""
 MOST_CHECKS = 8
+MOST_COMMAND = 120
+"""Characters of a check's command as it is told: the agent wrote it, and reads it at every turn."""
 MOST_PAST = 60
 MARKS = {"pending": "[ ]", "doing": "[>]", "done": "[x]"}
 
@@ -58,6 +61,7 @@ def words(brief: Brief, state: AgentState) -> str:
     working = state.working
     sections = (
         ("Tried, and failed: do not do it again", _numbered(working.failed)),
+        ("What people said", "\n\n".join(working.told)),
         ("Why it was sent back last", working.returned),
         ("Found out", _numbered(working.discoveries)),
         ("Todo", todo(state.todo)),
@@ -77,7 +81,8 @@ def todo(items: Iterable[Todo]) -> str:
 def verification(brief: Brief, working: Working) -> str:
     """What is known to hold, and what was changed since."""
     seen = "\n".join(
-        f"- `{each.command}`: {'passed' if each.ok else 'failed'} at turn {each.turn}" for each in working.checks
+        f"- `{one_line(each.command, most=MOST_COMMAND)}`: {'passed' if each.ok else 'failed'} at turn {each.turn}"
+        for each in working.checks
     )
     if not working.touched:
         return seen
@@ -85,7 +90,8 @@ def verification(brief: Brief, working: Working) -> str:
     if working.checks:
         return f"{seen}\n- {since}"
     wanted = f" (such as `{brief.checks[0]}`)" if brief.checks else ""
-    return f"- nothing was verified yet{wanted}; {_count(working.touched)}"
+    when = "since it was sent back" if working.returned else "yet"
+    return f"- nothing was verified {when}{wanted}; {_count(working.touched)}"
 
 
 def _count(edits: int) -> str:

@@ -23,7 +23,12 @@ RUN = 24
 LISTED = 100
 PERSON = re.compile(r"[^<>\s][^<>]{0,100} <[^<>\s@]{1,100}@[^<>\s@]{1,200}>")
 
-STATES: Mapping[str, str] = {"shown": "✓ shown", "claimed": "? claimed", "not shown": "✗ not shown"}
+STATES: Mapping[str, str] = {
+    "shown": "✓ shown",
+    "inspected": "? quoted",
+    "claimed": "? claimed",
+    "not shown": "✗ not shown",
+}
 
 
 def branch_name(title: str, run: str) -> str:
@@ -52,9 +57,10 @@ def message(landing: Landing) -> str:
         "Nightmill-Run": landing.run,
         "Nightmill-Task": landing.task.id,
         "Nightmill-Spec": landing.digest,
-        "Co-authored-by": landing.co_author if PERSON.fullmatch(landing.co_author) else "",
     }
-    last = "\n".join(f"{name}: {line(value, limit=400)}" for name, value in trailers.items() if line(value))
+    people = dict.fromkeys(each for each in (landing.co_author, *landing.editors) if PERSON.fullmatch(each))
+    found = [*trailers.items(), *(("Co-authored-by", each) for each in people)]
+    last = "\n".join(f"{name}: {line(value, limit=400)}" for name, value in found if line(value))
     parts = [subject(landing.task.title), quoted(landing.summary), last]
     return "\n\n".join(part for part in parts if part) + "\n"
 
@@ -70,7 +76,7 @@ def body(landing: Landing, *, changes: Sequence[Change], branch: str, hub: Path)
         verdict=landing.verdict,
         changes=[(change, shown(change.path)) for change in changes[:LISTED]],
         more=max(0, len(changes) - LISTED),
-        findings=[(shown(path), what) for path, what in landing.findings[:LISTED]],
+        findings=[(shown(path), what) for path, what in (*_bends(landing), *landing.findings)][:LISTED],
         added=sum(change.added for change in changes),
         removed=sum(change.removed for change in changes),
         files=len(changes),
@@ -78,6 +84,11 @@ def body(landing: Landing, *, changes: Sequence[Change], branch: str, hub: Path)
         branch=branch,
     )
     return text
+
+
+def _bends(landing: Landing) -> list[tuple[str, str]]:
+    found = landing.verdict.findings
+    return [(f"{each.path}:{each.line}" if each.line else each.path, f"{each.kind}: {each.what}") for each in found]
 
 
 @cache
@@ -92,17 +103,23 @@ def _template() -> Any:
         lstrip_blocks=True,
     )
     environment.filters |= {"code": code, "prose": prose, "block": block, "state": STATES.__getitem__}
-    environment.filters |= {"codes": _codes, "count": _count, "outcome": _outcome, "money": _money}
+    environment.filters |= {"codes": _codes, "count": _count, "outcome": _outcome, "rate": _rate, "money": _money}
     return environment.get_template("pull_request.md")
 
 
 def _codes(names: Sequence[str]) -> str:
     first = ", ".join(code(name) for name in names[:5])
-    return f"{first} and {len(names) - 5} more" if len(names) > 5 else first or "—"  # noqa: PLR2004
+    return f"{first} and {len(names) - 5} more" if len(names) > 5 else first or "—"
 
 
 def _count(failures: Sequence[Any], kind: str) -> int:
     return sum(failure.kind == kind for failure in failures)
+
+
+def _rate(failure: Any) -> str:
+    from nightmill.review.flake import told  # noqa: PLC0415 - only the end of a run needs it
+
+    return told(failure.failed, failure.runs)
 
 
 def _outcome(result: Any) -> str:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from nightmill.change.compose import body, branch_name, message, subject
-from nightmill.change.nouns import Landed, Landing
+from nightmill.change.nouns import Landed, Landing, Made
 from nightmill.errors import EngineError
 from nightmill.forge import Forge, PullRequest
 from nightmill.repo import Author, Hub
@@ -23,7 +25,12 @@ def land(landing: Landing, *, hub: Hub, forge: Forge, author: Author) -> Landed:
         SettingsError: If *author* cannot sign.
     """
     tree = _proven(landing, hub)
-    commit = hub.commit(tree, parents=[landing.base], message=message(landing), author=author, when=landing.when)
+    commits, parent = [], landing.base
+    for made in (*landing.earlier, Made(author=author, tree=tree, summary=landing.summary)):
+        words = message(replace(landing, summary=made.summary, run=made.run or landing.run))
+        parent = hub.commit(made.tree, parents=[parent], message=words, author=made.author, when=landing.when)
+        commits.append({"commit": parent, "tree": made.tree, "author": f"{made.author.name} <{made.author.email}>"})
+    commit = parent
     branch = branch_name(landing.task.title, landing.run)
     with hub.locked():
         tip = hub.resolve(f"refs/heads/{branch}")
@@ -47,7 +54,13 @@ def land(landing: Landing, *, hub: Hub, forge: Forge, author: Author) -> Landed:
     )
     opened = forge.open(request)
     return Landed(
-        commit=commit, tree=tree, branch=branch, number=opened.number, title=opened.title, author=request.author
+        commit=commit,
+        tree=tree,
+        branch=branch,
+        number=opened.number,
+        title=opened.title,
+        author=request.author,
+        commits=tuple(commits),
     )
 
 

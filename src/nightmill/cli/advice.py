@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 import shlex
+import time
 from typing import TYPE_CHECKING, Any
 
-from nightmill.cli.forge import forge, hub
 from nightmill.cli.screen import IDLE
+from nightmill.desk.attention import commands
+from nightmill.store.questions import Questions
 
 if TYPE_CHECKING:
     from nightmill.cli.door import Door
+    from nightmill.store.questions import Question
     from nightmill.store.runs import Run
 
 __all__ = ["advice", "last", "pull_requests"]
@@ -20,12 +23,20 @@ def advice(door: Door, run: Run) -> list[str]:
     """A line per thing to do, the most likely first."""
     if run.state == "done":
         return _after_done(door, run)
+    if asked := [command for each in _open(door, run) for command in commands(each)]:
+        return [f"what it asks: nightmill waiting {run.id}", *asked]
     if run.state in {"parked", "paused"}:
         return [f"go on with: nightmill resume {run.id}   give it up: nightmill cancel {run.id}"]
     if run.state == "stopped":
         return _after_stop(door, run)
     idle = [] if door.alive() else [IDLE]
     return [*idle, f"watch it: nightmill log --follow {run.id}   stop it: nightmill cancel {run.id}"]
+
+
+def _open(door: Door, run: Run) -> list[Question]:
+    """What *run* or a task of it asks people."""
+    runs = {run.id, *(child.id for child in door.runs.list(parent=run.id))}
+    return [each for each in Questions(door.database, time.time).open() if each.run in runs]
 
 
 def pull_requests(door: Door, run: Run) -> list[int]:
@@ -35,15 +46,15 @@ def pull_requests(door: Door, run: Run) -> list[int]:
 
 
 def last(door: Door, run: Run, name: str) -> dict[str, Any]:
-    """The fields of the newest event *name* of *run*, none if there is no such event."""
+    """The fields of the newest event *name* of *run*, none if there is no such event, or if it was forgotten."""
     bodies = [entry.body for entry in door.ledger.read(run=run.id) if entry.name == name]
     found: dict[str, Any] = json.loads(bodies[-1]) if bodies else {}
-    return found
+    return {} if "forgotten" in found else found
 
 
 def _after_done(door: Door, run: Run) -> list[str]:
     report = f"how it came about: nightmill show {run.id} --html report.html"
-    local = forge(door)
+    local = door.forge
     numbers = [
         number for number in pull_requests(door, run) if local.get(project=run.project, number=number).state == "open"
     ]
@@ -58,6 +69,6 @@ def _after_stop(door: Door, run: Run) -> list[str]:
     lines = []
     for each in (run, *door.runs.list(parent=run.id)):
         if branch := last(door, each, "work_preserved").get("branch"):
-            where = shlex.quote(str(hub(door, each.project).path))
+            where = shlex.quote(str(door.hub(each.project).path))
             lines.append(f"look at its work: git fetch {where} {branch} && git log -p -1 FETCH_HEAD")
     return lines

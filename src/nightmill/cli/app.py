@@ -1,48 +1,39 @@
-"""The commands. Nothing heavy is imported before a command needs it."""
+"""The program: what was typed, to its exit status."""
 
 from __future__ import annotations
 
+import gc
 import io
 import os
 import sys
-from functools import cache
-from typing import Annotated, NoReturn
+from typing import NoReturn
 
-import typer
+from nightmill.cli import quick
+from nightmill.errors import EngineError, LimitReached, NightmillError, SpecError
 
-from nightmill.errors import LimitReached, NightmillError, SpecError
-
-__all__ = ["app", "main"]
+__all__ = ["main"]
 
 DONE, FAILED, REFUSED, PARKED, LIMIT = 0, 1, 2, 3, 4
 """Exit codes: done, failed, refused, parked for a person, stopped by a limit."""
 
-app = typer.Typer(
-    name="nightmill",
-    help="Specs in, reviewed pull requests out.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
+ABORTED = 130
+
+OBJECTS = 50_000
+"""New objects between two looks for garbage: imports make hundreds of thousands, none of them garbage."""
 
 
 def main() -> None:
     """Run the command line."""
     # pydantic would search all installed packages for plugins: 60 ms of each start, and code that nobody asked for.
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")  # file names may be no text, terminals know few signs
-    _register()
+    gc.set_threshold(OBJECTS)
     try:
-        app()
+        _run()
     except NightmillError as error:
-        from nightmill.cli.screen import fail
-
-        fail(error)
-        sys.exit(REFUSED if isinstance(error, SpecError) else LIMIT if isinstance(error, LimitReached) else FAILED)
+        _fail(error)
+    except KeyboardInterrupt:
+        sys.stderr.write("Aborted.\n")
+        sys.exit(ABORTED)
     except BrokenPipeError:
         sys.stderr.close()
         sys.exit(FAILED)
@@ -55,27 +46,24 @@ def main() -> None:
         _broken(f"the store cannot be used: {getattr(error, 'orig', None) or error}")
 
 
-def _broken(message: str) -> NoReturn:
+def _run() -> None:
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # file names may be no text, terminals know few signs
+    if (found := quick.read(sys.argv[1:])) is not None:
+        sys.exit(found())
+    from nightmill.cli.commands import app, register
+
+    register()
+    app()
+
+
+def _fail(error: NightmillError) -> NoReturn:
     from nightmill.cli.screen import fail
-    from nightmill.errors import EngineError
 
-    fail(EngineError(message, hint="is there space on the disk, and may you write there? see `nightmill doctor`"))
-    sys.exit(FAILED)
-
-
-@app.callback(invoke_without_command=True)
-def _start(version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False) -> None:
-    if version:
-        from nightmill import __version__
-
-        typer.echo(f"nightmill {__version__}")
-        raise typer.Exit
+    fail(error)
+    sys.exit(REFUSED if isinstance(error, SpecError) else LIMIT if isinstance(error, LimitReached) else FAILED)
 
 
-@cache
-def _register() -> None:
-    """Once: what is registered again is built again for each call."""
-    from nightmill.cli import budget, demo, env, machine, notes, project, pulls, requests, runs, sandbox, work
-
-    for module in (project, env, work, runs, budget, requests, notes, pulls, sandbox, machine, demo):
-        module.register(app)
+def _broken(message: str) -> NoReturn:
+    _fail(EngineError(message, hint="is there space on the disk, and may you write there? see `nightmill doctor`"))

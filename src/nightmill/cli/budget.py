@@ -33,6 +33,7 @@ def budget(
     """Print what is spent, held by calls under way and left today (UTC), and the keys whose rate is used up."""
     from nightmill.cli.door import open_door
     from nightmill.cli.screen import print_json, say, table
+    from nightmill.report.words import count, money
     from nightmill.store.accounts import Accounts
     from nightmill.store.gates import Gates
 
@@ -45,14 +46,32 @@ def budget(
         name: left for name, body, now in Gates(door.database).all() if (left := body.get("closed", 0.0) - now) > 0
     }
     bounds = (door.settings.budget_day_money, door.settings.budget_day_tokens)
+    asked = _asked(door, standings[0].name)
     if json:
         keys = ("scope", "name", "money", "held_money", "raised", "tokens", "held_tokens")
         rows = [{key: _dollars(key, asdict(each)[key]) for key in keys} for each in standings]
-        print_json({"day_money": bounds[0], "day_tokens": bounds[1], "today": rows, "closed": closed})
+        print_json({"day_money": bounds[0], "day_tokens": bounds[1], "today": rows, "asks": asked, "closed": closed})
         return
     table(("today", "spent", "held", "left", "tokens"), _rows(standings, *bounds))
+    if asked["n"]:
+        say(f"of this, {count(int(asked['n']), 'ask')} before any run: {money(asked['money'])}")
     for name, seconds in closed.items():
         say(f"{name} wants no calls for {seconds:.0f} s")
+
+
+def _asked(door: Door, day: str) -> dict[str, float]:
+    """How often a model was asked which process an ask is for on *day* (UTC), and what that cost in US dollars."""
+    from datetime import UTC, datetime
+
+    from nightmill.event import DispatcherAsked
+
+    told = [
+        entry.event()
+        for entry in door.ledger.read(names=(DispatcherAsked.name,))
+        if datetime.fromtimestamp(entry.at, UTC).date().isoformat() == day
+    ]
+    costs = [each.cost or 0.0 for each in told if isinstance(each, DispatcherAsked)]
+    return {"n": len(costs), "money": sum(costs)}
 
 
 def _raise(door: Door, accounts: Accounts, dollars: float) -> None:

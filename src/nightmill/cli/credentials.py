@@ -5,9 +5,9 @@ from __future__ import annotations
 import difflib
 import os
 import stat
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import yaml
 
@@ -27,8 +27,10 @@ SCHEMES = ("bearer", "basic", "raw")
 HINT = "each is a mapping with name, host, projects and from; see docs/guides/network.md"
 
 
-def load(path: Path, *, environment: Mapping[str, str]) -> tuple[Credential, ...]:
-    """What the file *path* describes, secrets and all; none if there is no such file.
+def load(
+    path: Path, *, environment: Mapping[str, str], kept: Callable[[str], str | None] = lambda _: None
+) -> tuple[Credential, ...]:
+    """What the file *path* describes, secrets and all, *kept* ones by name; none if there is no such file.
 
     Raises:
         SettingsError: If others can read it, or it cannot be used. No message holds a secret.
@@ -44,7 +46,7 @@ def load(path: Path, *, environment: Mapping[str, str]) -> tuple[Credential, ...
         raise SettingsError(f"{str(path)!r} is not valid YAML{where}", hint=HINT) from None
     if read is not None and not isinstance(read, list):
         raise SettingsError(f"{str(path)!r} must hold a list of credentials", hint=HINT)
-    found = tuple(_credential(each, index, environment) for index, each in enumerate(read or ()))
+    found = tuple(_credential(each, index, Sources(environment, kept)) for index, each in enumerate(read or ()))
     names = [each.name for each in found]
     twice = [name for name in names if names.count(name) > 1]
     if twice:
@@ -52,7 +54,14 @@ def load(path: Path, *, environment: Mapping[str, str]) -> tuple[Credential, ...
     return found
 
 
-def _credential(plain: Any, index: int, environment: Mapping[str, str]) -> Credential:
+class Sources(NamedTuple):
+    """Where secrets are, besides files."""
+
+    environment: Mapping[str, str]
+    kept: Callable[[str], str | None]
+
+
+def _credential(plain: Any, index: int, sources: Sources) -> Credential:
     where = f"credential {index + 1}"
     if not isinstance(plain, dict):
         raise SettingsError(f"{where} in {NAME} is no mapping", hint=HINT)
@@ -75,7 +84,7 @@ def _credential(plain: Any, index: int, environment: Mapping[str, str]) -> Crede
         scheme=scheme,
         port=port,
         projects=tuple(each if each == "*" else identify(Path(each).expanduser()) for each in projects),
-        secret=_secret(str(plain["from"]), where, environment),
+        secret=_secret(str(plain["from"]), where, sources),
     )
 
 
@@ -83,12 +92,17 @@ def _place(project: Any) -> bool:
     return isinstance(project, str) and (project == "*" or project.startswith(("/", "~")))
 
 
-def _secret(source: str, where: str, environment: Mapping[str, str]) -> str:
+def _secret(source: str, where: str, sources: Sources) -> str:
     kind, _, rest = source.partition(":")
     if kind == "env" and rest:
-        value = environment.get(rest)
+        value = sources.environment.get(rest)
         if value is None:
             raise SettingsError(f"{where}: the environment has no {rest!r}", hint="set it where the worker is started")
+        return value
+    if kind == "secret" and rest:
+        value = sources.kept(rest)
+        if value is None:
+            raise SettingsError(f"{where}: no secret {rest!r} is kept", hint=f"nightmill secret set {rest}")
         return value
     if kind == "file" and rest:
         body = _private(Path(rest).expanduser())
@@ -96,7 +110,9 @@ def _secret(source: str, where: str, environment: Mapping[str, str]) -> str:
             return (body or b"").decode("ascii").rstrip("\r\n")
         except UnicodeDecodeError:
             raise SettingsError(f"{where}: {rest!r} is not ASCII", hint="a secret is one line of ASCII") from None
-    raise SettingsError(f"{where}: from must be env:NAME or file:PATH", hint="the secret itself is never in this file")
+    raise SettingsError(
+        f"{where}: from must be secret:NAME, env:NAME or file:PATH", hint="the secret itself is never in this file"
+    )
 
 
 def _private(path: Path, *, missing: bool = False) -> bytes | None:

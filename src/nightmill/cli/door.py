@@ -1,128 +1,179 @@
-"""What every command starts with: settings, and the store when it is needed. Only here is the environment read."""
+"""What every command starts with: settings, and who is there. Only here is the environment read."""
 
 from __future__ import annotations
 
 import getpass
 import os
-import time
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from functools import cached_property
+from contextlib import suppress
+from contextvars import ContextVar
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import yaml
-
+from nightmill.desk.door import STALE, Door
 from nightmill.errors import SettingsError
 from nightmill.settings import Settings, load
 
+__all__ = [
+    "STALE",
+    "Door",
+    "credentials",
+    "for_workers",
+    "keys",
+    "new_key",
+    "open_door",
+    "person",
+    "server",
+    "settings",
+    "settings_file",
+    "token",
+    "vault",
+]
+
 if TYPE_CHECKING:
-    from nightmill.estate.nouns import Project
-    from nightmill.store.blobs import Blobs
-    from nightmill.store.database import Database
-    from nightmill.store.ledger import Ledger
-    from nightmill.store.runs import Runs
+    from nightmill.sandbox.network.credential import Credential
+    from nightmill.store.vault import Vault
 
-__all__ = ["STALE", "Door", "keys", "open_door", "person", "settings_file"]
-
-STALE = 20.0
-"""Seconds without a heartbeat after which a worker of another machine counts as dead."""
+PERSON = re.compile(r"[^<>@]+ <[^\s@<>]+@[^\s@<>]+>")
 
 KEYS = {account: f"{account.upper()}_API_KEY" for account in ("anthropic", "openai", "gemini", "ollama")}
 
 
-@dataclass(frozen=True)
-class Door:
-    """Settings and the store, each part opened when it is first used."""
-
-    settings: Settings
-
-    @cached_property
-    def database(self) -> Database:
-        """Our tables."""
-        from nightmill.store.database import Database
-
-        self.make_home()
-        return Database.open(self.settings.store or f"sqlite:///{self.settings.home / 'nightmill.db'}")
-
-    def make_home(self) -> None:
-        """Make the folder that everything is kept in.
-
-        Raises:
-            SettingsError: If it cannot be.
-        """
-        home = self.settings.home
-        try:
-            home.mkdir(parents=True, exist_ok=True, mode=0o700)
-        except OSError as error:
-            raise SettingsError(
-                f"the home folder {str(home)!r} cannot be made: {error.strerror}", hint="NIGHTMILL_HOME names another"
-            ) from error
-
-    @cached_property
-    def ledger(self) -> Ledger:
-        """What happened."""
-        from nightmill.store.ledger import Ledger
-
-        return Ledger(self.database, time.time)
-
-    @cached_property
-    def runs(self) -> Runs:
-        """The runs."""
-        from nightmill.store.runs import Runs
-
-        return Runs(self.database, time.time)
-
-    @cached_property
-    def blobs(self) -> Blobs:
-        """Large bodies."""
-        from nightmill.store.blobs import Blobs
-
-        return Blobs(self.settings.home / "blobs")
-
-    def alive(self) -> bool:
-        """Whether any worker of this store is alive."""
-        from nightmill.store import process
-        from nightmill.store.workers import Workers
-
-        here = process.host()
-        return any(
-            each.host != here or process.is_alive(each.pid, each.started)
-            for each in Workers(self.database).alive(stale_seconds=STALE)
-        )
-
-    def project(self, root: Path) -> Project:
-        """The project whose nightmill.yaml stands in *root* or above it."""
-        from nightmill.estate.file import load as load_project
-
-        top = Path(os.path.realpath(root))
-        found = next((folder for folder in (top, *top.parents) if (folder / "nightmill.yaml").is_file()), None)
-        if found is None:
-            raise SettingsError(f"there is no nightmill.yaml in {str(top)!r} or above it", hint="nightmill init")
-        return load_project(found)
+server: ContextVar[str | None] = ContextVar("server", default=None)
+"""What `--server` says, which stands before the command; None: it was not given."""
 
 
-def open_door(**flags: Any) -> Door:
+def settings(**flags: Any) -> Settings:
     """The settings in force: file, then environment, then *flags*.
 
     Raises:
         SettingsError: If the file or a value is wrong.
     """
     environment = dict(os.environ)
-    settings = load(file=_file(environment), environment=environment, flags=flags)
-    if settings.home == Path():
+    found = load(file=_file(environment), environment=environment, flags={"server": server.get(), **flags})
+    if found.home == Path():
         data = Path(environment.get("XDG_DATA_HOME") or Path.home() / ".local" / "share")
-        settings = replace(settings, home=data / "nightmill")
-    return Door(replace(settings, home=settings.home.absolute()))
+        found = replace(found, home=data / "nightmill")
+    return replace(found, home=found.home.absolute())
+
+
+def open_door(**flags: Any) -> Door:
+    """The store here.
+
+    Raises:
+        SettingsError: If the settings are wrong, or name a server: what comes here can only be done where its store is.
+    """
+    found = settings(**flags)
+    if found.server:
+        raise SettingsError(
+            f"this works on a store itself, and not through the server {found.server!r}",
+            hint='`nightmill --server "" …` does it here; else give the command where the server runs',
+        )
+    return Door(found, secrets=_secrets, key=_key)
+
+
+def token() -> str:
+    """What is shown to a server; never on a command line, where other users of the machine see it."""
+    return os.environ.get("NIGHTMILL_TOKEN", "").strip()
 
 
 def keys() -> dict[str, str]:
-    """Providers' keys, by provider."""
-    return {provider: value for provider, name in KEYS.items() if (value := os.environ.get(name))}
+    """Providers' keys, by provider: of the environment, or else of the secrets that are kept.
+
+    Raises:
+        SettingsError: If one is kept and cannot be opened.
+    """
+    kept = _kept()
+    found = {provider: os.environ.get(name) or (kept and kept.get(name)) for provider, name in KEYS.items()}
+    return {provider: value for provider, value in found.items() if value}
+
+
+def credentials() -> tuple[Credential, ...]:
+    """The operator's credentials.
+
+    Raises:
+        SettingsError: If they cannot be used.
+    """
+    from nightmill.cli.credentials import NAME, load
+
+    return load(settings_file(os.environ).with_name(NAME), environment=os.environ, kept=lambda name: vault().get(name))
+
+
+def vault() -> Vault:
+    """The secrets that are kept in the home.
+
+    Raises:
+        SettingsError: If NIGHTMILL_SECRET_KEY is no key.
+    """
+    return Door(settings(), key=_key).vault
+
+
+def _key() -> bytes | None:
+    from nightmill.store.vault import read_key
+
+    given = os.environ.get("NIGHTMILL_SECRET_KEY")
+    return read_key(given) if given else None
+
+
+def _kept() -> Vault | None:
+    """The secrets, if there are any: what must start at once loads nothing for none."""
+    return vault() if (settings().home / "secrets.json").exists() else None
+
+
+def new_key() -> bytes | None:
+    """The key to which `secret rotate` goes; None: one of its own making.
+
+    Raises:
+        SettingsError: If NIGHTMILL_SECRET_KEY_NEW is no key.
+    """
+    from nightmill.store.vault import read_key
+
+    given = os.environ.get("NIGHTMILL_SECRET_KEY_NEW")
+    return read_key(given) if given else None
+
+
+def _secrets() -> list[str]:
+    """Everything that must be in no ledger and no blob. What cannot be read now is not used by this process either."""
+    found: list[str] = []
+    for some in (_of_providers, _of_vault, _of_credentials):
+        with suppress(SettingsError, OSError):
+            found += some()
+    return found
+
+
+def _of_providers() -> list[str]:
+    return [*keys().values(), *filter(None, [token()])]
+
+
+def _of_vault() -> list[str]:
+    kept = _kept()
+    return list(kept.values().values()) if kept else []
+
+
+def _of_credentials() -> list[str]:
+    there = settings_file(os.environ).with_name("credentials.yaml").exists()  # nothing is loaded for none
+    return [each.secret for each in credentials()] if there else []
+
+
+def for_workers(door: Door) -> dict[str, str]:
+    """The environment of workers that are started here: all but what is for looking at a server."""
+    left = {name: value for name, value in os.environ.items() if name not in {"NIGHTMILL_SERVER", "NIGHTMILL_TOKEN"}}
+    return {**left, "NIGHTMILL_HOME": str(door.settings.home)}
 
 
 def person() -> str:
-    """Who is at this terminal, as "Name <address>", for the record and for merges."""
+    """Who is at this terminal, as "Name <address>", for the record, for approvals and for merges.
+
+    Raises:
+        SettingsError: If the setting `person` does not say it.
+    """
+    environment = dict(os.environ)
+    if said := load(file=_file(environment), environment=environment, flags={}).person:
+        if not PERSON.fullmatch(said):
+            raise SettingsError(f"the setting person is {said!r}", hint="write it as 'Ada Example <ada@example.org>'")
+        return said
     try:
         user = getpass.getuser()
     except (KeyError, OSError):
@@ -141,14 +192,23 @@ def _file(environment: Mapping[str, str]) -> dict[str, Any]:
     named, path = environment.get("NIGHTMILL_SETTINGS"), settings_file(environment)
     hint = "it holds lines like `budget_turns: 50`"
     try:
-        read = yaml.safe_load(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
     except FileNotFoundError as error:
         if named:
             raise SettingsError(f"there is no settings file {named!r}", hint="correct NIGHTMILL_SETTINGS") from error
         return {}
-    except (OSError, ValueError, yaml.YAMLError) as error:
-        said = " ".join(str(error).split())
-        raise SettingsError(f"the settings file {str(path)!r} cannot be read: {said}", hint=hint) from error
+    except (OSError, ValueError) as error:
+        raise _unreadable(path, error, hint) from error
+    import yaml  # what must start at once mostly has no file to read
+
+    try:
+        read = yaml.safe_load(text)
+    except (ValueError, yaml.YAMLError) as error:
+        raise _unreadable(path, error, hint) from error
     if read is not None and not isinstance(read, dict):
         raise SettingsError(f"the settings file {str(path)!r} must hold `name: value` lines", hint=hint)
     return read or {}
+
+
+def _unreadable(path: Path, error: Exception, hint: str) -> SettingsError:
+    return SettingsError(f"the settings file {str(path)!r} cannot be read: {' '.join(str(error).split())}", hint=hint)

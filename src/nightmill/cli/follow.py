@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import time
 from typing import TYPE_CHECKING
 
 from nightmill.cli.screen import IDLE, say
+from nightmill.event import TaskQueued
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -75,7 +75,8 @@ def _new(door: Door, seen: dict[str, int]) -> list[Entry]:
         fresh = door.ledger.read(after=seen[run], run=run)
         found += fresh
         seen[run] = fresh[-1].seq if fresh else seen[run]
-        children = [json.loads(entry.body)["child"] for entry in fresh if entry.name == "task_queued"]
+        queued = [entry.event() for entry in fresh if entry.name == TaskQueued.name]  # others may be of a newer version
+        children = [told.child for told in queued if isinstance(told, TaskQueued)]
         todo += [child for child in children if child not in seen]
         seen.update((child, 0) for child in children if child not in seen)
     return sorted(found, key=lambda entry: entry.seq)

@@ -142,7 +142,7 @@ def _bytes(text: str) -> int:
 
 def _size(number: int) -> str:
     for unit in ("B", "kB", "MB"):
-        if number < 1000:  # noqa: PLR2004 - the next unit
+        if number < 1000:  # the next unit
             return f"{number} {unit}"
         number //= 1000
     return f"{number} GB"

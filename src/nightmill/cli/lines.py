@@ -26,7 +26,7 @@ def line(told: e.Event) -> Line | None:
     if made is None:
         return None
     found = made(told)
-    return found._replace(text=" ".join(found.text.split()))  # one line, whatever a title or a reason holds
+    return found and found._replace(text=" ".join(found.text.split()))  # one line, whatever a title or a reason holds
 
 
 def _tool(told: e.ToolFinished) -> Line:
@@ -111,6 +111,24 @@ def _service(told: e.ServiceStarted) -> Line:
     return Line("✗", f"service {told.service} does not answer: {told.reason}", "yellow")
 
 
+def _asked(told: e.QuestionAsked) -> Line:
+    command = "approve" if told.kind == "approve" else "answer"
+    return Line("?", f"asks a person: {told.title} (nightmill {command} {told.run})", "yellow")
+
+
+def _gate(told: e.GateDecided) -> Line:
+    if told.outcome == "allow":
+        return Line("✓", f"policy allows tree {told.tree[:10]}", "green")
+    why = "; ".join(told.reasons) or "no reason given"
+    return Line("?" if told.outcome == "ask" else "✗", f"policy: {told.outcome}: {why[:300]}", "yellow")
+
+
+def _decided(told: e.QuestionDecided) -> Line:
+    words = f": {told.answer}" if told.answer else ""
+    good = told.state in {"granted", "answered"}
+    return Line("✓" if good else "✗", f"{told.state} by {told.by}{words}", "green" if good else "yellow")
+
+
 MEASURES = {
     "note": "noted",
     "nudge": "nudged",
@@ -126,7 +144,40 @@ def _nudged(told: e.AgentNudged) -> Line:
     return Line("!", f"{what}: {told.evidence}" if told.measure != "nudge" and told.evidence else what, "yellow")
 
 
-LINES: dict[type[e.Event], Callable[[Any], Line]] = {
+def _note(told: e.NoteWritten) -> Line:
+    if told.commit:
+        return Line("·", f"the {told.role} is to remember it: {told.text.removeprefix('- ')}", "dim", fold=True)
+    return Line("!", f"what the {told.role} was to remember is not written: {told.why}", "yellow")
+
+
+def _taken(told: e.PermissionTaken) -> Line:
+    why = f"({told.step}): {told.kind} {told.times} times by {told.model}"
+    asked = f"{told.role} is told to do without {', '.join(told.asked)}" if told.asked else ""
+    if not told.takes:
+        return Line("!", f"{asked} {why}", "yellow")
+    return Line(
+        "!", f"{told.role} works without {', '.join(told.takes)} {why}{f'; {asked}' if asked else ''}", "yellow"
+    )
+
+
+def _step(told: e.StepFinished) -> Line | None:
+    if told.state == "skipped":
+        return None
+    what = f"step {told.step}{f' ({told.title})' if told.title else ''}"
+    if told.state == "failed":
+        return Line("✗", f"{what} failed: {' '.join(told.reason.split())[:200]}", "yellow")
+    return Line("·", f"{what} {told.state}", "dim", fold=True)
+
+
+def _review(told: e.ReviewGiven) -> Line:
+    found = f"{len(told.findings)} {'finding' if len(told.findings) == 1 else 'findings'}"
+    if told.approved:
+        return Line("✓", f"{told.role} approves of tree {told.tree[:10]} ({found})", "green")
+    worst = "; ".join(str(each.get("title", "")) for each in told.findings[:3]) or told.case_against
+    return Line("✗", f"{told.role} does not approve ({found}): {' '.join(worst.split())[:200]}", "yellow")
+
+
+LINES: dict[type[e.Event], Callable[[Any], Line | None]] = {
     e.RunQueued: lambda told: Line("○", f"queued: {told.title}"),
     e.RunStarted: lambda told: Line("●", "started", "blue"),
     e.RunRecovered: lambda told: Line("↻", f"taken up again by {told.worker}", "yellow"),
@@ -139,6 +190,13 @@ LINES: dict[type[e.Event], Callable[[Any], Line]] = {
         "▶", f"{told.phase}" + (f" (round {told.round + 1})" if told.round else ""), "bold"
     ),
     e.PlanMade: _plan,
+    e.TaskFiled: lambda told: Line(
+        "?",
+        f"leaves the task {told.task} ({told.findings} open): {told.title} (nightmill task start {told.task})",
+        "yellow",
+    ),
+    e.TaskStarted: lambda told: Line("→", f"{told.by} has run {told.child} go on with the task {told.task}"),
+    e.TaskDropped: lambda told: Line("✗", f"{told.by} drops the task {told.task}: {told.because}", "yellow"),
     e.TaskQueued: lambda told: Line("○", f"task {told.task} is run {told.child}"),
     e.WorkspacePrepared: _prepared,
     e.WorkspaceRestored: lambda told: Line(
@@ -164,20 +222,64 @@ LINES: dict[type[e.Event], Callable[[Any], Line]] = {
     ),
     e.DriftScored: lambda told: Line("!", f"drifting ({told.score:.2f}): {told.why}", "yellow"),
     e.AgentNudged: _nudged,
+    e.AgentStarted: lambda told: Line("→", f"{told.role} begins ({told.step})", "dim"),
+    e.StepFinished: _step,
+    e.ReviewGiven: _review,
+    e.FactEmitted: lambda told: Line("·", f"told: {told.fact} ({told.step})"),
     e.AgentFinished: lambda told: Line("·", f"finished, it says: {' '.join(told.summary.split())[:300]}"),
     e.SentBack: lambda told: Line(
-        "↩", f"sent back ({told.count} of {told.limit}): {' '.join(told.reason.split())[:200]}", "yellow"
+        "↩",
+        f"back to {told.role or 'the agent'} ({told.count} of {told.limit}): {' '.join(told.reason.split())[:200]}",
+        "yellow",
     ),
     e.CheckFinished: _check,
     e.VerdictGiven: _verdict,
+    e.MistakeMade: lambda told: Line("!", f"a mistake of the {told.role} is counted: {told.kind}", "yellow", fold=True),
+    e.NoteWritten: _note,
+    e.PermissionTaken: _taken,
     e.WorkPreserved: lambda told: Line("·", f"work kept on branch {told.branch}"),
     e.CommitMade: lambda told: Line("·", f"commit {told.commit[:10]} by {told.author} on {told.branch}"),
     e.PullRequestOpened: lambda told: Line("✓", f"pull request {told.number}: {told.branch} → {told.target}", "green"),
+    e.GateDecided: _gate,
+    e.QuestionAsked: _asked,
+    e.RunForked: lambda told: Line(
+        "⑂", f"{told.child} goes on from {told.before} at {told.at}, as {told.by} asks", "bold"
+    ),
+    e.PastEdited: lambda told: Line("✎", f"{told.by} edited the {told.kind} {told.what} at {told.at}", "bold"),
+    e.WordSaid: lambda told: Line("»", f"{told.by} says: {' '.join(told.text.split())[:300]}", "bold"),
+    e.WordHeard: lambda told: Line("·", f"{told.role} heard word {told.number} (turn {told.turn})", "dim"),
+    e.QuestionDecided: _decided,
     e.EnvironmentBuilt: lambda told: Line(
         "·", f"environment {told.environment[:12]} of {told.project} built ahead ({duration(told.seconds)})"
     ),
     e.EnvironmentFailed: lambda told: Line(
         "✗", f"the environment of {told.project} cannot be built: {told.reason}", "red"
     ),
+    e.BlueprintApproved: lambda told: Line(
+        "✓", f"blueprint {told.blueprint} (version {told.version}) approved for {told.project} by {told.by}", "green"
+    ),
+    e.PersonInvited: lambda told: Line("·", f"{told.by} invited {told.address}{' again' if told.again else ''}"),
+    e.IdentityBound: lambda told: Line("✓", f"{told.address} comes in by {told.issuer}", "green"),
+    e.PersonAdded: lambda told: Line("✓", f"{told.person} <{told.address}> is let in, by {told.way}", "green"),
+    e.PersonRemoved: lambda told: Line("✗", f"{told.by} shut {told.address} out", "red"),
+    e.GrantChanged: lambda told: Line(
+        "·", f"{told.by} made {told.address} {', '.join(told.roles) or 'nobody'} in {told.project or 'every project'}"
+    ),
+    e.TokenMade: lambda told: Line("·", f"{told.by} made the token {told.token}, for {', '.join(told.scopes)}"),
+    e.TokenRevoked: lambda told: Line("·", f"{told.by} ended the token {told.token} of {told.owner}"),
+    e.DispatcherAsked: lambda told: Line(
+        "·",
+        f"{told.model} was asked which of {', '.join(told.offered)} an ask is for: {told.chosen or told.why}"
+        f" ({money(told.cost) if told.cost is not None else 'price unknown'})",
+        "dim",
+    ),
+    e.BlueprintRevoked: lambda told: Line("✗", f"blueprint {told.blueprint} of {told.project} revoked by {told.by}"),
+    e.ForgeHeard: lambda told: Line("·", f"{told.forge}: {told.by} {told.kind} {told.about}", "dim"),
+    e.HookAdded: lambda told: Line("·", f"webhook {told.hook}: {told.by} has {told.host} told of what happens"),
+    e.HookRemoved: lambda told: Line("·", f"webhook {told.hook} removed by {told.by}"),
+    e.EntriesForgotten: lambda told: Line(
+        "·", f"the words of {told.count} entries up to {told.upto} forgotten by {told.by}"
+    ),
+    e.Forgotten: lambda told: Line("·", f"forgotten: {told.was.replace('_', ' ')}", "dim", fold=True),
     e.PullRequestMerged: lambda told: Line("✓", f"pull request {told.number} merged by {told.by}", "green"),
 }

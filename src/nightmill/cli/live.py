@@ -115,7 +115,7 @@ def _watch_live(entries: Iterator[Entry | None], console: Console) -> Sight:
         for entry in entries:
             now = time.time()
             if entry is None:
-                if now - drawn > 0.2:  # noqa: PLR2004 - five pictures a second are enough
+                if now - drawn > 0.2:  # five pictures a second are enough
                     live.update(_frame(sight, now, console.width), refresh=True)
                     drawn = now
                 continue

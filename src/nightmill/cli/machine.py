@@ -27,12 +27,12 @@ def register(app: typer.Typer) -> None:
 
 def settings(json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
     """Print every setting with its value in force."""
-    from nightmill.cli.door import open_door
+    from nightmill.cli import door
     from nightmill.cli.screen import print_json, table
     from nightmill.settings import Settings
 
-    door = open_door()
-    values = {field.name: getattr(door.settings, field.name) for field in fields(Settings)}
+    found = door.settings()
+    values = {field.name: getattr(found, field.name) for field in fields(Settings)}
     values["authorities"] = "" if values["authorities"] == Path() else values["authorities"]
     for address in ("store", "base_url"):
         values[address] = _shown(values[address])
@@ -115,7 +115,7 @@ def _presets() -> Probe:
 
 def _credentials() -> Probe:
     """Whether the operator's credentials can be read."""
-    from nightmill.cli.site import credentials
+    from nightmill.cli.door import credentials
     from nightmill.errors import SettingsError
     from nightmill.sandbox.doctor import Probe
 

@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from nightmill.cli.door import Door
     from nightmill.forge import PullRequest
-    from nightmill.forge.local import LocalForge
+    from nightmill.line.merging import Merging
     from nightmill.review import Verdict
 
 __all__ = ["prove_merged"]
 
 
-def prove_merged(door: Door, forge: LocalForge, request: PullRequest) -> None:
-    """Run the checks on the merged tree, unless a verdict for exactly that tree is there.
+def prove_merged(door: Door, judge: Merging, request: PullRequest) -> None:
+    """Run the target's checks on the merged tree in a fresh sandbox, unless they have passed on exactly that tree.
 
     Raises:
         RepoError: If the merge conflicts, or the merged tree does not pass.
@@ -26,15 +26,16 @@ def prove_merged(door: Door, forge: LocalForge, request: PullRequest) -> None:
     from nightmill.cli.screen import say
     from nightmill.errors import RepoError
 
-    if request.state != "open":
+    tree = judge.forge.merged_tree(project=request.project, number=request.number)
+    known = judge.proof(request, tree)
+    if known is not None and known.passed:
         return
-    tree = forge.merged_tree(project=request.project, number=request.number)
-    if forge.proven(project=request.project, tree=tree):
-        return
-    say(f"{request.target} has moved since #{request.number} was proven: the checks run on the merged tree {tree[:10]}")
-    verdict = asyncio.run(_prove(door, request, tree))
+    moved = f"{request.target} has moved since #{request.number} was proven"
+    why = moved if tree != request.tree else f"nothing proves #{request.number} by what holds on {request.target} now"
+    say(f"{why}: its checks run on the merged tree {tree[:10]}")
+    verdict = asyncio.run(_prove(door, judge, request, tree))
     body = door.blobs.put(_json(verdict))
-    forge.prove(project=request.project, tree=tree, passed=verdict.passed, verdict=body, at=time.time())
+    judge.forge.prove(project=request.project, tree=tree, passed=verdict.passed, verdict=body, at=time.time())
     if not verdict.passed:
         raise RepoError(
             f"the merged tree does not pass: {' '.join(verdict.reasons)[:2000]}",
@@ -42,7 +43,7 @@ def prove_merged(door: Door, forge: LocalForge, request: PullRequest) -> None:
         )
 
 
-async def _prove(door: Door, request: PullRequest, tree: str) -> Verdict:
+async def _prove(door: Door, judge: Merging, request: PullRequest, tree: str) -> Verdict:
     from nightmill.cli.serve import machines
     from nightmill.estate import environment
     from nightmill.line.assignment import read
@@ -52,16 +53,15 @@ async def _prove(door: Door, request: PullRequest, tree: str) -> Verdict:
 
     async with client(door.settings) as http:
         world = machines(door, name=f"merge-{os.getpid()}", http=http)
-        hub = world.hub(request.project)
-        tip = hub.commit_of(f"refs/heads/{request.target}")
-        author = Merger()
+        hub, tip, author = world.hub(request.project), judge.ground.tip, Merger()
         commit = hub.commit(tree, parents=[tip, request.head], message="merged, to be proven\n", author=author, when=0)
         hub.ref(
             f"refs/nightmill/merged/{request.number}",
             commit,
             expected_old=hub.resolve(f"refs/nightmill/merged/{request.number}") or "",
         )
-        assignment = replace(read(door.blobs.get(door.runs.get(request.run).assignment)), base_commit=tip)
+        asked = read(door.blobs.get(door.runs.get(request.run).assignment))
+        assignment = replace(asked, project=judge.ground.project, policy=judge.policy, base_commit=tip)
         base = await environment.base(assignment.project, hub=hub, commit=tip, site=world.site, progress=lambda _: None)
         proving = Proving(run=request.run, machines=world, assignment=assignment, base=base, site=world.site)
         return await proving.verdict(commit, number=0, criteria=criteria(assignment), claims=())
@@ -76,6 +76,6 @@ class Merger:
 
 
 def _json(verdict: Verdict) -> bytes:
-    from nightmill.line.task import verdicts
+    from nightmill.line.process.proof import verdicts
 
     return verdicts.dump_json(verdict)

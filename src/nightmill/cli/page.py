@@ -7,27 +7,31 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
+from nightmill.desk.nouns import commands
+
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from nightmill.cli.door import Door
-    from nightmill.report.nouns import Told
+    from nightmill.desk.nouns import Desk, Look
+    from nightmill.kept import Entry, Run
     from nightmill.report.summary import Summary
-    from nightmill.store.runs import Run
 
-__all__ = ["show", "write"]
+__all__ = ["hints", "show", "write"]
 
-MARKS = {"shown": "✓", "claimed": "?", "not shown": "✗"}
+MARKS = {"shown": "✓", "inspected": "?", "claimed": "?", "not shown": "✗"}
 
 
-def show(door: Door, run: Run) -> None:
-    """Print where *run* is: state, what it took, checks, evidence, what to do next."""
-    from nightmill.cli.advice import advice
-    from nightmill.cli.screen import safe, say
+def show(look: Look, run: Run) -> None:
+    """Print where *run* is: state, what it took, checks, evidence."""
+    from nightmill.cli.screen import safe
+    from nightmill.desk.seen import told
     from nightmill.report.summary import summary
     from nightmill.report.words import count, duration, money, share, tokens
 
-    seen = summary(told(door, run), now=time.time())
+    entries = look.events(run)
+    seen = summary(told(entries), now=time.time())
     lines = [
         f"{seen.face.word}: {' '.join(seen.title.split())}",
         f"{run.id} · {run.kind} · {run.project} · {seen.model}",
@@ -44,15 +48,52 @@ def show(door: Door, run: Run) -> None:
     lines += [f"✗ {reason}" for reason in seen.reasons if _is_news(reason, seen)]
     lines += [f"{'✓' if check.passed else '✗'} check {check.check} on {check.tree[:10]}" for check in seen.checks]
     lines += _evidence(seen)
-    for child in reversed(door.runs.list(parent=run.id)):
+    lines += _judged(seen)
+    lines += _steps(seen)
+    lines += _outputs(entries)
+    lines += _left(entries)
+    for child in reversed(look.runs(parent=run.id)):
         number = f" · pull request {child.pull_request}" if child.pull_request else ""
         lines.append(f"{child.id}  {child.state}{number}  {' '.join(child.title.split())}")
     if seen.hint:
         lines.append(f"hint: {seen.hint}")
     sys.stdout.write("\n".join(safe(line) for line in lines) + "\n")
     sys.stdout.flush()
-    for line in advice(door, run):
-        say(line)
+
+
+def hints(desk: Desk, run: Run) -> list[str]:
+    """What to do next about a run of a server, a line each."""
+    if asked := [command for each in desk.asked(run.id) for command in commands(each.question)]:
+        return [f"what it asks: nightmill waiting {run.id}", *asked]
+    if run.state in {"parked", "paused"}:
+        return [f"go on with: nightmill resume {run.id}   give it up: nightmill cancel {run.id}"]
+    if run.over:
+        return []
+    return [f"watch it: nightmill log --follow {run.id}   stop it: nightmill cancel {run.id}"]
+
+
+def _outputs(entries: Sequence[Entry]) -> list[str]:
+    """What the run's blueprint gave, by name: texts as they are, everything else as JSON."""
+    from nightmill.event import RunDone
+
+    ended = [entry.event() for entry in entries if entry.name == RunDone.name]
+    given = next((each.outputs for each in reversed(ended) if isinstance(each, RunDone)), {})
+    return [
+        f"{name}: {value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)}"
+        for name, value in given.items()
+    ]
+
+
+def _left(entries: Sequence[Entry]) -> list[str]:
+    """A line for each task that the run left."""
+    from nightmill.event import TaskFiled
+
+    filed = [entry.event() for entry in entries if entry.name == TaskFiled.name]
+    return [
+        f"left the task {each.task} ({each.findings} open): nightmill task show {each.task}"
+        for each in filed
+        if isinstance(each, TaskFiled)
+    ]
 
 
 def _is_news(reason: str, seen: Summary) -> bool:
@@ -70,21 +111,42 @@ def _evidence(seen: Summary) -> list[str]:
     return lines
 
 
+def _judged(seen: Summary) -> list[str]:
+    """A line per role that judged the work, and one for each of its findings that weighs."""
+    lines = []
+    for each in seen.reviews:
+        said = "approves" if each.approved else "does not approve"
+        lines.append(f"{'✓' if each.approved else '✗'} {each.role} {said} of tree {each.tree[:10]}")
+        heavy = [found for found in each.findings if found.get("severity") != "note"]
+        lines += [f"      {found.get('severity')}: {' '.join(str(found.get('title')).split())}" for found in heavy[:10]]
+    return lines
+
+
+def _steps(seen: Summary) -> list[str]:
+    """A line per step that was done or failed, below the one that it is in."""
+    from nightmill.report.steps import rungs
+
+    signs = {"done": "✓", "failed": "✗"}
+    lines = [
+        f"  {'  ' * each.depth}{signs[each.told.state]} {each.name}"
+        f"{f' (round {each.round})' if each.round else ''}  {each.told.title}".rstrip()
+        for each in rungs(seen.steps)
+    ]
+    return ["", "steps:", *lines] if lines else []
+
+
 def write(door: Door, run: Run, file: Path) -> None:
     """Write the page of *run* to *file*, whole or not at all.
 
     Raises:
         SettingsError: If it cannot be written.
     """
+    from nightmill.desk.seen import seen
     from nightmill.errors import SettingsError
-    from nightmill.report.nouns import Child
     from nightmill.report.page import page
 
-    children = [
-        Child(run=child.id, events=told(door, child), **_change(door, child))
-        for child in reversed(door.runs.list(parent=run.id))
-    ]
-    text = page(told(door, run), blob=door.blobs.get, children=children, now=time.time(), **_change(door, run))
+    own, *children = [seen(door, each) for each in (run, *reversed(door.runs.list(parent=run.id)))]
+    text = page(own.events, blob=door.blobs.get, children=children, now=time.time(), diff=own.diff, body=own.body)
     unfinished = file.with_name(f".{file.name}.tmp")
     try:
         unfinished.write_text(text, encoding="utf-8", errors="backslashreplace")
@@ -92,24 +154,3 @@ def write(door: Door, run: Run, file: Path) -> None:
     except OSError as error:
         unfinished.unlink(missing_ok=True)
         raise SettingsError(f"{str(file)!r} cannot be written: {error.strerror}", hint="name another file") from error
-
-
-def told(door: Door, run: Run) -> list[Told]:
-    """The events of *run* as the report reads them."""
-    from nightmill.event import from_plain
-    from nightmill.report.nouns import Told
-
-    return [
-        Told(entry.seq, entry.at, from_plain(name=entry.name, run=entry.run, body=json.loads(entry.body)), entry.hash)
-        for entry in door.ledger.read(run=run.id)
-    ]
-
-
-def _change(door: Door, run: Run) -> dict[str, str]:
-    """The diff and the text of the run's pull request, if it has one."""
-    from nightmill.cli.forge import forge, hub
-
-    if not run.pull_request or run.kind != "task":
-        return {}
-    request = forge(door).get(project=run.project, number=run.pull_request)
-    return {"diff": hub(door, run.project).diff(request.base, request.head).text, "body": request.body}

@@ -98,12 +98,16 @@ def _keep_baseline(door: Door, made: Initialised) -> None:
 
     from nightmill.estate import baseline as baselines
     from nightmill.line.prove import baselines_as_json
+    from nightmill.review import flake
     from nightmill.store import projects
 
+    def anew(before: str | None) -> str:
+        known = baselines_as_json.validate_json(before).flakes if before else {}
+        return baselines_as_json.dump_json(flake.learned(made.baseline, known)).decode()
+
     checks = baselines.definition(made.project.checks, made.base.hash)
-    body = baselines_as_json.dump_json(made.baseline).decode()
     projects.keep_baseline(
-        door.database, project=made.project.id, tree=made.tree, checks=checks, body=body, at=time.time()
+        door.database, project=made.project.id, tree=made.tree, checks=checks, change=anew, at=time.time()
     )
 
 

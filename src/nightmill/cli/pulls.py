@@ -9,8 +9,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from nightmill.cli.forge import forge, hub
-
 if TYPE_CHECKING:
     from nightmill.cli.door import Door
     from nightmill.forge import PullRequest
@@ -29,6 +27,7 @@ def register(app: typer.Typer) -> None:
     """Add the commands."""
     app.command()(prs)
     pr_app.command("show")(show)
+    pr_app.command("approve")(approve)
     pr_app.command("merge")(merge)
     app.add_typer(pr_app, name="pr")
 
@@ -43,7 +42,7 @@ def prs(
     from nightmill.cli.screen import print_json, say, table, when
 
     door = open_door()
-    local = forge(door)
+    local = door.forge
     found = [
         # The row of an open one may be behind the repository: its owner can have merged it by hand.
         local.get(project=each.project, number=each.number) if each.state == "open" else each
@@ -80,8 +79,8 @@ def show(
     from nightmill.cli.screen import print_json, say
 
     door = open_door()
-    request = forge(door).get(project=door.project(project).id, number=number)
-    text = hub(door, request.project).diff(request.base, request.head).text if diff else ""
+    request = door.forge.get(project=door.project(project).id, number=number)
+    text = door.hub(request.project).diff(request.base, request.head).text if diff else ""
     if json:
         print_json({**asdict(request), "diff": text})
         return
@@ -93,23 +92,54 @@ def show(
 
 
 def merge(number: Number, project: Where = Path()) -> None:
-    """Merge a pull request if the merged tree is proven. Where its target has moved, the checks run on it first."""
+    """Merge a pull request if the merged tree is proven and policy lets you. Where its target has moved, the checks run first."""
     from nightmill.cli.door import open_door, person
     from nightmill.cli.merge import prove_merged
     from nightmill.cli.screen import say
+    from nightmill.desk.changes import gate, must_be_allowed
+    from nightmill.estate.file import identify
 
     door = open_door()
-    name = door.project(project).id
-    local = forge(door)
+    root, local = door.root(project), door.forge
+    name, onto = identify(root), ""
     request = local.get(project=name, number=number)
-    prove_merged(door, local, request)
-    merged = local.merge(project=name, number=number, by=person())
+    if request.state == "open":
+        judge = gate(door, request, root=root)
+        prove_merged(door, judge, request)
+        must_be_allowed(judge, request, by=person())
+        onto = judge.ground.tip
+    merged = local.merge(project=name, number=number, by=person(), onto=onto)
     from nightmill.event import PullRequestMerged
 
     told = PullRequestMerged(run=merged.run, number=merged.number, commit=merged.merge_commit, by=person())
     door.ledger.append([told])
     say(f"merged #{number} into {merged.target}: {merged.merge_commit[:12]}", style="green")
-    say(f"bring it into your checkout: git pull {hub(door, name).path} {merged.target}")
+    say(f"bring it into your checkout: git pull {door.hub(name).path} {merged.target}")
+
+
+def approve(
+    number: Number,
+    because: Annotated[str, typer.Option("--because", help="Why, for the record.")] = "",
+    project: Where = Path(),
+) -> None:
+    """Say yes to a pull request, as merging it now would be, where policy wants more people than the one who merges."""
+    import time
+
+    from nightmill.cli.door import open_door, person
+    from nightmill.cli.screen import say
+    from nightmill.desk.changes import gate
+    from nightmill.estate.file import identify
+
+    door = open_door()
+    root, local = door.root(project), door.forge
+    name = identify(root)
+    request = local.get(project=name, number=number)
+    tree = local.merged_tree(project=name, number=number)
+    judge = gate(door, request, root=root)
+    judge.approve(request, tree, by=person(), because=because)
+    say(f"{person()} approves of #{number} as tree {tree[:10]}")
+    for each in judge.decide(request, tree, now=time.time()).reasons:
+        say(f"· {each.sentence}")
 
 
 def announce(door: Door, run: Run) -> None:
@@ -118,7 +148,7 @@ def announce(door: Door, run: Run) -> None:
     from nightmill.cli.screen import say
 
     if run.state == "done":
-        local = forge(door)
+        local = door.forge
         for number in pull_requests(door, run):
             _print_head(door, local.get(project=run.project, number=number))
         sys.stdout.flush()
@@ -137,7 +167,7 @@ def _print_head(door: Door, request: PullRequest) -> None:
     from nightmill.cli.screen import safe
     from nightmill.report.words import count
 
-    changes = hub(door, request.project).changes(request.base, request.head)
+    changes = door.hub(request.project).changes(request.base, request.head)
     added, removed = sum(each.added or 0 for each in changes), sum(each.removed or 0 for each in changes)
     verdict = f"proven on tree {request.tree[:10]}" if request.passed else "not proven"
     sys.stdout.write(f"#{request.number} {safe(' '.join(request.title.split()))}\n")

@@ -1,4 +1,4 @@
-"""Looking at runs and steering them: runs, show, log, pause, resume, cancel."""
+"""Looking at runs and steering them: runs, show, log, pause, resume, cancel, say."""
 
 from __future__ import annotations
 
@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
-    from nightmill.cli.door import Door
-    from nightmill.store.ledger import Entry
-    from nightmill.store.runs import Run
+    from nightmill.desk.nouns import Look
+    from nightmill.kept import Entry, Run, Wanted
 
 __all__ = ["print_entry", "register"]
 
@@ -23,6 +22,7 @@ def register(app: typer.Typer) -> None:
     """Add the commands."""
     for command in (runs, show, log, pause, resume, cancel):
         app.command()(command)
+    app.command("say")(say_to)
 
 
 def runs(
@@ -31,12 +31,13 @@ def runs(
     json: Json = False,
 ) -> None:
     """List runs, newest first."""
-    from nightmill.cli.door import open_door
+    from nightmill.cli.desks import open_desk
     from nightmill.cli.screen import IDLE, print_json, say, table, when
     from nightmill.report.words import money, tokens
 
-    door = open_door()
-    found = door.runs.list(project=project, limit=limit)
+    with open_desk() as desk:
+        found = desk.runs(project=project, limit=limit)
+        idle = any(not run.over and run.state != "paused" for run in found) and desk.idle()
     if json:
         print_json([asdict(run) for run in found])
         return
@@ -60,7 +61,7 @@ def runs(
         ],
         spare=("tokens", "turns", "since"),
     )
-    if any(not run.over and run.state != "paused" for run in found) and not door.alive():
+    if idle:
         say(IDLE)
 
 
@@ -78,24 +79,29 @@ def show(
 ) -> None:
     """Show where a run is, what it did and whether it can be trusted."""
     from nightmill.cli import page
+    from nightmill.cli.advice import advice
+    from nightmill.cli.desks import StoreDesk, open_desk
     from nightmill.cli.door import open_door
     from nightmill.cli.screen import print_json, say
 
-    door = open_door()
-    found = door.runs.get(run)
     if html is not None:
-        page.write(door, found, html)
+        door = open_door()
+        page.write(door, door.runs.get(run), html)
         say(f"wrote {html}")
-    elif json:
-        events = [
-            {"seq": entry.seq, "at": entry.at, "name": entry.name, "key": entry.key}
-            for entry in door.ledger.read(run=found.id)
-        ]
-        print_json(
-            {**asdict(found), "events": events, "tasks": [asdict(child) for child in door.runs.list(parent=found.id)]}
-        )
-    else:
-        page.show(door, found)
+        return
+    with open_desk() as desk:
+        found = desk.run(run)
+        if json:
+            print_json(_whole(desk, found))
+            return
+        page.show(desk, found)
+        for line in advice(desk.door, found) if isinstance(desk, StoreDesk) else page.hints(desk, found):
+            say(line)
+
+
+def _whole(desk: Look, run: Run) -> dict[str, Any]:
+    events = [{"seq": each.seq, "at": each.at, "name": each.name, "key": each.key} for each in desk.events(run)]
+    return {**asdict(run), "events": events, "tasks": [asdict(task) for task in desk.runs(parent=run.id)]}
 
 
 def log(
@@ -104,14 +110,12 @@ def log(
     json: Json = False,
 ) -> None:
     """Print the ledger of a run, one line per event. With --json every field of it."""
-    from nightmill.cli import follow as follower
-    from nightmill.cli.door import open_door
+    from nightmill.cli.desks import open_desk
 
-    door = open_door()
-    found = door.runs.get(run)
-    for entry in follower.entries(door, found, wait=follow):
-        if entry is not None:
-            print_entry(entry, json=json)
+    with open_desk() as desk:
+        for entry in desk.entries(desk.run(run), wait=follow):
+            if entry is not None:
+                print_entry(entry, json=json)
 
 
 def pause(run: Name) -> None:
@@ -129,21 +133,36 @@ def cancel(run: Name) -> None:
     _want(run, "cancel", "stops; see what is left with: nightmill show")
 
 
-def _want(name: str, wanted: Any, then: str) -> None:
-    from nightmill.cli.door import open_door, person
+def say_to(
+    run: Name, text: Annotated[str, typer.Argument(metavar="TEXT", help="What to say, in plain words.")]
+) -> None:
+    """Say something to the agent that is at work in a run. It hears it before its next turn, as yours."""
+    from nightmill.cli.desks import open_desk
     from nightmill.cli.screen import IDLE, say
 
-    door = open_door()
-    found = door.runs.want(name, wanted, by=person())
-    for child in _open_children(door, found):
-        door.runs.want(child.id, wanted, by=person())
-    say(f"{found.id} {then} {found.id}")
-    if not door.alive():
-        say(IDLE)
+    with open_desk() as desk:
+        found = desk.say(run, text)
+        if found.state in {"paused", "parked"}:
+            say(f"{found.id} hears it when it goes on; it is {found.state}: nightmill resume {found.id}")
+        elif found.model.startswith("acp:"):
+            say(
+                f"{found.id} hears it when its agent has ended what it does, or is started again: it cannot be interrupted"
+            )
+        else:
+            say(f"{found.id} hears it before its next turn; watch it with: nightmill log --follow {found.id}")
+        if desk.idle():
+            say(IDLE)
 
 
-def _open_children(door: Door, run: Run) -> list[Run]:
-    return [child for child in door.runs.list(parent=run.id) if not child.over]
+def _want(name: str, wanted: Wanted, then: str) -> None:
+    from nightmill.cli.desks import open_desk
+    from nightmill.cli.screen import IDLE, say
+
+    with open_desk() as desk:
+        found = desk.want(name, wanted)
+        say(f"{found.id} {then} {found.id}")
+        if desk.idle():
+            say(IDLE)
 
 
 def print_entry(entry: Entry, *, json: bool) -> None:

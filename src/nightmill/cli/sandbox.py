@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from nightmill.sandbox import Place, ServiceState
     from nightmill.store.runs import Run
 
-__all__ = ["register"]
+__all__ = ["place_of", "register"]
 
 sandbox_app = typer.Typer(help="Look into the sandboxes of runs.", no_args_is_help=True)
 
@@ -77,7 +77,7 @@ async def _visit(door: Door, row: Run, moment: Moment, argv: tuple[str, ...], *,
     try:
         source = door.settings.home / "runs" / row.id / "sandbox"
         snapshot = await sandboxes.fork(source=source, snapshot=moment.snapshot, directory=directory)
-        workspace = await sandboxes.open(_place(door, row, directory, snapshot))
+        workspace = await sandboxes.open(place_of(door, row, directory, snapshot))
         try:
             say(_words(row, moment, workspace.services.states(), keep=keep))
             exit_status = await attend(workspace, argv, term=os.environ.get("TERM", "dumb"))
@@ -95,7 +95,7 @@ async def _visit(door: Door, row: Run, moment: Moment, argv: tuple[str, ...], *,
                 directory.parent.rmdir()
 
 
-def _place(door: Door, row: Run, directory: Path, snapshot: str) -> Place:
+def place_of(door: Door, row: Run, directory: Path, snapshot: str) -> Place:
     """Where the fork works: as the run's own sandbox does."""
     from dataclasses import replace
 

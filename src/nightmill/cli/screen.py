@@ -18,8 +18,8 @@ __all__ = ["fail", "out", "print_json", "say", "table", "when"]
 IDLE = "no worker is alive: what is not over goes on when one is. Start one with: nightmill worker"
 """Said wherever a person could think that somebody is at work."""
 
-WIDE = 30
-"""Characters that the last column of a table should have."""
+WIDE, LEAST, GAP = 30, 8, 2
+"""Characters that the last column of a table should have, that any may be cut to, and between two."""
 
 CONTROL = {number: f"\\x{number:02x}" for number in (*range(9), *range(11, 32), 127, *range(128, 160))}
 CONTROL |= {
@@ -66,12 +66,14 @@ def print_json(value: Any) -> None:
 def table(
     headings: Sequence[str], rows: Iterable[Sequence[str]], *, spare: Sequence[str] = (), wrap: bool = False
 ) -> None:
-    """A table whose last column gives way, by more lines with *wrap*, else cut short. Tabs when piped.
+    """A table as wide as the terminal, its rows below each other where not even short columns fit. Tabs when piped.
 
-    Columns named in *spare* go first where it is narrow.
+    Columns named in *spare* go first where it is narrow, then the widest give way, by more lines with *wrap*, else cut
+    short. In a pipe the headings are talk.
     """
     lines = [[safe(" ".join(str(cell).split())) for cell in row] for row in rows]
     if not sys.stdout.isatty():
+        say("\t".join(headings))
         for row in lines:
             sys.stdout.write("\t".join(row) + "\n")
         return
@@ -82,16 +84,43 @@ def table(
     widths = [max(len(row[at]) for row in (headings, *lines)) for at in range(len(headings))]
     shown = list(range(len(headings)))
     for name in spare:
-        if console.width - sum(widths[at] + 2 for at in shown[:-1]) < WIDE:
+        if console.width - sum(widths[at] + GAP for at in shown[:-1]) < WIDE:
             shown.remove(headings.index(name))
-    left = console.width - sum(widths[at] + 2 for at in shown[:-1])
+    room = console.width - GAP * (len(shown) - 1)
+    fitted = _fitted([*(widths[at] for at in shown[:-1]), min(widths[shown[-1]], WIDE)], room)
+    if not fitted:
+        _below_each_other(console, headings, lines)
+        return
+    fitted[-1] = min(widths[shown[-1]], room - sum(fitted[:-1]))
     grid = Table(box=None, pad_edge=False, header_style="bold")
-    for at in shown[:-1]:
-        grid.add_column(headings[at], no_wrap=True, min_width=widths[at])
-    grid.add_column(headings[-1], no_wrap=not wrap, overflow="ellipsis", max_width=max(left, 8))
+    for at, width in zip(shown, fitted, strict=True):
+        whole = width == widths[at]
+        grid.add_column(
+            headings[at], width=width, no_wrap=whole or not wrap, overflow="fold" if wrap and not whole else "ellipsis"
+        )
     for row in lines:
         grid.add_row(*(Text(row[at]) for at in shown))
     console.print(grid)
+
+
+def _fitted(widths: Sequence[int], room: int) -> list[int]:
+    """*widths* with the widest cut to one measure, so that all are within *room*; nothing, if they would be too short."""
+    for most in range(max(widths), LEAST - 1, -1):
+        cut = [min(width, most) for width in widths]
+        if sum(cut) <= room:
+            return cut
+    return []
+
+
+def _below_each_other(console: Console, headings: Sequence[str], lines: Sequence[Sequence[str]]) -> None:
+    from rich.text import Text
+
+    for number, row in enumerate(lines):
+        if number:
+            console.print()
+        for heading, cell in zip(headings, row, strict=True):
+            if cell:
+                console.print(Text.assemble((f"{heading}: ", "bold"), cell))
 
 
 def when(moment: float) -> str:

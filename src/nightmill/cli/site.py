@@ -14,11 +14,10 @@ if TYPE_CHECKING:
     from nightmill.estate.environment import Site
     from nightmill.event import Emit
     from nightmill.sandbox.backends.choose import Choice
-    from nightmill.sandbox.network.credential import Credential
     from nightmill.sandbox.network.reach import Request
     from nightmill.settings import Settings
 
-__all__ = ["agents", "choice", "credentials", "make_site", "worker_of"]
+__all__ = ["agents", "authorities", "choice", "make_site", "worker_of"]
 
 
 def make_site(door: Door, *, emit: Emit | None = None) -> Site:
@@ -27,6 +26,7 @@ def make_site(door: Door, *, emit: Emit | None = None) -> Site:
     Raises:
         SettingsError: If the credentials cannot be used, or the settings of sandboxes do not fit each other.
     """
+    from nightmill.cli.door import credentials
     from nightmill.estate.environment import Site
     from nightmill.sandbox.backends.choose import choose
     from nightmill.sandbox.disk.layers import freeze
@@ -36,7 +36,7 @@ def make_site(door: Door, *, emit: Emit | None = None) -> Site:
     network = Network(
         private=frozenset(settings.private_hosts),
         on_request=_telling(emit) if emit else lambda _run, _request: None,
-        authorities=_authorities(settings.authorities),
+        authorities=authorities(settings.authorities),
         credentials=credentials(),
         upload=settings.upload_megabytes << 20,
     )
@@ -65,18 +65,6 @@ def choice(settings: Settings) -> Choice:
     )
 
 
-def credentials() -> tuple[Credential, ...]:
-    """The operator's credentials.
-
-    Raises:
-        SettingsError: If they cannot be used.
-    """
-    from nightmill.cli.credentials import NAME, load
-    from nightmill.cli.door import settings_file
-
-    return load(settings_file(os.environ).with_name(NAME), environment=os.environ)
-
-
 def agents() -> tuple[External, ...]:
     """The operator's external agents.
 
@@ -99,19 +87,19 @@ def worker_of(door: Door, root: Path, *, asked: bool) -> tuple[Door, External | 
     """
     from dataclasses import replace
 
+    from nightmill import crew
     from nightmill.cli.agents import NAME, PREFIX, chosen
     from nightmill.cli.door import settings_file
-    from nightmill.crew import load, read_overrides
 
     settings = door.settings
-    role = load(overrides=read_overrides(root))["developer"]
+    role = crew.find(project=crew.in_folder(root), operator=crew.in_folder(settings.home, ("crew",))).role("developer")
     if not asked and role.model.startswith(PREFIX):
         settings = replace(settings, model=role.model)
     settings, agent = chosen(settings, settings_file(os.environ).with_name(NAME))
     return replace(door, settings=settings), agent
 
 
-def _authorities(path: Path) -> Path | None:
+def authorities(path: Path) -> Path | None:
     """The file *path*, None if none is set; looked at now, or each sandbox would fail on it."""
     import ssl
 

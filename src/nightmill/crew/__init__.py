@@ -1,8 +1,22 @@
-"""Roles that act: identity, instructions, permissions. Takes: name. Gives: Role."""
+"""Roles that act: identity, instructions, memory, permissions. Takes: name. Gives: Role."""
 
 from __future__ import annotations
 
-from nightmill.crew.identity import Identity, identity, signers
-from nightmill.crew.role import Role, load, parse, read_overrides
+from nightmill.crew.find import Crew, at_commit, find, in_folder
+from nightmill.crew.identity import identity, signers
+from nightmill.crew.memory import Memory, Note, Page
+from nightmill.crew.role import Role, parse
 
-__all__ = ["Identity", "Role", "identity", "load", "parse", "read_overrides", "signers"]
+__all__ = [
+    "Crew",
+    "Memory",
+    "Note",
+    "Page",
+    "Role",
+    "at_commit",
+    "find",
+    "identity",
+    "in_folder",
+    "parse",
+    "signers",
+]

@@ -82,7 +82,7 @@ def _make(keys: Path, role: str, program: str) -> None:
     try:
         argv = [program, "-q", "-t", "ed25519", "-N", "", "-C", f"nightmill {role}", "-f", str(made / "key")]
         env = {"PATH": "/usr/local/bin:/usr/bin:/bin", "LC_ALL": "C"}
-        ran = subprocess.run(argv, env=env, stdin=subprocess.DEVNULL, capture_output=True, timeout=SECONDS, check=False)  # noqa: S603 - a list
+        ran = subprocess.run(argv, env=env, stdin=subprocess.DEVNULL, capture_output=True, timeout=SECONDS, check=False)
         if ran.returncode:
             said = ran.stderr.decode("utf-8", "replace").strip()
             raise SettingsError(

@@ -2,27 +2,25 @@
 
 from __future__ import annotations
 
-import os
 import re
-import stat
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from importlib import resources
+from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from nightmill.crew.front import split
 from nightmill.errors import SettingsError
 
-__all__ = ["Role", "load", "parse", "read_overrides"]
+__all__ = ["TOOLS", "WRITES", "Role", "Writes", "parse"]
 
-FOLDER = ".nightmill/crew"
-SIZE = 64 << 10
-COUNT = 100
+Writes = Literal["nothing", "tests", "code"]
+WRITES: tuple[Writes, ...] = ("nothing", "tests", "code")
+"""What of a role's changes may become part of a change, the least first."""
 
 TOOL = re.compile(r"[^\s,()]+(?:\([^)]*\))?")
 NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?")
-KNOWN = frozenset({"name", "description", "tools", "model", "fallbacks", "point_of_view"})
+KNOWN = frozenset({"name", "description", "tools", "writes", "model", "fallbacks", "point_of_view"})
+WRITING = frozenset({"edit_file", "write_file", "apply_patch", "run_command"})
 FOREIGN = {  # what others call our tools
     "Read": "read_file",
     "Glob": "list_files",
@@ -33,7 +31,27 @@ FOREIGN = {  # what others call our tools
     "Write": "write_file",
     "Bash": "run_command",
     "TodoWrite": "update_todo",
+    "BashOutput": "read_output",
+    "Task": "explore",
+    "Agent": "explore",
 }
+TOOLS = WRITING | {
+    "read_file",
+    "list_files",
+    "search",
+    "explore",
+    "read_output",
+    "update_todo",
+    "remember",
+    "report",
+    "finish",
+}
+"""All that there are; who offers which is the phase's."""
+ELSEWHERE = re.compile(
+    r"mcp__.*|(?:Web|Notebook|Task|Cron|Kill|Enter|Exit)\w+|Skill|SlashCommand|AskUserQuestion|SendMessage|Workflow|LSP"
+)
+"""What others have and we do not: a role that names it goes without."""
+NEAR = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +62,7 @@ class Role:
         name: Lower case letters, digits and "-"; part of its e-mail address.
         instructions: The body of its file.
         tools: Names of the tools it may have; None: all that the phase offers.
+        writes: What of its changes may become part of a change; the rest of what it does to its workspace is dropped.
         model: "provider:model", "" for the setting's.
         fallbacks: Models that answer when it does not, best first; the setting's where neither is given.
         point_of_view: The question it asks of everything.
@@ -55,27 +74,12 @@ class Role:
     description: str
     instructions: str
     tools: tuple[str, ...] | None = None
+    writes: Writes = "code"
     model: str = ""
     fallbacks: tuple[str, ...] = ()
     point_of_view: str = ""
     source: str = ""
     notes: tuple[str, ...] = ()
-
-
-def load(*, overrides: Mapping[str, str] | None = None) -> dict[str, Role]:
-    """The shipped roles by name, with *overrides* (file texts by path) in place of or beside them.
-
-    An override of a shipped role can take tools away from it and never give it more: who plans does not edit.
-
-    Raises:
-        SettingsError: If a file is no role.
-    """
-    roles = {role.name: role for role in _shipped()}
-    for source, text in sorted((overrides or {}).items()):
-        role = parse(text, source=source)
-        before = roles.get(role.name)
-        roles[role.name] = role if before is None or before.source == role.source else _within(role, before)
-    return roles
 
 
 def parse(text: str, *, source: str) -> Role:
@@ -84,7 +88,7 @@ def parse(text: str, *, source: str) -> Role:
     Keys of other tools are accepted, and none of them is obeyed: permissions are policy's.
 
     Raises:
-        SettingsError: If there is no usable name, description or body.
+        SettingsError: If there is no usable name, description or body, or a tool that nobody has.
     """
     head, body = split(text, source)
     name = str(head.get("name") or Path(source).name.removesuffix(".md").removesuffix(".agent"))
@@ -101,53 +105,61 @@ def parse(text: str, *, source: str) -> Role:
     model, about_model = _model(head.get("model"))
     fallbacks, about_fallbacks = _fallbacks(head.get("fallbacks"))
     ignored = sorted(str(key) for key in head if key not in KNOWN)
+    tools, about_tools = _tools(head["tools"], text, source) if "tools" in head else (None, ())
+    writes, about_writes = _writes(head.get("writes"), tools)
     return Role(
         name=name,
         description=description,
         instructions=body,
-        tools=_tools(head["tools"]) if "tools" in head else None,
+        tools=tools,
+        writes=writes,
         model=model,
         fallbacks=fallbacks,
         point_of_view=" ".join(str(head.get("point_of_view") or "").split()),
         source=source,
-        notes=(*about_model, *about_fallbacks, *(f"{source}: the key {key!r} is not used" for key in ignored)),
+        notes=(
+            *about_tools,
+            *about_writes,
+            *about_model,
+            *about_fallbacks,
+            *(f"{source}: the key {key!r} is not used" for key in ignored),
+        ),
     )
 
 
-def read_overrides(root: Path) -> dict[str, str]:
-    """Texts of the role files in *root*/.nightmill/crew, by path below *root*; links are not followed.
-
-    Raises:
-        SettingsError: If one cannot be read as text of a sensible size.
-    """
-    folder = root / FOLDER
-    if not folder.is_dir() or folder.is_symlink():
-        return {}
-    paths = sorted(path for path in folder.iterdir() if path.suffix == ".md")
-    if len(paths) > COUNT:
-        raise SettingsError(f"{FOLDER} holds {len(paths)} roles, more than {COUNT}", hint="keep the ones that are used")
-    return {f"{FOLDER}/{path.name}": _read(path) for path in paths}
-
-
-def _shipped() -> list[Role]:
-    folder = resources.files("nightmill.crew") / "roles"
-    files = sorted((each for each in folder.iterdir() if each.name.endswith(".md")), key=lambda each: each.name)
-    return [parse(each.read_text(encoding="utf-8"), source=f"nightmill/crew/roles/{each.name}") for each in files]
-
-
-def _within(role: Role, before: Role) -> Role:
-    if before.tools is None:
-        return role
-    kept = before.tools if role.tools is None else tuple(tool for tool in role.tools if tool in before.tools)
-    lost = sorted(set(role.tools or ()) - set(kept))
-    notes = [f"{role.source}: {role.name} is not given {tool!r}, which the shipped role does not have" for tool in lost]
-    return replace(role, tools=kept, notes=(*role.notes, *notes))
-
-
-def _tools(value: Any) -> tuple[str, ...]:
+def _tools(value: Any, text: str, source: str) -> tuple[tuple[str, ...] | None, tuple[str, ...]]:
+    """Our names of the tools in *value*, None for all, and what is not had of them."""
     words = [str(word) for word in value] if isinstance(value, list) else TOOL.findall(str(value or ""))
-    plain = [word.partition("(")[0].strip() for word in words]
-    return tuple(dict.fromkeys(FOREIGN.get(word, word) for word in plain if word))
+    plain = [word for word in (each.partition("(")[0].strip() for each in words) if word]
+    if "*" in plain:
+        return None, ()
+    named = dict.fromkeys(FOREIGN.get(word, word) for word in plain)
+    strange = [name for name in named if name not in TOOLS]
+    for name in strange:
+        if not ELSEWHERE.fullmatch(name):
+            near = get_close_matches(name, [*sorted(TOOLS), *FOREIGN], n=NEAR) or sorted(TOOLS)
+            raise SettingsError(
+                f"{source}:{_line(name, text)}: there is no tool {name!r}", hint=f"there are: {', '.join(near)}"
+            )
+    notes = tuple(f"{source}: there is no tool {name!r} here, so the role goes without" for name in strange)
+    return tuple(name for name in named if name in TOOLS), notes
+
+
+def _line(word: str, text: str) -> int:
+    """The line of *text* in which *word* is named as a tool."""
+    begins = text.find("tools:")
+    return text.count("\n", 0, text.find(word, max(begins, 0))) + 1
+
+
+def _writes(value: Any, tools: tuple[str, ...] | None) -> tuple[Writes, tuple[str, ...]]:
+    """What *value* says, within what *tools* can do; a role that says nothing may write what it can."""
+    able = tools is None or bool(WRITING & set(tools))
+    if value is None:
+        return "code" if able else "nothing", ()
+    said = str(value).strip()
+    if said not in WRITES:
+        return "nothing", (f"it writes {said!r}, which is not nothing, tests or code: so it writes nothing",)
+    return ("nothing" if not able else next(each for each in WRITES if each == said)), ()
 
 
 def _model(value: Any) -> tuple[str, tuple[str, ...]]:
@@ -164,21 +176,3 @@ def _fallbacks(value: Any) -> tuple[tuple[str, ...], tuple[str, ...]]:
     named = tuple(word for word in words if ":" in word)
     unnamed = (word for word in words if ":" not in word)
     return named, tuple(f"the fallback {word!r} names no provider (provider:model) and is left out" for word in unnamed)
-
-
-def _read(path: Path) -> str:
-    try:
-        number = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-        try:
-            if not stat.S_ISREG(os.fstat(number).st_mode):
-                raise SettingsError(f"{str(path)!r} is not a regular file", hint="replace it by one")
-            body = os.read(number, SIZE + 1)
-        finally:
-            os.close(number)
-        if len(body) > SIZE:
-            raise SettingsError(
-                f"{str(path)!r} is larger than {SIZE:,} bytes", hint="instructions that long are not followed"
-            )
-        return body.decode("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise SettingsError(f"{str(path)!r} cannot be read: {error}", hint="make it a readable UTF-8 file") from error

@@ -4,67 +4,36 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import sqlite3
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from functools import partial
-from typing import Any, Literal, Self, TypeVar, cast
+from typing import Any, Self, TypeVar, cast
 
 from dbos import DBOS, SetWorkflowID, WorkflowHandleAsync, error
-from sqlalchemy.exc import InterfaceError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import SQLAlchemyError
 
+from nightmill.durable.nouns import WAITED_FOR, Bounds, State, Stranded, states
+from nightmill.durable.parking import Parking
 from nightmill.durable.plain import checked, envelope_of_error, opened
 from nightmill.durable.queue import QueueThread
 from nightmill.durable.setting_up import VERSION, config, prepare, quiet
 from nightmill.errors import EngineError, NightmillError, StoreUnavailable
+from nightmill.store import AWAY
 
-__all__ = ["Bounds", "Engine", "State", "Stranded", "Workflow"]
+__all__ = ["Engine", "Workflow"]
 
 Workflow = Callable[..., Awaitable[Any]]
 """A durable function: plain data in and out; between its steps it does nothing whose outcome could differ next time."""
 
 T = TypeVar("T")
 
-State = Literal["absent", "queued", "running", "ended", "cancelled", "given up"]
 
 RESULT_POLL = 0.1
 
-AWAY = (StoreUnavailable, OperationalError, InterfaceError)
-"""What is raised when the store cannot be used for now; any other error of a database is a fault."""
-
-states: dict[str, State] = {
-    "ENQUEUED": "queued",
-    "DELAYED": "queued",
-    "PENDING": "running",
-    "SUCCESS": "ended",
-    "ERROR": "ended",
-    "CANCELLED": "cancelled",
-    "MAX_RECOVERY_ATTEMPTS_EXCEEDED": "given up",
-}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Bounds:
-    """On what one process does at once.
-
-    Attributes:
-        concurrency: Runs of each workflow at once; 0: none, it only asks.
-        threads: The engine's threads, and as many again in its `pool`.
-        recoveries: How often one run is taken up again before it is given up.
-    """
-
-    concurrency: int
-    threads: int = 8
-    recoveries: int = 50
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Stranded:
-    """A run that no worker of this version will go on with, and why."""
-
-    run: str
-    reason: str
+RECORDED = {"DBOS.recv": "receive", "DBOS.sleep": ""}
+"""How steps of the engine's own are called; "" is one that is part of another."""
 
 
 class Engine:
@@ -80,13 +49,15 @@ class Engine:
         pool: Threads for the blocking work of callers. The loop's default executor is the engine's own and small.
     """
 
-    def __init__(self, *, id: str, threads: int, log: logging.Logger) -> None:  # noqa: A002 - it is the executor's id
+    def __init__(self, *, id: str, threads: int, log: logging.Logger) -> None:
         self.id = id
         self.log = log
         self.pool = ThreadPoolExecutor(max_workers=threads, thread_name_prefix="pool")
         self.interrupted: set[str] = set()
         self._workflows: dict[str, Any] = {}
         self._queues: dict[str, QueueThread] = {}
+        self._parking: Parking | None = None
+        self._linger = math.inf
         self._tasks: dict[str, asyncio.Task[Any]] = {}
 
     @classmethod
@@ -128,6 +99,7 @@ class Engine:
         except (error.DBOSException, SQLAlchemyError, OSError, sqlite3.Error) as failure:
             DBOS.destroy(destroy_registry=True)
             raise EngineError(f"the engine cannot start: {failure}", hint="see `nightmill doctor`") from failure
+        engine._parking, engine._linger = Parking(dbos, executor=executor_id), bounds.linger
         if bounds.concurrency:
             engine._queues = {
                 name: QueueThread(dbos, _queue(name), url=url, concurrency=bounds.concurrency) for name in workflows
@@ -181,16 +153,30 @@ class Engine:
     async def receive(self, topic: str, seconds: float) -> Any:
         """The next message on *topic* of the calling workflow; None when none came within *seconds*.
 
-        The time counts on while no worker is alive.
+        The time counts on while no worker is alive. A run that waits for long is parked: it leaves this process, and
+        whichever worker takes it up again comes back to here.
+
+        Raises:
+            CancelledError: If the run is parked, or the store is away; nothing is recorded.
         """
+        run = cast("str", DBOS.workflow_id)
+        message = asyncio.ensure_future(DBOS.recv_async(topic, timeout_seconds=seconds))
         try:
-            message = await DBOS.recv_async(topic, timeout_seconds=seconds)
+            while not (await asyncio.wait({message}, timeout=self._linger))[0]:
+                if await self.off_loop(self._rows.park, run, topic):
+                    raise self._parked(run)
+            found = message.result()
         except AWAY as failure:
             raise self._interrupt(failure) from failure
-        return None if message is None else opened(message)
+        finally:
+            if not message.cancel() and not message.cancelled():
+                message.exception()  # of a run that is parked: that it may not write any more
+        return None if found is None else opened(found)
 
     async def send(self, run: str, topic: str, body: Any, *, key: str) -> None:
         """Send *body* to *run*, whether it waits for it yet or not; a second message with the same *key* is dropped.
+
+        A run that is parked comes back to its queue. Who dies between the two is to send again.
 
         Raises:
             EngineError: If there is no such run or *body* is not plain data.
@@ -198,24 +184,42 @@ class Engine:
         checked(body, what=f"the message to {run!r}")
         try:
             await DBOS.send_async(run, {"value": body}, topic, idempotency_key=f"{run}/{key}")
+            await self.off_loop(self._rows.wake, run)
         except (error.DBOSException, SQLAlchemyError) as failure:
             raise _failed(failure) from failure
 
     async def result(self, run: str) -> Any:
-        """Wait for *run* to end and return its result. In a workflow this is a step.
+        """Wait for *run* to end and return its result. In a workflow this is a step; it is parked while its child is.
 
         Raises:
             NightmillError: What the run raised, as the class that it was.
             EngineError: If it was cancelled or given up, or raised anything else.
         """
         if DBOS.workflow_id is not None and DBOS.step_id is None:
-            return await self.step(f"result of {run}", self._wait, run)
+            return await self.step(f"result of {run}", self._wait, run, DBOS.workflow_id)
         return await self._wait(run)
+
+    async def checkpoints(self, run: str) -> list[tuple[str, Any]]:
+        """The name and the result of each step of *run* by now, in order; what it received is called "receive".
+
+        Raises:
+            EngineError: If there is no such run any more.
+        """
+        try:
+            found = await DBOS.list_workflow_steps_async(run)
+        except (error.DBOSException, SQLAlchemyError) as failure:
+            raise _failed(failure) from failure
+        return [
+            (name, opened(each["output"]) if each["output"] else None)
+            for each in found
+            if (name := RECORDED.get(each["function_name"], each["function_name"]))
+            and not each["error"]
+            and "error" not in (each["output"] or ())  # of a step that failed there is no result, and nothing after it
+        ]
 
     async def status(self, run: str) -> State:
         """Where *run* is for the engine; "ended" says nothing of how."""
-        found = await DBOS.get_workflow_status_async(run)
-        return "absent" if found is None else states[found.status]
+        return states[await self._state(run)]
 
     async def cancel(self, run: str) -> None:
         """End *run* at its next checkpoint; at once, if this process works on it."""
@@ -227,7 +231,7 @@ class Engine:
     async def adopt(self, executors: Sequence[str]) -> list[str]:
         """Give the runs of the dead *executors* back to their queues; return them. Safe to repeat and to race."""
         # Private in dbos 3.4: tests/durable fails loudly if an upgrade moves it.
-        handles = await self.off_loop(DBOS._recover_pending_workflows, list(executors))  # noqa: SLF001
+        handles = await self.off_loop(DBOS._recover_pending_workflows, list(executors))  # noqa: SLF001 - see above
         for queue in self._queues.values():
             queue.bell.ring()
         return [handle.get_workflow_id() for handle in handles]
@@ -243,15 +247,16 @@ class Engine:
         """Runs that no worker of this version will go on with."""
         open_states = ["PENDING", "ENQUEUED", "DELAYED", "MAX_RECOVERY_ATTEMPTS_EXCEEDED"]
         found = await DBOS.list_workflows_async(status=open_states, load_input=False, load_output=False)
-        reasons = [(each.workflow_id, self._reason(each)) for each in found]
-        return [Stranded(run=run, reason=reason) for run, reason in reasons if reason]
+        reasons = [(each, self._reason(each)) for each in found]
+        return [
+            Stranded(run=each.workflow_id, reason=reason, over=states.get(each.status) == "given up")
+            for each, reason in reasons
+            if reason
+        ]
 
-    async def given_up(self) -> list[str]:
-        """Runs that were taken up so often that nobody will again."""
-        found = await DBOS.list_workflows_async(
-            status="MAX_RECOVERY_ATTEMPTS_EXCEEDED", load_input=False, load_output=False
-        )
-        return [each.workflow_id for each in found]
+    async def taken_up_again(self, run: str) -> bool:
+        """Whether a worker lost *run* since it began, or was last parked."""
+        return await self.off_loop(self._rows.taken_up, run) > 1
 
     async def drop(self, *, seconds: float = 10.0) -> None:
         """Cancel what this process works on, without ending the runs, and wait until their clean-up is done."""
@@ -280,6 +285,17 @@ class Engine:
         # DBOS leaves the loop with its own executor, which is shut down now.
         asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor())
         self.pool.shutdown(wait=False, cancel_futures=True)
+
+    @property
+    def _rows(self) -> Parking:
+        if self._parking is None:
+            raise EngineError("the engine is not launched")
+        return self._parking
+
+    def _parked(self, run: str) -> asyncio.CancelledError:
+        """Give what ends the calling workflow with nothing recorded."""
+        self.log.info("run %s is parked", run)
+        return asyncio.CancelledError(f"run {run} is parked")
 
     def _run(self, name: str, body: Workflow) -> Workflow:
         async def run(*args: Any) -> dict[str, Any]:
@@ -321,11 +337,20 @@ class Engine:
                 )
             return envelope_of_error(ours)
 
-    async def _wait(self, run: str) -> Any:
+    async def _state(self, run: str) -> str:
+        found = await DBOS.get_workflow_status_async(run)
+        return "" if found is None else found.status
+
+    async def _wait(self, run: str, parent: str = "") -> Any:
         try:
             # One of this process says itself that it is over; only the database knows of others.
-            while (task := self._tasks.get(run)) or await self.status(run) in {"absent", "queued", "running"}:
-                await (asyncio.wait({task}) if task else asyncio.sleep(RESULT_POLL))
+            while (task := self._tasks.get(run)) or (state := await self._state(run)) in WAITED_FOR:
+                if task:
+                    await asyncio.wait({task})
+                elif parent and state == "DELAYED" and await self.off_loop(self._rows.follow, parent, run):
+                    raise self._parked(parent)
+                else:
+                    await asyncio.sleep(RESULT_POLL)
             handle: WorkflowHandleAsync[Any] = await DBOS.retrieve_workflow_async(run, existing_workflow=False)
             return opened(await handle.get_result(polling_interval_sec=RESULT_POLL))
         except (error.DBOSException, SQLAlchemyError) as failure:
@@ -333,7 +358,7 @@ class Engine:
 
     def _reason(self, found: Any) -> str:
         if found.status == "MAX_RECOVERY_ATTEMPTS_EXCEEDED":
-            return "it was recovered too often: its workers died again and again"
+            return "it was taken up again too often: its workers died, or its store was away, again and again"
         if found.app_version not in (None, VERSION):
             return f"it was started under engine version {found.app_version!r}, and this is {VERSION!r}"
         if found.name not in self._workflows:

@@ -6,10 +6,10 @@ from nightmill.estate import agreed
 from nightmill.estate.baseline import definition
 from nightmill.estate.baseline import make as make_baseline
 from nightmill.estate.detect import detect
-from nightmill.estate.environment import BUNDLE, Base, Site, base, parcel, place, variables
+from nightmill.estate.environment import BUNDLE, Base, Site, base, parcel, place
 from nightmill.estate.file import identify, load
-from nightmill.estate.found import Detected, Finding
-from nightmill.estate.init import Initialised, initialise
+from nightmill.estate.found import Detected
+from nightmill.estate.init import initialise
 from nightmill.estate.install import prepare
 from nightmill.estate.nouns import Environment, Project, Service
 
@@ -18,8 +18,6 @@ __all__ = [
     "Base",
     "Detected",
     "Environment",
-    "Finding",
-    "Initialised",
     "Project",
     "Service",
     "Site",
@@ -34,5 +32,4 @@ __all__ = [
     "parcel",
     "place",
     "prepare",
-    "variables",
 ]

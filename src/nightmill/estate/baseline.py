@@ -9,21 +9,24 @@ import re
 import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
+from typing import NamedTuple
 
 from nightmill.estate.environment import BUNDLE, Base, Site, parcel, place
 from nightmill.estate.install import prepare
 from nightmill.estate.nouns import Project
 from nightmill.estate.services import demand
 from nightmill.repo import Hub
-from nightmill.review import Baseline, Check
+from nightmill.review import Baseline, Check, Flake
+from nightmill.review.flake import REPEATS, signature
 from nightmill.review.prove import holds
 from nightmill.review.run import LIMITS, once, reset
 from nightmill.sandbox import Limits, Workspace
 from nightmill.sandbox.disk.layers import remove
 
-__all__ = ["REPEATS", "definition", "make", "measure"]
+__all__ = ["definition", "make", "measure"]
 
-REPEATS = 2
+STEADY = 2
+"""Repeats that a test has to fail before it counts as failing."""
 MOST = 5
 """Missing modules that are named."""
 TAIL = 6
@@ -46,14 +49,18 @@ async def measure(
         SandboxError: If the workspace does not hold the tree, or the sandbox failed.
     """
     await holds(workspace, tree)
-    failing: dict[str, tuple[str, ...]] = {}
-    flaky: dict[str, tuple[str, ...]] = {}
-    passing: dict[str, tuple[str, ...]] = {}
+    found: dict[str, _Measured] = {}
     for check in checks:
         progress(f"baseline: {check.name}: {check.command}")
-        bad, unsteady, good = await _measure(workspace, check, progress=progress, limits=limits)
-        failing[check.name], flaky[check.name], passing[check.name] = bad, unsteady, good
-    return Baseline(tree=tree, failing=failing, flaky=flaky, passing=passing)
+        found[check.name] = await _measure(workspace, check, progress=progress, limits=limits)
+    return Baseline(
+        tree=tree,
+        failing={name: each.failing for name, each in found.items()},
+        flaky={name: tuple(each.flakes) for name, each in found.items()},
+        passing={name: each.passing for name, each in found.items()},
+        flakes={name: each.flakes for name, each in found.items() if each.flakes},
+        covered={name: each.covered for name, each in found.items() if each.covered},
+    )
 
 
 async def make(project: Project, base: Base, *, hub: Hub, commit: str, site: Site, progress: Progress) -> Baseline:
@@ -83,26 +90,48 @@ def definition(checks: tuple[Check, ...], environment: str) -> str:
     return hashlib.sha256(plain.encode()).hexdigest()
 
 
-async def _measure(
-    workspace: Workspace, check: Check, *, progress: Progress, limits: Limits
-) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]:
+class _Measured(NamedTuple):
+    """How one check ends on the base."""
+
+    failing: tuple[str, ...]
+    passing: tuple[str, ...]
+    flakes: dict[str, Flake]
+    covered: tuple[int, int] | None
+
+
+async def _measure(workspace: Workspace, check: Check, *, progress: Progress, limits: Limits) -> _Measured:
     first = await once(workspace, check, limits=limits)
     await reset(workspace)
     for said in _remarks(first.messages, first.outcome.dropped):
         progress(f"baseline: {check.name}: {said}")
-    bad = set(first.messages)
-    steady = set(bad)
-    for count in range(1, REPEATS + 1):
-        # A check that was stopped would be stopped again, at its full price.
-        if not steady or first.outcome.stopped:
-            break
-        progress(f"baseline: {check.name}: {len(steady)} failure(s), run again ({count} of {REPEATS})")
+    runs = [first.messages]
+    # A check that was stopped would be stopped again, at its full price; and what is unsteady is worth a better estimate.
+    while first.messages and not first.outcome.stopped and len(runs) <= (REPEATS if _unsteady(runs) else STEADY):
+        progress(
+            f"baseline: {check.name}: {len(first.messages)} failure(s), run again ({len(runs)} of {REPEATS} at most)"
+        )
         again = await once(workspace, check, limits=limits)
         await reset(workspace)
-        bad |= set(again.messages)
-        steady &= set(again.messages)
+        runs.append(again.messages)
+    unsteady = _unsteady(runs)
+    bad = {name for messages in runs for name in messages}
     good = {name for name, test in first.tests.items() if test.outcome == "passed"} | ({""} - bad)
-    return tuple(sorted(steady)), tuple(sorted(bad - steady)), tuple(sorted(good - bad))
+    return _Measured(
+        failing=tuple(sorted(bad - unsteady)),
+        passing=tuple(sorted(good - bad)),
+        flakes={name: _flake(name, runs) for name in sorted(unsteady)},
+        covered=first.covered,
+    )
+
+
+def _unsteady(runs: list[dict[str, str]]) -> set[str]:
+    """What failed in some of *runs* and not in all."""
+    return {name for messages in runs for name in messages if not all(name in each for each in runs)}
+
+
+def _flake(name: str, runs: list[dict[str, str]]) -> Flake:
+    said = [each[name] for each in runs if name in each]
+    return Flake(failed=len(said), runs=len(runs), said=tuple(dict.fromkeys(map(signature, said))))
 
 
 def _remarks(messages: Mapping[str, str], dropped: int) -> list[str]:

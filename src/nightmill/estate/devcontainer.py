@@ -102,7 +102,7 @@ def files(tracked: Tracked) -> list[str]:
     more = [
         PurePosixPath(name) for name in tracked.names if name.startswith(f"{FOLDER}/") and name.endswith(f"/{NAME}")
     ]
-    return first + sorted(str(path) for path in more if len(path.parts) == 3)[:MOST]  # noqa: PLR2004 - one folder down
+    return first + sorted(str(path) for path in more if len(path.parts) == 3)[:MOST]  # one folder down
 
 
 def read(tracked: Tracked) -> Devcontainer | None:

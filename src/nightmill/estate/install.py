@@ -57,6 +57,7 @@ if [ -n "$1" ]; then git bundle unbundle "$1" >/dev/null; fi
 git checkout -q -f -B nightmill "$2"
 git clean -fdq
 test "$(git rev-parse HEAD)" = "$2"
+if [ -n "$3" ] && [ "$3" != "$2" ]; then git reset -q "$3"; fi
 """
 
 magic = re.compile(rb"([\\*?\[\]!# ])")
@@ -70,21 +71,24 @@ async def check_out(workspace: Workspace, *, bundle: str, commit: str) -> None:
     Raises:
         SandboxError: If git fails.
     """
-    format_ = "sha256" if len(commit) == 64 else "sha1"  # noqa: PLR2004 - hex digits of SHA-256
+    format_ = "sha256" if len(commit) == 64 else "sha1"  # hex digits of SHA-256
     await _git(workspace, INIT, format_, cwd="/work")
-    await _git(workspace, MOVE, bundle, commit)
+    await _git(workspace, MOVE, bundle, commit, "")
 
 
-async def prepare(workspace: Workspace, *, bundle: str, commit: str, services: tuple[Service, ...] = ()) -> None:
+async def prepare(
+    workspace: Workspace, *, bundle: str, commit: str, onto: str = "", services: tuple[Service, ...] = ()
+) -> None:
     """Move the checkout to *commit*, with *bundle* (a path inside, "" for none) as what it lacks; then start *services*.
 
     What is tracked becomes exactly the commit's tree and what is untracked goes, but for what the installation left
-    (it is in `.git/info/exclude`) and what the tree ignores.
+    (it is in `.git/info/exclude`) and what the tree ignores. With *onto*, a commit before it, git takes what differs from
+    that for work that is in no commit yet.
 
     Raises:
         SandboxError: If git fails.
     """
-    await _git(workspace, MOVE, bundle, commit)
+    await _git(workspace, MOVE, bundle, commit, onto)
     await workspace.services.start(*(each.program for each in services))  # not before: they may run what is checked out
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from nightmill import sandbox
+from nightmill.policy import Policy
 from nightmill.review import Check
 from nightmill.sandbox import Limits
 
@@ -96,3 +97,5 @@ class Project:
     """US dollars that its runs together may cost on one UTC day; 0: any."""
     protected: tuple[str, ...] = ()
     """Paths or globs that no change of an agent may touch."""
+    policy: Policy = Policy()
+    """What it asks for beyond the operator's; `policy.agree` gives what holds."""

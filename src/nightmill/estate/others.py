@@ -6,8 +6,9 @@ import json
 from dataclasses import replace
 from typing import Any
 
+from nightmill.estate import quality
 from nightmill.estate.found import Detected, Finding
-from nightmill.estate.tracked import Tracked
+from nightmill.estate.tracked import Tracked, section
 from nightmill.review import Check
 
 __all__ = ["FINDERS"]
@@ -37,12 +38,16 @@ def javascript(tracked: Tracked) -> Detected | None:
         Finding(what="language", value="javascript", because="package.json"),
         Finding(what="package manager", value=manager, because=lock or "no lock file, so npm"),
     ]
-    script = _scripts(tracked).get("test", "")
+    package = _package(tracked)
+    script = section(package, "scripts").get("test", "")
     checks: tuple[Check, ...] = ()
     if isinstance(script, str) and script and UNWRITTEN not in script:
         run = "npm" if manager == "npm" else f"corepack {manager}"
         checks = (Check(name="tests", command=f"{run} test"),)
         findings.append(Finding(what="tests", value=checks[0].command, because="script 'test' in package.json"))
+    for each in quality.eslint(tracked, package):
+        checks = (*checks, each.check)
+        findings.append(Finding(what="check", value=each.check.command, because=each.because))
     return Detected(
         language="javascript",
         manager=manager,
@@ -67,7 +72,7 @@ def go(tracked: Tracked) -> Detected | None:
             install=("go mod download",),
             hosts=("go",),
             locks=tuple(name for name in ("go.mod", "go.sum", "go.work", "go.work.sum") if name in tracked),
-            checks=(Check(name="tests", command="go test ./..."),),
+            checks=(Check(name="tests", command="go test -json ./...", format="go"),),
         ),
         because="go.mod",
     )
@@ -84,7 +89,7 @@ def rust(tracked: Tracked) -> Detected | None:
             install=("cargo fetch" + (" --locked" if "Cargo.lock" in tracked else ""),),
             hosts=("crates",),
             locks=tuple(name for name in ("Cargo.toml", "Cargo.lock", ".cargo/config.toml") if name in tracked),
-            checks=(Check(name="tests", command="cargo test --offline"),),
+            checks=(Check(name="tests", command="cargo test --offline --no-fail-fast", format="cargo"),),
         ),
         because="Cargo.toml",
     )
@@ -94,13 +99,12 @@ FINDERS = (rust, go, javascript)
 """In this order: a package.json often stands beside another language's tools, seldom the other way round."""
 
 
-def _scripts(tracked: Tracked) -> dict[str, Any]:
+def _package(tracked: Tracked) -> dict[str, Any]:
     try:
         package = json.loads(tracked.text("package.json"))
     except (ValueError, RecursionError):
         return {}
-    scripts = package.get("scripts") if isinstance(package, dict) else None
-    return scripts if isinstance(scripts, dict) else {}
+    return package if isinstance(package, dict) else {}
 
 
 def _simple(found: Detected, *, because: str) -> Detected:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Any
 
+from nightmill.estate import quality
 from nightmill.estate.found import Detected, Finding
 from nightmill.estate.tracked import Tracked, section
 from nightmill.review import Check
@@ -76,7 +77,10 @@ def find(tracked: Tracked) -> Detected | None:
     reading.say("language", "python", mark or "most files are Python")
     reading.locks += [name for name in ("pyproject.toml", "setup.py", "setup.cfg", "uv.toml") if name in tracked]
     check = _tests(reading)
-    _install(reading, extra=_test_packages(reading, check))
+    tools = [each for each in quality.python(tracked, reading.project) if check or each.check.format != "coverage"]
+    for each in tools:
+        reading.say("check", each.check.command, each.because)
+    _install(reading, extra=[*_test_packages(reading, check), *(each.package for each in tools)])
     _version(reading)
     return Detected(
         language="python",
@@ -85,7 +89,7 @@ def find(tracked: Tracked) -> Detected | None:
         hosts=("pypi",),
         env=reading.env,
         locks=tuple(dict.fromkeys(reading.locks)),
-        checks=(check,) if check else (),
+        checks=(*((check,) if check else ()), *(each.check for each in tools)),
         findings=tuple(reading.findings),
         advice=tuple(reading.advice),
     )
@@ -238,7 +242,7 @@ def _with_included(tracked: Tracked, files: list[str]) -> list[str]:
 def _is_requirements(name: str) -> bool:
     path = PurePosixPath(name)
     named = "requirements" in path.name or (path.parent.name == "requirements")
-    return named and path.suffix == ".txt" and len(path.parts) <= 2  # noqa: PLR2004 - the root or one folder below
+    return named and path.suffix == ".txt" and len(path.parts) <= 2  # the root or one folder below
 
 
 def _tool_tables(reading: _Reading) -> list[str]:

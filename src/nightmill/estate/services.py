@@ -13,7 +13,7 @@ from nightmill.errors import SettingsError
 from nightmill.estate.install import install
 from nightmill.estate.nouns import Service
 from nightmill.estate.presets import lacking, preset
-from nightmill.review.junit import tidy
+from nightmill.review.formats import tidy
 from nightmill.sandbox import Workspace
 from nightmill.sandbox.services import order
 

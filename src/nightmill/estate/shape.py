@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
+from nightmill.policy import KINDS, TAKEABLE, WORDS
+from nightmill.review.bend import RULES as BENDS
+from nightmill.review.formats import Name
 from nightmill.sandbox import GUARANTEES
 
-__all__ = ["FILE", "Key", "schema"]
+__all__ = ["FILE", "POLICY", "Key", "schema"]
 
-Kind = Literal["text", "texts", "map", "number", "money", "count", "size", "record", "records"]
+Kind = Literal["text", "texts", "map", "number", "money", "count", "size", "record", "records", "counts", "lists"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,10 +33,20 @@ CHECK = (
     Key(
         name="format",
         kind="text",
-        choices=("pytest", "junit", "exit"),
-        doc="How the result is read: pytest (a report is added), junit (the file `report`), exit (only the status).",
+        choices=get_args(Name),
+        doc=(
+            "How the result is read: pytest and ruff (a report is added), junit and coverage (the file `report`), mypy, eslint,"
+            " sarif, go and cargo (`report`, or what is printed, in the tool's JSON), exit (only the status)."
+        ),
     ),
-    Key(name="report", kind="text", doc="Of junit: the file that the command writes, relative to the repository."),
+    Key(
+        name="report", kind="text", doc="The file with the report that the command writes, relative to the repository."
+    ),
+    Key(
+        name="least",
+        kind="number",
+        doc="Of coverage: percent that has to be covered; never less than before the change.",
+    ),
     Key(name="seconds", kind="number", doc="How long it may take."),
     Key(name="memory", kind="size", doc="Memory that it may use; 4 GB if nothing is said."),
 )
@@ -83,6 +96,87 @@ NETWORK = (
     Key(name="inspect", kind="texts", doc="Those of them whose TLS is opened, to record each request."),
 )
 
+RULE = (
+    Key(name="about", kind="text", doc="What the paths are, in a word or two, for reasons."),
+    Key(name="paths", kind="texts", doc="Paths or globs; the rule is about every change without them."),
+    Key(
+        name="change",
+        kind="text",
+        choices=("ask", "deny"),
+        doc="What it means that such a path is changed: a person is asked, or no agent ever may.",
+    ),
+    Key(name="checks", kind="texts", doc="Checks that must have passed on the tree."),
+    Key(name="reviews", kind="counts", doc="Roles, and how many reviews of each must approve of the tree."),
+    Key(name="approvals", kind="count", doc="How many people must approve of the tree."),
+    Key(name="approvers", kind="texts", doc="Who may: addresses, or `@group`; anybody but its authors without it."),
+    Key(name="files", kind="count", doc="Files that may change before a person is asked."),
+    Key(name="lines", kind="count", doc="Lines, added and removed, that may change before a person is asked."),
+)
+
+RUNG = (
+    Key(name="mistake", kind="text", choices=tuple(WORDS), doc="Kind of mistake; every one without it."),
+    Key(name="note", kind="count", doc="From how many times on a note is written to the role's memory."),
+    Key(name="instruction", kind="count", doc="From how many times on an instruction is changed."),
+    Key(name="permission", kind="count", doc="From how many times on a permission is taken away."),
+    Key(
+        name="takes",
+        kind="texts",
+        choices=TAKEABLE,
+        doc="Of `permission`: what is taken away, tools or the network; network and explore if nothing is said.",
+    ),
+    Key(name="approval", kind="count", doc="From how many times on a person has to approve."),
+)
+
+BOUNDS = (
+    Key(name="task", kind="money", doc="US dollars that one run may cost."),
+    Key(name="day", kind="money", doc="US dollars that all runs together may cost on one UTC day."),
+    Key(name="project", kind="money", doc="US dollars that the runs of a project may cost on one UTC day."),
+)
+
+BEND = tuple(
+    Key(name=kind, kind="text", choices=("block", "show"), doc=f"{rule.capitalize()} if nothing is said.")
+    for kind, rule in BENDS.items()
+)
+
+POLICY = (
+    Key(
+        name="unsupervised",
+        kind="text",
+        choices=("never", "reviewed", "proven"),
+        doc="Code of agents that may be merged without a person: none, what other roles approve of too, what is proven.",
+    ),
+    Key(
+        name="blueprints",
+        kind="text",
+        choices=("approved", "any"),
+        doc="Processes that may run without being asked about.",
+    ),
+    Key(name="approval_hours", kind="number", doc="Hours for which a person's yes counts; 168 if nothing is said."),
+    Key(
+        name="moved",
+        kind="text",
+        choices=("ask", "keep"),
+        doc="What approvals and reviews count after the target moved: nothing, or as before where no file of the change did.",
+    ),
+    Key(
+        name="protect",
+        kind="texts",
+        choices=tuple(KINDS),
+        doc="Kinds of paths about whose change a person is asked; all of them if nothing is said.",
+    ),
+    Key(
+        name="bends",
+        kind="record",
+        keys=BEND,
+        doc="What of that which bends a change's checks stands in its way, and what is only told; a project may only block more.",
+    ),
+    Key(name="budgets", kind="record", keys=BOUNDS, doc="What may be spent, within the settings."),
+    Key(name="groups", kind="lists", doc="People by group: name, then addresses."),
+    Key(name="rules", kind="records", keys=RULE, doc="What changes need; every rule that fits has to be met."),
+    Key(name="ladder", kind="records", keys=RUNG, doc="What follows when a mistake is made again and again."),
+)
+"""The keys of `policy` here, and of policy.yaml in the operator's home."""
+
 FILE = (
     Key(
         name="language",
@@ -109,6 +203,12 @@ FILE = (
     ),
     Key(name="budget", kind="money", doc="US dollars that its runs together may cost on one UTC day; any without it."),
     Key(name="protected", kind="texts", doc="Paths or globs that no change of an agent may touch."),
+    Key(
+        name="policy",
+        kind="record",
+        keys=POLICY,
+        doc="Who has to look at changes; it can only ask for more than the operator does.",
+    ),
     Key(name="co_author", kind="text", doc="Name <address> for the Co-authored-by line of commits."),
 )
 
@@ -139,6 +239,8 @@ def _property(key: Key) -> dict[str, Any]:
         "size": {"type": ["integer", "string"], "pattern": "^[0-9]+ ?([KkMmGg][Bb])?$"},
         "record": _object(key.keys),
         "records": {"type": "array", "items": _object(key.keys)},
+        "counts": {"type": "object", "additionalProperties": {"type": "integer", "minimum": 1}},
+        "lists": {"type": "object", "additionalProperties": {"type": "array", "items": {"type": "string"}}},
     }
     found = {**shapes[key.kind], "description": key.doc}
     if key.choices and key.kind == "texts":

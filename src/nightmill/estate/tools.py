@@ -137,7 +137,7 @@ def fits(have: str, wanted: str) -> bool | None:
 def _asked(name: str, path: str, _identity: tuple[int, ...]) -> str:
     """What the program at *path* says, asked once as long as it stays the same file."""
     try:
-        done = subprocess.run(  # noqa: S603 - a program of the system, named in `KNOWN`
+        done = subprocess.run(
             [path, KNOWN[name][1]],
             cwd="/",
             env={"PATH": os.pathsep.join(map(str, FOLDERS)), "LC_ALL": "C", "HOME": "/nonexistent"},

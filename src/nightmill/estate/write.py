@@ -13,6 +13,7 @@ from nightmill.errors import SettingsError
 from nightmill.estate import shape
 from nightmill.estate.file import NAME
 from nightmill.estate.found import Detected
+from nightmill.review import Check
 
 __all__ = ["put", "render", "write"]
 
@@ -70,13 +71,16 @@ def _values(found: Detected) -> dict[str, Any]:
         "hosts": list(found.hosts),
         "env": found.env,
         "locks": list(found.locks),
-        "checks": [
-            {"name": check.name, "run": check.command, "format": check.format, "seconds": int(check.seconds)}
-            for check in found.checks
-        ],
+        "checks": [_check(check) for check in found.checks],
         "services": list(found.services),
         "instructions": list(found.instructions),
     }
+
+
+def _check(check: Check) -> dict[str, Any]:
+    read = {"report": check.report, "least": check.least}
+    plain = {"name": check.name, "run": check.command, "format": check.format}
+    return plain | {name: value for name, value in read.items() if value} | {"seconds": int(check.seconds)}
 
 
 def _dump(name: str, value: Any) -> str:
@@ -92,6 +96,7 @@ def _example(key: shape.Key) -> str:
         "protected": "[.github/**]",
         "co_author": "Ada Example <ada@example.org>",
         "env": "{TZ: UTC}",
+        "policy": "{rules: [{paths: [src/payments/**], reviews: {security: 1}, approvals: 2}]}",
         "services": "[{use: postgres}, {name: web, run: exec python3 -m http.server 8000, ready: curl -sf localhost:8000}]",
     }
     return examples.get(key.name, "[]")

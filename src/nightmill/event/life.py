@@ -2,16 +2,31 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 from nightmill.happening import Event
 
-__all__ = ["RunDone", "RunParked", "RunPaused", "RunQueued", "RunRecovered", "RunResumed", "RunStarted", "RunStopped"]
+__all__ = [
+    "RunDone",
+    "RunForked",
+    "RunParked",
+    "RunPaused",
+    "RunQueued",
+    "RunRecovered",
+    "RunResumed",
+    "RunStarted",
+    "RunStopped",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunQueued(Event):
-    """A run was asked for. *kind* is "spec" (plans and starts tasks) or "task"."""
+    """A run was asked for. *kind* is "spec" (plans and starts tasks) or "task".
+
+    Its tasks go through *blueprint*; *answers* is the person who approved of that, "the release", or "" for nobody. *origin*
+    is RUN@TURN where it goes on from a turn of another run.
+    """
 
     kind: str
     title: str
@@ -21,8 +36,25 @@ class RunQueued(Event):
     parent: str = ""
     base_branch: str = ""
     base_commit: str = ""
+    blueprint: str = ""
+    answers: str = ""
+    origin: str = ""
 
     key = property(lambda self: "queued")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunForked(Event):
+    """*by* asked for the run *child*, which goes on from the moment *at* of *before*: ROLE/TURN, a question's id, or 0.
+
+    It is of no run: to *before* nothing happened.
+    """
+
+    before: str
+    child: str
+    at: str
+    by: str
+    key = property(lambda self: f"forked/{self.child}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +100,8 @@ class RunDone(Event):
     """The run ended with what was asked for."""
 
     change: int = 0
+    outputs: dict[str, Any] = field(default_factory=dict)
+    """What its blueprint gives, by name."""
     key = property(lambda self: "ended")
 
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 from nightmill.happening import Event
 
 __all__ = [
     "AgentFinished",
     "AgentNudged",
+    "AgentStarted",
     "ContextCompacted",
     "DriftScored",
     "ExplorerSent",
@@ -16,6 +18,7 @@ __all__ = [
     "ModelRetried",
     "ModelSwitched",
     "ReplyReceived",
+    "RequestForwarded",
     "RequestMade",
     "ResultReused",
     "SentBack",
@@ -66,6 +69,22 @@ class ModelSwitched(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RequestForwarded(Event):
+    """An external agent asked in *dialect* what the blob *asked* holds, and *model* was sent that, bounded to *allowed* tokens.
+
+    *call* counts the calls of the run; *sent* is the SHA-256 of the body as it went.
+    """
+
+    turn: int
+    call: int
+    model: str
+    dialect: str
+    asked: str
+    sent: str
+    allowed: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ReplyReceived(Event):
     """The model's reply is complete. Seconds are from the request to the first and to the last byte."""
 
@@ -87,7 +106,7 @@ class ToolStarted(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ToolFinished(Event):
-    """A tool call ended; *ok* is False when the model was shown an error."""
+    """A tool call ended; *ok* is False when the model was shown an error, *withheld*: its role does not have the tool."""
 
     turn: int
     call: str
@@ -95,6 +114,7 @@ class ToolFinished(Event):
     ok: bool
     label: str
     seconds: float
+    withheld: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -195,23 +215,48 @@ class AgentNudged(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AgentStarted(Event):
+    """A conversation of *role* begins with the step *step*: *brief* is the blob with what it is given.
+
+    *tools* are the names of those that it has, None for all; *output* is the JSON schema of what it hands over. Its requests
+    are rebuilt from these.
+    """
+
+    role: str
+    step: str
+    brief: str
+    tools: list[str] | None = None
+    output: dict[str, Any] = field(default_factory=dict)
+    key = property(lambda self: f"{self.role}/began")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AgentFinished(Event):
     """The agent says that it is done; nothing is proven by that."""
 
     turn: int
     summary: str
-    key = property(lambda self: f"finished/{self.turn}")
+    role: str = ""
+    step: str = ""
+    key = property(lambda self: f"{self.role}/finished/{self.turn}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SentBack(Event):
-    """The proof failed and the agent was told why, in the blob *words*; *count* of at most *limit*."""
+    """What came of its work was told to the agent that calls itself *role*, in the blob *words*; *count* of at most *limit*.
+
+    *tools* and *output* are from now on what `AgentStarted` says.
+    """
 
     count: int
     limit: int
     reason: str
     words: str = ""
-    key = property(lambda self: f"sent_back/{self.count}")
+    role: str = ""
+    step: str = ""
+    tools: list[str] | None = None
+    output: dict[str, Any] = field(default_factory=dict)
+    key = property(lambda self: f"sent_back/{self.step}/{self.count}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import asdict, dataclass
 from email.utils import parseaddr
 from pathlib import Path
@@ -17,6 +17,9 @@ from nightmill.store.database import Database
 from nightmill.store.tables import proof, pull_request
 
 __all__ = ["LocalForge"]
+
+MOST_COMMITS = 1_000
+"""Of one pull request whose authors are looked at."""
 
 ATTEMPTS = 100
 NAMED = 10
@@ -40,6 +43,7 @@ class LocalForge:
         self.database = database
         self.hubs = hubs
         self.clock = clock
+        self._looked: dict[tuple[str, int], str | None] = {}
 
     def open(self, request: PullRequest) -> PullRequest:
         """Open *request*, or return the one that was opened with its key before.
@@ -72,12 +76,39 @@ class LocalForge:
         """
         return self._read_back(self._row(project, number))
 
-    def all(self, *, project: str = "") -> list[PullRequest]:
-        """All pull requests, newest first, as their rows say."""
+    def all(
+        self,
+        *,
+        project: str = "",
+        state: str = "",
+        projects: Collection[str] | None = None,
+        limit: int | None = None,
+    ) -> list[PullRequest]:
+        """All pull requests, of *projects* only if these are named, newest first, as their rows say."""
         chosen = sa.select(pull_request).order_by(pull_request.c.opened.desc(), pull_request.c.number.desc())
+        chosen = (
+            chosen.limit(limit) if projects is None else chosen.where(pull_request.c.project.in_(projects)).limit(limit)
+        )
+        chosen = chosen.where(pull_request.c.project == project) if project else chosen
+        chosen = chosen.where(pull_request.c.state == state) if state else chosen
         with self.database.read() as connection:
-            rows = connection.execute(chosen.where(pull_request.c.project == project) if project else chosen)
-            return [_request(row) for row in rows]
+            return [_request(row) for row in connection.execute(chosen)]
+
+    def unmerged(self) -> list[PullRequest]:
+        """The open ones, newest first. The repository is read only where its target has moved since the last time."""
+        tips: dict[tuple[str, str], str | None] = {}
+        looked: dict[tuple[str, int], str | None] = {}
+        still = []
+        for row in self.all(state="open"):
+            target, key = (row.project, row.target), (row.project, row.number)
+            if target not in tips:
+                tips[target] = self.hubs(row.project).resolve(row.target)
+            known = key in self._looked and self._looked[key] == tips[target]
+            if known or self._read_back(row).state == "open":
+                still.append(row)
+                looked[key] = tips[target]
+        self._looked = looked
+        return still
 
     def merged_tree(self, *, project: str, number: int) -> str:
         """The tree that merging it now would give; prove it, if the target has moved, before `merge`.
@@ -89,8 +120,10 @@ class LocalForge:
         _must_be_open(request)
         return self._merged_tree(request)
 
-    def merge(self, *, project: str, number: int, by: str) -> PullRequest:
+    def merge(self, *, project: str, number: int, by: str, onto: str = "") -> PullRequest:
         """Merge it in the name of the person *by* ("Name <address>") if the tree that this gives is proven.
+
+        *onto* is the commit of the target that it was judged for: if the target is at another now, it is refused.
 
         Raises:
             RepoError: If it conflicts, was merged or closed, its branch moved, its author is the one who
@@ -103,8 +136,10 @@ class LocalForge:
             if before.state == "open" and request.state == "merged":
                 return request  # this very merge, read back
             _must_be_open(request)
-            _must_be_another(request, person)
+            _must_be_another(request, person, hub)
             tip = hub.resolve(f"refs/heads/{request.target}")
+            if onto and tip != onto:
+                raise RepoError(f"{request.target!r} has moved on meanwhile", hint="try again")
             tree = self._merged_tree(request)
             if not self.proven(project=project, tree=tree):
                 raise _unproven(request, tree)
@@ -145,6 +180,13 @@ class LocalForge:
         chosen = sa.select(proof.c.passed).where(proof.c.project == project, proof.c.tree == tree)
         with self.database.read() as connection:
             return bool(connection.execute(chosen).scalar())
+
+    def judged(self, *, project: str, tree: str) -> str | None:
+        """The blob of the latest verdict on exactly *tree*; None: there is none."""
+        chosen = sa.select(proof.c.verdict).where(proof.c.project == project, proof.c.tree == tree)
+        with self.database.read() as connection:
+            found: str | None = connection.execute(chosen).scalar()
+        return found
 
     def _row(self, project: str, number: int) -> PullRequest:
         chosen = sa.select(pull_request).where(pull_request.c.project == project, pull_request.c.number == number)
@@ -211,13 +253,15 @@ class LocalForge:
 
 
 def _request(row: sa.Row[Any]) -> PullRequest:
-    return PullRequest(**row._mapping)  # noqa: SLF001 - SQLAlchemy's public name for it
+    return PullRequest(**row._asdict())
 
 
 def _insert(connection: sa.Connection, request: PullRequest, at: float) -> PullRequest:
     highest = sa.select(sa.func.coalesce(sa.func.max(pull_request.c.number), 0))
     number = connection.execute(highest.where(pull_request.c.project == request.project)).scalar_one() + 1
+    hidden = connection.get_execution_options()["hidden"]
     values = {name: _storable(value) for name, value in asdict(request).items()}
+    values |= {name: hidden.text(values[name]) for name in ("title", "body")}
     values |= {"number": number, "state": "open", "opened": at}
     values["target"] = _standing(connection, request.project, values["target"])
     connection.execute(pull_request.insert().values(**values))
@@ -264,8 +308,11 @@ def _must_be_open(request: PullRequest) -> None:
         raise RepoError(f"pull request {request.number} is closed", hint="run its spec again to get a new one")
 
 
-def _must_be_another(request: PullRequest, person: _Person) -> None:
-    if parseaddr(request.author)[1].casefold() == person.email.casefold():
+def _must_be_another(request: PullRequest, person: _Person, hub: Hub) -> None:
+    """Nobody merges what they made: as the one who asks, or as the author of any of its commits."""
+    commits = hub.log(request.head, limit=MOST_COMMITS, without=request.base, first_parent=False)
+    authors = {parseaddr(request.author)[1], *(commit.email for commit in commits)}
+    if person.email.casefold() in {each.casefold() for each in authors}:
         raise RepoError(
             f"{person.email} made pull request {request.number}, so it is not the one who may merge it",
             hint="somebody else must merge it",

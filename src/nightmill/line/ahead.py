@@ -11,13 +11,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sqlalchemy.exc import InterfaceError, OperationalError
-
 from nightmill import event
-from nightmill.errors import NightmillError, SandboxError, StoreUnavailable
+from nightmill.errors import NightmillError, SandboxError
 from nightmill.estate import environment
 from nightmill.estate.file import NAME, load
-from nightmill.store import projects
+from nightmill.line.stop import Stopped
+from nightmill.store import AWAY, projects
 
 if TYPE_CHECKING:
     from nightmill.line.machines import Machines
@@ -79,13 +78,13 @@ class Ahead:
         """See to it that the base for the newest commit of *known* is there."""
         try:
             await self._build(known)
-        except (StoreUnavailable, OperationalError, InterfaceError):
+        except AWAY:
             self._marks.pop(known.id, None)  # looked at again once the store is back
         except NightmillError as error:
-            self._fail(known, error.message, error.hint)
+            self._fail(known, Stopped.of(error))
         except Exception as error:
             log.exception("the environment of %s could not be built ahead", known.id)
-            self._fail(known, f"{type(error).__name__}: {error}", "a fault of nightmill: its worker's log says where")
+            self._fail(known, Stopped.of(error))
 
     async def _build(self, known: Known) -> None:
         if not known.root.is_dir() or self._failed_before(known):
@@ -109,11 +108,11 @@ class Ahead:
             event.EnvironmentBuilt(run="", project=known.id, environment=made.hash, commit=commit, seconds=seconds)
         )
 
-    def _fail(self, known: Known, reason: str, hint: str) -> None:
-        log.warning("the environment of %s could not be built ahead: %s", known.id, reason)
+    def _fail(self, known: Known, stop: Stopped) -> None:
+        log.warning("the environment of %s could not be built ahead: %s", known.id, stop.reason)
         self.machines.ledger.emit(
             event.EnvironmentFailed(
-                run="", project=known.id, mark=self._named(known), reason=reason[-MOST_TEXT:], hint=hint
+                run="", project=known.id, mark=self._named(known), reason=stop.reason[-MOST_TEXT:], hint=stop.hint
             )
         )
 

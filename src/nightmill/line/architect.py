@@ -60,7 +60,7 @@ class Architect:
         request = await asyncio.to_thread(briefs.architect, assignment, run=self.run, hub=hub)
         asking = Asking(
             run=self.run,
-            role=briefs.role("architect"),
+            role=briefs.role("architect", assignment),
             machines=machines,
             assignment=assignment,
             journal=Journal(machines.folder(self.run) / "replies"),

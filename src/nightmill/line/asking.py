@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+import secrets
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from nightmill import event
 from nightmill.line.assignment import models, price
 from nightmill.model.route import Route
-from nightmill.policy import reserve
-from nightmill.policy.purse import millionths
+from nightmill.policy import least, reserve
+from nightmill.policy.purse import Hold, millionths
 from nightmill.store.accounts import Bound, Call
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from nightmill.line.assignment import Assignment
     from nightmill.line.journal import Journal
     from nightmill.line.machines import Machines
-    from nightmill.model import ModelReply, ModelRequest
+    from nightmill.model import Model, ModelReply, ModelRequest, Progress
     from nightmill.model.route import Choice, Trial
     from nightmill.policy import Spent
     from nightmill.settings import Settings
@@ -54,12 +55,19 @@ class Asking:
     assignment: Assignment
     journal: Journal
     cheap: bool = False
+    heard: Progress | None = None
+    """Hears each reply while it streams in."""
     _asked: str = ""
+    _models: dict[Choice, Model] = field(default_factory=dict)
 
     async def find(self, key: str) -> ModelReply | None:
         """The reply that was paid for before, in whichever process."""
         await self.machines.purse.recover(self.run, worker=self.machines.worker, paid=self._paid)
         return self.journal.find(key)
+
+    def rest(self) -> None:
+        """Hold no more than calls under way need."""
+        self.machines.purse.rest(self.run)
 
     async def reply(self, question: Question) -> ModelReply:
         """Ask the first model of the list that is well.
@@ -82,27 +90,28 @@ class Asking:
 
     async def _try(self, trial: Trial, question: Question) -> ModelReply | None:
         """The reply of one model; None if another may be asked instead."""
-        choice, call = trial.choice, self._call(question.key)
+        choice, purse = trial.choice, self.machines.purse
+        hold = await self._reserve(question, choice)
         reply = None
         try:
-            allowed = await self._reserve(question, choice, call)
             with trial:
                 self._tell(trial, question)
-                reply = await self._reply(choice, question, allowed)
-                self.journal.keep(question.key, reply)
+                reply = await self._reply(choice, question, hold.reply)
+                self.journal.keep(question.key, reply, by=hold.id)
         finally:
             if reply is None:
-                self.machines.purse.release(call)
+                purse.release(hold)
             else:
-                self.machines.purse.settle(call, money=reply.cost, tokens=reply.usage.input + reply.usage.output)
+                purse.settle(hold, money=reply.cost, tokens=reply.usage.input + reply.usage.output)
         return reply
 
-    async def _reserve(self, question: Question, choice: Choice, call: Call) -> int:
+    async def _reserve(self, question: Question, choice: Choice) -> Hold:
         costs, most = price(choice), question.request.max_tokens
         allowed = reserve(
             self.assignment.budget, question.spent, input_tokens=question.size, max_tokens=most, price=costs
         )
         shared = bounds(self.assignment, self.machines.settings)
+        call = call_of(self.assignment, secrets.token_hex(8), run=self.run, worker=self.machines.worker)
         return await self.machines.purse.reserve(
             call, bounds=shared, input_tokens=question.size, max_tokens=allowed, price=costs
         )
@@ -124,8 +133,11 @@ class Asking:
             else:
                 emit(event.ModelAwaited(run=run, turn=turn, reason=reason))
 
-        model = self.machines.model(choice.name, choice.base_url)
-        reply = await model.reply(replace(question.request, model="", max_tokens=allowed), notice=notice)
+        if choice not in self._models:
+            self._models[choice] = self.machines.model(choice.name, choice.base_url)
+        reply = await self._models[choice].reply(
+            replace(question.request, model="", max_tokens=allowed), progress=self.heard, notice=notice
+        )
         emit(
             event.ReplyReceived(
                 run=run,
@@ -137,24 +149,30 @@ class Asking:
         )
         return reply
 
-    def _call(self, key: str) -> Call:
-        return call_of(self.assignment, key, run=self.run, worker=self.machines.worker)
-
     def _paid(self, call: Call) -> tuple[float | None, int] | None:
-        reply = self.journal.find(call.id.rpartition("/")[2])
-        return None if reply is None else (reply.cost, reply.usage.input + reply.usage.output)
+        return self.journal.paid(call.id)
 
 
 def bounds(assignment: Assignment, settings: Settings) -> tuple[Bound, ...]:
     """What the runs of *assignment*'s spec, of its project and of the day may spend together."""
-    budget = assignment.budget
+    budget, most = assignment.budget, assignment.policy.budgets
     return (
         Bound(scope="spec", money=millionths(budget.spec_money), tokens=budget.spec_tokens),
-        Bound(scope="project", money=millionths(assignment.project.budget), tokens=0),
-        Bound(scope="day", money=millionths(settings.budget_day_money), tokens=settings.budget_day_tokens),
+        Bound(scope="project", money=millionths(least(assignment.project.budget, most.project)), tokens=0),
+        Bound(
+            scope="day",
+            money=millionths(least(settings.budget_day_money, most.day)),
+            tokens=settings.budget_day_tokens,
+        ),
     )
 
 
 def call_of(assignment: Assignment, key: str, *, run: str, worker: str) -> Call:
     """The call *key* of *run*, as the accounts know it."""
-    return Call(id=f"{run}/{key}", run=run, worker=worker, project=assignment.project.id, spec=assignment.parent or run)
+    return Call(
+        id=f"{run}/{key}",
+        run=run,
+        worker=worker,
+        project=assignment.project.id,
+        spec=assignment.root or assignment.parent or run,
+    )

@@ -13,24 +13,37 @@ from pydantic import TypeAdapter
 
 from nightmill import plan
 from nightmill.agent import Brief
-from nightmill.crew import load
+from nightmill.crew import find
 from nightmill.errors import LimitReached, RepoError
+from nightmill.line import room
 from nightmill.line.assignment import models
 from nightmill.model import Message, ModelRequest, Text
-from nightmill.model.connect import window
 from nightmill.prompt import Prompt, render
 from nightmill.repo import shown
 from nightmill.skill import FOLDERS, parse, relevant
 from nightmill.tool.base import cut, one_line
 
 if TYPE_CHECKING:
-    from nightmill.crew import Role
+    from nightmill.crew import Crew, Role
     from nightmill.estate.nouns import Service
     from nightmill.line.assignment import Assignment
     from nightmill.repo import Hub
     from nightmill.spec import Criterion
 
-__all__ = ["architect", "criteria", "developer", "facts", "instructions", "read_brief", "role", "write_brief"]
+__all__ = [
+    "NOTHING",
+    "architect",
+    "criteria",
+    "developer",
+    "facts",
+    "fits",
+    "instructions",
+    "read_brief",
+    "role",
+    "skills",
+    "tree",
+    "write_brief",
+]
 
 MOST_PATHS = 400
 MOST_IN_FOLDER = 40
@@ -44,11 +57,16 @@ MOST_INSTRUCTIONS = 32_768
 
 
 def developer(assignment: Assignment, *, run: str, hub: Hub, earlier: Prompt = NOTHING) -> Brief:
-    """The developer's brief for the task of *assignment*; *earlier* is what it is given of runs before."""
+    """The developer's brief for the task of *assignment*; *earlier* is what it is given of runs before.
+
+    Raises:
+        SpecError: If what stands in every request leaves the work no room.
+    """
     task = assignment.task
     if task is None:
         raise AssertionError("a task run has a task")
-    acting = role("developer")
+    acting = role("developer", assignment)
+    told = instructions(assignment, hub)
     prompt = render(
         "external/task" if assignment.agent else "developer/task",
         title=task.title,
@@ -56,7 +74,7 @@ def developer(assignment: Assignment, *, run: str, hub: Hub, earlier: Prompt = N
         criteria=_listed(criteria(assignment)) or "- as the spec says",
         spec=assignment.spec.text,
         facts=facts(assignment),
-        instructions=instructions(assignment, hub),
+        instructions=told,
         earlier=f"\n{earlier.text}\n" if earlier.text else "",
         **({} if assignment.agent else {"skills": skills(assignment, hub)}),
     )
@@ -73,6 +91,8 @@ def developer(assignment: Assignment, *, run: str, hub: Hub, earlier: Prompt = N
     # Drawn, not made from the run's id, which commits of tasks before it tell; the brief is kept, so a recovered run has it.
     tag = f"[system {secrets.token_hex(4)}]"
     harness = render("agent/harness", tag=tag)
+    known = len(assignment.spec.text.encode()) + len(told.encode())
+    rest = sum(len(text.encode()) for text in (acting.instructions, harness.text, prompt.text)) - known
     return Brief(
         role=acting.name,
         model=assignment.model.partition(":")[2],
@@ -92,7 +112,9 @@ def developer(assignment: Assignment, *, run: str, hub: Hub, earlier: Prompt = N
         criteria=tuple(each.id for each in criteria(assignment)),
         budget=assignment.budget,
         others=len(models(assignment, acting)) - 1,
-        compact_at=compact_at(assignment),
+        compact_at=room.compact_at(
+            assignment, acting, fixed=_fixed(assignment, told, rest + room.tools(assignment, acting))
+        ),
         tag=tag,
     )
 
@@ -107,21 +129,36 @@ def objective(assignment: Assignment) -> str:
     return cut(f"{task.title}. {first}" + (f"\nTo be shown: {shown}" if shown else ""), most=3 * MOST_OBJECTIVE)
 
 
-def compact_at(assignment: Assignment) -> int:
-    """Where compaction begins for the assignment's model: at most at half of its window."""
-    whole = window(assignment.model)
-    return min(assignment.compact_at, whole // 2) if whole else assignment.compact_at
+def fits(assignment: Assignment, hub: Hub) -> None:
+    """Look, before anything is spent, whether work on the assignment's spec has room beside what is always said.
+
+    Raises:
+        SpecError: If it has not.
+    """
+    if assignment.agent is None:
+        acting = role("developer", assignment)
+        rest = len(acting.instructions.encode()) + room.tools(assignment, acting)
+        room.compact_at(assignment, acting, fixed=_fixed(assignment, instructions(assignment, hub), rest))
+
+
+def _fixed(assignment: Assignment, instructions: str, rest: int) -> dict[str, int]:
+    """Bytes of what stands in every request, *rest* of them neither the spec's nor the project's *instructions*."""
+    return {
+        "the spec": len(assignment.spec.text.encode()),
+        "the project's instructions": len(instructions.encode()),
+        "the rest": rest,
+    }
 
 
 def architect(assignment: Assignment, *, run: str, hub: Hub) -> ModelRequest:
     """The request for a plan of the assignment's spec."""
-    acting = role("architect")
+    acting = role("architect", assignment)
     prompt = render(
         "architect/plan",
         spec=assignment.spec.text,
         criteria=_listed(assignment.spec.criteria),
         facts=facts(assignment),
-        files=_tree(hub, assignment.base_commit),
+        files=tree(hub, assignment.base_commit),
         instructions=instructions(assignment, hub),
         schema=json.dumps(plan.schema(), separators=(",", ":")),
     )
@@ -135,7 +172,7 @@ def architect(assignment: Assignment, *, run: str, hub: Hub) -> ModelRequest:
     )
 
 
-def _tree(hub: Hub, commit: str) -> str:
+def tree(hub: Hub, commit: str) -> str:
     """The repository's files; a folder with many of them, or a repository with too many, in numbers."""
     paths = [shown(file.path) for file in hub.files(commit)]
     tops = Counter(_folder(path) for path in paths)
@@ -239,6 +276,11 @@ def read_brief(body: bytes) -> Brief:
     return _adapter().validate_json(body)
 
 
-def role(name: str) -> Role:
-    """The role *name*."""
-    return load()[name]
+def role(name: str, assignment: Assignment) -> Role:
+    """The role *name*, as it was when the run was asked for."""
+    return (assignment.crew or _shipped()).role(name)
+
+
+@cache
+def _shipped() -> Crew:
+    return find()

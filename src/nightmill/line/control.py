@@ -16,16 +16,20 @@ T = TypeVar("T")
 AGAIN = "start it again with `nightmill run`"
 
 
-class Cancelled(NightmillError):  # noqa: N818 - a wish, not a fault
+class Cancelled(NightmillError):
     """A person cancelled the run."""
 
 
 class Control:
-    """The latest wish: "run", "pause" or "cancel", and whose it is. The worker sets it, the run looks at it."""
+    """The latest wish: "run", "pause" or "cancel", and whose it is. The worker sets it, the run looks at it.
+
+    *words* is how many words people have said to the run: only if that is more than it heard does it look for them.
+    """
 
     def __init__(self) -> None:
         self.wanted = "run"
         self.by = ""
+        self.words = 0
         self._cancelled = asyncio.Event()
 
     def want(self, wanted: str, by: str) -> None:
@@ -35,6 +39,10 @@ class Control:
         self.wanted, self.by = wanted, by
         if wanted == "cancel":
             self._cancelled.set()
+
+    def said(self, words: int) -> None:
+        """Take note that people have said so many words by now."""
+        self.words = max(self.words, words)
 
     async def unless_cancelled(self, work: Coroutine[Any, Any, T]) -> T:
         """Await *work*, and end it at once when the run is cancelled.

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from nightmill import agent, event
 from nightmill.errors import ToolError
 from nightmill.line import brief as briefs
+from nightmill.line import room
 from nightmill.line.asking import Asking, Question
 from nightmill.line.assignment import models
 from nightmill.line.record import finished, write_record
@@ -64,9 +65,9 @@ class Exploring:
         return send
 
     def _party(self, state: AgentState, context: ToolContext, *, count: int, before: list[Explored]) -> agent.Party:
-        role = briefs.role("explorer")
+        role = briefs.role("explorer", self.assignment)
         harness = render("agent/harness", tag=self.brief.tag)
-        tools = exploring()
+        tools = exploring().only(role.tools)
         spent = self._spent(state, before)
 
         async def ask(child: Brief, at: AgentState) -> ModelReply:
@@ -77,6 +78,7 @@ class Exploring:
                 assignment=self.assignment,
                 journal=self.journal,
                 cheap=True,
+                heard=lambda *_: context.workspace.rouse(),
             )
             key = agent.fingerprint(agent.fixed(child, tools), at)
             if (paid := await asking.find(key)) is not None:
@@ -102,6 +104,7 @@ class Exploring:
             ask=ask,
             sent=self._tell,
             kept=self._keep,
+            compact_at=room.explorers(self.assignment, role),
         )
 
     def _spent(self, state: AgentState, before: list[Explored]) -> Spent:

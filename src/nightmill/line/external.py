@@ -8,33 +8,30 @@ agent is at rest in every snapshot, its own memory of the conversation included,
 from __future__ import annotations
 
 import asyncio
-import re
 from contextlib import suppress
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from nightmill import event
-from nightmill.agent import AgentState, Ending, Told, TurnRecord
+from nightmill.agent import AgentState, Ending, Told, TurnRecord, hear
 from nightmill.agent.external import AgentLost, Hearing, Process, Refused
 from nightmill.errors import LimitReached, ModelRefused, ModelUnavailable, NightmillError, SandboxError
+from nightmill.line import brief as briefs
+from nightmill.line import errand
+from nightmill.line.answering import Answering
 from nightmill.line.asking import bounds, call_of
-from nightmill.line.assignment import price
-from nightmill.line.brief import criteria
 from nightmill.line.control import Cancelled
 from nightmill.line.meter import Meter
 from nightmill.line.record import write_record
-from nightmill.model import Message, ModelReply, Text, Usage
-from nightmill.model.connect import endpoint
+from nightmill.line.words import unheard
+from nightmill.model.connect import check
 from nightmill.model.gateway import ModelGateway
-from nightmill.model.route import Choice
-from nightmill.prompt import part, render
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
-    from nightmill.agent import Brief
+    from nightmill.agent import Brief, Word
     from nightmill.agent.external import External, Heard
     from nightmill.line.assignment import Assignment
     from nightmill.line.control import Control
@@ -54,9 +51,9 @@ CUTS = 3
 """Endings in a row for want of tokens or turns after which the agent is stuck."""
 REMEMBERED = 4
 """Turns whose words an agent is told that remembers none itself."""
-MOST_SUMMARY, MOST_EVIDENCE = 8_000, 1_000
-MARK = "acp"
-AGAIN = frozenset({0, 408, 409, 425, 429, *range(500, 600)})
+SETTLING = 0.3
+"""Seconds after its question for which a snapshot waits: agents write their sessions down a tenth of a second behind."""
+REFUSED = range(400, 500)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -73,14 +70,17 @@ class ExternalWork:
     entrance: Entrance
     folder: Path
     state: AgentState = AgentState()
+    listens: bool = True
     _live: Process | None = None
     _meter: Meter | None = None
     _hearing: Hearing | None = None
-    _stop: NightmillError | None = None
     _cuts: int = 0
     _began: float = 0.0
     _asked: float = 0.0
-    _rests: bool = False
+    _rests: float | None = None
+    """When the agent asked its model after calls of it had ended; None: it has not."""
+    _words: tuple[Word, ...] = ()
+    """What people said, given to the agent in this turn."""
     _wake: asyncio.Event = field(default_factory=asyncio.Event)
     _free: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -100,7 +100,7 @@ class ExternalWork:
 
     def after(self, record: TurnRecord) -> AgentState:
         """The state after *record*. The agent has its own memory: of the conversation only the latest words stay."""
-        state, reply = self.state, record.reply
+        state, reply = hear(self.brief, self.state, record.heard), record.reply
         return replace(
             state,
             messages=(*state.messages, *record.messages[:1])[-REMEMBERED:],
@@ -113,7 +113,7 @@ class ExternalWork:
             ending=record.ending,
         )
 
-    def moved(self, before: AgentState) -> tuple[event.Event, ...]:  # noqa: ARG002 - as `Work.moved`
+    def moved(self, before: AgentState) -> tuple[event.Event, ...]:
         """Nothing: where its work is going is its own affair."""
         return ()
 
@@ -126,13 +126,12 @@ class ExternalWork:
     # One turn
 
     async def _turn(self, snapshot: str) -> dict[str, Any]:
-        stop, self._stop = self._stop, None
         meter, hearing = self._account(), self._ears()
-        if stop is not None:
-            meter.limit = None  # what the day had no room for it may have when the run goes on
-            raise stop
+        self._obey(meter)
         meter.turn = hearing.turn = self.state.turn + 1
+        self._free.set()
         self._began = self.machines.clock()
+        self._words = ()
         self.machines.ledger.emit(
             event.TurnStarted(
                 run=self.run, turn=meter.turn, role=self.brief.role, model=self.assignment.worker, request=""
@@ -142,9 +141,11 @@ class ExternalWork:
         for attempt in range(TRIES):
             try:
                 live = await self._at_work(snapshot)
-                self._rests = False
+                self._rests = None
                 self._free.set()
                 await self._wait(live)
+                if not hearing.heard:
+                    self._obey(meter)
                 return await self._checkpoint(live)
             except AgentLost as error:
                 lost = AgentLost(await self._last_words(error))
@@ -158,6 +159,12 @@ class ExternalWork:
             hearing.cut(), snapshot, Ending(kind="stuck", text=f"{TRIES} times in a row: {lost.message}")
         )
 
+    def _obey(self, meter: Meter) -> None:
+        """Raise what keeps a question from being answered; when the run goes on it may be another story."""
+        stop, meter.stop = meter.stop, None
+        if stop is not None:
+            raise stop
+
     async def _wait(self, live: Process) -> None:
         """Wait until the turn is over.
 
@@ -168,7 +175,7 @@ class ExternalWork:
         hearing.moved = clock()
         if live.prompt is None:
             raise AssertionError("an agent at work was asked for something")
-        while not live.prompt.done() and not self._rests and meter.limit is None:
+        while not live.prompt.done() and self._rests is None and meter.stop is None:
             if live.session.wire.lost.done():
                 raise live.session.wire.lost.result()
             if clock() - self._began > LONGEST_TURN and not meter.open:
@@ -186,27 +193,29 @@ class ExternalWork:
             raise AgentLost(f"nothing was heard of it for {now - hearing.moved:.0f} s")
         if self._seconds() > most:
             text = f"the budget of {most:,.0f} seconds of work is used up"
-            meter.limit = LimitReached(text, hint="raise `budget_seconds`", limit="seconds")
+            meter.halt(LimitReached(text, hint="raise `budget_seconds`", limit="seconds"))
 
     async def _checkpoint(self, live: Process) -> dict[str, Any]:
         """What the turn gave, and the workspace as it is now."""
         hearing, meter = self._ears(), self._account()
-        if meter.limit is not None and live.prompt is not None and not live.prompt.done():
-            self._stop = meter.limit
+        if isinstance(meter.stop, LimitReached):
             await live.cancel()
         ending: Ending | None = None
         over = live.prompt is not None and live.prompt.done()
         if over:
-            ending = self._ended(live)
+            ending = await self._unless_told(self._ended(live))
             live.prompt = None
             hearing.give_up()
+        if self._rests is not None:
+            await asyncio.sleep(SETTLING - (self.machines.clock() - self._rests))
+        calls = meter.mark()
         kept = await self.workplace.keep()
         if not over:  # else it is at rest, and what looks at the workspace next need not end it
             self.workplace.touched()
-        return self._record(hearing.cut(), kept, ending, session=live.session.id, over=over)
+        return self._record(hearing.cut(), kept, ending, session=live.session.id, over=over, calls=calls)
 
     def _ended(self, live: Process) -> Ending | None:
-        """What the end of the agent's own turn means; None: it has to go on, or `_stop` says what keeps it from that.
+        """What the end of the agent's own turn means; None: it has to go on, or the meter says what keeps it from that.
 
         Raises:
             AgentLost: If it means nothing.
@@ -214,8 +223,7 @@ class ExternalWork:
         hearing, meter = self._ears(), self._account()
         if live.prompt is None:
             raise AssertionError("only what was asked for ends")
-        if meter.limit is not None:
-            self._stop = meter.limit
+        if meter.stop is not None:
             return None
         try:
             reason, wrong = live.prompt.result(), ""
@@ -223,50 +231,33 @@ class ExternalWork:
             reason, wrong = "", error.message
         if meter.failed is not None and (wrong or not hearing.said.strip()):
             call = meter.failed
-            kind = ModelUnavailable if call.status in AGAIN else ModelRefused
-            self._stop = kind(f"{self.assignment.worker}: {call.reason or 'the reply was not received whole'}")
+            kind = ModelRefused if call.status in REFUSED else ModelUnavailable
+            meter.halt(kind(f"{self.assignment.worker}: {call.reason or 'the reply was not received whole'}"))
             return None
         if reason == "end_turn":
             self._cuts = 0
-            return Ending(kind="finished", text=self._summary(), evidence=tuple(self._evidence()))
+            proof = errand.evidence(hearing.said, briefs.criteria(self.assignment))
+            return Ending(kind="finished", text=errand.summary(hearing.said), evidence=tuple(proof))
         if reason == "refusal":
-            return Ending(kind="refused", text=self._summary())
+            return Ending(kind="refused", text=errand.summary(hearing.said))
         if reason not in {"max_tokens", "max_turn_requests"}:
             raise AgentLost(wrong or f"it ended its turn with {reason!r}")
         self._cuts += 1
         return Ending(kind="stuck", text=f"cut off {CUTS} times in a row: {reason}") if self._cuts >= CUTS else None
 
-    def _record(
-        self, heard: Heard, snapshot: str, ending: Ending | None, *, session: str = "", over: bool = True
-    ) -> dict[str, Any]:
-        meter, used = self._account(), self._account().used
-        mark = Text(text="", opaque={MARK: {"session": session, "over": over}})
-        usage = Usage(
-            **{
-                each.name: getattr(used.usage, each.name) - getattr(self.state.usage, each.name)
-                for each in fields(Usage)
-            }
-        )
-        seconds = self.machines.clock() - self._began
-        asked = min(seconds, max(0.0, used.seconds - self._asked))
-        reply = ModelReply(
-            parts=(*heard.parts, mark),
-            stop="tools" if heard.results else "end",
-            usage=usage,
-            model=self.assignment.model,
-            cost=used.cost - self.state.cost if used.priced else None,
-            seconds=asked,
-        )
-        self._asked = used.seconds
-        said = Message(role="assistant", parts=reply.parts)
+    def _record(self, heard: Heard, snapshot: str, ending: Ending | None, **mark: Any) -> dict[str, Any]:
+        meter, seconds = self._account(), self.machines.clock() - self._began
+        asked = min(seconds, max(0.0, meter.had.seconds - self._asked))
+        self._asked = meter.had.seconds
         record = TurnRecord(
             turn=meter.turn,
-            reply=reply,
-            messages=(said, Message(role="user", parts=heard.results)) if heard.results else (said,),
+            reply=errand.reply(heard, self.state, meter.had, model=self.assignment.model, seconds=asked, mark=mark),
+            messages=errand.messages(heard, mark),
             todo=heard.todo,
             ending=ending,
             changed=True,
             edited=heard.edited,
+            heard=self._words,
             seconds={"model": asked, "tools": seconds - asked},
         )
         return {"record": self.machines.blobs.put(write_record(record)), "snapshot": snapshot}
@@ -281,33 +272,34 @@ class ExternalWork:
             workspace = await self.workplace.stand_at(snapshot)
             self.workplace.touched()
             live = self._live = Process(workspace, self._ears())
+            mark = errand.mark(self.state)
+            self._account().go_back(mark.get("calls", []))
             self.entrance.model = self._gateway()
-            await live.start(self.agent, earlier=_mark(self.state).get("session", ""))
-            self._ask(live, remembers=live.session.loaded)
+            await live.start(self.agent, earlier=mark.get("session", ""))
+            await self._ask(live, remembers=live.session.loaded, anew=True)
         elif live.prompt is None:
             self.workplace.touched()
-            self._ask(live, remembers=True)
+            await self._ask(live, remembers=True)
         return live
 
-    def _ask(self, live: Process, *, remembers: bool) -> None:
-        for ends in (live.ask(self._words(remembers=remembers)), live.session.wire.lost):
+    async def _ask(self, live: Process, *, remembers: bool, anew: bool = False) -> None:
+        self._words = await self._unheard(self.state)
+        text = errand.words(hear(self.brief, self.state, self._words), self.brief.anchor, remembers=remembers)
+        if self._words and anew and remembers:
+            text = f"{errand.go_on()}\n\n{text}"
+        for ends in (live.ask(text), live.session.wire.lost):
             ends.add_done_callback(lambda _: self._wake.set())
 
-    def _words(self, *, remembers: bool) -> str:
-        """What the agent is told next."""
-        if not self.state.turn:
-            return self.brief.anchor
-        last = self.state.messages[-1]
-        given = next((each.text for each in last.parts if isinstance(each, Text)), "") if last.role == "user" else ""
-        if remembers:
-            return given or part("external/go_on").text
-        said = [each.text for message in self.state.messages for each in message.parts if isinstance(each, Text)]
-        latest = "\n\n".join(text for text in said if text.strip() and text != given)[-MOST_SUMMARY:]
-        todo = "\n".join(f"- [{item.state}] {item.text}" for item in self.state.todo)
-        done = "\n\n".join(
-            filter(None, (f"It said last:\n\n{latest}" if latest else "", todo and f"Its list:\n\n{todo}"))
-        )
-        return render("external/again", task=self.brief.anchor, done=done, given=given).text
+    async def _unheard(self, state: AgentState, *, look: bool = False) -> tuple[Word, ...]:
+        if not self.listens:
+            return ()
+        return await unheard(self.machines, self.control, run=self.run, after=state.heard, look=look)
+
+    async def _unless_told(self, ending: Ending | None) -> Ending | None:
+        """*ending*, unless the agent says that it is done and a person has said something meanwhile: it hears that next."""
+        told = hear(self.brief, self.state, self._words)
+        finished = ending is not None and ending.kind == "finished"
+        return None if finished and await self._unheard(told, look=True) else ending
 
     async def _begin_again(self, why: NightmillError) -> None:
         """Tell that the agent is lost, and leave it: the next is started from the last snapshot."""
@@ -326,7 +318,8 @@ class ExternalWork:
     def _ears(self) -> Hearing:
         if self._hearing is None:
             clock = self.machines.clock
-            self._hearing = Hearing(Told(run=self.run, emit=self.machines.ledger.emit, clock=clock))
+            told = Told(run=self.run, emit=self.machines.ledger.emit, clock=clock)
+            self._hearing = Hearing(told, hide=self.machines.blobs.hidden.text)
         return self._hearing
 
     # The account
@@ -338,7 +331,6 @@ class ExternalWork:
                 file=self.folder / "calls.jsonl",
                 budget=self.assignment.budget,
                 max_tokens=self.assignment.max_tokens,
-                price=price(Choice(self.assignment.model, self.assignment.base_url)),
                 emit=self.machines.ledger.emit,
                 seconds=self._seconds,
                 began=self._asks,
@@ -346,46 +338,34 @@ class ExternalWork:
                 purse=self.machines.purse,
                 bounds=bounds(self.assignment, self.machines.settings),
                 account=partial(call_of, self.assignment, run=self.run, worker=self.machines.worker),
+                keep=self.machines.blobs.put,
             )
             self._meter.load()
-            self._asked = self._meter.used.seconds
+            self._asked = self._meter.had.seconds
         return self._meter
 
     def _gateway(self) -> ModelGateway:
-        machines, assignment = self.machines, self.assignment
-        where = endpoint(assignment.model, keys=machines.keys, base_url=assignment.base_url)
-        return ModelGateway(where, client=machines.client, toll=self._account(), clock=machines.clock)
+        """Where its questions come in.
+
+        Raises:
+            SettingsError: If its model cannot be asked.
+        """
+        assignment = self.assignment
+        check(assignment.model, base_url=assignment.base_url, keys=self.machines.keys)
+        desk = Answering(
+            run=self.run,
+            machines=self.machines,
+            assignment=assignment,
+            meter=self._account(),
+        )
+        return ModelGateway(assignment.model.partition(":")[2], desk=desk, go_on=errand.go_on())
 
     def _asks(self) -> None:
         """The agent asks its model: if any call of it has ended, the turn is over, and the answer waits for the next."""
         if self._ears().ended:
-            self._rests = True
+            self._rests = self.machines.clock()
             self._free.clear()
         self._wake.set()
 
     def _seconds(self) -> float:
         return self.state.seconds + self.machines.clock() - self._began
-
-    # Its word
-
-    def _summary(self) -> str:
-        return self._ears().said.strip()[-MOST_SUMMARY:] or "(it said nothing)"
-
-    def _evidence(self) -> Iterator[tuple[str, str]]:
-        """Lines of its last words that begin with the id of a criterion."""
-        for each in criteria(self.assignment):
-            line = re.search(
-                rf"^[\s>*`-]*{re.escape(each.id)}\b[*`]*\s*[:–—-]\s*(\S.*)$", self._ears().said, re.MULTILINE
-            )
-            if line is not None:
-                yield each.id, line[1].strip()[:MOST_EVIDENCE]
-
-
-def _mark(state: AgentState) -> dict[str, Any]:
-    """What the newest turn of *state* says of its session."""
-    for message in reversed(state.messages):
-        for each in reversed(message.parts):
-            if isinstance(each, Text) and MARK in each.opaque:
-                found: dict[str, Any] = each.opaque[MARK]
-                return found
-    return {}

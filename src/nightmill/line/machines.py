@@ -14,6 +14,7 @@ from nightmill.estate.environment import BUNDLE, place
 from nightmill.model import Model
 from nightmill.model.connect import Client, connect
 from nightmill.repo.hub import Hub
+from nightmill.store.questions import Questions
 
 if TYPE_CHECKING:
     from nightmill.estate.environment import Base, Site
@@ -60,6 +61,11 @@ class Machines:
     """Unix seconds."""
     worker: str
 
+    @property
+    def questions(self) -> Questions:
+        """What runs ask people."""
+        return Questions(self.database, self.now)
+
     def spare(self) -> None:
         """Look whether the disk of the home has room for one more step.
 
@@ -77,9 +83,13 @@ class Machines:
     async def conclude(self, last: Event) -> None:
         """Tell *last*, with which a run ends, and wait until it is stored: the engine ends the run after it.
 
+        What the run used is in the accounts before: nobody goes on with a run that is over.
+
         Raises:
             StoreUnavailable: If it cannot be stored just now.
         """
+        self.purse.rest(last.run)
+        await self.purse.written()
         for _ in range(2):
             self.ledger.emit(last)
             try:

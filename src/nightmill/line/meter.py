@@ -8,25 +8,29 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from nightmill import event
-from nightmill.errors import LimitReached, NotYet, SandboxError
+from nightmill.errors import NightmillError, SandboxError
 from nightmill.model import Usage
 from nightmill.policy import Budget, Spent, reserve
 
 if TYPE_CHECKING:
     from nightmill.event import Emit
     from nightmill.model.foreign import Foreign
-    from nightmill.model.gateway import Call
-    from nightmill.policy.purse import Purse
+    from nightmill.model.passing import Call, Given
+    from nightmill.policy.purse import Hold, Purse
     from nightmill.store.accounts import Bound
     from nightmill.store.accounts import Call as Account
 
-__all__ = ["Meter", "Used"]
+__all__ = ["Meter", "Ticket", "Used"]
+
+Price = Callable[[int, int], float | None]
+"""US dollars for tokens in and out, None if nobody knows."""
 
 REMEMBERED = 64
 """Conversations, as far as they went, of which it is known how many tokens they are."""
@@ -56,6 +60,22 @@ class Used:
         )
 
 
+class _Held(NamedTuple):
+    """What is set aside for a call: tokens in, tokens out, US dollars."""
+
+    given: int
+    made: int
+    cost: float | None
+
+
+class _Reply(NamedTuple):
+    """A reply that was paid for: the key of its question, its content type, its blob."""
+
+    key: str
+    kind: str
+    blob: str
+
+
 @dataclass(slots=True, kw_only=True)
 class Meter:
     """The account of one run. *seconds* tells for how long it has worked; *turn* is that of the call, for the ledger."""
@@ -64,11 +84,10 @@ class Meter:
     file: Path
     budget: Budget
     max_tokens: int
-    price: Callable[[int, int], float | None]
     emit: Emit
     seconds: Callable[[], float]
     began: Callable[[], None]
-    """Told that a call begins: what the agent did before it is done."""
+    """Told that the agent asks: what it did before it is done."""
     free: asyncio.Event
     """Set while replies may reach the agent."""
     purse: Purse
@@ -76,83 +95,132 @@ class Meter:
     """What runs may spend together."""
     account: Callable[[str], Account]
     """A call of this run by its key, as the accounts know it."""
+    keep: Callable[[bytes], str]
+    """Keeps the body of a reply and names it."""
     turn: int = 1
-    limit: LimitReached | NotYet | None = None
-    """The bound that a call would have passed."""
+    stop: NightmillError | None = None
+    """Why a question is not answered."""
     failed: Call | None = None
     """The latest call, if the provider did not answer it."""
     used: Used = Used()
+    had: Used = Used()
+    """What calls have used whose replies the agent has had, or never will."""
+    open: int = 0
+    """Questions that are not answered yet."""
 
     _number: int = 0
     _past: dict[str, tuple[float | None, int]] = field(default_factory=dict)
-    _held: dict[int, tuple[int, int]] = field(default_factory=dict)
+    _held: dict[int, _Held] = field(default_factory=dict)
     _sizes: dict[str, int] = field(default_factory=dict)
+    _replies: dict[int, _Reply] = field(default_factory=dict)
+    _undelivered: dict[int, Call | None] = field(default_factory=dict)
+    _lost: dict[str, list[int]] = field(default_factory=dict)
 
     def load(self) -> None:
         """Add up what the file holds: of a call that only began, all that was set aside."""
         self.used = Used()
-        begun: dict[int, list[int]] = {}
-        lines = self.file.read_bytes().splitlines() if self.file.exists() else []
-        for line in lines:
-            try:
-                told = json.loads(line)
-            except ValueError:
-                continue  # the last one of a worker that died
-            self._number = max(self._number, told["call"])
-            if "ended" in told:
-                begun.pop(told["call"], None)
-                ended = told["ended"]
-                usage = Usage(**ended["usage"])
-                self.used = self.used.plus(usage, ended["cost"], ended["seconds"])
-                self._past[_key(told["call"])] = ended["cost"], usage.input + usage.output
-            else:
-                begun[told["call"]] = told["begun"]
-        for number, (given, made) in begun.items():
-            cost = self.price(given, made)
-            self.used = self.used.plus(Usage(input=given, output=made), cost, 0.0)
-            self._past[_key(number)] = cost, given + made
+        begun: dict[int, _Held] = {}
+        for told in self._lines():
+            number = told["call"]
+            self._number = max(self._number, number)
+            if "begun" in told:
+                begun[number] = _Held(*told["begun"])
+                continue
+            begun.pop(number, None)
+            ended = told["ended"]
+            usage = Usage(**ended["usage"])
+            self.used = self.used.plus(usage, ended["cost"], ended["seconds"])
+            self._past[_key(number)] = ended["cost"], usage.input + usage.output
+            if "reply" in told:
+                self._replies[number] = _Reply(*told["reply"])
+        for number, held in begun.items():
+            self.used = self.used.plus(Usage(input=held.given, output=held.made), held.cost, 0.0)
+            self._past[_key(number)] = held.cost, held.given + held.made
+        self.had = self.used
+
+    @contextmanager
+    def asking(self) -> Iterator[None]:
+        """A question of the agent's is open."""
+        self.open += 1
+        try:
+            self.began()
+            yield
+        finally:
+            self.open -= 1
 
     @property
-    def open(self) -> int:
-        """Calls that the provider has not answered yet."""
-        return len(self._held)
+    def asked_in(self) -> int:
+        """The turn that a question belongs to: the next one, where its answer is held back for the checkpoint of this."""
+        return self.turn + (not self.free.is_set())
 
-    async def reserve(self, asked: Foreign) -> Ticket:
+    def halt(self, error: NightmillError) -> None:
+        """A question cannot be answered: the first that says why counts."""
+        self.stop = self.stop or error
+        self.began()
+
+    # What was paid for and did not arrive
+
+    def mark(self) -> list[int]:
+        """What a checkpoint has to say for `go_back`: the newest call, and those whose reply the agent has not had."""
+        return [self._number, *sorted(self._undelivered)]
+
+    def go_back(self, mark: Sequence[int]) -> None:
+        """The agent is where it was when *mark* was made: replies that came since are there to be asked for, once each."""
+        newest, waiting = (mark[0], set(mark[1:])) if mark else (0, set())
+        self._lost, self._undelivered, self.had = {}, {}, self.used
+        for number, reply in sorted(self._replies.items()):
+            if number > newest or number in waiting:
+                self._lost.setdefault(reply.key, []).append(number)
+
+    def lost(self, keys: Sequence[str]) -> tuple[int, str, str] | None:
+        """(call, content type, name) of the oldest lost reply to a question with the first of *keys* that has one."""
+        numbers = next((found for key in keys if (found := self._lost.get(key))), None)
+        if not numbers:
+            return None
+        number = numbers.pop(0)
+        self._undelivered[number] = None
+        return number, self._replies[number].kind, self._replies[number].blob
+
+    def delivered(self, number: int) -> None:
+        """The agent gets the reply of a call."""
+        self._count(self._undelivered.pop(number, None))
+
+    # What a call may cost
+
+    async def reserve(self, asked: Foreign, *, price: Price) -> Ticket:
         """Set aside what *asked* can use at most, of the run's budget and of what runs share.
 
         Raises:
             LimitReached: If that is more than is left; the run then stops.
             NotYet: If the day has no room for it; the run then waits.
+            SandboxError: If it cannot be written down.
         """
         await self.purse.recover(self.run, worker=self.account("").worker, paid=self._paid)
         self._number += 1
-        number, given = self._number, self._estimate(asked)
+        number, given, hold = self._number, self._estimate(asked), None
         try:
-            allowed = self._allowed(asked, given)
-            self._held[number] = given, allowed
-            allowed = await self.purse.reserve(
+            allowed = self._allowed(asked, given, price)
+            self._held[number] = _Held(given, allowed, price(given, allowed))
+            hold = await self.purse.reserve(
                 self.account(_key(number)),
                 bounds=self.bounds,
                 input_tokens=given,
                 max_tokens=allowed,
-                price=self.price,
+                price=price,
+                alone=True,
             )
-        except (LimitReached, NotYet) as limit:
+            self._held[number] = held = _Held(given, hold.reply, price(given, hold.reply))
+            self._write({"call": number, "begun": held})
+        except BaseException:  # it is refused, or who asked hung up, or it cannot be written down
             self._held.pop(number, None)
-            self.limit = limit
-            self.began()
+            if hold:
+                self.purse.release(hold)
             raise
-        except BaseException:  # who asked hung up: what is held meanwhile is given back after it
-            self._held.pop(number, None)
-            self.purse.release(self.account(_key(number)))
-            raise
-        self._held[number] = given, allowed
-        self._write({"call": number, "begun": (given, allowed)})
-        self.began()
-        return Ticket(meter=self, number=number, asked=asked, given=given, allowed=allowed)
+        self._undelivered[number] = None
+        return Ticket(meter=self, number=number, asked=asked, held=held, hold=hold, price=price)
 
-    def settle(self, ticket: Ticket, call: Call) -> None:
-        """Write down what *call* used, and tell it."""
+    def settle(self, ticket: Ticket, call: Call, given: Given | None) -> None:
+        """Write down what *call* used and what it gave, and tell it."""
         self._held.pop(ticket.number, None)
         call = _charged(ticket, call)
         if call.complete and call.usage.input:
@@ -162,24 +230,34 @@ class Meter:
         self.failed = None if call.complete else call
         self.used = self.used.plus(call.usage, call.cost, call.seconds)
         ended = {"usage": asdict(call.usage), "cost": call.cost, "seconds": call.seconds, "status": call.status}
-        self._write({"call": ticket.number, "ended": ended})
-        account = self.account(_key(ticket.number))
+        told: dict[str, Any] = {"call": ticket.number, "ended": ended}
+        if given is not None and call.complete:
+            reply = _Reply(ticket.asked.keys[0], given.kind, self.keep(given.body))
+            self._replies[ticket.number] = told["reply"] = reply
+        self._undelivered[ticket.number] = call
+        if given is None:
+            self.delivered(ticket.number)
+        self._write(told)
         if call.usage == Usage():
-            self.purse.release(account)
+            self.purse.release(ticket.hold)
         else:
-            self.purse.settle(account, money=call.cost, tokens=call.usage.input + call.usage.output)
+            self.purse.settle(ticket.hold, money=call.cost, tokens=call.usage.input + call.usage.output)
         self._tell(call)
 
-    def _allowed(self, asked: Foreign, given: int) -> int:
+    def _count(self, call: Call | None) -> None:
+        if call is not None:
+            self.had = self.had.plus(call.usage, call.cost, call.seconds)
+
+    def _allowed(self, asked: Foreign, given: int, price: Price) -> int:
         held = self._held.values()
         spent = Spent(
             turns=self.used.calls + len(held),
-            tokens=self.used.usage.input + self.used.usage.output + sum(map(sum, held)),
-            money=self.used.cost + sum(self.price(*pair) or 0.0 for pair in held),
+            tokens=self.used.usage.input + self.used.usage.output + sum(each.given + each.made for each in held),
+            money=self.used.cost + sum(each.cost or 0.0 for each in held),
             seconds=self.seconds(),
         )
         wanted = min(asked.wanted or self.max_tokens, self.max_tokens)
-        return reserve(self.budget, spent, input_tokens=given, max_tokens=wanted, price=self.price)
+        return reserve(self.budget, spent, input_tokens=given, max_tokens=wanted, price=price)
 
     def _paid(self, call: Account) -> tuple[float | None, int] | None:
         """What a call of a process before this one used; None: it was never made."""
@@ -190,32 +268,41 @@ class Meter:
             self.emit(
                 event.ReplyReceived(
                     run=self.run,
-                    turn=self.turn,
+                    turn=self.asked_in,
                     first_seconds=call.first_seconds,
                     seconds=call.seconds,
                     output_tokens=call.usage.output,
                 )
             )
-        else:
-            reason = call.reason or "the reply was not received whole"
-            self.emit(
-                event.ModelRetried(run=self.run, turn=self.turn, reason=reason, wait=0.0, attempt=self.used.calls)
-            )
 
     def _estimate(self, asked: Foreign) -> int:
         """Tokens of the request, rather too high: of what a model read before just so, what it was counted as."""
-        whole = asked.prefixes[-1].size
+        whole = asked.size
         for prefix in reversed(asked.prefixes):
             if (tokens := self._sizes.get(prefix.digest)) is not None:
                 return tokens + (whole - prefix.size) // 2 + 1
         return whole // 2 + 1
 
+    # The file
+
+    def _lines(self) -> Iterator[dict[str, Any]]:
+        """What the file says. A worker that died may have left half a line: the next must not go on in it."""
+        body = self.file.read_bytes() if self.file.exists() else b""
+        if body and not body.endswith(b"\n"):
+            self._append(b"\n")
+        for line in body.splitlines():
+            with suppress(ValueError):
+                yield json.loads(line)
+
     def _write(self, told: dict[str, Any]) -> None:
         """Add a line; a call that cannot be written down is not made."""
+        self._append(json.dumps(told).encode() + b"\n")
+
+    def _append(self, line: bytes) -> None:
         try:
             self.file.parent.mkdir(parents=True, exist_ok=True)
             with self.file.open("ab") as file:
-                file.write(json.dumps(told).encode() + b"\n")
+                file.write(line)
         except OSError as error:
             hint = "free space on the disk that holds nightmill's home, then resume"
             raise SandboxError(
@@ -225,21 +312,23 @@ class Meter:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ticket:
-    """Leave to send one request of about *given* tokens, for a reply of at most *allowed*."""
+    """Leave to send one request; *held* is set aside for it."""
 
     meter: Meter
     number: int
     asked: Foreign
-    given: int
-    allowed: int
+    held: _Held
+    hold: Hold
+    price: Price
 
-    async def admitted(self) -> None:
-        """Wait until the reply may reach the agent: what it did before is in a snapshot by then."""
-        await self.meter.free.wait()
+    @property
+    def allowed(self) -> int:
+        """Tokens that the reply may have."""
+        return self.held.made
 
-    def settle(self, call: Call) -> None:
-        """Take note of how it ended."""
-        self.meter.settle(self, call)
+    def settle(self, call: Call, given: Given | None) -> None:
+        """Take note of how it ended, once, and of what it gave."""
+        self.meter.settle(self, call, given)
 
 
 def _key(number: int) -> str:
@@ -251,5 +340,5 @@ def _charged(ticket: Ticket, call: Call) -> Call:
     if call.complete or call.status != OK:
         return call
     output = min(max(call.usage.output, call.said // 3 + 1), ticket.allowed)
-    usage = replace(call.usage, input=max(call.usage.input, ticket.given), output=output)
-    return replace(call, usage=usage, cost=ticket.meter.price(usage.input, usage.output))
+    usage = replace(call.usage, input=max(call.usage.input, ticket.held.given), output=output)
+    return replace(call, usage=usage, cost=ticket.price(usage.input, usage.output))

@@ -7,29 +7,35 @@ could write, and the checks never run in one either: a new sandbox over the base
 from __future__ import annotations
 
 import asyncio
+import posixpath
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
-from fnmatch import fnmatch
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from pydantic import TypeAdapter
 
 from nightmill import event, review
-from nightmill.errors import RepoError, SandboxError, ToolError
+from nightmill.code import Change
+from nightmill.errors import LimitReached, RepoError, SandboxError, ToolError
 from nightmill.estate import agreed
 from nightmill.estate import baseline as baselines
 from nightmill.estate.environment import BUNDLE, parcel
 from nightmill.estate.install import prepare
 from nightmill.estate.services import troubles
 from nightmill.line.results import keep_proof
+from nightmill.policy import covers
 from nightmill.repo import shown, suspicious
+from nightmill.review import flake
+from nightmill.review.again import again, worth
+from nightmill.review.bend import RULES
 from nightmill.review.prove import Case, prove
 from nightmill.sandbox import Command, Limits
 from nightmill.sandbox.disk.layers import remove
 from nightmill.store import projects
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import AsyncIterator, Callable, Mapping, Sequence
     from pathlib import Path
 
     from nightmill.agent.nouns import Finding
@@ -38,6 +44,8 @@ if TYPE_CHECKING:
     from nightmill.line.machines import Machines
     from nightmill.repo import Hub
     from nightmill.review import Baseline, CheckResult, Verdict
+    from nightmill.review.bend import Rule
+    from nightmill.review.bend.signs import Kind
     from nightmill.sandbox import Workspace
     from nightmill.spec import Criterion
 
@@ -45,6 +53,10 @@ __all__ = ["Proving", "export", "look_twice"]
 
 LIMIT = 64 << 20
 """Largest bundle that is taken out of a sandbox, in bytes: as much as a workspace gives of one file."""
+
+LARGEST, MOST_READ, MOST_FILES = 4 << 20, 64 << 20, 5_000
+"""Of a change's text that is looked at: bytes of a file, characters together, files."""
+LINK = "120000"
 
 STOPPED = {"timeout": "it took too long", "memory": "it took too much memory"}
 TOO_LARGE = 128 + 25
@@ -120,16 +132,22 @@ class Proving:
             nothing = "nothing was changed: the tree is the one that the work started from"
             return review.Verdict(tree=tree, base_tree=base_tree, passed=False, results=(), reasons=(nothing,))
         baseline = await self.baseline(hub, base_tree)
+        seen = await asyncio.to_thread(read, hub, self.assignment.base_commit, commit)
         case = Case(
             tree=tree,
             base_tree=base_tree,
             checks=self.assignment.project.checks,
             baseline=baseline,
+            changes=seen.changes,
+            large=seen.large,
             criteria=criteria,
             claims=claims,
+            rules={**RULES, **cast("Mapping[Kind, Rule]", dict(self.assignment.policy.bends))},
+            hide=self.machines.blobs.hidden.text,
         )
         verdict = await self._judge(hub, commit, case, number)
-        return _with(verdict, await asyncio.to_thread(self._protected, hub, commit))
+        self._learn(baseline, verdict)
+        return _with(verdict, [*_unread(seen), *await asyncio.to_thread(self._protected, hub, commit)])
 
     async def baseline(self, hub: Hub, base_tree: str) -> Baseline:
         """How the checks end on the base, measured now if nobody has."""
@@ -141,12 +159,49 @@ class Proving:
         made = await baselines.make(
             project, self.base, hub=hub, commit=self.assignment.base_commit, site=self.site, progress=_silent
         )
-        body = baselines_as_json.dump_json(made).decode()
-        now = self.machines.now()
-        projects.keep_baseline(database, project=project.id, tree=base_tree, checks=checks, body=body, at=now)
-        return made
+        # What is known of unsteady tests does not end with the tree that it was learned on.
+        last = await asyncio.to_thread(projects.latest_baseline, database, project=project.id, checks=checks)
+        if last is not None:
+            made = flake.learned(made, baselines_as_json.validate_json(last).flakes)
+        return self._keep(base_tree, checks, lambda found: found or made)  # of two that measured it, the first
+
+    def _learn(self, baseline: Baseline, verdict: Verdict) -> None:
+        """Keep what the proof showed of unsteady tests with the baseline, for later runs."""
+        seen = {result.check: result.flakes for result in verdict.results if result.flakes}
+        if seen:
+            checks = baselines.definition(self.assignment.project.checks, self.base.hash)
+            self._keep(baseline.tree, checks, lambda found: flake.learned(found or baseline, seen))
+
+    def _keep(self, tree: str, checks: str, change: Callable[[Baseline | None], Baseline]) -> Baseline:
+        """What *change* makes of what is known of *tree* by now: other runs learn at the same time."""
+
+        def text(before: str | None) -> str:
+            return baselines_as_json.dump_json(
+                change(baselines_as_json.validate_json(before) if before else None)
+            ).decode()
+
+        database, project, now = self.machines.database, self.assignment.project.id, self.machines.now()
+        kept = projects.keep_baseline(database, project=project, tree=tree, checks=checks, change=text, at=now)
+        return baselines_as_json.validate_json(kept)
 
     async def _judge(self, hub: Hub, commit: str, case: Case, number: int) -> Verdict:
+        async with self._sandbox(hub, commit) as (workspace, amiss):
+            verdict = await prove(
+                workspace,
+                case,
+                tell=lambda result: self._tell(result, number),
+                keep=self.machines.blobs.put,
+                progress=_silent,
+            )
+        verdict = _with(verdict, amiss)
+        if not verdict.passed or not worth(case, verdict):
+            return verdict  # what does not pass anyway is not worth another run
+        async with self._sandbox(hub, commit) as (workspace, _):
+            return await again(workspace, case, verdict, progress=_silent)
+
+    @asynccontextmanager
+    async def _sandbox(self, hub: Hub, commit: str) -> AsyncIterator[tuple[Workspace, list[str]]]:
+        """A fresh sandbox that holds *commit*, and what is amiss with its services."""
         folder = self.machines.folder(self.run) / "proof"
         await asyncio.to_thread(remove, folder)
         folder.mkdir(parents=True)
@@ -160,15 +215,7 @@ class Proving:
         try:
             services = self.assignment.project.services
             await prepare(workspace, bundle=BUNDLE if needed else "", commit=commit, services=services)
-            amiss = await troubles(workspace)
-            verdict = await prove(
-                workspace,
-                case,
-                tell=lambda result: self._tell(result, number),
-                keep=self.machines.blobs.put,
-                progress=_silent,
-            )
-            return _with(verdict, amiss)
+            yield workspace, await troubles(workspace)
         finally:
             await workspace.close()
             await asyncio.to_thread(remove, folder)
@@ -191,15 +238,63 @@ class Proving:
         # What people agreed on is for people to change: of stacked tasks, one would loosen the next one's environment.
         patterns = (*self.assignment.project.protected, agreed.FILE)
         changed = [change.path for change in hub.changes(self.assignment.base_commit, commit)]
-        hits = sorted({path for path in changed for pattern in patterns if guards(pattern, path)})
+        hits = sorted({path for path in changed for pattern in patterns if covers(pattern, path)})
         return [f"protected paths were changed: {', '.join(_quoted(path) for path in hits[:20])}"] if hits else []
 
 
-def guards(pattern: str, path: str) -> bool:
-    """Whether *pattern* protects *path*: by name, as a folder above it, or because *path* takes that folder's place."""
-    bare = pattern.strip("/")
-    within = fnmatch(path, bare) or path.startswith(f"{bare}/") or bare.startswith(f"{path}/")
-    return within or (bare.startswith("**/") and guards(bare[3:], path))
+class Read(NamedTuple):
+    """The files of a change as far as they were read, how many were not, and which are too *large* for it."""
+
+    changes: tuple[Change, ...]
+    left: int = 0
+    large: tuple[str, ...] = ()
+
+
+def read(hub: Hub, base: str, commit: str, *, files: int = MOST_FILES, characters: int = MOST_READ) -> Read:
+    """What differs between *base* and *commit*, as text; a link counts as what it leads to in its own tree.
+
+    A file larger than `LARGEST` bytes, before or after, reads as if it were not there, so that tests in it are missed and
+    not hidden, and is named as one that nobody looked at. Of a change of more than so many *files* or *characters*, before
+    and after together, the rest is not read.
+    """
+    found, large, room = list[Change](), list[str](), characters
+    changed = hub.changes(base, commit)
+    for each in changed[:files]:
+        sides = ((base, each.old_mode), (commit, each.mode))
+        before, after = (_text(hub, where, each.path, mode, large) for where, mode in sides)
+        room -= len(before or "") + len(after or "")
+        if room < 0:
+            break
+        found.append(Change(each.path, before, after))
+    return Read(tuple(found), len(changed) - len(found), tuple(dict.fromkeys(large)))
+
+
+def _unread(seen: Read) -> list[str]:
+    """Why a change is not judged of which not all was read: nobody knows what the rest does to the checks."""
+    if not seen.left:
+        return []
+    bounds = f"{MOST_FILES:,} files and {MOST_READ >> 20} million characters"
+    unread = f"{seen.left} of its {seen.left + len(seen.changes)} files were not read"
+    return [f"the change is too large to be looked at: {unread}, which is done up to {bounds}; make it in parts"]
+
+
+def _text(hub: Hub, commit: str, path: str, mode: str, large: list[str]) -> str | None:
+    """*path* as text; None if it is not there, or is too large, which is then noted in *large*."""
+    if mode in {"000000", "160000"}:
+        return None
+    try:
+        body = hub.show(commit, path, limit=LARGEST)
+        if mode == LINK:
+            target = posixpath.normpath(
+                posixpath.join(posixpath.dirname(path), body.decode("utf-8", "surrogateescape"))
+            )
+            body = hub.show(commit, target, limit=LARGEST)
+    except RepoError:
+        return None
+    except LimitReached:
+        large.append(path)
+        return None
+    return body.decode("utf-8", "replace")
 
 
 def plain(value: Any) -> dict[str, Any]:

@@ -16,10 +16,12 @@ from typing import TYPE_CHECKING
 
 from nightmill import event
 from nightmill.errors import NightmillError
+from nightmill.line.origin import held
 from nightmill.sandbox.disk.chain import read
 from nightmill.sandbox.disk.folder import unused
 from nightmill.sandbox.disk.layers import remove
 from nightmill.sandbox.disk.shelf import Shelf
+from nightmill.store.runs import WAITING
 
 if TYPE_CHECKING:
     from nightmill.repo import Hub
@@ -129,6 +131,8 @@ class Reclaim:
                 yield _kept(folder, "snapshots", "the store does not know this run")
             elif not run.over:
                 yield _kept(folder, "snapshots", f"the run is {run.state}")
+            elif (later := self._goes_on(run.id)) is not None:
+                yield _kept(folder, "snapshots", f"{later} goes on from a turn of it")
             else:
                 where = self._elsewhere(run)
                 kind = "snapshots"
@@ -180,6 +184,15 @@ class Reclaim:
                 return f"its work is on {ran.out.split()[0].decode('utf-8', 'replace')}"
         return ""
 
+    def _goes_on(self, run: str) -> str | None:
+        """A run that has not ended and goes on from a turn of *run*."""
+        for later in self.runs.list(states=("queued", "running", *WAITING)):
+            for entry in self.ledger.read(run=later.id, names=(event.RunQueued.name,)):
+                told = entry.event()
+                if isinstance(told, event.RunQueued) and told.origin.rpartition("@")[0] == run:
+                    return later.id
+        return None
+
     # Doing it
 
     def _in(self, folder: Path, found: list[tuple[Path, str, str]]) -> Iterator[Thing]:
@@ -196,16 +209,26 @@ class Reclaim:
         if not thing.gone or self.pretend:
             return thing
         try:
+            if thing.kind in {"snapshots", "outputs"}:
+                return self._without_past(thing)
+            if thing.kind == "base":
+                return self._without_base(thing)
+            remove(thing.path)
+        except (NightmillError, OSError) as error:
+            return replace(thing, gone=False, why=f"it cannot be deleted: {error}")
+        return thing
+
+    def _without_past(self, thing: Thing) -> Thing:
+        """Delete what a run could be gone on from with, unless one was asked for meanwhile that does."""
+        with held(thing.path.parent):
+            if (later := self._goes_on(thing.path.parent.name)) is not None:
+                return replace(thing, gone=False, why=f"{later} goes on from a turn of it")
             if thing.kind == "snapshots":
                 with unused(thing.path):
                     remove(thing.path)
                 Shelf(self.home / "layers").release(thing.path)
-            elif thing.kind == "base":
-                return self._without_base(thing)
             else:
                 remove(thing.path)
-        except (NightmillError, OSError) as error:
-            return replace(thing, gone=False, why=f"it cannot be deleted: {error}")
         return thing
 
     def _without_base(self, thing: Thing) -> Thing:

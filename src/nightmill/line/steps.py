@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 from nightmill import event
@@ -22,6 +24,7 @@ from nightmill.line.stop import Stopped
 if TYPE_CHECKING:
     from nightmill.line.control import Control
     from nightmill.line.machines import Machines
+    from nightmill.store.questions import Question
 
 __all__ = ["Body", "Steps", "Waiting"]
 
@@ -74,6 +77,23 @@ class Waiting:
             else:
                 return result
 
+    async def decided(self, question: Question) -> Question:
+        """Ask *question* and wait until people have decided it or its time is over: it may take weeks, and spends nothing.
+
+        Whoever only resumes the run has not decided, and it goes on waiting.
+
+        Raises:
+            Stopped: If a person cancelled the run meanwhile.
+        """
+        while True:
+            asked = await self.steps.step("ask", lambda: self._ask(question))
+            if asked["decided"]["state"] != "open":
+                return replace(question, **asked["decided"])
+            if asked["wanted"] == "run":
+                await self.obey(*await self._resumed(asked, asked["left"]))
+            else:
+                await self.obey(asked["wanted"], asked["by"])
+
     async def obey(self, wanted: str, by: str) -> None:
         """Wait while *wanted* is "pause".
 
@@ -82,7 +102,7 @@ class Waiting:
         """
         while wanted == "pause":
             pausing = event.RunPaused(run=self._run, by=by)
-            since = await self.steps.step("pause", lambda: self._begin(pausing, unless_resumed=True))  # noqa: B023 - awaited here
+            since = await self.steps.step("pause", partial(self._begin, pausing, unless_resumed=True))
             wanted, by = (since["wanted"], since["by"]) if since["wanted"] != "pause" else await self._resumed(since)
         if wanted == "cancel":
             raise Stopped("cancelled", f"cancelled by {by or 'a person'}")
@@ -132,14 +152,32 @@ class Waiting:
         await self.obey(*await self._resumed(since, wait))
 
     async def _begin(
-        self, waiting: event.RunPaused | event.RunParked, *, unless_resumed: bool = False
+        self,
+        waiting: event.RunPaused | event.RunParked,
+        *,
+        unless_resumed: bool = False,
     ) -> dict[str, Any]:
         """Tell that the run waits, and give what was wanted just before: whatever is wanted later ends the wait."""
         wish = self._machines.runs.wanted([self._run])[self._run]
         self._control.want(wish.wanted, wish.by)
+        self._control.said(wish.words)
         if not unless_resumed or wish.wanted == "pause":
             self._machines.ledger.emit(waiting)
         return {"wanted": wish.wanted, "by": wish.by, "count": wish.count}
+
+    async def _ask(self, question: Question) -> dict[str, Any]:
+        """The question as it stands, and what was wanted just before: a decision or a wish after that ends the wait."""
+        wish = self._machines.runs.wanted([self._run])[self._run]
+        self._control.want(wish.wanted, wish.by)
+        self._control.said(wish.words)
+        questions = self._machines.questions
+        questions.ask(question)
+        found = questions.get(question.id)
+        if found.state == "open" and wish.wanted == "run":
+            self._machines.ledger.emit(event.RunParked(run=self._run, reason=found.title, needs="person"))
+        left = max(found.expires - self._machines.now(), SHORTEST_PARK) if found.expires else FOREVER
+        decided = {name: getattr(found, name) for name in ("state", "answer", "by", "created", "expires", "decided")}
+        return {"wanted": wish.wanted, "by": wish.by, "count": wish.count, "left": left, "decided": decided}
 
     async def _resumed(self, since: dict[str, Any], wait: float = FOREVER) -> tuple[str, str]:
         """What is wanted next after *since*: the newest wish of a person, or "run" after *wait* seconds.

@@ -5,15 +5,17 @@ from __future__ import annotations
 import asyncio
 import json
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 from nightmill import event, plan
-from nightmill.errors import NightmillError, StoreUnavailable
+from nightmill.errors import NightmillError
 from nightmill.line.architect import Architect
-from nightmill.line.assignment import write
+from nightmill.line.assignment import queue
 from nightmill.line.prove import plain
 from nightmill.line.steps import Steps, Waiting
 from nightmill.line.stop import Stopped
+from nightmill.store import AWAY
 
 if TYPE_CHECKING:
     from nightmill.line.assignment import Assignment
@@ -55,7 +57,7 @@ class SpecRun:
             return await self._tasks(await self._plan())
         except Stopped as stopped:
             return await self._stop(stopped)
-        except StoreUnavailable:
+        except AWAY:
             raise
         except NightmillError as error:
             return await self._stop(Stopped.of(error))
@@ -92,7 +94,7 @@ class SpecRun:
         for number, task in enumerate(found.tasks, 1):
             await self._obey()
             child = f"{self.run}-{number}"
-            await self.steps.step(f"queue {child}", lambda: self._queue(child, task, commit, target))  # noqa: B023 - awaited before the next
+            await self.steps.step(f"queue {child}", partial(self._queue, child, task, commit, target))
             self.machines.ledger.emit(event.TaskQueued(run=self.run, task=task.id, child=child))
             await self.steps.start(child, "task", child)
             ended = await self.steps.result(child)
@@ -109,19 +111,10 @@ class SpecRun:
         assignment = replace(
             self.assignment, kind="task", task=task, base_commit=commit, target=target, parent=self.run
         )
-        asked = event.RunQueued(
-            run=child,
-            kind="task",
-            title=task.title,
-            project=assignment.project.id,
-            spec=assignment.spec.digest,
-            model=assignment.worker,
-            parent=self.run,
-            base_branch=assignment.base_branch,
-            base_commit=commit,
+        machines = self.machines
+        await asyncio.to_thread(
+            queue, assignment, run=child, title=task.title, blobs=machines.blobs, runs=machines.runs
         )
-        blob = self.machines.blobs.put(write(assignment))
-        await asyncio.to_thread(self.machines.runs.create, asked, assignment=blob)
         return {}
 
     async def _obey(self) -> None:

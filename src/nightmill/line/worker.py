@@ -3,43 +3,44 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import math
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy.exc import InterfaceError, OperationalError
-
 from nightmill import event
-from nightmill.errors import EngineError, NightmillError, StoreUnavailable
+from nightmill.errors import EngineError
 from nightmill.line.ahead import Ahead
 from nightmill.line.assignment import read
 from nightmill.line.control import Control
 from nightmill.line.quota import Quota
+from nightmill.line.stop import Stopped
 from nightmill.line.task import TaskRun
 from nightmill.line.whole import SpecRun
+from nightmill.store import AWAY
 
 if TYPE_CHECKING:
     from nightmill.durable import Engine
     from nightmill.line.machines import Machines
-    from nightmill.store.runs import Wish
 
 __all__ = ["Worker"]
 
 LOOK = 0.1
 """Seconds between looks for queued runs and for what people want."""
 
-AWAY = 2.0
+PATIENCE = 2.0
 """Seconds before the next look when the store is away."""
+
+RARE = 1.0
+"""Seconds between looks for what people want of runs that wait and are in no worker, and though nothing was written."""
 
 CALM = 1.0
 """Seconds without a run after which bases are built ahead."""
 
-GIVEN_UP = 30.0
-"""Seconds between looks for runs that the engine has given up."""
+STRANDED = 30.0
+"""Seconds between looks for runs that nobody goes on with."""
 
 OPEN = ("queued", "running", "parked", "paused")
-
-UNAVAILABLE = (StoreUnavailable, OperationalError, InterfaceError)
 
 log = logging.getLogger(__name__)
 
@@ -50,10 +51,14 @@ class Worker:
     def __init__(self, machines: Machines) -> None:
         self.machines = machines
         self.controls: dict[str, Control] = {}
-        self._wishes: dict[str, Wish] = {}
+        self._wishes: dict[str, int] = {}
+        self._waiting = False
+        self._seen: int | None = None
         self._engine: Engine | None = None
         self._ready = asyncio.Event()
+        self._woken = asyncio.Event()
         self._started: set[str] = set()
+        self._logged: set[str] = set()
         self._ahead = Ahead(machines)
         self._quota = Quota(machines)
 
@@ -72,28 +77,43 @@ class Worker:
             await self._ahead.leave()
             await self._quota.leave()
 
+    def wake(self) -> None:
+        """Say that something was asked for: it is looked for now."""
+        self._woken.set()
+
     async def _work(self, engine: Engine, until_idle: float | None) -> None:
-        idle_since, buried = self.machines.clock(), -math.inf
+        idle_since, buried, looked = self.machines.clock(), -math.inf, -math.inf
         while True:
             try:
-                await self._start_queued(engine)
-                await self._pass_wishes_on(engine)
+                rare = self.machines.clock() - looked > RARE
+                looked = self.machines.clock() if rare else looked
+                await self._look(engine, rare=rare)
                 self._quota.look()
-                if self.machines.clock() - buried > GIVEN_UP:
-                    await self._end_given_up(engine)
+                if self.machines.clock() - buried > STRANDED:
+                    await self._tell_stranded(engine)
                     buried = self.machines.clock()
                 if self.machines.clock() - idle_since > CALM:
                     self._ahead.look()
-            except UNAVAILABLE as error:
+            except AWAY as error:
                 log.warning("the store is away: %s", error)
-                await asyncio.sleep(AWAY)
+                await asyncio.sleep(PATIENCE)
             if (
-                self.controls or engine.interrupted or self._ahead.busy
-            ):  # what is interrupted goes on here once the store is back
+                self.controls or self._waiting or engine.interrupted or self._ahead.busy
+            ):  # what is interrupted goes on here once the store is back, and what waits once it is told to
                 idle_since = self.machines.clock()
             elif until_idle is not None and self.machines.clock() - idle_since > until_idle:
                 return
-            await asyncio.sleep(LOOK)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._woken.wait(), LOOK)
+            self._woken.clear()
+
+    async def _look(self, engine: Engine, *, rare: bool) -> None:
+        """Do what was asked for since the last look; nothing, if nothing was written since."""
+        version = self.machines.database.version()
+        if rare or version is None or version != self._seen:
+            await self._start_queued(engine)
+            await self._pass_wishes_on(engine, waiting=rare)
+            self._seen = version
 
     async def _spec(self, run: str) -> dict[str, Any]:
         return await self._live(run, SpecRun)
@@ -106,21 +126,25 @@ class Worker:
         row = self.machines.runs.get(run)
         if row.state == "stopped":  # cancelled before it began, or its worker died between its end and the engine's
             return {"why": row.why, "reason": row.reason}
-        told = event.RunStarted if row.state == "queued" else event.RunRecovered
-        self.machines.ledger.emit(told(run=run, worker=self.machines.worker))
+        engine = await self._engine_ready()
+        if row.state == "queued":
+            self.machines.ledger.emit(event.RunStarted(run=run, worker=self.machines.worker))
+        elif await engine.taken_up_again(run):  # not one that comes back from waiting
+            self.machines.ledger.emit(event.RunRecovered(run=run, worker=self.machines.worker))
         control = self.controls[run] = Control()
         control.want(row.wanted, row.wanted_by)
+        control.said(row.words)
         try:
             assignment = read(self.machines.blobs.get(row.assignment))
             live = kind(
                 run=run,
                 assignment=assignment,
                 machines=self.machines,
-                steps=await self._engine_ready(),
+                steps=engine,
                 control=control,
             )
             return await live.go()
-        except UNAVAILABLE:
+        except AWAY:
             raise  # no end of the run: the engine lets it go on once the store is back
         except Exception as error:
             log.exception("run %s failed", run)
@@ -132,11 +156,10 @@ class Worker:
                 self._wishes.pop(run, None)
 
     async def _fail(self, run: str, error: Exception) -> dict[str, Any]:
-        reason = error.message if isinstance(error, NightmillError) else f"{type(error).__name__}: {error}"
-        hint = "a fault of nightmill: its worker's log says where"
+        stop = Stopped.of(error)
         # The engine ends the run next: an end that was only in memory then would never be told again.
-        await self.machines.conclude(event.RunStopped(run=run, why="failed", reason=reason, hint=hint))
-        return {"why": "failed", "reason": reason}
+        await self.machines.conclude(event.RunStopped(run=run, why=stop.why, reason=stop.reason, hint=stop.hint))
+        return {"why": stop.why, "reason": stop.reason}
 
     async def _engine_ready(self) -> Engine:
         # The engine takes up what a dead worker left as soon as it is launched, which may be before `serve`.
@@ -147,7 +170,7 @@ class Worker:
 
     async def _start_queued(self, engine: Engine) -> None:
         """Hand runs that wait to the engine; each only once, however many workers look."""
-        for row in reversed(self.machines.runs.list(states=("queued",))):  # who asked first is first
+        for row in self.machines.runs.queued():  # who asked first is first
             if row.parent or row.id in self.controls:
                 continue
             if row.wanted == "cancel":  # also one that the engine has, behind others: nobody waits to be rid of it
@@ -157,21 +180,33 @@ class Worker:
                 await engine.start(row.id, row.kind, row.id)
                 self._started.add(row.id)
 
-    async def _end_given_up(self, engine: Engine) -> None:
-        """Tell the end of runs that the engine takes up no more; no body of theirs is left to do so."""
-        given_up = set(await engine.given_up())
-        for row in self.machines.runs.list(states=OPEN) if given_up else ():
-            if row.id in given_up:
-                reason = "it was taken up again too often: its workers died, or its store was away, again and again"
+    async def _tell_stranded(self, engine: Engine) -> None:
+        """Tell the end of runs that the engine takes up no more, as no body of theirs does; log those that wait for another."""
+        stranded = {each.run: each for each in await engine.stranded()}
+        for row in self.machines.runs.list(states=OPEN) if stranded else ():
+            found = stranded.get(row.id)
+            if found is not None and found.over:
                 hint = f"the worker's log says why; its snapshots are in {self.machines.folder(row.id)}"
-                self.machines.ledger.emit(event.RunStopped(run=row.id, why="failed", reason=reason, hint=hint))
+                self.machines.ledger.emit(event.RunStopped(run=row.id, why="failed", reason=found.reason, hint=hint))
+            elif found is not None and row.id not in self._logged:
+                self._logged.add(row.id)
+                log.warning("run %s waits for a worker that can go on with it: %s", row.id, found.reason)
 
-    async def _pass_wishes_on(self, engine: Engine) -> None:
-        """Tell live runs what people want of them: at once in this process, and as a message to those that wait."""
-        for run, wish in self.machines.runs.wanted(list(self.controls)).items():
-            if not wish.count or self._wishes.get(run) == wish or run not in self.controls:
+    async def _pass_wishes_on(self, engine: Engine, *, waiting: bool) -> None:
+        """Tell live runs what people want of them: at once in this process, and as a message to those that wait.
+
+        Those that wait for long are in no process: whichever worker sees the wish sends it.
+        """
+        wishes = self.machines.runs.wanted(list(self.controls), waiting=waiting)
+        if waiting:
+            self._waiting = len(wishes) > len(self.controls)
+        for run, wish in wishes.items():
+            if run in self.controls:
+                self.controls[run].said(wish.words)
+            if not wish.count or self._wishes.get(run) == wish.count:
                 continue
-            self.controls[run].want(wish.wanted, wish.by)
+            if run in self.controls:
+                self.controls[run].want(wish.wanted, wish.by)
             # Also what was wanted before this worker had the run: the one before may have died without passing it on.
             body = {"wanted": wish.wanted, "by": wish.by, "count": wish.count}
             try:
@@ -179,4 +214,4 @@ class Worker:
             except EngineError as error:
                 log.warning("run %s is not told yet that %r is wanted: %s", run, wish.wanted, error.message)
             else:
-                self._wishes[run] = wish
+                self._wishes[run] = wish.count

@@ -36,6 +36,7 @@ class Workplace:
         self._dirty = False
         self._known: dict[str, ServiceState] = {}
         self._news: list[str] = []
+        self._whole: Place | None = None
 
     async def stand_at(self, snapshot: str) -> Workspace:
         """The sandbox, with /work as *snapshot* recorded it ("": as the layers below are).
@@ -61,6 +62,25 @@ class Workplace:
             self._emit(event.WorkspaceRestored(run=self.run, snapshot=snapshot, seconds=seconds))
         return self._workspace
 
+    async def connect(self, *, allowed: bool) -> bool:
+        """Have commands reach what the project may, or nothing at all; True: another sandbox takes the place of this one.
+
+        What is live is not told to: what was left running in it could have reached it, or reach it again.
+        """
+        if allowed == (self._whole is None) or not (self._whole or self.place).hosts:
+            return False
+        if self._whole is None:
+            self._whole, self.place = self.place, replace(self.place, hosts=(), inspect=(), credentials=())
+        else:
+            self.place, self._whole = self._whole, None
+        await self.leave()
+        return True
+
+    def rouse(self, *_: object) -> None:
+        """Say that the sandbox, if there is one, will be needed soon: to whoever hears of a reply that has begun."""
+        if self._workspace is not None:
+            self._workspace.rouse()
+
     def touched(self) -> None:
         """Say that what happens now is in no snapshot yet."""
         self._dirty = True
@@ -68,6 +88,10 @@ class Workplace:
     def untouched(self) -> None:
         """Say that what happened since `stand_at` only read."""
         self._dirty = False
+
+    def first_seen(self) -> None:
+        """Say that whoever works next has not seen the sandbox before, so that its being built again is no news."""
+        self._news = [each for each in self._news if each != AGAIN]
 
     def news(self) -> str:
         """What happened beside the commands since this was asked last, in lines for the agent; the ledger is told too."""

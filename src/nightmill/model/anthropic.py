@@ -91,7 +91,7 @@ def _thoughtless(messages: list[Message]) -> bool:
 
     With thinking asked for, such a history is refused.
     """
-    if len(messages) < 2 or not any(isinstance(part, ToolResult) for part in messages[-1].parts):  # noqa: PLR2004
+    if len(messages) < 2 or not any(isinstance(part, ToolResult) for part in messages[-1].parts):
         return False
     return not isinstance(messages[-2].parts[0], Thinking)
 

@@ -94,7 +94,7 @@ def function(tool: ToolSchema, *, compatible: bool) -> dict[str, Any]:
 
 def effort(budget: int) -> str:
     """A budget of reasoning tokens in OpenAI's three words."""
-    return "low" if budget <= 4096 else "medium" if budget <= 16384 else "high"  # noqa: PLR2004 - the words' scale
+    return "low" if budget <= 4096 else "medium" if budget <= 16384 else "high"  # the words' scale
 
 
 class ChatReading:

@@ -14,18 +14,31 @@ import httpx2
 
 from nightmill.errors import SettingsError
 from nightmill.model import Model, price
+from nightmill.model.again import Surroundings
 from nightmill.model.anthropic import Anthropic
 from nightmill.model.chat import Chat
 from nightmill.model.dialect import Dialect
-from nightmill.model.gate import Gates
+from nightmill.model.gate import Gate, Gates
 from nightmill.model.gemini import Gemini
 from nightmill.model.ollama import Ollama
 from nightmill.model.responses import Responses
 from nightmill.model.text import Spoken
-from nightmill.model.transport import Endpoint, HttpModel, Key, Surroundings
+from nightmill.model.transport import Endpoint, HttpModel, Key
 from nightmill.settings import Settings
 
-__all__ = ["ACCOUNTS", "PROVIDERS", "Client", "check", "client", "connect", "endpoint", "seller", "spoken", "window"]
+__all__ = [
+    "ACCOUNTS",
+    "PROVIDERS",
+    "Client",
+    "check",
+    "client",
+    "connect",
+    "endpoint",
+    "gate_of",
+    "seller",
+    "spoken",
+    "window",
+]
 
 Client = httpx2.AsyncClient
 """The connections of one process; this room alone knows the library behind it."""
@@ -149,10 +162,15 @@ def connect(  # noqa: PLR0913 - three of them are the world, named apart so that
         SettingsError: If the name, the key or the address cannot be right.
     """
     found = endpoint(name, keys=keys, base_url=base_url)
-    address = f"{found.url.scheme}://{found.url.netloc.decode()}"
-    gate = None if gates is None else gates.of(_named(name)[0].account, secret=found.key.reveal(), address=address)
+    gate = None if gates is None else gate_of(found, gates)
     surroundings = Surroundings(client=client, sleep=sleep, random=random, clock=clock, gate=gate)
     return HttpModel(endpoint=found, settings=settings, surroundings=surroundings)
+
+
+def gate_of(found: Endpoint, gates: Gates) -> Gate:
+    """The gate through which all calls to *found* go."""
+    address = f"{found.url.scheme}://{found.url.netloc.decode()}"
+    return gates.of(_named(found.name)[0].account, secret=found.key.reveal(), address=address)
 
 
 def endpoint(name: str, *, keys: Mapping[str, str], base_url: str = "") -> Endpoint:

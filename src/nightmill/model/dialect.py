@@ -9,12 +9,14 @@ from typing import Any, Protocol
 
 from nightmill.model.message import ModelReply, ModelRequest, Part, Stop, Text, Thinking, ToolCall
 
-__all__ = ["NOTHING", "Dialect", "Piece", "Reading", "arguments", "count", "settle", "unique", "wire", "words"]
+__all__ = ["CUT", "NOTHING", "Dialect", "Piece", "Reading", "arguments", "count", "settle", "unique", "wire", "words"]
 
 Piece = tuple[str, str]
 """(kind of part, new text): what somebody who watches sees."""
 
 NOTHING: tuple[Piece, ...] = ()
+CUT: frozenset[Stop] = frozenset({"length", "refused", "chant"})
+"""How a reply stops that may end in the middle of anything."""
 
 
 class Reading(Protocol):
@@ -66,7 +68,7 @@ def wire(dialect: Dialect, request: ModelRequest) -> bytes:
 
 def settle(parts: Iterable[Part], stop: Stop) -> Stop:
     """Tool calls make a stop "tools" and their absence does not, except that what was cut off or refused stays so."""
-    if stop in {"length", "refused"}:
+    if stop in CUT:
         return stop
     if any(isinstance(part, ToolCall) for part in parts):
         return "tools"

@@ -9,17 +9,16 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import heapq
 import logging
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
-from itertools import count
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from nightmill.errors import NotYet
 from nightmill.model import rates
+from nightmill.model.line import Line
 from nightmill.model.rates import Rate
 
 if TYPE_CHECKING:
@@ -38,7 +37,8 @@ BEHIND = 10.0
 """Seconds after which a run that waited in line in vain comes back, to its old place."""
 
 LOOK = 0.25
-"""Seconds between looks for an end of calls of other workers, where only so many may be open at once."""
+"""Seconds between looks: for an end of calls of other workers, where only so many may be open at once; whether another
+worker was told to wait or learnt of a rate, where none was known."""
 
 TELL = 1.0
 """Seconds in line after which people are told."""
@@ -153,12 +153,11 @@ class Gate:
     shrunk: float = -1.0
     _ratio: float = 0.25
     _typical: float = 1000.0
-    _numbers: Any = field(default_factory=count)
-    _places: dict[str, int] = field(default_factory=dict)
-    _line: list[tuple[int, int, asyncio.Future[None]]] = field(default_factory=list)
-    _taken: bool = False
+    _line: Line = field(default_factory=Line)
     _bound: bool = False
     """Whether a rate was known last time."""
+    _free: float = -1.0
+    """Until then nothing need be looked up: just now nobody had said anything that binds."""
     _room: asyncio.Event = field(default_factory=asyncio.Event)
     _learnt: dict[str, tuple[float, float, float]] = field(default_factory=dict)
     _believed: set[str] = field(default_factory=set)
@@ -171,19 +170,19 @@ class Gate:
         Raises:
             NotYet: If that takes longer than the patience; whoever comes back has its old place in line.
         """
-        number = self._places.setdefault(conversation, next(self._numbers)) if conversation else next(self._numbers)
+        place = self._line.place(conversation)
         words = asyncio.get_running_loop().call_later(TELL, lambda: tell(self._words()))
         given = size * self._ratio
         made = min(float(most), self._typical)
         load = {"requests": 1.0, "input": given, "output": made, "tokens": given + made}
         try:
             async with asyncio.timeout(self.gates.patience):
-                await self._stand(number)
+                await self._line.stand(place)
                 try:
                     await self._pass(load)
                     self.open += 1
                 finally:
-                    self._next()
+                    self._line.next()
         except TimeoutError:
             raise NotYet(self._words(), seconds=BEHIND * (1 + self.gates.random() / 2)) from None
         finally:
@@ -191,32 +190,7 @@ class Gate:
         return Passage(self, conversation, size, load, self.gates.clock())
 
     def _words(self) -> str:
-        return f"{len(self._line) + self._taken} calls wait for the rate of {self.name}"
-
-    # In line
-
-    async def _stand(self, number: int) -> None:
-        if not self._taken:
-            self._taken = True
-            return
-        called: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        heapq.heappush(self._line, (number, id(called), called))
-        try:
-            await called
-        except BaseException:
-            self._line = [each for each in self._line if each[2] is not called]
-            heapq.heapify(self._line)
-            if called.done() and not called.cancelled():
-                self._next()
-            raise
-
-    def _next(self) -> None:
-        self._taken = False
-        while self._line and not self._taken:
-            called = heapq.heappop(self._line)[2]
-            if not called.done():  # else it was cancelled
-                called.set_result(None)
-                self._taken = True
+        return f"{len(self._line)} calls wait for the rate of {self.name}"
 
     # At the gate
 
@@ -226,6 +200,8 @@ class Gate:
             while self.open >= max(1.0, min(self.window, self._at_once())):
                 self._room.clear()
                 await self._room.wait()
+            if self.gates.clock() < self._free and not (booked or self._learnt):
+                return
             news = News(dict(self._learnt), dict(self._due))
             answer = await self.gates.do(partial(self._ask, load, news, booked=booked))
             booked = answer.booked
@@ -235,6 +211,7 @@ class Gate:
                 wait = answer.wait * (1 + self.gates.random() / 10)
                 raise NotYet(f"{self.name} wants no calls for {answer.wait:.0f} s", seconds=wait)
             if not answer.wait:
+                self._free = -1.0 if self._bound or self._said() else self.gates.clock() + LOOK
                 return
             await asyncio.sleep(answer.wait)
 
@@ -327,6 +304,7 @@ class Gate:
             self.refused += 1
         seconds = min(LONGEST_UNSAID, UNSAID * 2.0 ** (self.refused - 1)) if wait is None else wait
         seconds *= 1 + self.gates.random() / 10
+        self._free = -1.0
         self.gates.soon(partial(self.gates.rows.change, self.key, name=self.name, by=partial(_closed, seconds)))
 
     def leave(self, passage: Passage) -> None:
@@ -334,7 +312,7 @@ class Gate:
         self.open -= 1
         self._room.set()
         if not passage.limited:
-            self._places.pop(passage.conversation, None)
+            self._line.leave(passage.conversation)
         if passage.used is not None:
             self._settle(passage, passage.used)
         elif not passage.limited:

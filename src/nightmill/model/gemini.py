@@ -136,7 +136,7 @@ class GeminiReading:
 
     def reply(self) -> ModelReply:
         """The reply, in the order of arrival."""
-        parts = [part for raw in self._parts for part in _read(raw)]
+        parts = [part for raw in self._parts for part in _read(_joined(raw))]
         if self._finish == "CONTINUATION" and self._token:
             # A history that ends with it asks for the rest.
             parts.append(Text(text="", opaque={NAME: {TOKEN: self._token}}))
@@ -177,15 +177,20 @@ class GeminiReading:
             raise TypeError(text)
         last = self._parts[-1] if self._parts else {}
         if _bare(part) and _bare(last) and bool(part.get("thought")) == bool(last.get("thought")):
-            last["text"] += text
+            last["text"].append(text)
         elif text or not _bare(part):
-            self._parts.append(dict(part))
+            self._parts.append({**part, "text": [text]})
         return ("thinking" if part.get("thought") else "text"), text
 
 
 def _bare(part: dict[str, Any]) -> bool:
     """Whether *part* is text without a signature or anything else that belongs to just this part."""
     return "text" in part and not part.keys() - {"text", "thought"}
+
+
+def _joined(raw: dict[str, Any]) -> dict[str, Any]:
+    """*raw* with its text in one piece: it came in as many as the server liked."""
+    return {**raw, "text": "".join(raw["text"])} if "text" in raw else raw
 
 
 def _read(raw: dict[str, Any]) -> list[Part]:

@@ -12,8 +12,10 @@ import math
 import re
 from collections.abc import Iterable
 from dataclasses import replace
+from functools import lru_cache
 from typing import Any
 
+from nightmill.model.depth import is_deep
 from nightmill.model.message import Message, Part, Text, Thinking, ToolCall, ToolResult
 from nightmill.model.repair import repaired
 
@@ -24,6 +26,8 @@ BY = "by"
 
 NOT_RUN = "This call was not run."
 SHOWN_RAW = 2000
+SHORT = 1000
+"""Characters of arguments of which it is remembered whether they can be read."""
 NAME = re.compile(r"[^a-zA-Z0-9_-]")
 SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 
@@ -35,7 +39,7 @@ def tidy(messages: Iterable[Message], *, dialect: str) -> list[Message]:
       empty messages are left out; neighbours of one role become one message.
     - Each call has its result in the next message, results first and in the order of the calls. A missing one says
       that the call was not run; one without a call becomes text.
-    - Arguments that are no JSON object go out as the one that they can only have meant, else as `{}`, and the result of
+    - Arguments that are no JSON object, or nest too deep, go out as the one that they can only have meant, else as `{}`, and the result of
       the call quotes what they were: the model sees its mistake without seeing a parameter that does not exist.
     """
     turns: list[tuple[str, list[Part]]] = []
@@ -99,6 +103,8 @@ def with_tail(tidied: list[Message], tail: str) -> list[Message]:
 
 def read_object(arguments: str) -> dict[str, Any] | None:
     """The JSON object that *arguments* is, None if it is none or could not be sent on as JSON."""
+    if is_deep(arguments):
+        return None
     try:
         value = decode(arguments)
         if SURROGATE.search(arguments):
@@ -106,6 +112,16 @@ def read_object(arguments: str) -> dict[str, Any] | None:
     except (ValueError, RecursionError):
         return None
     return value if isinstance(value, dict) else None
+
+
+def _is_object(arguments: str) -> bool:
+    """Whether `read_object` reads *arguments*. Each request asks this of its whole history, and most are short."""
+    return _is_short_object(arguments) if len(arguments) <= SHORT else read_object(arguments) is not None
+
+
+@lru_cache(maxsize=4096)
+def _is_short_object(arguments: str) -> bool:
+    return read_object(arguments) is not None
 
 
 def _refuse_constant(name: str) -> float:
@@ -136,7 +152,7 @@ def _mended(part: Part) -> Part:
     if not isinstance(part, ToolCall):
         return part
     name = NAME.sub("_", part.name)[:64] or "unknown"
-    arguments = part.arguments if read_object(part.arguments) is not None else _shown(part.arguments) or "{}"
+    arguments = part.arguments if _is_object(part.arguments) else _shown(part.arguments) or "{}"
     return part if (name, arguments) == (part.name, part.arguments) else replace(part, name=name, arguments=arguments)
 
 
@@ -161,7 +177,7 @@ def _answers(part: Part, calls: dict[str, ToolCall], results: dict[str, ToolResu
 
 
 def _with_raw(result: ToolResult, call: ToolCall) -> ToolResult:
-    if not call.arguments.strip() or read_object(call.arguments) is not None or _shown(call.arguments):
+    if not call.arguments.strip() or _is_object(call.arguments) or _shown(call.arguments):
         return result
     raw = call.arguments[:SHOWN_RAW] + ("…" if len(call.arguments) > SHOWN_RAW else "")
     note = f"The arguments of this call were not a JSON object and are shown as {{}}. They were:\n{raw}\n\n"

@@ -77,8 +77,8 @@ class ToolResult:
 
 Part = Text | Thinking | ToolCall | ToolResult
 
-Stop = Literal["tools", "end", "length", "refused", "again"]
-"""Why a reply ended, in one vocabulary (notes on the dialects: docs/concepts/model.md)."""
+Stop = Literal["tools", "end", "length", "refused", "again", "chant"]
+"""Why a reply ended, in one vocabulary (notes on the dialects: docs/concepts/model.md); "chant": we cut it off."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -85,7 +85,7 @@ def from_status(status: int, body: Any, headers: Mapping[str, str]) -> ModelErro
     kind, code, message = _words(body)
     said = f"{status} {kind or code}".strip() + (f": {message}" if message else "")
     # The provider's own `x-should-retry` is honoured in the direction that costs nothing.
-    again = status in AGAIN or status >= 500 or headers.get("x-should-retry") == "true"  # noqa: PLR2004 - HTTP
+    again = status in AGAIN or status >= 500 or headers.get("x-should-retry") == "true"
     if again:
         hint = "the account is out of credit: the provider's billing page says more" if "quota" in code else ""
         wait = retry_after(headers)

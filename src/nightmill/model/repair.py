@@ -16,7 +16,7 @@ __all__ = ["Repaired", "repaired"]
 
 DEEPEST = 60
 LONGEST = 8 << 20
-FENCE = re.compile(r"```[\w+-]*[ \t]*\r?\n(.*?)\r?\n?[ \t]*```", re.DOTALL)
+FENCE = re.compile(r"```[\w+-]*[ \t]*\r?\n(.*)```", re.DOTALL)
 SPACE = re.compile(r"[ \t\r\n\ufeff\xa0]+")
 COMMENT = re.compile(r"//[^\n]*|#[^\n]*|/\*.*?\*/", re.DOTALL)
 BARE_KEY = re.compile(r"[A-Za-z_$][\w$-]*")
@@ -80,7 +80,7 @@ def _unwrapped(text: str, notes: Notes, *, depth: int) -> Repaired:
     if fence := FENCE.fullmatch(text):
         notes.sure("a code fence around it")
         text = fence[1].strip()
-    inner = _string_of(text) if depth < 2 else None  # noqa: PLR2004 - some are encoded twice, nobody thrice
+    inner = _string_of(text) if depth < 2 else None  # some are encoded twice, nobody thrice
     if inner is not None:
         notes.sure("JSON inside a string")
         return _unwrapped(inner, notes, depth=depth + 1)

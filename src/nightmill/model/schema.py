@@ -55,11 +55,12 @@ def _closed(schema: dict[str, Any]) -> dict[str, Any] | None:
     if made.get("type") == "object" or "properties" in made:
         if not made.get("properties") or made.get("additionalProperties"):
             return None
-        inner = {name: _closed(each) for name, each in made["properties"].items()}
-        if None in inner.values():
+        properties = made["properties"]
+        inner = {name: closed for name, each in properties.items() if (closed := _closed(each)) is not None}
+        if len(inner) < len(properties):
             return None
         optional = set(inner) - set(made.get("required") or ())
-        made["properties"] = {name: _nullable(each) if name in optional else each for name, each in inner.items()}  # type: ignore[arg-type]  # None was ruled out
+        made["properties"] = {name: _nullable(each) if name in optional else each for name, each in inner.items()}
         made |= {"required": list(inner), "additionalProperties": False}
     if "items" in made:
         made["items"] = _closed(made["items"])

@@ -12,7 +12,7 @@ from typing import NamedTuple
 __all__ = ["Sse", "SseReader"]
 
 
-STRING = re.compile(rb'"(?:[^"\\]|\\.)*"')
+STRING = re.compile(rb'"(?:[^"\\]|\\.)*+"?')
 
 
 class Sse(NamedTuple):

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from nightmill.plan.answer import from_plain, read, schema, to_plain
-from nightmill.plan.drawing import REPAIRS, Ask, Drawing, draw_up
+from nightmill.plan.drawing import Drawing, draw_up
 from nightmill.plan.given import MOST_TASKS, from_spec, single
 from nightmill.plan.nouns import Footprint, Plan, Task
 from nightmill.plan.ordering import order
 
 __all__ = [
     "MOST_TASKS",
-    "REPAIRS",
-    "Ask",
     "Drawing",
     "Footprint",
     "Plan",

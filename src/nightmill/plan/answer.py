@@ -220,4 +220,4 @@ def _refused(problems: list[str]) -> ToolError:
 
 def _few(names: list[str]) -> str:
     shown = ", ".join(repr(each)[:60] for each in names[:20])
-    return f"{shown} and {len(names) - 20} more" if len(names) > 20 else shown  # noqa: PLR2004 - the slice beside it
+    return f"{shown} and {len(names) - 20} more" if len(names) > 20 else shown

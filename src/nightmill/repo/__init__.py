@@ -2,25 +2,17 @@
 
 from __future__ import annotations
 
-from nightmill.repo.checkout import Checkout, inspect, tracked
-from nightmill.repo.git import HOST, Git, shown
-from nightmill.repo.history import Change, Commit, Diff, File, History
-from nightmill.repo.hub import Author, Hub, Merge
-from nightmill.repo.suspicion import Finding, suspicious
+from nightmill.repo.checkout import inspect, tracked
+from nightmill.repo.git import Git, shown
+from nightmill.repo.history import Change
+from nightmill.repo.hub import Author, Hub
+from nightmill.repo.suspicion import suspicious
 
 __all__ = [
-    "HOST",
     "Author",
     "Change",
-    "Checkout",
-    "Commit",
-    "Diff",
-    "File",
-    "Finding",
     "Git",
-    "History",
     "Hub",
-    "Merge",
     "inspect",
     "shown",
     "suspicious",

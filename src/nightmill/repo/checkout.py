@@ -14,6 +14,8 @@ __all__ = ["Checkout", "inspect", "tracked"]
 PROGRAMS = re.compile(
     r"filter\..+\.(?:clean|smudge|process)|diff\..+\.(?:command|textconv)|merge\..+\.driver", re.IGNORECASE
 )
+PARTIAL = re.compile(r"extensions\.partialclone|remote\..*\.promisor", re.DOTALL)
+REMOTE = re.compile(r"remote\..*", re.DOTALL)
 REQUIRED = re.compile(r"filter\..+\.required", re.IGNORECASE)
 
 
@@ -69,7 +71,7 @@ def inspect(path: Path, *, git: Git = HOST, home: Path | None = None, branch: st
         dirty=look.dirty(),
         submodules=look.submodules(),
         remote=look.remote(branch),
-        format=look.line("rev-parse", "--show-object-format"),
+        format=look.format,
     )
 
 
@@ -90,29 +92,33 @@ class _Look:
     def __init__(self, folder: Path, git: Git, home: Path | None) -> None:
         self.folder, self.git, self.home = folder, git, home
         self.muted: tuple[str, ...] = ()
+        self.named: frozenset[str] = frozenset()
+        self.shallow, self.format = False, ""
 
     def root(self) -> Path:
         """Where the work tree begins; from here on questions are asked there."""
-        ran = self.run("rev-parse", "--is-bare-repository", "--is-inside-work-tree")
-        if ran.exit:
-            raise self.refusal(ran)
-        bare, inside = text(ran.out).split()
+        asked = ("--is-bare-repository", "--is-inside-work-tree", "--is-shallow-repository", "--show-object-format")
+        ran = self.run("rev-parse", *asked, "--show-toplevel")
+        # The last one is refused where there is no work tree, after the others were answered.
+        bare, inside, shallow, self.format, *top = [*text(ran.out).split("\n", 4), "", "", ""][:5]
         if bare == "true":
             raise RepoError(
                 f"{str(self.folder)!r} is a bare repository", hint="name a checkout: git clone it and start there"
             )
-        if inside != "true":
+        if inside == "false":
             raise RepoError(f"{str(self.folder)!r} is inside a .git folder", hint="name the folder beside .git")
-        self.folder = Path(self.line("rev-parse", "--show-toplevel"))
+        if ran.exit:
+            raise self.refusal(ran)
+        self.shallow = shallow == "true"
+        self.folder = Path(top[0].removesuffix("\n"))
         self.muted = self.mute()
         return self.folder
 
     def must_be_whole(self) -> None:
         """A hub cannot be filled from a clone that lacks history or contents."""
-        if self.line("rev-parse", "--is-shallow-repository") == "true":
+        if self.shallow:
             raise RepoError(f"{str(self.folder)!r} is a shallow clone", hint="git fetch --unshallow")
-        partial = self.run("config", "--get-regexp", r"^(extensions\.partialclone|remote\..*\.promisor)$")
-        if partial.exit == 0:
+        if any(PARTIAL.fullmatch(name) for name in self.named):
             raise RepoError(f"{str(self.folder)!r} is a partial clone", hint="clone it again without --filter")
 
     def must_have(self, branch: str) -> None:
@@ -148,14 +154,20 @@ class _Look:
 
     def remote(self, branch: str) -> str:
         """The remote's name; its address may hold a password and is not read."""
+        if not any(REMOTE.fullmatch(name) for name in self.named):
+            return ""
         own = self.line("config", "--get", f"branch.{branch}.remote", absent="") if branch else ""
         names = text(self.must("remote").out).split("\n")
         return own if own in names else "origin" if "origin" in names else ""
 
     def mute(self) -> tuple[str, ...]:
-        """Settings that take away the programs which the repository configures; the user's own stay."""
+        """Settings that take away the programs which the repository configures; the user's own stay.
+
+        The names of all settings are kept.
+        """
         ran = self.must("config", "--list", "--show-scope", "--name-only", "-z")
         words = text(ran.out).split("\0")
+        self.named = frozenset(words[1::2])
         found = {name for scope, name in zip(words[::2], words[1::2], strict=False) if scope in {"local", "worktree"}}
         muted = [f"{name}=" for name in sorted(found) if PROGRAMS.fullmatch(name)]
         return (*muted, *(f"{name}=false" for name in sorted(found) if REQUIRED.fullmatch(name)))

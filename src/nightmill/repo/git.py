@@ -129,7 +129,7 @@ class Git:
             SettingsError: If there is no git or it is older than `OLDEST`.
         """
         words = text(self.run(Call(args=("version",))).out).split()
-        numbers = words[2].split(".") if len(words) > 2 else []  # noqa: PLR2004 - "git version 2.39.5"
+        numbers = words[2].split(".") if len(words) > 2 else []  # "git version 2.39.5"
         found = tuple(int(number) for number in numbers if number.isdigit())
         if found < OLDEST:
             raise SettingsError(
@@ -142,7 +142,7 @@ class Git:
         argv = [self.program, "--no-optional-locks", "--no-pager", *settings, *call.args]
         own = HERMETIC if call.home is None else {**QUIET, "HOME": str(call.home)}
         try:
-            return subprocess.Popen(  # noqa: S603 - the program is the operator's, the arguments are a list
+            return subprocess.Popen(
                 [_bytes(part) for part in argv],
                 cwd=call.folder,
                 env={**own, "PATH": self.path, **call.env},

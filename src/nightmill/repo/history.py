@@ -156,10 +156,10 @@ class History:
     def changes(self, old: str, new: str) -> list[Change]:
         """Every path that differs between *old* and *new* (commits or trees), sorted as git sorts."""
         ends = ("-r", "-z", *_PLAIN, "--no-renames", safe(old), safe(new), "--")
-        raw = self.must("diff-tree", "--raw", "--no-abbrev", *ends).out.split(b"\0")
-        counts = dict(_counts(self.must("diff-tree", "--numstat", *ends).out))
-        pairs = zip(raw[::2], raw[1::2], strict=False)
-        return [_change(text(what), text(path), counts) for what, path in pairs if what]
+        words = self.must("diff-tree", "--raw", "--no-abbrev", "--numstat", *ends).out.split(b"\0")
+        raw = next(at for at in range(0, len(words), 2) if not words[at].startswith(b":"))  # the counts come after
+        counts = dict(_counts(words[raw:]))
+        return [_change(text(words[at]), text(words[at + 1]), counts) for at in range(0, raw, 2)]
 
     def verify(self, commit: str, *, signers: Path) -> bool:
         """Whether *commit* carries a signature of one of *signers* (an OpenSSH allowed signers file)."""
@@ -222,8 +222,8 @@ def _file(entry: bytes) -> File:
     return File(text(path), mode, sha, int(size) if size.isdigit() else 0)
 
 
-def _counts(out: bytes) -> Iterator[tuple[str, tuple[str, str]]]:
-    for entry in out.split(b"\0"):
+def _counts(entries: Sequence[bytes]) -> Iterator[tuple[str, tuple[str, str]]]:
+    for entry in entries:
         if entry:
             added, removed, path = islice(entry.split(b"\t", 2), 3)
             yield text(path), (added.decode(), removed.decode())

@@ -61,7 +61,7 @@ class Hub(History):
     brought. All methods block: call them from a thread.
     """
 
-    def create(self, *, branch: str = "main", format: str = "sha1", signers: Path | None = None) -> None:  # noqa: A002 - git's word
+    def create(self, *, branch: str = "main", format: str = "sha1", signers: Path | None = None) -> None:
         """Make the repository, whole or not at all; an existing one is left as it is.
 
         *signers* is the OpenSSH allowed signers file by which `git verify-commit` judges signatures here.
@@ -93,6 +93,20 @@ class Hub(History):
         except BaseException:
             shutil.rmtree(made, ignore_errors=True)
             raise
+
+    def settle(self, *, signers: Path) -> None:
+        """Take this repository, which came from elsewhere, for one of ours: its configuration is written anew.
+
+        What the old one said is nothing to obey: it names programs that git starts.
+        """
+        said = self.git.run(Call(args=(f"--git-dir={self.path}", "rev-parse", "--show-object-format")))
+        self._expect("rev-parse", said)
+        made = type(self)(self.path.with_name(f".{self.path.name}.config"))
+        try:
+            made.create(format=text(said.out).strip(), signers=signers)
+            (made.path / "config").replace(self.path / "config")
+        finally:
+            shutil.rmtree(made.path, ignore_errors=True)
 
     @contextmanager
     def locked(self, *, seconds: float = 120.0) -> Iterator[None]:
@@ -240,6 +254,24 @@ class Hub(History):
                 f"the key {str(author.key)!r} does not sign: {ran.error}", hint="is ssh-keygen (OpenSSH ≥ 8.2) there?"
             )
         self._expect("commit-tree", ran)
+        return text(ran.out).strip()
+
+    def with_file(self, tree: str, path: str, body: bytes) -> str:
+        """The tree that *tree* ("": an empty one) is with *body* as its file *path*.
+
+        Raises:
+            EngineError: If *path* cannot be one there.
+        """
+        with self.locked(), tempfile.TemporaryDirectory() as folder:
+            env = {"GIT_INDEX_FILE": str(Path(folder, "index"))}
+            blob = text(self.must("hash-object", "-w", "--stdin", stdin=body).out).strip()
+            for args in (
+                ("read-tree", safe(tree) if tree else "--empty"),
+                ("update-index", "--add", "--cacheinfo", f"100644,{blob},{path}"),
+                ("write-tree",),
+            ):
+                ran = self.git.run(Call(args=(f"--git-dir={self.path}", *args), env=env, keep=holding(self.lock)))
+                self._expect(args[0], ran)
         return text(ran.out).strip()
 
     def merged_tree(self, target: str, head: str) -> Merge:

@@ -47,7 +47,7 @@ def pack(history: History, target: IO[bytes], *, tips: Mapping[str, str], exclud
     Raises:
         EngineError: If git fails.
     """
-    wide = any(len(commit) > 40 for commit in tips.values())  # noqa: PLR2004 - SHA-1 in hex
+    wide = any(len(commit) > 40 for commit in tips.values())  # SHA-1 in hex
     lines = ["# v3 git bundle\n@object-format=sha256\n" if wide else "# v2 git bundle\n"]
     lines += [f"-{safe(commit)} \n" for commit in exclude]
     lines += [f"{safe(commit)} {safe(name)}\n" for name, commit in tips.items()]
@@ -93,7 +93,7 @@ def header(file: IO[bytes]) -> Head:
         line = file.readline(LINE)
         if line == b"\n":
             break
-        if line.startswith(b"@object-format=") and version == 3:  # noqa: PLR2004 - the version that has capabilities
+        if line.startswith(b"@object-format=") and version == 3:  # the version that has capabilities
             continue
         found = REF.fullmatch(line)
         if not found:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from nightmill.report.nouns import Blob, Child, Entry, Told
-from nightmill.report.page import page
-from nightmill.report.summary import Summary, summary
+from nightmill.report.nouns import Child, Told
 
-__all__ = ["Blob", "Child", "Entry", "Summary", "Told", "page", "summary"]
+__all__ = ["Child", "Told"]

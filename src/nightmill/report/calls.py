@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from nightmill.model import ToolCall, ToolResult
+from nightmill.model.history import read_object
 from nightmill.report.diff import Line, between
 from nightmill.report.hunks import Rows, rows
 from nightmill.report.text import Shown, one_line, shown
@@ -80,11 +81,7 @@ def view(call: ToolCall, result: ToolResult | None, *, seconds: float | None, ro
 
 def arguments(call: ToolCall) -> dict[str, Any] | None:
     """The arguments of *call*, None if they are not a JSON object."""
-    try:
-        given = json.loads(call.arguments or "{}")
-    except (ValueError, RecursionError):
-        return None
-    return given if isinstance(given, dict) else None
+    return read_object(call.arguments or "{}")
 
 
 def sizes(parts: Sequence[Any]) -> list[int]:

@@ -11,7 +11,7 @@ from markupsafe import Markup
 from nightmill.report.diff import File, Line, parse
 from nightmill.report.text import plain, shown, visible
 
-__all__ = ["FileView", "Row", "Rows", "files", "rows"]
+__all__ = ["FileView", "Row", "Rows", "apart", "files", "rows"]
 
 PER_LINE = 90
 """Characters of markup around each line."""
@@ -75,6 +75,17 @@ def files(diff: str, *, room: int, edited: dict[str, tuple[tuple[str, int], ...]
         room -= sum(len(row.text) + PER_LINE for row in made.rows)
         views.append(_view(file, made, edited))
     return views, max(0, len(parsed) - MOST_FILES)
+
+
+def apart(lines: Sequence[Row]) -> list[tuple[Row, ...]]:
+    """*lines* of one file as hunks, each with its head first; what stands before the first one is left out."""
+    found: list[list[Row]] = []
+    for line in lines:
+        if line.kind == "hunk":
+            found.append([line])
+        elif found:
+            found[-1].append(line)
+    return [tuple(hunk) for hunk in found]
 
 
 def _view(file: File, made: Rows, edited: dict[str, tuple[tuple[str, int], ...]]) -> FileView:

@@ -8,10 +8,13 @@ from typing import NamedTuple, Protocol
 
 from nightmill.event import Event
 
-__all__ = ["Blob", "Child", "Entry", "Told", "turn_id"]
+__all__ = ["Blob", "Child", "Entry", "Link", "Told", "turn_id"]
 
 Blob = Callable[[str], bytes]
 """Reads a large body by its hash."""
+
+Link = Callable[[int, int], str]
+"""The address of a turn: its lane's number, its own."""
 
 
 class Entry(Protocol):

@@ -13,31 +13,22 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from markupsafe import Markup
 
-from nightmill import __version__
 from nightmill import event as e
 from nightmill.plan import Task
-from nightmill.report import charts, svg, words
-from nightmill.report.avatar import avatar, mill, sign
-from nightmill.report.hunks import FileView, files
 from nightmill.report.nouns import Blob, Child, Entry
-from nightmill.report.summary import Summary, read, summary, together
-from nightmill.report.text import Shown, one_line, plain, shown, visible
-from nightmill.report.timeline import Timeline
-from nightmill.report.trust import Trust, trust
-from nightmill.report.turns import Turns, turns
-from nightmill.report.weave import timeline
+from nightmill.report.section import Section, section
+from nightmill.report.summary import read, together
+from nightmill.report.text import one_line
 
 if TYPE_CHECKING:
     from jinja2 import Environment
 
 __all__ = ["page"]
 
-ROOM_TURNS, ROOM_CHECKS, ROOM_DIFF, ROOM_BODY = 900_000, 200_000, 400_000, 30_000
-"""Characters of what others wrote that one page shows, shared by all its runs."""
 MOST_EVENTS = 3000
 
 
@@ -52,21 +43,13 @@ class Line:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Section:
-    """Everything that the page says of one run. *anchor* begins every id of it."""
+class Told:
+    """The events of one run in the list at the end. *chain* says which entries of the ledger they are."""
 
-    anchor: str
-    summary: Summary
-    trust: Trust
-    timeline: Timeline
-    turns: Turns
-    files: tuple[FileView, ...]
-    files_left_out: int
-    body: Shown | None
+    run: str
     lines: tuple[Line, ...]
-    lines_left_out: int
+    left_out: int
     chain: str
-    """Which entries of the ledger this is made from."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,12 +81,10 @@ def page(
     """
     share = 1 + len(children)
     own = Child(run=events[0].event.run if events else "", events=events, diff=diff, body=body)
-    run = _section(own, anchor="", blob=blob, now=now, share=share)
-    parts = [
-        _section(child, anchor=f"r{number}-", blob=blob, now=now, share=share)
-        for number, child in enumerate(children, 1)
-        if child.events
-    ]
+    named = [("", own), *((f"r{number}-", child) for number, child in enumerate(children, 1) if child.events)]
+    sections = [section(each, anchor=anchor, blob=blob, now=now, share=share) for anchor, each in named]
+    lists = [_told(each, MOST_EVENTS // share) for _, each in named]
+    run, *parts = sections
     whole = together(run.summary, [part.summary for part in parts]) if parts else run.summary
     style = _style()
     digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
@@ -114,35 +95,21 @@ def page(
             run=run,
             whole=whole,
             parts=parts,
+            lists=lists,
             steps=_steps(events, parts),
             style=Markup(style),  # noqa: S704 - our own file
             style_hash=digest,
-            version=__version__,
             now=now,
         )
     )
 
 
-def _section(child: Child, *, anchor: str, blob: Blob, now: float, share: int) -> Section:
+def _told(child: Child, most: int) -> Told:
     entries = sorted(child.events, key=lambda entry: entry.seq)
-    told = [entry.event for entry in entries]
-    woven = timeline(entries, now=now)
-    short = summary(entries, now=now, woven=woven)
-    lanes = [lane.name for lane in woven.lanes]
-    taken = turns(told, blob=blob, anchor=anchor, lanes=lanes, room=ROOM_TURNS // share)
-    changed, left_out = files(child.diff, room=ROOM_DIFF // share, edited=taken.edited)
-    most = MOST_EVENTS // share
-    return Section(
-        anchor=anchor,
-        summary=short,
-        trust=trust(told, short, blob=blob, room=ROOM_CHECKS // share),
-        timeline=woven,
-        turns=taken,
-        files=tuple(changed),
-        files_left_out=left_out,
-        body=shown(child.body, ROOM_BODY // share) if child.body else None,
+    return Told(
+        run=child.run,
         lines=tuple(_line(entry, entries[0].at) for entry in entries[:most]),
-        lines_left_out=max(len(entries) - most, 0),
+        left_out=max(len(entries) - most, 0),
         chain=_chain(entries),
     )
 
@@ -177,45 +144,12 @@ def _steps(events: Sequence[Entry], sections: Sequence[Section]) -> list[Step]:
 
 @cache
 def _style() -> str:
-    return "\n" + resources.files(__package__).joinpath("templates/page.css").read_text("utf-8")
+    return "\n" + resources.files(__package__).joinpath("static/page.css").read_text("utf-8")
 
 
 @cache
 def _environment() -> Environment:
     # Imported here: `nightmill run` uses this room's summary, and need not pay for templates.
-    from jinja2 import Environment, PackageLoader, StrictUndefined  # noqa: PLC0415
+    from nightmill.report.drawing import environment  # noqa: PLC0415 - only who draws a page needs it
 
-    environment = Environment(
-        loader=PackageLoader("nightmill.report"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        finalize=_final,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {
-        "text": visible,
-        "duration": words.duration,
-        "tokens": words.tokens,
-        "money": words.money,
-        "moment": words.moment,
-        "line": one_line,
-    }
-    environment.globals |= {
-        "avatar": avatar,
-        "mill": mill,
-        "sign": sign,
-        "picture": svg.picture,
-        "cost_chart": charts.cost,
-        "context_chart": charts.context,
-        "time_chart": charts.time,
-        "work": charts.WORK,
-        "share": words.share,
-        "count": words.count,
-    }
-    return environment
-
-
-def _final(value: Any) -> Any:
-    """What every expression of a template passes: text loses its effects even where nobody thought of it."""
-    return value if hasattr(value, "__html__") else plain(str(value))
+    return environment()

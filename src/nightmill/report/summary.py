@@ -75,6 +75,10 @@ class Summary:
     pull_request: e.PullRequestOpened | None = None
     merged: e.PullRequestMerged | None = None
     tasks: int = 0
+    steps: tuple[e.StepFinished, ...] = ()
+    """Of its blueprint, in the order in which they ended."""
+    reviews: tuple[e.ReviewGiven, ...] = ()
+    """What roles said of it, the newest of each step's name."""
 
     @property
     def face(self) -> Face:
@@ -121,6 +125,10 @@ def summary(events: Sequence[Entry], *, now: float, woven: Timeline | None = Non
             if (result := read(CheckResult, event.result)) is not None
         ),
         phase=phase.phase if phase else "",
+        steps=tuple(event for event in told if isinstance(event, e.StepFinished)),
+        reviews=tuple(
+            {event.step.rpartition("/")[2]: event for event in told if isinstance(event, e.ReviewGiven)}.values()
+        ),
         round=phase.round if phase else 0,
         headline=_headline(state, told),
         reasons=state["reasons"] or (verdict.reasons if verdict and not verdict.passed else ()),
@@ -166,10 +174,19 @@ def _adapter(kind: Any) -> TypeAdapter[Any]:
     return TypeAdapter(kind)
 
 
+def _remembered(event: e.Event) -> e.Event:
+    """*event*, or what is known of it without its words: an end was one."""
+    if isinstance(event, e.Forgotten) and event.was == e.RunDone.name:
+        return e.RunDone(run=event.run)
+    if isinstance(event, e.Forgotten) and event.was == e.RunStopped.name:
+        return e.RunStopped(run=event.run, why="", reason="Why it stopped was forgotten.")
+    return event
+
+
 def _state(told: Sequence[e.Event]) -> dict[str, Any]:
     """The state after the last event that changes it; doors write the same in the run's row."""
     state: dict[str, Any] = {"state": "queued", "why": "", "needs": "", "hint": "", "reasons": (), "until": 0.0}
-    for event in told:
+    for event in map(_remembered, told):
         blank = {**state, "why": "", "needs": "", "hint": "", "reasons": (), "until": 0.0}
         match event:
             case e.RunDone():
@@ -184,7 +201,7 @@ def _state(told: Sequence[e.Event]) -> dict[str, Any]:
                 state = {**blank, "state": "paused", "reasons": (f"paused by {event.by}",)}
             case e.RunRecovered() | e.PhaseStarted() | e.AgentFinished() if state["state"] in {"parked", "paused"}:
                 pass  # A recovered run tells its way again up to where it was, which may be parked.
-            case e.RunQueued():
+            case e.RunQueued() | e.TaskStarted() | e.TaskDropped():
                 pass
             case _:
                 state = {**blank, "state": "running"}
@@ -236,7 +253,9 @@ def _turns(told: Sequence[e.Event]) -> dict[str, Any]:
     costs = [event.cost for event in finished if event.cost is not None]
     usage = sum((read(Usage, event.usage) or Usage() for event in finished), Usage())
     return {
-        "roles": tuple(dict.fromkeys(event.role for event in told if isinstance(event, e.TurnStarted))),
+        "roles": tuple(
+            dict.fromkeys(event.role.partition("@")[0] for event in told if isinstance(event, e.TurnStarted))
+        ),
         "turns": len(finished),
         "calls": sum(event.calls for event in finished),
         "usage": usage,

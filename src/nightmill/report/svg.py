@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
+from functools import cache
 
 from markupsafe import Markup, escape
 
-from nightmill.report.nouns import turn_id
+from nightmill.report.nouns import Link
 from nightmill.report.scale import Scale
 from nightmill.report.text import one_line, plain
 from nightmill.report.timeline import ENGINE, Gap, Lane, Mark, Phase, Segment, Timeline
-from nightmill.report.words import duration
+from nightmill.report.words import duration, speaker
 
 __all__ = ["element", "picture"]
 
@@ -24,24 +25,30 @@ WORDS = {"ask": "first byte", "stream": "stream", "tool": "tools", "failed": "fa
 
 def element(name: str, /, *children: str | Markup, **attributes: str | float) -> Markup:
     """An SVG element. Text is escaped and without effect; `class_` and `stroke_width` lose and change their `_`."""
-    written = "".join(
-        Markup(' {}="{}"').format(
-            key.rstrip("_").replace("_", "-"), plain(f"{value:g}" if isinstance(value, float) else str(value))
-        )
-        for key, value in attributes.items()
-    )
-    inside = Markup("").join(child if isinstance(child, Markup) else escape(plain(child)) for child in children)
-    return Markup("<{0}{1}>{2}</{0}>").format(name, Markup(written), inside)  # noqa: S704 - each part was escaped
+    written = "".join(f' {_spelled(key)}="{_value(value)}"' for key, value in attributes.items())
+    inside = "".join(child if isinstance(child, Markup) else escape(plain(child)) for child in children)
+    return Markup(f"<{name}{written}>{inside}</{name}>")  # noqa: S704 - each part was escaped
 
 
-def picture(timeline: Timeline, *, anchor: str) -> Markup:
-    """The drawing. Turns and checks link to the parts of the page whose ids begin with *anchor*."""
-    return _Picture(timeline, anchor).draw()
+@cache
+def _spelled(key: str) -> str:
+    return key.rstrip("_").replace("_", "-")
+
+
+def _value(value: str | float) -> str:
+    if isinstance(value, str):
+        return escape(plain(value))
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def picture(timeline: Timeline, *, anchor: str, link: Link) -> Markup:
+    """The drawing. A turn goes where *link* says, checks to the part of the page whose id begins with *anchor*."""
+    return _Picture(timeline, anchor, link).draw()
 
 
 class _Picture:
-    def __init__(self, timeline: Timeline, anchor: str) -> None:
-        self.timeline, self.anchor, self.scale = timeline, anchor, Scale(timeline)
+    def __init__(self, timeline: Timeline, anchor: str, link: Link) -> None:
+        self.timeline, self.anchor, self.link, self.scale = timeline, anchor, link, Scale(timeline)
         self.order = {lane.name: index for index, lane in enumerate(timeline.lanes)}
         self.tops: dict[str, int] = {}
         top = PHASE + 6
@@ -74,7 +81,7 @@ class _Picture:
             "svg",
             element("title", f"Timeline of {duration(timeline.end - timeline.start)}"),
             *parts,
-            class_="timeline long" if turns > 45 else "timeline",  # noqa: PLR2004 - narrower turns cannot be hit
+            class_="timeline long" if turns > 45 else "timeline",  # narrower turns cannot be hit
             width="100%",
             height=self.bottom + AXIS + READOUT,
             role="group",
@@ -99,7 +106,7 @@ class _Picture:
         parts = []
         for tick in self.scale.ticks():
             kind = " minor" if tick.minor else ""
-            anchor = "start" if tick.place < 3 else "end" if tick.place > 97 else "middle"  # noqa: PLR2004 - at the edge
+            anchor = "start" if tick.place < 3 else "end" if tick.place > 97 else "middle"  # at the edge
             parts.append(self.line(tick.place, PHASE + 4, self.bottom + 4, f"grid{kind}"))
             label = element(
                 "text",
@@ -130,6 +137,7 @@ class _Picture:
 
     def phase(self, phase: Phase) -> Markup:
         name = f"{phase.name} {phase.round + 1}" if phase.round else phase.name
+        name = phase.step.rpartition("/")[2] or name if phase.name == "work" else name
         title = f"phase {name}: {duration(phase.end - phase.start)}{', under way' if phase.open else ''}"
         kind = "phase now" if phase.open and self.timeline.open else "phase"
         box = self.box(phase.start, phase.end, 0, PHASE, class_=kind)
@@ -163,7 +171,7 @@ class _Picture:
 
     def lane(self, lane: Lane) -> list[Markup]:
         top = self.tops[lane.name]
-        parts = [element("text", one_line(lane.name, most=60), x=0, y=top + 17, class_="lane")]
+        parts = [element("text", one_line(speaker(lane.name), most=60), x=0, y=top + 17, class_="lane")]
         parts.append(element("line", x1="0", x2="100%", y1=top + 0.5, y2=top + 0.5, class_="rule"))
         turns: dict[int, list[Segment]] = defaultdict(list)
         for segment in lane.segments:
@@ -186,8 +194,8 @@ class _Picture:
         head = self.head(lane.name)
         parts = [self.box(start, end, top + NAME, height - NAME, class_="hit")]
         parts += [self.segment(each, top + head) for each in segments]
-        if self.scale.place(end) - self.scale.place(start) >= 0.8:  # noqa: PLR2004 - two digits fit from here on
-            narrow = self.scale.place(end) - self.scale.place(start) < 4.5  # noqa: PLR2004
+        if self.scale.place(end) - self.scale.place(start) >= 0.8:  # two digits fit from here on
+            narrow = self.scale.place(end) - self.scale.place(start) < 4.5
             kind = "number minor" if narrow else "number"
             parts.append(
                 element("text", str(number), x=f"{self.scale.place(start)}%", y=top + head - 4, dx=1, class_=kind)
@@ -197,9 +205,7 @@ class _Picture:
             for index, line in enumerate(lines)
         ]
         label = f"{lines[0]}: {lines[1]}"
-        return element(
-            "a", *parts, href=f"#{turn_id(self.anchor, self.order[lane.name], number)}", class_="turn", aria_label=label
-        )
+        return element("a", *parts, href=self.link(self.order[lane.name], number), class_="turn", aria_label=label)
 
     def segment(self, each: Segment, top: int) -> Markup:
         row = 1 + each.row if each.kind == "tool" else 0

@@ -66,7 +66,7 @@ def shown(text: str, room: int) -> Shown:
         head, tail = _ends(text, keep)
         marked = Shown(visible(head), visible(tail), total - len(head) - len(tail), total)
         length = len(marked.head) + len(marked.tail)
-        if length <= room * GROWTH or keep < 40:  # noqa: PLR2004 - less says nothing
+        if length <= room * GROWTH or keep < 40:  # less says nothing
             return marked
         keep = int(keep * min(0.8, room / length))
 

@@ -93,6 +93,7 @@ class Phase:
 
     name: str
     round: int
+    step: str = ""
     start: float
     end: float
     open: bool = False

@@ -12,7 +12,7 @@ from nightmill.report.nouns import Blob
 from nightmill.report.summary import Summary, read
 from nightmill.report.text import Shown, fair, shown
 from nightmill.report.words import Tone, count
-from nightmill.review import CheckResult, Evidence, Failure, Verdict
+from nightmill.review import CheckResult, Evidence, Failure, Finding, Verdict
 
 __all__ = ["CheckView", "Round", "Trust", "trust"]
 
@@ -147,9 +147,29 @@ def _caveats(verdict: Verdict, rounds: Sequence[Round]) -> list[str]:
         caveats.append(f"{count(missing, 'test')} of the baseline did not run: gone or skipped now.")
     if any(each.state == "claimed" for each in verdict.evidence):
         caveats.append("“Claimed” rests on the agent's word: what it points to exists, and that is all that is known.")
+    if any(each.state == "inspected" for each in verdict.evidence):
+        caveats.append("“Inspected” means that the quoted lines stand in the tree; what they do was not run.")
+    caveats += [_bend(each) for each in verdict.findings[:MOST_LISTED]]
     if not checks:
         caveats.append("No check of the last round is in the ledger.")
     return caveats
+
+
+def _bend(found: Finding) -> str:
+    where = f"{found.path}:{found.line}" if found.line else found.path
+    return f"{found.kind.capitalize()} in {where}: {' '.join(found.what.split())[:300]}"
+
+
+def _sent_back(told: Sequence[e.Event]) -> dict[int, str]:
+    """Why work was sent back after a proof that it did not pass, by the number of the proof."""
+    found: dict[int, str] = {}
+    failed: int | None = None
+    for event in told:
+        if isinstance(event, e.VerdictGiven):
+            failed = None if event.passed else event.round
+        elif isinstance(event, e.SentBack) and failed is not None:
+            found.setdefault(failed, event.reason)
+    return found
 
 
 def _rounds(told: Sequence[e.Event], *, blob: Blob, room: int) -> tuple[Round, ...]:
@@ -157,7 +177,7 @@ def _rounds(told: Sequence[e.Event], *, blob: Blob, room: int) -> tuple[Round, .
     outputs = {event.output: _output(event.output, blob) for event in checks if event.output}
     cap = fair((len(text) for text, _ in outputs.values()), room, most=MOST_OF_ONE)
     verdicts = {event.round: event for event in told if isinstance(event, e.VerdictGiven)}
-    sent = {event.count: event.reason for event in told if isinstance(event, e.SentBack)}
+    sent = _sent_back(told)
     rounds = []
     for number in sorted({event.round for event in checks} | set(verdicts)):
         given = verdicts.get(number)
@@ -169,7 +189,7 @@ def _rounds(told: Sequence[e.Event], *, blob: Blob, room: int) -> tuple[Round, .
                 passed=given.passed if given else None,
                 tree=given.tree if given else (mine[-1].tree if mine else ""),
                 reasons=verdict.reasons if verdict else (),
-                sent_back=sent.get(number + 1, ""),
+                sent_back=sent.get(number, ""),
                 checks=tuple(_check(event, *outputs.get(event.output, ("", "")), cap) for event in mine),
             )
         )

@@ -21,13 +21,34 @@ from nightmill.report.summary import read
 from nightmill.report.text import Shown, fair, one_line, shown
 from nightmill.report.words import Tone
 
-__all__ = ["TurnView", "Turns", "turns"]
+__all__ = ["WHOLE", "TurnView", "Turns", "Window", "turns"]
 
 MOST_OF_ONE = 24_000
 """Characters that are shown of one text, if there is room for it."""
 
 
 OF_A_TURN = (e.TurnStarted, e.TurnFinished, e.ModelRetried, e.AgentNudged, e.ToolStarted, e.ToolFinished)
+
+
+class Window(NamedTuple):
+    """Which of many turns are shown: the block number *page*, from 1, of *block* turns each.
+
+    0 as the page is the newest block with the one before it; 0 as the block shows all.
+    """
+
+    block: int = 0
+    page: int = 0
+
+    def bounds(self, count: int) -> tuple[int, int]:
+        """The first of *count* turns that is shown, from 0, and the one after the last."""
+        if not self.block:
+            return 0, count
+        if self.page:
+            return (self.page - 1) * self.block, self.page * self.block
+        return max((count - 1) // self.block - 1, 0) * self.block, count
+
+
+WHOLE = Window()
 
 
 class Said(NamedTuple):
@@ -72,11 +93,12 @@ class TurnView:
 
 
 class Turns(NamedTuple):
-    """All turns, what each took, and which turns wrote which path (ids and numbers)."""
+    """The turns that are shown, what each of all took, which turns wrote which path (ids and numbers), and all ids."""
 
     views: tuple[TurnView, ...]
     spent: tuple[Spent, ...]
     edited: dict[str, tuple[tuple[str, int], ...]]
+    places: tuple[str, ...]
 
 
 @dataclass(slots=True)
@@ -95,24 +117,40 @@ class _Heard:
     unread: str = ""
 
 
-def turns(told: Sequence[e.Event], *, blob: Blob, anchor: str, lanes: Sequence[str], room: int) -> Turns:
-    """The turns that *told* speaks of, in order; all their texts together in at most about *room* characters."""
+def turns(
+    told: Sequence[e.Event],
+    *,
+    blob: Blob,
+    anchor: str,
+    lanes: Sequence[str],
+    room: int,
+    window: Window = WHOLE,
+) -> Turns:
+    """The turns that *told* speaks of, in order; all their texts together in at most about *room* characters.
+
+    Only those in *window* are opened and become views.
+    """
     heard = _listen(told)
-    for each in heard:
+    first, last = window.bounds(len(heard))
+    for each in heard[first:last]:
         _open(each, blob)
     lengths = [size for each in heard if each.record for size in _sizes(each.record)]
     cap = fair(lengths, room, most=MOST_OF_ONE)
-    views, spent = [], []
     edited: dict[str, dict[str, int]] = defaultdict(dict)
-    for each in heard:
-        lane = lanes.index(each.role) if each.role in lanes else len(lanes)
-        made = _view(each, turn_id(anchor, lane, each.number), cap)
-        views.append(made)
-        if each.finished:
-            spent.append(Spent(lane, each.number, made.usage, made.cost))
+    order = {name: lane for lane, name in enumerate(lanes)}
+    lane_of = [order.get(each.role, len(lanes)) for each in heard]
+    places = [turn_id(anchor, lane, each.number) for lane, each in zip(lane_of, heard, strict=True)]
+    spent = [
+        Spent(lane, each.number, read(Usage, each.finished.usage) or Usage(), each.finished.cost)
+        for lane, each in zip(lane_of, heard, strict=True)
+        if each.finished
+    ]
+    views = [_view(each, place, cap) for each, place in zip(heard[first:last], places[first:last], strict=True)]
+    for each, place in zip(heard, places, strict=True):
         for path in each.record.edited if each.record else ():
-            edited[path][made.id] = made.number
-    return Turns(tuple(views), tuple(spent), {path: tuple(ids.items()) for path, ids in edited.items()})
+            edited[path][place] = each.number
+    wrote = {path: tuple(ids.items()) for path, ids in edited.items()}
+    return Turns(tuple(views), tuple(spent), wrote, tuple(places))
 
 
 def _listen(told: Iterable[e.Event]) -> list[_Heard]:
@@ -167,7 +205,7 @@ def _sizes(record: TurnRecord) -> list[int]:
 
 def _view(heard: _Heard, place: str, cap: int) -> TurnView:
     finished, record = heard.finished, heard.record
-    said = _said(heard, cap) if record else ()
+    said = _said(heard, record, cap) if record else ()
     labels = [f"{each.tool} {one_line(each.label, most=80)}".strip() for each in heard.tools.values()]
     busy = [
         f"{each.tool} {one_line(each.label, most=80)}".strip() for each in heard.begun if each.call not in heard.tools
@@ -197,9 +235,7 @@ def _view(heard: _Heard, place: str, cap: int) -> TurnView:
     )
 
 
-def _said(heard: _Heard, cap: int) -> tuple[Said, ...]:
-    record = heard.record
-    assert record is not None  # noqa: S101 - for the type checker; the caller looked
+def _said(heard: _Heard, record: TurnRecord, cap: int) -> tuple[Said, ...]:
     results = {part.call: part for message in record.messages for part in message.parts if isinstance(part, ToolResult)}
     said: list[Said] = []
     for part in record.reply.parts:
@@ -228,5 +264,5 @@ def _faults(heard: _Heard, said: Sequence[Said]) -> tuple[tuple[Tone, str], ...]
     if any(each.measure != "note" for each in heard.nudges):
         faults.append(("past", "nudged"))
     if heard.started > 1:
-        faults.append(("past", "began twice" if heard.started == 2 else f"began {heard.started} times"))  # noqa: PLR2004 - twice
+        faults.append(("past", "began twice" if heard.started == 2 else f"began {heard.started} times"))
     return tuple(faults)

@@ -120,12 +120,19 @@ class _Loom:
         self.close()
 
     @tell.register
+    def _(self, event: e.Forgotten) -> None:
+        if event.was in {e.RunDone.name, e.RunStopped.name}:
+            self.close()
+
+    @tell.register
     def _(self, event: e.PhaseStarted) -> None:
-        if any((event.phase, event.round) == (told.name, told.round) for told in self.phases):
+        if any((event.phase, event.round, event.step) == (told.name, told.round, told.step) for told in self.phases):
             return  # A recovered run tells its way again up to where it was, and may still be parked there.
         self.end_gap()
         self.end_phase()
-        self.phases.append(Phase(name=event.phase, round=event.round, start=self.at, end=self.at, open=True))
+        self.phases.append(
+            Phase(name=event.phase, round=event.round, step=event.step, start=self.at, end=self.at, open=True)
+        )
 
     @tell.register
     def _(self, event: e.WorkspacePrepared) -> None:
@@ -203,6 +210,11 @@ class _Loom:
     @tell.register
     def _(self, event: e.AgentNudged) -> None:
         self.mark_lane(self.role, "nudge", f"guard {event.guard}: {event.measure}", event.turn)
+
+    @tell.register
+    def _(self, event: e.PermissionTaken) -> None:
+        named = [*event.takes, *(f"{name} (asked)" for name in event.asked)]
+        self.mark_lane(event.role, "nudge", f"it works without {', '.join(named)}")
 
     @tell.register
     def _(self, event: e.AgentFinished) -> None:

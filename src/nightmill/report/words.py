@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Literal, NamedTuple
 
-__all__ = ["Face", "Tone", "count", "duration", "face", "moment", "money", "share", "tokens"]
+__all__ = ["Face", "Tone", "count", "duration", "face", "moment", "money", "share", "speaker", "tokens"]
 
 Tone = Literal["proven", "failed", "person", "work", "past"]
 """The only things that a colour says."""
@@ -44,9 +44,9 @@ def face(state: str, *, why: str = "", needs: str = "") -> Face:
 def duration(seconds: float) -> str:
     """*seconds* with the two units that matter."""
     seconds = max(seconds, 0.0)
-    if seconds < 0.0995:  # noqa: PLR2004 - rounds to 0.1 s
+    if seconds < 0.0995:  # rounds to 0.1 s
         return f"{seconds * 1000:.0f}{GAP}ms"
-    if seconds < 9.95:  # noqa: PLR2004 - rounds to 10 s
+    if seconds < 9.95:  # rounds to 10 s
         return f"{seconds:.1f}{GAP}s"
     whole = round(seconds)
     if whole < MINUTE:
@@ -73,7 +73,7 @@ def money(dollars: float | None) -> str:
         return "unknown"
     if dollars == 0:
         return "$0"
-    return f"${dollars:.2f}" if dollars >= 1 else f"${dollars:.3f}" if dollars >= 0.1 else f"${dollars:.4f}"  # noqa: PLR2004
+    return f"${dollars:.2f}" if dollars >= 1 else f"${dollars:.3f}" if dollars >= 0.1 else f"${dollars:.4f}"
 
 
 def share(part: float, whole: float) -> str:
@@ -99,3 +99,13 @@ def moment(at: float) -> str:
 
 def _two(large: int, unit: str, small: int, subunit: str) -> str:
     return f"{large}{GAP}{unit}" + (f" {small}{GAP}{subunit}" if small else "")
+
+
+def speaker(role: str) -> str:
+    """Who a conversation is with, for people: its role, and the step that began it where the role has several."""
+    name, _, way = role.partition("@")
+    if not way:
+        return name
+    *above, last = way.split("/")
+    turn = above[-1].partition(".")[2] if above else ""
+    return f"{name}, {last}" + (f" {turn}" if turn not in {"", "1"} else "")

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from nightmill.review.nouns import Baseline, Check, CheckResult, Evidence, Failure, Verdict
+from nightmill.review.nouns import Baseline, Check, CheckResult, Evidence, Failure, Finding, Flake, Verdict
 from nightmill.review.prove import Case, prove
-from nightmill.review.run import Ran, run_check
+from nightmill.review.run import run_check
 
 __all__ = [
     "Baseline",
@@ -13,7 +13,8 @@ __all__ = [
     "CheckResult",
     "Evidence",
     "Failure",
-    "Ran",
+    "Finding",
+    "Flake",
     "Verdict",
     "prove",
     "run_check",

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 
+from nightmill.code import Change
 from nightmill.errors import SandboxError
+from nightmill.review import bend
+from nightmill.review.bend import RULES, Rule
+from nightmill.review.bend.signs import Kind
 from nightmill.review.compare import WHOLE
 from nightmill.review.evidence import Results, collect
-from nightmill.review.junit import Told, tidy
+from nightmill.review.formats import FORMATS, Told, tidy
+from nightmill.review.listed import listing
 from nightmill.review.nouns import Baseline, Check, CheckResult, Failure, Verdict
-from nightmill.review.run import LIMITS, Progress, reset, run_check
+from nightmill.review.quote import files
+from nightmill.review.run import LIMITS, Progress, Ran, reset, run_check
 from nightmill.sandbox import Command, Limits, Workspace
 from nightmill.spec import Criterion
 
@@ -40,9 +47,17 @@ class Case:
     base_tree: str
     checks: tuple[Check, ...]
     baseline: Baseline
+    changes: tuple[Change, ...] = ()
+    """The files that differ between base and tree, as far as they are text."""
+    large: tuple[str, ...] = ()
+    """Those of them that were too large to be read."""
     criteria: tuple[Criterion, ...] = ()
     claims: tuple[tuple[str, str], ...] = ()
+    rules: Mapping[Kind, Rule] = field(default_factory=lambda: RULES)
+    """Which findings stand in the way."""
     limits: Limits = LIMITS
+    hide: Callable[[str], str] = str
+    """Leaves secrets out of what checks print and failed tests say."""
 
 
 async def prove(workspace: Workspace, case: Case, *, tell: Tell, keep: Keep, progress: Progress) -> Verdict:
@@ -54,6 +69,7 @@ async def prove(workspace: Workspace, case: Case, *, tell: Tell, keep: Keep, pro
         SandboxError: If the workspace does not hold the tree, or the sandbox failed.
     """
     await holds(workspace, case.tree)
+    texts = await files(workspace, case.claims)  # before anything of the change has run
     results: list[CheckResult] = []
     tests: dict[str, Told] = {}
     for check in case.checks:
@@ -62,22 +78,37 @@ async def prove(workspace: Workspace, case: Case, *, tell: Tell, keep: Keep, pro
         ran = await run_check(
             workspace, check, tree=case.tree, baseline=case.baseline, progress=progress, limits=case.limits
         )
-        result = replace(ran.result, output=keep(ran.output))
+        failures = tuple(replace(each, message=case.hide(each.message)) for each in ran.result.failures)
+        output, listed = keep(_hidden(ran.output, case.hide)), _listed(ran, check, keep=keep)
+        result = replace(ran.result, failures=failures, output=output, tests=listed)
         tell(result)
         results.append(result)
         tests |= ran.tests
     why = tuple(reason for result in results for reason in reasons(result))
-    why = why or _nothing_shown(results)
+    found = await asyncio.to_thread(bend.find, case.changes, case.checks, rules=case.rules, large=case.large)
+    why = (why or _nothing_shown(results)) + bend.reason(found)
+    seen = Results(checks=case.checks, results=tuple(results), tests=tests, texts=texts)
     return Verdict(
         tree=case.tree,
         base_tree=case.base_tree,
         passed=not why,
         results=tuple(results),
         reasons=why,
-        evidence=collect(
-            case.criteria, case.claims, found=Results(checks=case.checks, results=tuple(results), tests=tests)
-        ),
+        evidence=collect(case.criteria, case.claims, found=seen),
+        findings=found,
     )
+
+
+def _hidden(output: bytes, hide: Callable[[str], str]) -> bytes:
+    return hide(output.decode("utf-8", "surrogateescape")).encode("utf-8", "surrogateescape")
+
+
+def _listed(ran: Ran, check: Check, *, keep: Keep) -> str:
+    """The blob that lists the tests of *ran*; a report that is not to be believed shows of none that it passed."""
+    if check.format == "exit" or not FORMATS[check.format].tests:
+        return ""
+    believed = not ran.result.stopped and all(each.id != WHOLE for each in ran.result.failures)
+    return keep(listing(ran.tests.values() if believed else ()))
 
 
 async def holds(workspace: Workspace, tree: str) -> None:

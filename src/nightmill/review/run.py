@@ -1,31 +1,29 @@
 """Run one check on one tree and say how it ended, compared with the baseline.
 
 A check passes when it ran to its end, has no new failure and lost no test. A failure that the baseline does not
-know is run again, because one red run cannot tell a broken test from an unsteady one.
+know is run again, because one red run cannot tell a broken test from an unsteady one; so is that of a known flake,
+because being known for it is no licence to be broken.
 """
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from pathlib import PurePosixPath
+from typing import Literal
 
-from nightmill.errors import SettingsError, ToolError
-from nightmill.review import compare, junit
-from nightmill.review.nouns import Baseline, Check, CheckResult, Failure
+from nightmill.review import compare, flake
+from nightmill.review.flake import REPEATS
+from nightmill.review.formats import FORMATS, Covered, Told
+from nightmill.review.nouns import Baseline, Check, CheckResult, Failure, Flake
+from nightmill.review.report import LIMITS, Once, once
 from nightmill.sandbox import Command, Limits, Outcome, Workspace
 
 __all__ = ["LIMITS", "REPEATS", "Progress", "Ran", "once", "reset", "run_check"]
 
-LIMITS = Limits(memory=4 << 30, processes=2048, file_size=4 << 30, output=1 << 20)
-"""Bounds on a check; its seconds are its own."""
-
-REPEATS = 2
+STEADY = 2
+"""Repeats that a test has to pass before its failure counts as unsteadiness."""
 WORTH_REPEATING = 10
 """More new failures than this at once are a broken tree, not unsteady tests."""
-
-PYTEST_EMPTY = 5
 
 Progress = Callable[[str], None]
 """Told in words what goes on."""
@@ -37,16 +35,7 @@ class Ran:
 
     result: CheckResult
     output: bytes
-    tests: dict[str, junit.Told] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Once:
-    """One execution: *messages* are its failures by id, `compare.WHOLE` being the check itself."""
-
-    outcome: Outcome
-    tests: dict[str, junit.Told]
-    messages: dict[str, str]
+    tests: dict[str, Told] = field(default_factory=dict)
 
 
 async def run_check(
@@ -58,16 +47,20 @@ async def run_check(
     progress: Progress,
     limits: Limits = LIMITS,
 ) -> Ran:
-    """Run *check* in *workspace*, which holds *tree*; a new failure up to twice more, to tell it from an unsteady one.
+    """Run *check* in *workspace*, which holds *tree*; what may be unsteady up to `REPEATS` times more.
 
     `Ran.result.output` is left empty: whoever keeps the output knows its blob.
     """
     progress(f"check {check.name}: {check.command}")
     first = await once(workspace, check, limits=limits)
-    failures = compare.sort(first.messages, check=check.name, baseline=baseline)
+    before = baseline.covered.get(check.name) if baseline else None
+    messages = first.messages | compare.lowered(first.covered, before=Covered(*before) if before else None)
+    failures = compare.sort(messages, check=check.name, baseline=baseline)
     if not first.outcome.stopped:
-        failures = await _repeat(workspace, check, failures, baseline=baseline, progress=progress, limits=limits)
-    lost = compare.missing(first.tests, check=check.name, baseline=baseline) if check.format != "exit" else ()
+        repeating = _Repeating(check=check, baseline=baseline, first=first)
+        failures = await repeating.judge(workspace, failures, progress=progress, limits=limits)
+    tests = check.format != "exit" and FORMATS[check.format].tests
+    lost = compare.missing(first.tests, check=check.name, baseline=baseline) if tests else ()
     new = any(failure.kind == "new" for failure in failures)
     result = CheckResult(
         check=check.name,
@@ -77,24 +70,12 @@ async def run_check(
         failures=failures,
         counts=compare.count(first.tests.values()) if check.format != "exit" else None,
         missing=lost,
+        covered=first.covered,
+        flakes=_flakes(first, failures, check=check, baseline=baseline),
         stopped=first.outcome.stopped,
         seconds=round(first.outcome.seconds, 3),
     )
     return Ran(result=result, output=_bytes(first.outcome), tests=first.tests)
-
-
-async def once(workspace: Workspace, check: Check, *, limits: Limits = LIMITS) -> _Once:
-    """One execution of *check*, nothing compared and nothing repeated."""
-    report = await _report_path(workspace, check)
-    outcome = await workspace.run(_command(check, report, limits))
-    if check.format == "exit":
-        return _Once(outcome=outcome, tests={}, messages=_whole(outcome, "") if outcome.exit or outcome.stopped else {})
-    tests, trouble = await _read(workspace, report, outcome)
-    messages = compare.failed(tests)
-    trouble = "" if check.format == "pytest" and outcome.exit == PYTEST_EMPTY else trouble
-    if outcome.stopped or trouble or (outcome.exit and not messages):
-        messages |= _whole(outcome, trouble)
-    return _Once(outcome=outcome, tests=tests, messages=messages)
 
 
 async def reset(workspace: Workspace) -> None:
@@ -103,77 +84,88 @@ async def reset(workspace: Workspace) -> None:
     await workspace.run(Command(argv=("bash", "-c", script), limits=replace(LIMITS, seconds=120.0)))
 
 
-async def _repeat(
-    workspace: Workspace,
-    check: Check,
-    failures: tuple[Failure, ...],
-    *,
-    baseline: Baseline | None,
-    progress: Progress,
-    limits: Limits,
-) -> tuple[Failure, ...]:
-    """Failures whose tests passed on the base and pass in every repeat become "flaky"; a new test has to be steady."""
-    open_ = {each.id for each in failures if each.kind == "new"}
-    open_ = {name for name in open_ if compare.known_before(name, check=check.name, baseline=baseline)}
-    if not 0 < len(open_) <= WORTH_REPEATING:
-        return failures
-    for count in range(1, REPEATS + 1):
-        progress(f"check {check.name}: {len(open_)} new failure(s), run again ({count} of {REPEATS})")
-        await reset(workspace)
-        again = await once(workspace, check, limits=limits)
-        open_ = {name for name in open_ if name not in again.messages and _ran(again, name)}
-        if not open_:
-            break
-    return tuple(replace(each, kind="flaky") if each.id in open_ else each for each in failures)
+@dataclass(slots=True, kw_only=True)
+class _Repeating:
+    """Tells the failures of *first* that are the change's from those that come and go."""
+
+    check: Check
+    baseline: Baseline | None
+    first: Once
+    repeats: int = 0
+    failed: dict[str, int] = field(default_factory=dict)
+    """Of each that is still open, how many repeats failed."""
+    judged: dict[str, Failure] = field(default_factory=dict)
+
+    async def judge(
+        self, workspace: Workspace, failures: tuple[Failure, ...], *, progress: Progress, limits: Limits
+    ) -> tuple[Failure, ...]:
+        """*failures* with those that were repeated told apart. A test that is new with the change has to be steady."""
+        fresh = [each for each in failures if each.kind == "new" and self._passed_before(each.id)]
+        fresh = fresh if len(fresh) <= WORTH_REPEATING else []
+        open_ = {each.id: each for each in (*fresh, *(each for each in failures if each.kind == "flaky"))}
+        self.failed = dict.fromkeys(open_, 0)
+        for each in failures:
+            if each.kind == "flaky" and self._strange(each.id, each.message):
+                self._judge(open_.pop(each.id), "new")
+        while open_ and self.repeats < REPEATS:
+            told = f"{len(open_)} failure(s) that may come and go, run again ({self.repeats + 1} of {REPEATS} at most)"
+            progress(f"check {self.check.name}: {told}")
+            await reset(workspace)
+            again = await once(workspace, self.check, limits=limits)
+            self.repeats += 1
+            open_ = {name: each for name, each in open_.items() if not self._settled(each, again)}
+        for each in open_.values():
+            self._judge(each, "new")
+        return tuple(self.judged.get(each.id, each) for each in failures)
+
+    def _settled(self, failure: Failure, again: Once) -> bool:
+        """Whether *again* decides what *failure* is."""
+        name = failure.id
+        if not _passed(again, name):
+            self.failed[name] += 1
+            known = self._flake(name)
+            explained = known and flake.explained(known, failed=self.failed[name], repeats=self.repeats)
+            if not explained or self._strange(name, again.messages.get(name, "")):
+                self._judge(failure, "new")
+                return True
+        if self.repeats - self.failed[name] >= STEADY:
+            self._judge(failure, "flaky")
+            return True
+        return False
+
+    def _judge(self, failure: Failure, kind: Literal["new", "flaky"]) -> None:
+        failed, runs = 1 + self.failed[failure.id], 1 + self.repeats
+        self.judged[failure.id] = replace(failure, kind=kind, failed=failed, runs=runs)
+
+    def _flake(self, name: str) -> Flake | None:
+        return compare.known_flake(name, check=self.check.name, baseline=self.baseline)
+
+    def _strange(self, name: str, message: str) -> bool:
+        """Whether a known flake failed in a way that it is not known to."""
+        known = self._flake(name)
+        return bool(known and known.said and flake.signature(message) not in known.said)
+
+    def _passed_before(self, name: str) -> bool:
+        return compare.known_before(name, check=self.check.name, baseline=self.baseline)
 
 
-def _ran(again: _Once, name: str) -> bool:
+def _passed(again: Once, name: str) -> bool:
     if compare.WHOLE in again.messages or again.outcome.stopped:
         return False
-    return name == compare.WHOLE or (name in again.tests and again.tests[name].outcome == "passed")
+    if name == compare.WHOLE:
+        return True
+    return name not in again.messages and name in again.tests and again.tests[name].outcome == "passed"
 
 
-async def _report_path(workspace: Workspace, check: Check) -> str:
-    if check.format == "pytest":
-        # From the system's randomness: a name that no file in the tree can have prepared.
-        return f"/work/home/.report-{secrets.token_hex(16)}.xml"
-    if check.format == "exit":
-        return ""
-    path = PurePosixPath(check.report)
-    if not check.report or path.is_absolute() or ".." in path.parts:
-        raise SettingsError(
-            f"check {check.name!r} has the report {check.report!r}, which is no path in the repository",
-            hint="name the JUnit file that the command writes, relative to the repository",
-        )
-    inside = f"/work/repo/{path}"
-    # A report that lies in the tree says nothing of this run.
-    await workspace.run(Command(argv=("rm", "-rf", "--", inside), limits=replace(LIMITS, seconds=60.0)))
-    return inside
-
-
-def _command(check: Check, report: str, limits: Limits) -> Command:
-    script = check.command
-    if check.format == "pytest":
-        # xunit1 names the file of each test; by the variable, so that wrappers and pipes keep working. One file that
-        # cannot be imported would keep all others from running, and on a base like that nothing could be proven.
-        ours = f"-p no:cacheprovider --continue-on-collection-errors -o junit_family=xunit1 --junitxml={report}"
-        script = f'export PYTEST_ADDOPTS="${{PYTEST_ADDOPTS-}} {ours}"\n{script}'
-    return Command(argv=("bash", "-c", script), limits=replace(limits, seconds=check.seconds, memory=check.memory))
-
-
-async def _read(workspace: Workspace, report: str, outcome: Outcome) -> tuple[dict[str, junit.Told], str]:
-    try:
-        body = await workspace.read(report, limit=junit.REPORT_BYTES)
-        return junit.parse(body), ""
-    except ToolError:
-        return {}, "" if outcome.stopped else "the command wrote no test report"
-    except ValueError as error:
-        return {}, str(error)
-
-
-def _whole(outcome: Outcome, trouble: str) -> dict[str, str]:
-    ending = f"stopped by its limit ({outcome.stopped})" if outcome.stopped else f"exit status {outcome.exit}"
-    return {compare.WHOLE: "\n".join(part for part in (trouble, ending, junit.tidy(outcome.text)) if part)}
+def _flakes(first: Once, failures: tuple[Failure, ...], *, check: Check, baseline: Baseline | None) -> dict[str, Flake]:
+    """What this run says of unsteady tests: how often those failed that came and went, and which known ones did not."""
+    known = {*baseline.flaky.get(check.name, ()), *baseline.flakes.get(check.name, ())} if baseline else set()
+    steady = {name for name in known if name not in first.messages and _passed(first, name)}
+    return {name: Flake(failed=0, runs=1) for name in sorted(steady)} | {
+        each.id: Flake(failed=each.failed, runs=each.runs, said=(flake.signature(each.message),))
+        for each in failures
+        if each.kind == "flaky" and each.runs
+    }
 
 
 def _bytes(outcome: Outcome) -> bytes:

@@ -11,7 +11,6 @@ from nightmill.sandbox.nouns import (
     Asked,
     Command,
     Entry,
-    Gateway,
     Guarantee,
     Limits,
     Outcome,
@@ -28,7 +27,6 @@ __all__ = [
     "Command",
     "Dialogue",
     "Entry",
-    "Gateway",
     "Guarantee",
     "Limits",
     "Outcome",
@@ -150,6 +148,10 @@ class Workspace(Sandbox, Protocol):
 
     Paths are absolute inside and resolved inside: a symbolic link leads nowhere else.
     """
+
+    def rouse(self) -> None:
+        """Say that something will be asked soon: what rests wakes up meanwhile. Cheap, as often as one likes."""
+        ...
 
     @property
     def services(self) -> Services:

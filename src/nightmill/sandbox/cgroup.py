@@ -72,7 +72,7 @@ class Group:
         """Whether the kernel killed a process in it for memory."""
         if not self.tree.memory:
             return False
-        events = "memory.events" if self.tree.version == 2 else "memory.oom_control"  # noqa: PLR2004 - as the kernel says
+        events = "memory.events" if self.tree.version == 2 else "memory.oom_control"
         with contextlib.suppress(OSError, ValueError):
             told = dict(line.split() for line in (self.tree.memory / events).read_text("ascii").splitlines())
             return int(told.get("oom_kill", "0")) > 0
@@ -107,13 +107,15 @@ class Groups:
         self.mine.setblocking(False)
         self.live: dict[Group, int] = {}
         self.ending: list[Group] = []
+        self.ready: tuple[Limits, Group] | None = None
+        """Made for a command to come."""
         self.rest = Group(self.top.below(RUNNER))
         try:
             for folder in self.top.folders:
                 folder.mkdir()
             self.lock = os.open(self.top.folders[0], os.O_RDONLY | os.O_DIRECTORY)
             fcntl.flock(self.lock, fcntl.LOCK_EX)
-            if tree.version == 2:  # noqa: PLR2004
+            if tree.version == 2:
                 _write(self.top.folders[0] / "cgroup.subtree_control", "+memory +pids")
             self._room()
             self.rest.make(None)
@@ -128,13 +130,14 @@ class Groups:
         Raises:
             SandboxError: If the kernel refuses: then it does not begin.
         """
-        self.ending = [group for group in self.ending if not group.remove()]
-        self.made += 1
-        group = Group(self.top.below(str(self.made)))
+        ready = self.ready[1] if self.ready and self.ready[0] == limits else None
+        self.ready = None if ready else self.ready
+        group = ready or self._new()
         self.live[group] = limits.memory
         try:
             self._room()
-            group.make(limits)
+            if not ready:
+                group.make(limits)
             self._let_in(number, group)
         except OSError as error:
             self.release(group)
@@ -144,10 +147,27 @@ class Groups:
         return group
 
     def release(self, group: Group) -> None:
-        """The command has ended."""
+        """The command has ended; `tidy` removes its group, for which nobody need wait."""
         self.live.pop(group, None)
-        if not group.remove():
-            self.ending.append(group)
+        self.ending.append(group)
+
+    def tidy(self, limits: Limits) -> None:
+        """Remove the groups of commands that have ended, and have one ready for the next, if that has *limits*, too."""
+        self.ending = [group for group in self.ending if not group.remove()]
+        if self.lock < 0 or (self.ready and self.ready[0] == limits):
+            return
+        if self.ready:
+            self.ending.append(self.ready[1])
+        self.ready = (limits, self._new())
+        try:
+            self.ready[1].make(limits)
+        except OSError:  # whoever is to go into one says why
+            self.ending.append(self.ready[1])
+            self.ready = None
+
+    def _new(self) -> Group:
+        self.made += 1
+        return Group(self.top.below(str(self.made)))
 
     @property
     def gate(self) -> int:
@@ -173,7 +193,7 @@ class Groups:
 
     def _let_in(self, number: int, group: Group) -> None:
         """Give the runner what *number* moves itself with: whoever opened that has the right to, whoever writes moves."""
-        name = "cgroup.procs" if self.tree.version == 2 else "tasks"  # noqa: PLR2004
+        name = "cgroup.procs" if self.tree.version == 2 else "tasks"
         with contextlib.ExitStack() as stack:
             opened = []
             for folder in group.tree.folders:
@@ -275,7 +295,7 @@ def _ours(folder: Path) -> bool:
 
 def _bound(folder: Path, size: int, version: int) -> None:
     """At most *size* bytes in *folder*, swapped out or not."""
-    if version == 2:  # noqa: PLR2004
+    if version == 2:
         _write(folder / "memory.max", str(size))
         with contextlib.suppress(FileNotFoundError):
             _write(folder / "memory.swap.max", "0")

@@ -20,8 +20,12 @@ from nightmill.errors import SandboxError
 
 __all__ = ["Answer", "Channel"]
 
+WAKE = b"\n"
+"""Wakes a runner that rests (`inside/rest.py`)."""
 HEADER_MOST = 1 << 16
 LIVE_MOST = 1 << 18
+REST = 5.0
+"""Seconds without a request after which the runner is sent to rest; waking it takes some 8 ms."""
 LEAST, MOST = -255, 1 << 60
 """Of whole numbers in answers: exit statuses, sizes."""
 
@@ -62,6 +66,8 @@ class Channel:
         self.ways: Callable[[dict[str, Any], bytes], None] | None = None
         """Hears frames of connections, where those of the sandbox are carried here."""
         self.reading: asyncio.Task[None] | None = None
+        self.used, self.resting = 0.0, False
+        self.timer: asyncio.TimerHandle | None = None
 
     async def start(self) -> None:
         """Begin to read."""
@@ -93,6 +99,26 @@ class Channel:
         """Send a frame that has no answer of its own; once the sandbox has ended, nobody is left to hear it."""
         if self.why:
             return
+        self.rouse()
+        self._write(header, body)
+
+    def rouse(self) -> None:
+        """Have the runner awake: it will be asked something soon."""
+        loop = asyncio.get_running_loop()
+        self.used = loop.time()
+        if self.resting and not self.why:
+            self.resting = False
+            self.writer.write(WAKE)
+        if self.timer is None and not self.why:
+            self.timer = loop.call_later(REST, self._idle)
+
+    def rest(self) -> None:
+        """Let the runner give its memory back until it is asked again; it does if nothing runs inside."""
+        if not self.resting and not self.why:
+            self._write({"op": "rest", "id": 0}, b"")
+            self.resting = True
+
+    def _write(self, header: dict[str, Any], body: bytes) -> None:
         plain = marshal.dumps(header, 2)
         self.writer.write(struct.pack(">II", len(plain), len(body)) + plain + body)
 
@@ -154,13 +180,25 @@ class Channel:
                 pending.answer.set_exception(error)
             return
         del self.pending[header["id"]]
+        self.used = asyncio.get_running_loop().time()
         if not pending.answer.done():
             pending.answer.set_result(Answer(header=header, body=body))
+
+    def _idle(self) -> None:
+        """Send the runner to rest, if nothing was asked of it for long."""
+        loop = asyncio.get_running_loop()
+        self.timer, due = None, self.used + REST
+        if self.pending or due > loop.time():
+            self.timer = loop.call_at(max(due, loop.time() + REST * bool(self.pending)), self._idle)
+        else:
+            self.rest()
 
     def _fail(self, why: str) -> None:
         if self.why:
             return
         self.why = why
+        if self.timer:
+            self.timer.cancel()
         waiting: list[asyncio.Future[Any]] = [self.ready, *(pending.answer for pending in self.pending.values())]
         self.pending.clear()
         for answer in waiting:

@@ -51,7 +51,7 @@ def mapped(pids: set[int], *, below: bytes = b"/work/") -> set[str | int]:
     """
     found: set[str | int] = set()
     for pid in pids:
-        with contextlib.suppress(OSError), open(f"/proc/{pid}/maps", "rb") as file:  # noqa: PTH123 - many small files
+        with contextlib.suppress(OSError), open(f"/proc/{pid}/maps", "rb") as file:
             for line in file:
                 part = line.rstrip(b"\n").split(None, 5)
                 if part[1][1::2] == b"ws" and part[-1].startswith(below):
@@ -100,14 +100,14 @@ def _still(pid: int) -> bool:
 def _states(pid: int) -> set[str]:
     """Of every thread: the first may have ended, and its process look like a zombie, while others go on."""
     try:
-        return {_state(f"/proc/{pid}/task/{thread}") for thread in os.listdir(f"/proc/{pid}/task")}  # noqa: PTH208
+        return {_state(f"/proc/{pid}/task/{thread}") for thread in os.listdir(f"/proc/{pid}/task")}
     except OSError:
         return {"X"}
 
 
 def _await_still(pid: int, deadline: float) -> None:
     with contextlib.suppress(OSError):
-        for thread in os.listdir(f"/proc/{pid}/task"):  # noqa: PTH208 - many times per snapshot
+        for thread in os.listdir(f"/proc/{pid}/task"):
             while _state(f"/proc/{pid}/task/{thread}") not in STILL:
                 if time.monotonic() > deadline:
                     raise SandboxError("a process in the sandbox cannot be stopped for a snapshot")
@@ -121,18 +121,18 @@ def tree(pid: int) -> list[int]:
         top = todo.pop()
         found.append(top)
         with contextlib.suppress(OSError):
-            for thread in os.listdir(f"/proc/{top}/task"):  # noqa: PTH208
-                with open(f"/proc/{top}/task/{thread}/children", "rb") as file:  # noqa: PTH123
+            for thread in os.listdir(f"/proc/{top}/task"):
+                with open(f"/proc/{top}/task/{thread}/children", "rb") as file:
                     todo += [int(child) for child in file.read().split()]
     return found
 
 
 def _state(path: str) -> str:
     try:
-        with open(f"{path}/stat", "rb") as file:  # noqa: PTH123
+        with open(f"{path}/stat", "rb") as file:
             letter = chr(file.read().rpartition(b")")[2].split()[0][0])
         if letter == "D":
-            with open(f"{path}/syscall", "rb") as file:  # noqa: PTH123
+            with open(f"{path}/syscall", "rb") as file:
                 number = file.read().split()[0].decode()
             return "V" if number in WAITING.get(platform.machine(), ()) else "D"
     except (OSError, IndexError):

@@ -61,6 +61,11 @@ class HeldSandbox(ABC):
         """
         return await self._runner().run(command, output=output)
 
+    def rouse(self) -> None:
+        """Say that something will be asked soon: a runner that rests wakes up meanwhile."""
+        if self.channel:
+            self.channel.rouse()
+
     async def terminal(self, command: Command, *, rows: int, columns: int, output: Output) -> Terminal:
         """Start *command* on a terminal of its own; its seconds do not count. *output* gets all that it writes.
 

@@ -180,7 +180,7 @@ def _start(
     # env={}: the environment of PID 1 can be read inside
     given: dict[str, Any] = {"env": {}, "stdin": subprocess.DEVNULL, "stdout": errors, "stderr": errors}
     if owner is None:
-        return subprocess.Popen(command, executable=view.bwrap, pass_fds=passed, **given)  # noqa: S603 - the words are ours
+        return subprocess.Popen(command, executable=view.bwrap, pass_fds=passed, **given)
     return stage.start(command, shown=view.shown, executable=view.bwrap, owner=owner, pass_fds=passed, **given)
 
 

@@ -22,7 +22,7 @@ def sweep(bwrap: Path, *, older: float) -> int:
 
     One that is in order has a child within milliseconds. Gives how many were ended.
     """
-    program = os.stat(bwrap)  # noqa: PTH116 - compared with the same call
+    program = os.stat(bwrap)
     ours = {pid: parent for pid, parent, age in _processes() if age >= older and _runs(pid, program)}
     parents = {parent for _, parent, _ in _processes()}
     ended = 0
@@ -35,10 +35,10 @@ def sweep(bwrap: Path, *, older: float) -> int:
 def _processes() -> list[tuple[int, int, float]]:
     """Of each process its number, its parent's, and its age in seconds."""
     found = []
-    for name in os.listdir("/proc"):  # noqa: PTH208 - many small files
+    for name in os.listdir("/proc"):
         with contextlib.suppress(OSError, IndexError):
             if name.isdigit():
-                with open(f"/proc/{name}/stat", "rb") as file:  # noqa: PTH123
+                with open(f"/proc/{name}/stat", "rb") as file:
                     fields = file.read().rpartition(b")")[2].split()
                 found.append(
                     (int(name), int(fields[1]), time.clock_gettime(time.CLOCK_BOOTTIME) - int(fields[19]) / TICKS)
@@ -49,7 +49,7 @@ def _processes() -> list[tuple[int, int, float]]:
 def _runs(pid: int, program: os.stat_result) -> bool:
     """Whether *pid* runs *program*, by whatever path; False also for what is another user's."""
     try:
-        return os.path.samestat(os.stat(f"/proc/{pid}/exe"), program)  # noqa: PTH116
+        return os.path.samestat(os.stat(f"/proc/{pid}/exe"), program)
     except OSError:
         return False
 

@@ -37,4 +37,4 @@ def give(path: Path, to: Owner | None) -> None:
     if path.is_dir() and not path.is_symlink():
         for folder, folders, files in os.walk(path):
             for name in (*folders, *files):
-                os.lchown(os.path.join(folder, name), *to)  # noqa: PTH118 - strings: paths by the thousand
+                os.lchown(os.path.join(folder, name), *to)

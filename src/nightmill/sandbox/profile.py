@@ -21,11 +21,11 @@ __all__ = ["PROXY", "TRUSTED", "Descriptors", "arguments", "bundle", "check", "e
 UNSHARE = """
     --unshare-user --unshare-ipc --unshare-pid --unshare-net --unshare-uts --unshare-cgroup-try
     --die-with-parent --new-session --as-pid-1 --hostname sandbox --cap-drop ALL --clearenv
-""".split()  # noqa: SIM905 - flags and their values side by side
+""".split()
 
 KERNEL = """
     --proc /proc --dev /dev --size 16777216 --tmpfs /run --dir /run/nightmill --size 536870912 --tmpfs /dev/shm
-""".split()  # noqa: SIM905
+""".split()
 
 SHUT = ("keys", "key-users", "timer_list", "sched_debug", "latency_stats", "kcore")
 """Files of /proc that tell of the whole machine: under root, names of the host's own keys among it."""
@@ -125,7 +125,7 @@ def arguments(place: Place, *, tmp: int, python: Interpreter, given: Descriptors
         words += ["--perms", "0644", "--ro-bind-data", str(fd), path]
     words += ["--perms", "0644", "--ro-bind-data", str(given.runner), "/run/nightmill/runner.pyc"]
     words += ["--perms", "1777", "--size", str(tmp), "--tmpfs", "/tmp"]  # noqa: S108 - the sandbox's own
-    words += ["--dir", "/var", "--symlink", "../tmp", "/var/tmp"]  # noqa: S108
+    words += ["--dir", "/var", "--symlink", "../tmp", "/var/tmp"]  # noqa: S108 - as above
     if python.prefix:
         words += ["--ro-bind", python.source, python.prefix]
     for path, source in place.files.items():
@@ -143,9 +143,9 @@ def _system() -> list[str]:
     words = ["--ro-bind", "/usr", "/usr"]
     for name in MERGED:
         path = f"/{name}"
-        if os.path.islink(path):  # noqa: PTH114 - a string is what is wanted
-            words += ["--symlink", os.readlink(path), path]  # noqa: PTH115
-        elif os.path.isdir(path):  # noqa: PTH112
+        if os.path.islink(path):
+            words += ["--symlink", os.readlink(path), path]
+        elif os.path.isdir(path):
             words += ["--ro-bind", path, path]
     etc = [word for path in ETC for word in ("--ro-bind-try", path, path)]
     return [*words, "--dir", "/etc", *etc, *KERNEL, *_proc()]
@@ -222,6 +222,6 @@ def _check_file(path: str, source: Path) -> None:
         raise SandboxError(f"file {str(source)!r} to be shown as {path!r} does not exist")
     parts = PurePosixPath(path).parts
     taken = path in ETC or any(path.startswith(f"{each}/") for each in ETC)
-    if str(PurePosixPath(path)) != path or ".." in parts or len(parts) < 3 or parts[1] not in OPEN_FOR_FILES or taken:  # noqa: PLR2004
+    if str(PurePosixPath(path)) != path or ".." in parts or len(parts) < 3 or parts[1] not in OPEN_FOR_FILES or taken:
         allowed = ", ".join(f"/{name}" for name in OPEN_FOR_FILES)
         raise SandboxError(f"{path!r} is not a place for a file", hint=f"use a plain absolute path below {allowed}")

@@ -13,7 +13,7 @@ from nightmill.sandbox.seccomp import MACHINES, compile_filter
 
 __all__ = ["Interpreter", "interpreter", "own", "program", "source", "unwalled"]
 
-MODULES = ("gate", "keeper", "files", "job", "lasting", "terminal", "dialogue", "relay", "runner")
+MODULES = ("gate", "keeper", "files", "job", "lasting", "terminal", "dialogue", "relay", "ahead", "rest", "runner")
 
 COMPILER = """
 import marshal, sys
@@ -27,7 +27,7 @@ import marshal, sys
 for name, code in marshal.loads(%r):
     sys.modules[name] = module = type(sys)(name)
     exec(code, module.__dict__)
-module.start(int(sys.argv[1]), int(sys.argv[1]), int(sys.argv[2]))
+module.start(int(sys.argv[1]), int(sys.argv[1]), int(sys.argv[2]), sys.executable, *sys.argv[3:])
 ''' % marshal.dumps(parts)
 code = compile(main, "runner", "exec", dont_inherit=True, optimize=2)
 sys.stdout.buffer.write(importlib.util.MAGIC_NUMBER + bytes(12) + marshal.dumps(code))
@@ -58,7 +58,7 @@ def interpreter() -> Interpreter:
     system = Path("/usr/bin/python3")
     if system.is_file():
         asked = [str(system), "-I", "-S", "-c", "import sys, _ctypes; sys.exit(sys.version_info < (3, 8))"]
-        if subprocess.run(asked, env={}, capture_output=True, check=False).returncode == 0:  # noqa: S603 - fixed words
+        if subprocess.run(asked, env={}, capture_output=True, check=False).returncode == 0:
             return Interpreter(path=str(system))
     return own()
 
@@ -83,7 +83,7 @@ def program() -> bytes:
 
     sources = _sources(*MODULES)
     path = interpreter().path
-    done = subprocess.run(  # noqa: S603 - our own interpreter and text
+    done = subprocess.run(
         [path, "-I", "-S", "-c", COMPILER], input=marshal.dumps(sources, 2), env={}, capture_output=True, check=False
     )
     if done.returncode:

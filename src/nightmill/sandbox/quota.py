@@ -94,19 +94,19 @@ def _deleted(init: int) -> Iterator[int]:
     known = set[tuple[int, int]]()
     for pid in tree(init):
         with contextlib.suppress(OSError):
-            for name in os.listdir(f"/proc/{pid}/fd"):  # noqa: PTH208 - many
+            for name in os.listdir(f"/proc/{pid}/fd"):
                 link = f"/proc/{pid}/fd/{name}"
                 with contextlib.suppress(OSError):
-                    status = os.stat(link)  # noqa: PTH116
+                    status = os.stat(link)
                     where = (status.st_dev, status.st_ino)
                     if stat.S_ISREG(status.st_mode) and not status.st_nlink and where not in known:
                         known.add(where)
-                        if os.readlink(link).startswith("/work/"):  # noqa: PTH115
+                        if os.readlink(link).startswith("/work/"):
                             yield status.st_blocks * BLOCK
-        with contextlib.suppress(OSError), open(f"/proc/{pid}/maps", "rb") as file:  # noqa: PTH123
+        with contextlib.suppress(OSError), open(f"/proc/{pid}/maps", "rb") as file:
             for line in file:
                 part = line.rstrip(b"\n").split(None, 5)
-                if len(part) > 5 and part[5].startswith(b"/work/") and part[5].endswith(b" (deleted)"):  # noqa: PLR2004
+                if len(part) > 5 and part[5].startswith(b"/work/") and part[5].endswith(b" (deleted)"):
                     begin, end = (int(each, 16) for each in part[0].split(b"-"))
                     where = (hash(part[3]), int(part[4]))
                     if where not in known:

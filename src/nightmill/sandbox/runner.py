@@ -126,7 +126,7 @@ class Runner:
             try:
                 return await self._export(path, out, most)
             except BaseException:
-                os.unlink(target)  # noqa: PTH108 - at once, and for good
+                os.unlink(target)
                 raise
 
     async def _export(self, path: str, out: BinaryIO, most: int) -> int:
@@ -182,8 +182,10 @@ class Runner:
     async def still(self) -> AsyncIterator[None]:
         """Hold back what is asked from now on; all that was asked before has begun."""
         async with self.gate:
-            await asyncio.wait_for(self.channel.ask({"op": "still"}), GRACE)
+            answer = self.channel.send({"op": "still"})[1]  # at once: whoever asks goes on with other work meanwhile
+            await asyncio.wait_for(answer, GRACE)
             yield
+            self.channel.tell({"op": "ahead", "id": 0})  # now nobody waits
 
     async def within(self, seconds: float, answer: asyncio.Future[Answer]) -> Answer:
         """What is answered within *seconds* of the host's own clock; a sandbox that is later than that is ended.
@@ -206,7 +208,7 @@ class Runner:
         async with self.gate:  # nothing new starts while all is held still
             number, answer = self.channel.send(header, command.stdin, most=most, live=live)
             group = self.groups.admit(number, command.limits) if self.groups else None
-        running = Running(number=number, group=group, lasting=header["op"] == "serve")
+        running = Running(number=number, limits=command.limits, group=group, lasting=header["op"] == "serve")
         return number, self.watch.add(running, answer, self.groups)
 
     def _ask(self, asked: dict[str, Any], body: bytes = b"", *, most: int = 0) -> Coroutine[Any, Any, Answer]:
@@ -307,7 +309,7 @@ def _said(header: dict[str, Any]) -> str:
 def _entry(record: bytes) -> Entry:
     kind, _, rest = record.partition(b" ")
     size, _, path = rest.partition(b" ")
-    name = kind.decode("ascii", "replace")
-    if name not in {"file", "directory", "link", "other"} or not size.isdigit():
-        raise SandboxError("the sandbox sent a list that cannot be read")
-    return Entry(path=path.decode("utf-8", "replace"), kind=name, size=int(size))  # type: ignore[arg-type]  # just checked
+    match kind.decode("ascii", "replace"):
+        case ("file" | "directory" | "link" | "other") as known if size.isdigit():
+            return Entry(path=path.decode("utf-8", "replace"), kind=known, size=int(size))
+    raise SandboxError("the sandbox sent a list that cannot be read")

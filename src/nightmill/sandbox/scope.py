@@ -38,7 +38,7 @@ def enter() -> Refusal | None:
         return refused
     name = f"nightmill-{os.getpid()}-{secrets.token_hex(4)}.scope"
     try:
-        done = subprocess.run(  # noqa: S603 - fixed words and our own numbers
+        done = subprocess.run(
             _words(name, user), env=_environment(user), capture_output=True, text=True, timeout=PATIENCE, check=False
         )
     except (OSError, subprocess.SubprocessError) as error:

@@ -160,6 +160,8 @@ def _likeness(place: Place) -> Likeness | None:
     """
     if place.hosts or place.snapshot or not place.layers:
         return None
+    if any(source.is_relative_to(place.directory.parent) for source in place.files.values()):
+        return None  # it lies in the run's own folder
     shown: list[tuple[object, Path]] = [*enumerate(place.layers), *place.files.items(), *place.tools.items()]
     try:
         if any((place.directory / "upper").iterdir()):

@@ -62,7 +62,7 @@ def start(
 
     def there() -> subprocess.Popen[bytes]:
         with _staged(shown, owner):
-            return subprocess.Popen(  # noqa: S603 - the words are the caller's, who made them
+            return subprocess.Popen(
                 command, executable=executable, user=owner.user, group=owner.group, extra_groups=[], cwd="/", **given
             )
 
@@ -95,7 +95,7 @@ def _show(shown: Mapping[str, Path], owner: Owner) -> None:
         for name, fd in opened.items():
             target = f"{STAGE}/{name}"
             if stat.S_ISDIR(os.fstat(fd).st_mode):
-                os.mkdir(target)  # noqa: PTH102 - a string is what mount takes
+                os.mkdir(target)
             else:
                 os.close(os.open(target, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC))
             _mount(b"/proc/self/fd/%d" % fd, target.encode(), None, MS_BIND | MS_REC, None)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from nightmill.sandbox.cgroup import Group, Groups
 from nightmill.sandbox.channel import Answer
+from nightmill.sandbox.nouns import Limits
 from nightmill.sandbox.quota import Disk
 
 __all__ = ["Running", "Watch"]
@@ -15,12 +16,16 @@ __all__ = ["Running", "Watch"]
 PAUSE = 0.1
 """Seconds between two looks."""
 
+SOON = 0.02
+"""Seconds after which the group of what has ended is removed, and the next one made: first goes on who has waited."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Running:
     """What was started, the group that it is in, and whether it goes on beside commands."""
 
     number: int
+    limits: Limits
     group: Group | None
     lasting: bool
 
@@ -76,6 +81,7 @@ class Watch:
         killed = running.group is not None and running.group.killed()
         if groups and running.group:
             groups.release(running.group)
+            answer.get_loop().call_later(SOON, groups.tidy, running.limits)
         if found.done():
             return
         if answer.cancelled():

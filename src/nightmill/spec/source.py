@@ -88,7 +88,7 @@ def load(path: Path, *, limit: int) -> Source:
 
 def _folder(folder: Path, layout: Format | None, *, shown: Path, limit: int) -> Source:
     if layout is None:
-        found = sorted(name for name in os.listdir(folder) if name.lower().endswith(MARKDOWN))[:3]  # noqa: PTH208
+        found = sorted(each.name for each in folder.iterdir() if each.name.lower().endswith(MARKDOWN))[:3]
         hint = f"name the file, such as {found[0]!r}" if found else "name a Markdown file or a folder with one of these"
         raise SpecError(f"the folder {str(shown)!r} holds no spec.md, proposal.md or requirements.md", hint=f"{hint}")
     inside = os.path.realpath(folder)
@@ -176,7 +176,7 @@ def _refuse_way_out(path: Path, inside: str) -> None:
 
 def _look(path: Path) -> os.stat_result:
     try:
-        return os.stat(path)  # noqa: PTH116 - Path.stat gives the same; this one names the call
+        return path.stat()
     except (OSError, ValueError) as error:
         raise _unreadable(path, error) from error
 

@@ -1,4 +1,4 @@
-"""Money and tokens that runs share: reserved in one transaction before each call, settled once after it."""
+"""Money and tokens that runs share: reserved in one transaction before they are spent, settled once after that."""
 
 from __future__ import annotations
 
@@ -18,13 +18,16 @@ Scope = Literal["day", "project", "spec"]
 
 DAY = 86400.0
 
+SHARE = 4
+"""What is held for calls to come is at most this part of what is left: nobody waits long for what nobody uses yet."""
+
 LOCK = 0x627564676574
 """Key of the PostgreSQL advisory lock that whoever reserves or settles holds. A SQLite write holds its lock anyway."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Call:
-    """One call of a model: *id* is new for each request of each run; *spec* is the run that a person asked for."""
+    """Who sets something aside: *id* is new each time; *spec* is the run that a person asked for."""
 
     id: str
     run: str
@@ -44,11 +47,12 @@ class Bound:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Offer:
-    """A call with a reply of at most *reply* tokens, and what it may take at most."""
+    """So many *calls* with replies of at most *reply* tokens each, and what they may take at most, together."""
 
     reply: int
     money: int
     tokens: int
+    calls: int = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,6 +75,14 @@ class Standing:
         if bound.money and offer.money and money > bound.money + self.raised:
             return "money"
         return "tokens" if bound.tokens and tokens > bound.tokens else ""
+
+    def fits(self, bound: Bound, offer: Offer) -> bool:
+        """Whether *offer* may be held below *bound*; several calls at once only while there is plenty."""
+        if offer.calls == 1:
+            return not self.lacks(bound, offer)
+        money = SHARE * (self.held_money + offer.money) if bound.money and offer.money else 0
+        tokens = SHARE * (self.held_tokens + offer.tokens) if bound.tokens else 0
+        return money <= max(0, bound.money + self.raised - self.money) and tokens <= max(0, bound.tokens - self.tokens)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,7 +119,7 @@ class Accounts:
                 standings = [self._standing(connection, call, bound.scope, _day(now)) for bound in bounds]
                 pairs = list(zip(standings, bounds, strict=True))
                 for offer in offers:
-                    if not any(standing.lacks(bound, offer) for standing, bound in pairs):
+                    if all(standing.fits(bound, offer) for standing, bound in pairs):
                         connection.execute(table.insert().values(**_row(call, offer, _day(now))))
                         return offer
                 if last or not _sweep(connection):
@@ -122,28 +134,28 @@ class Accounts:
                 seconds=DAY - now % DAY,
             )
 
-    def settle(self, call: Call, *, money: int, tokens: int, only_held: bool = False) -> None:
-        """Put what *call* used in place of what it held, on the day on which it was reserved.
+    def settle(self, id: str, *, money: int, tokens: int) -> None:
+        """Put what was used in place of what *id* holds, on the day on which that was reserved.
 
-        *only_held*: do nothing if it holds nothing, because then it was settled before.
+        Once: a second time, in whichever process and whatever became of the commit before, nothing is held any more.
         """
         table = tables.reservation
         with self.database.write() as connection:
-            now = self._begin(connection)
-            day = connection.execute(sa.select(table.c.day).where(table.c.id == call.id)).scalar_one_or_none()
-            connection.execute(table.delete().where(table.c.id == call.id))
-            if day is None and only_held:
+            self._begin(connection)
+            held = connection.execute(sa.select(table).where(table.c.id == id)).mappings().one_or_none()
+            if held is None:
                 return
-            for scope, name in _names(call, day or _day(now)).items():
+            connection.execute(table.delete().where(table.c.id == id))
+            for scope, name in _names(held["project"], held["spec"], held["day"]).items():
                 _add(connection, scope, name, {"money": money, "tokens": tokens})
 
-    def release(self, id: str) -> None:  # noqa: A002 - the column's name
-        """Give back what the call *id* holds."""
+    def release(self, id: str) -> None:
+        """Give back what *id* holds."""
         with self.database.write() as connection:
             connection.execute(tables.reservation.delete().where(tables.reservation.c.id == id))
 
     def left(self, run: str, *, worker: str) -> list[Call]:
-        """Calls of *run* that hold something and are of other workers than *worker*."""
+        """What *run* holds by other workers than *worker*."""
         table = tables.reservation
         query = sa.select(table).where(table.c.run == run, table.c.worker != worker).order_by(table.c.id)
         with self.database.read() as connection:
@@ -182,7 +194,7 @@ class Accounts:
 
     def _standing(self, connection: sa.Connection, call: Call, scope: Scope, day: str) -> Standing:
         account, held = tables.account, tables.reservation
-        name = _names(call, day)[scope]
+        name = _names(call.project, call.spec, day)[scope]
         which = {
             "day": [held.c.day == day],
             "project": [held.c.day == day, held.c.project == call.project],
@@ -202,10 +214,14 @@ def _row(call: Call, offer: Offer, day: str) -> dict[str, Any]:
 
 
 def _sweep(connection: sa.Connection) -> int:
-    """Give back what calls of runs that have ended still hold; how many there were."""
-    run, held = tables.run, tables.reservation
+    """Give back what runs that have ended still hold by workers that are dead; how often there was something.
+
+    A worker that lives settles what it holds: what it used is in no account before that.
+    """
+    run, held, worker = tables.run, tables.reservation, tables.worker
     over = sa.select(run.c.id).where(run.c.state.in_(("done", "stopped")))
-    return connection.execute(held.delete().where(held.c.run.in_(over))).rowcount
+    alive = sa.select(worker.c.id).where(worker.c.ended.is_(False), worker.c.beat != 0)
+    return connection.execute(held.delete().where(held.c.run.in_(over), held.c.worker.not_in(alive))).rowcount
 
 
 def _add(connection: sa.Connection, scope: str, name: str, amounts: dict[str, int]) -> None:
@@ -216,8 +232,8 @@ def _add(connection: sa.Connection, scope: str, name: str, amounts: dict[str, in
         connection.execute(account.insert().values(scope=scope, name=name, **amounts))
 
 
-def _names(call: Call, day: str) -> dict[Scope, str]:
-    return {"day": day, "project": f"{call.project}/{day}", "spec": call.spec}
+def _names(project: str, spec: str, day: str) -> dict[Scope, str]:
+    return {"day": day, "project": f"{project}/{day}", "spec": spec}
 
 
 def _day(now: float) -> str:

@@ -8,6 +8,7 @@ import tempfile
 from pathlib import Path
 
 from nightmill.errors import EngineError
+from nightmill.store.redaction import Redaction
 
 __all__ = ["Blobs"]
 
@@ -20,15 +21,17 @@ class Blobs:
     commits of the store may be. `get` notices, and a put of the same body mends it.
     """
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, *, hidden: Redaction | None = None) -> None:
         self.root = root
+        self.hidden = hidden or Redaction()
 
     def put(self, body: bytes) -> str:
-        """Keep *body* and return its SHA-256 as hex.
+        """Keep *body*, with stars for known secrets, and return the SHA-256 of what is kept as hex.
 
         Raises:
             EngineError: If it cannot be written.
         """
+        body = self.hidden.exact(body)
         digest = hashlib.sha256(body).hexdigest()
         path = self._path(digest)
         try:
@@ -71,10 +74,11 @@ class Blobs:
 def _write(path: Path, body: bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     number, name = tempfile.mkstemp(dir=path.parent, prefix=".")
+    made = Path(name)
     try:
         with os.fdopen(number, "wb") as file:
             file.write(body)
-        os.replace(name, path)  # noqa: PTH105 - a Path for a temporary name says nothing more
+        made.replace(path)
     except BaseException:
-        Path(name).unlink(missing_ok=True)
+        made.unlink(missing_ok=True)
         raise

@@ -2,11 +2,12 @@
 
 Each row's hash covers the row before it, so a row that is changed, dropped or put in between breaks the chain from
 there on. Rows dropped at the very end are not seen by the chain alone: whoever must notice that keeps the last hash
-elsewhere.
+elsewhere. A row that was forgotten has no body that its hash could cover: a later row covers what is left of it.
 """
 
 from __future__ import annotations
 
+import bisect
 import hashlib
 import json
 from collections.abc import Iterable, Sequence
@@ -15,11 +16,13 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from nightmill import event as e
 from nightmill.event import Event
 from nightmill.store import projection
+from nightmill.store.redaction import Redaction
 from nightmill.store.tables import event as table
 
-__all__ = ["Broken", "Fact", "append", "fact", "lock", "verify"]
+__all__ = ["FORGOTTEN", "LASTING", "Broken", "Digest", "Fact", "append", "fact", "forgettable", "lock", "verify"]
 
 FIRST = "0" * 64
 """What the first row names as its previous hash."""
@@ -31,6 +34,25 @@ KEY = 200
 """Longest key that the table holds; the tail of a longer one becomes its hash."""
 
 PAGE = 1000
+
+FORGOTTEN = '{"forgotten":true}'
+"""The body of a row whose words were deleted."""
+
+LASTING = frozenset(
+    each.name
+    for each in (
+        # who was let in, and what people decided
+        *(e.PersonInvited, e.PersonAdded, e.PersonRemoved, e.GrantChanged, e.TokenMade, e.TokenRevoked),
+        *(e.HookAdded, e.HookRemoved),
+        *(e.QuestionDecided, e.GateDecided, e.BlueprintApproved, e.BlueprintRevoked),
+        # what was asked for, what came of it and what it cost, and where its work is, which deleting snapshots asks for
+        *(e.RunQueued, e.PullRequestOpened, e.PullRequestMerged),
+        *(e.TaskFiled, e.TaskStarted, e.TaskDropped),
+        *(e.WorkspacePrepared, e.TurnFinished, e.CommitMade, e.WorkPreserved),
+        e.EntriesForgotten,
+    )
+)
+"""Events that are never forgotten."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,9 +95,13 @@ def lock(connection: sa.Connection) -> None:
 
 
 def append(connection: sa.Connection, facts: Sequence[Fact]) -> int:
-    """Store *facts* and what they change in the caller's write transaction; return how many were new."""
+    """Store *facts* and what they change in the caller's write transaction; return how many were new.
+
+    Whoever tells them, and whatever way: secrets are left out here.
+    """
     lock(connection)
-    fresh = _unknown(connection, facts)
+    hidden: Redaction = connection.get_execution_options()["hidden"]
+    fresh = _unknown(connection, [_without_secrets(each, hidden) for each in facts])
     if not fresh:
         return 0
     last = connection.execute(sa.select(table.c.seq, table.c.hash).order_by(table.c.seq.desc()).limit(1)).one_or_none()
@@ -99,12 +125,46 @@ def append(connection: sa.Connection, facts: Sequence[Fact]) -> int:
     return len(rows)
 
 
+def _without_secrets(told: Fact, hidden: Redaction) -> Fact:
+    plain = json.loads(told.body)
+    shown = {name: hidden.plain(each) for name, each in plain.items()}
+    if shown == plain:
+        return told
+    return fact(e.from_plain(name=told.event.name, run=told.event.run, body=shown), at=told.at)
+
+
+class Digest:
+    """What is left of forgotten rows, in their order."""
+
+    def __init__(self) -> None:
+        self._sum = hashlib.sha256()
+
+    def add(self, row: Any) -> None:
+        """The next one."""
+        self._sum.update(canonical([row[name] for name in ("seq", "at", "run", "name", "key", "hash")]).encode())
+
+    def text(self) -> str:
+        """The digest of all so far."""
+        return self._sum.hexdigest()
+
+
+def forgettable() -> sa.Select[Any]:
+    """Rows without their words, of events that are not `LASTING`."""
+    left = (table.c.seq, table.c.at, table.c.run, table.c.name, table.c.key, table.c.hash)
+    return sa.select(*left).where(table.c.name.not_in(LASTING))
+
+
 def verify(connection: sa.Connection, *, after: int = 0) -> Broken | None:
-    """The first row after *after* that does not hold; None: all do. Row *after* itself is taken as it is."""
+    """The first row after *after* that does not hold; None: all do. Row *after* itself is taken as it is.
+
+    *connection* sees one moment: what is forgotten meanwhile is not half seen.
+    """
     anchor = connection.execute(sa.select(table.c.hash).where(table.c.seq == after)).scalar_one_or_none()
     if after and anchor is None:
         return Broken(seq=after, reason="the row is missing")
-    seq, previous = after, anchor or FIRST
+    seq, previous, gone = after, anchor or FIRST, _Gone(connection)
+    if after:
+        gone.pass_over(connection, after)
     while True:
         page = (
             connection.execute(sa.select(table).where(table.c.seq > seq).order_by(table.c.seq).limit(PAGE))
@@ -112,7 +172,7 @@ def verify(connection: sa.Connection, *, after: int = 0) -> Broken | None:
             .all()
         )
         for row in page:
-            broken = _check(row, seq=seq + 1, previous=previous)
+            broken = _check(row, seq=seq + 1, previous=previous, gone=gone)
             if broken:
                 return broken
             seq, previous = row["seq"], row["hash"]
@@ -120,14 +180,49 @@ def verify(connection: sa.Connection, *, after: int = 0) -> Broken | None:
             return None
 
 
-def _check(row: Any, *, seq: int, previous: str) -> Broken | None:
+class _Gone:
+    """Forgotten rows, each held against the one later row that says that it was forgotten."""
+
+    def __init__(self, connection: sa.Connection) -> None:
+        said = sa.select(table.c.seq, table.c.body).where(table.c.name == e.EntriesForgotten.name)
+        rows = [(row.seq, json.loads(row.body)) for row in connection.execute(said.order_by(table.c.seq))]
+        self._said = {seq: plain for seq, plain in rows if plain.get("upto", seq) < seq}
+        self._uptos = [plain["upto"] for plain in self._said.values()]
+        self._digests = [Digest() for _ in self._uptos]
+
+    def pass_over(self, connection: sa.Connection, after: int) -> None:
+        """Take in the rows up to *after* that are forgotten, without a look at the chain."""
+        old = forgettable().where(table.c.seq <= after, table.c.body == FORGOTTEN).order_by(table.c.seq)
+        for row in connection.execute(old).mappings():
+            self.take(row)
+
+    def take(self, row: Any) -> str:
+        """A row without words; what is wrong with that, "" for nothing."""
+        at = bisect.bisect_left(self._uptos, row["seq"])
+        if row["name"] in LASTING or at == len(self._uptos):
+            return "it was emptied, and nothing says by whom"
+        self._digests[at].add(row)
+        return ""
+
+    def said(self, row: Any) -> str:
+        """The row, itself sound, that says what was forgotten before it; what is wrong with that."""
+        found = list(self._said).index(row["seq"]) if row["seq"] in self._said else None
+        sound = found is not None and self._said[row["seq"]]["digest"] == self._digests[found].text()
+        return "" if sound else "other entries were emptied than it says"
+
+
+def _check(row: Any, *, seq: int, previous: str, gone: _Gone) -> Broken | None:
     if row["seq"] != seq:
         return Broken(seq=seq, reason="the row is missing")
     if row["previous"] != previous:
         return Broken(seq=seq, reason="the row does not follow the one before it")
-    if row["hash"] != _hash(previous, row):
-        return Broken(seq=seq, reason="the row was changed after it was written")
-    return None
+    if row["body"] == FORGOTTEN:
+        wrong = gone.take(row)
+    elif row["hash"] != _hash(previous, row):
+        wrong = "the row was changed after it was written"
+    else:
+        wrong = gone.said(row) if row["name"] == e.EntriesForgotten.name else ""
+    return Broken(seq=seq, reason=wrong) if wrong else None
 
 
 def _hash(previous: str, row: Any) -> str:

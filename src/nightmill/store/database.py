@@ -11,12 +11,16 @@ from typing import Any, Self
 import sqlalchemy as sa
 from sqlalchemy import event as hooks
 
-from nightmill.errors import EngineError
+from nightmill.errors import EngineError, StoreUnavailable
+from nightmill.store.redaction import Redaction
 from nightmill.store.tables import metadata
 
-__all__ = ["HEAD", "Database"]
+__all__ = ["AWAY", "HEAD", "Database"]
 
-HEAD = "0003"
+AWAY = (StoreUnavailable, sa.exc.OperationalError, sa.exc.InterfaceError)
+"""What is raised when the store cannot be used for now; any other error of a database is a fault."""
+
+HEAD = "0012"
 """Revision of `tables.py`; the newest script in `migrations/versions` has the same."""
 
 SCHEMA = "nightmill"
@@ -34,16 +38,19 @@ class Database:
     A SQLite write holds the lock from its start: nothing that it has read can change before it commits.
     """
 
-    def __init__(self, engine: sa.Engine) -> None:
-        self.engine = engine
+    def __init__(self, engine: sa.Engine, *, hidden: Redaction | None = None) -> None:
+        self.hidden = hidden or Redaction()
+        """Leaves secrets out of all texts that are stored."""
+        self.engine = engine.execution_options(hidden=self.hidden)
         self.dialect: str = engine.dialect.name
         sqlite = self.dialect == "sqlite"
         text = "(julianday('now') - 2440587.5) * 86400.0" if sqlite else "extract(epoch FROM clock_timestamp())"
         self.now: sa.ColumnElement[float] = sa.literal_column(text, sa.Float)
         """Unix seconds by the database's own clock, on which all machines agree."""
+        self._looking: sa.PoolProxiedConnection | None = None
 
     @classmethod
-    def open(cls, url: str) -> Self:
+    def open(cls, url: str, *, hidden: Redaction | None = None) -> Self:
         """Open *url* (`sqlite:///path` or `postgresql://…`) and bring its tables to this version.
 
         Doors open the store at each start, so a current one costs a single select.
@@ -51,7 +58,7 @@ class Database:
         Raises:
             EngineError: If the database cannot be opened or its schema is newer than this version.
         """
-        database = cls(_engine(url))
+        database = cls(_engine(url), hidden=hidden)
         try:
             if database.revision() != HEAD:
                 database.migrate()
@@ -97,10 +104,29 @@ class Database:
 
                 upgrade(connection)
 
+    def version(self) -> int | None:
+        """A number that is another one after every write of anybody, for microseconds; None: the database has none."""
+        if self.dialect != "sqlite":
+            return None
+        if self._looking is None:
+            self._looking = self.engine.raw_connection()
+        found: tuple[int] = self._looking.driver_connection.execute("PRAGMA data_version").fetchone()  # type: ignore[union-attr]
+        return found[0]
+
     @contextmanager
     def read(self) -> Iterator[sa.Connection]:
         """A connection that only reads."""
         with self.engine.connect() as connection:
+            yield connection
+
+    @contextmanager
+    def moment(self) -> Iterator[sa.Connection]:
+        """A connection that only reads, and to which all that it reads is of one moment."""
+        with self.engine.connect() as connection:
+            if self.dialect == "sqlite":
+                connection.exec_driver_sql("BEGIN")
+            else:
+                connection.execution_options(isolation_level="REPEATABLE READ")
             yield connection
 
     @contextmanager
@@ -118,6 +144,9 @@ class Database:
 
     def close(self) -> None:
         """Close the pool."""
+        if self._looking is not None:
+            self._looking.close()
+            self._looking = None
         self.engine.dispose()
 
 

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import threading
 from collections import deque
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
 
 import sqlalchemy as sa
 
-from nightmill import event as events
 from nightmill.errors import EngineError, StoreUnavailable
 from nightmill.event import Event
+from nightmill.kept import Entry
 from nightmill.store import chain
 from nightmill.store.chain import Broken, Fact
 from nightmill.store.database import Database
@@ -24,32 +22,13 @@ __all__ = ["Entry", "Ledger"]
 BATCH = 500
 """Events per transaction at most, so that other writers are not kept waiting."""
 
-GATHER = 0.02
+GATHER = 0.1
 """Seconds in which what is told after an event shares its transaction; a flush does not wait for them."""
 
 WAIT = 30.0
 """Longest `flush`, in seconds: a database that hangs must not hang its callers for ever."""
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Entry:
-    """A row of the ledger."""
-
-    seq: int
-    at: float
-    run: str
-    name: str
-    key: str | None
-    body: str
-    hash: str
-
-    def event(self) -> Event:
-        """The event as its class.
-
-        Raises:
-            EngineError: If this version does not know it.
-        """
-        return events.from_plain(name=self.name, run=self.run, body=json.loads(self.body))
+NEWEST = sa.select(sa.func.max(table.c.seq))
 
 
 class Ledger:
@@ -94,7 +73,8 @@ class Ledger:
             if self._writer is None:
                 self._writer = threading.Thread(target=self._write, name="ledger", daemon=True)
                 self._writer.start()
-            self._turn.notify_all()
+            if len(self._waiting) == 1:  # the writer is awake otherwise, and each word to it is a turn less for us
+                self._turn.notify_all()
 
     def append(self, told: Sequence[Event]) -> int:
         """Store *told* now, in one transaction; return how many were new.
@@ -179,11 +159,27 @@ class Ledger:
     def last(self) -> int:
         """Number of the newest entry: cheap enough to ask twenty times a second whether there is more to `read`."""
         with self.database.read() as connection:
-            return connection.execute(sa.select(sa.func.max(table.c.seq))).scalar() or 0
+            return connection.execute(NEWEST).scalar() or 0
+
+    def before(self, at: float) -> int:
+        """A number after which everything is that was told since *at* (Unix seconds), and little else; no entry is searched.
+
+        Clocks of several machines differ by seconds: ask for some more than is needed.
+        """
+        low, high = 0, self.last()
+        with self.database.read() as connection:
+            while low < high:
+                middle = (low + high) // 2
+                next_ = sa.select(table.c.at).where(table.c.seq > middle).order_by(table.c.seq).limit(1)
+                if connection.execute(next_).scalar_one() < at:
+                    low = middle + 1
+                else:
+                    high = middle
+        return low
 
     def verify(self, *, after: int = 0) -> Broken | None:
         """The first row after *after* that was changed, dropped or put in between; None: the chain holds."""
-        with self.database.read() as connection:
+        with self.database.moment() as connection:
             return chain.verify(connection, after=after)
 
     def _write(self) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import sqlalchemy as sa
 
@@ -55,10 +55,11 @@ def keep(database: Database, notes: Sequence[Note], *, instead: Collection[str] 
     run = notes[0].run
     with database.write() as connection:
         if instead:
-            gone = [storable(text) for text in instead]
+            gone = [storable(database.hidden.text(text)) for text in instead]
             connection.execute(table.delete().where(table.c.run == run, table.c.text.in_(gone)))
         there = set(connection.execute(sa.select(table.c.key).where(table.c.run == run)).scalars())
-        new = {note.key: _row(note) for note in notes if note.key not in there}
+        hidden = [replace(note, text=database.hidden.text(note.text)) for note in notes]
+        new = {note.key: _row(note) for note in hidden if note.key not in there}
         if new:
             connection.execute(sa.insert(table), list(new.values()))
 

@@ -48,8 +48,11 @@ def fold(told: Iterable[events.Event]) -> dict[str, Change]:
 
 
 def apply(connection: sa.Connection, told: Iterable[events.Event], *, at: float) -> None:
-    """Bring the rows of the runs of *told* up to it, in the caller's transaction."""
-    run = tables.run
+    """Bring the rows of the runs of *told*, and of the tasks that they left, up to it, in the caller's transaction."""
+    run, told = tables.run, list(told)
+    for each in told:
+        if (write := tasks_by.get(type(each))) is not None:
+            connection.execute(write(each, at))
     for name, change in fold(told).items():
         sums = {column: run.c[column] + amount for column, amount in change.add.items()}
         connection.execute(run.update().where(run.c.id == name).values(**change.put, **sums, updated=at))
@@ -101,4 +104,35 @@ changed_by: dict[type[events.Event], Callable[[Any], Change]] = {
     events.PhaseStarted: lambda event: Change(put={"phase": event.phase}),
     events.TurnFinished: _turn,
     events.PullRequestOpened: lambda event: Change(put={"pull_request": event.number}),
+}
+
+
+def _filed(event: events.TaskFiled, at: float) -> sa.Executable:
+    return sa.insert(tables.task).values(
+        id=event.task,
+        run=event.run,
+        project=event.project,
+        title=storable(event.title),
+        findings=event.findings,
+        tree=event.tree,
+        head=event.commit,
+        body=event.body,
+        filed=at,
+        child="",
+        by="",
+        because="",
+        dropped=0.0,
+    )
+
+
+def _task(id: str, **values: Any) -> sa.Executable:
+    return tables.task.update().where(tables.task.c.id == id).values(**values)
+
+
+tasks_by: dict[type[events.Event], Callable[[Any, float], sa.Executable]] = {
+    events.TaskFiled: _filed,
+    events.TaskStarted: lambda event, _: _task(event.task, child=event.child, by=storable(event.by)),
+    events.TaskDropped: lambda event, at: _task(
+        event.task, by=storable(event.by), because=storable(event.because), dropped=at
+    ),
 }

@@ -42,7 +42,7 @@ class Result:
 
 def keep(database: Database, key: Key, result: Result) -> None:
     """Keep *result* in place of the one before; the oldest of a project go when it has too many."""
-    row = {**asdict(result), "output": storable(result.output)}
+    row = {**asdict(result), "output": storable(database.hidden.text(result.output))}
     oldest = sa.select(table.c.at).where(table.c.project == key.project).order_by(table.c.at.desc()).offset(KEPT - 1)
     with database.write() as connection:
         if not connection.execute(table.update().where(*_is(key)).values(row)).rowcount:

@@ -2,75 +2,36 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import replace
+from typing import Any
 
 import sqlalchemy as sa
 
 from nightmill.errors import SettingsError
-from nightmill.event import RunQueued
+from nightmill.event import Event, RunQueued, WordSaid
+from nightmill.kept import OVER, Run, Wanted, Wish
 from nightmill.store import chain, tables
 from nightmill.store.database import Database
 from nightmill.store.projection import storable
+from nightmill.store.redaction import Redaction
 
-__all__ = ["Run", "Runs", "Wanted", "Wish"]
+__all__ = ["Run", "Runs", "Wanted", "Wish", "create"]
 
-Wanted = Literal["run", "pause", "cancel"]
+WAITING = ("parked", "paused")
+MOST_SAID = 20_000
+"""Characters of one word of a person."""
 
-over = ("done", "stopped")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Wish:
-    """What people want of a run, who said so last ("": nobody yet), and how often anybody did."""
-
-    wanted: Wanted
-    by: str
-    count: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Run:
-    """One row: what was asked for, what is wanted of it, and what the ledger adds up to.
-
-    Attributes:
-        kind: "spec" (plans and starts tasks) or "task".
-        parent: The run that started this one, "" for none.
-        assignment: Blob with what the worker needs to know.
-        state: queued, running, parked, paused, done or stopped.
-        why: Of a stop: limit, failed, refused or cancelled; of a parked run, what it needs: time or person.
-        priced: Whether every turn had a known price, so that *cost* is the whole cost in US dollars.
-        worker: The worker that has or had it.
-    """
-
-    id: str
-    kind: str
-    parent: str
-    project: str
-    title: str
-    assignment: str
-    created: float
-    updated: float
-    wanted: Wanted = "run"
-    wanted_by: str = ""
-    wishes: int = 0
-    state: str = "queued"
-    phase: str = ""
-    reason: str = ""
-    why: str = ""
-    model: str = ""
-    turns: int = 0
-    tokens: int = 0
-    cost: float = 0.0
-    priced: bool = True
-    pull_request: int = 0
-    worker: str = ""
-
-    @property
-    def over(self) -> bool:
-        """Whether it ended."""
-        return self.state in over
+# What workers ask many times a second is put together once.
+_asked: sa.BindParameter[Any] = sa.bindparam("ids", expanding=True)
+NAMED = sa.select(tables.run).where(tables.run.c.id == sa.bindparam("id"))
+QUEUED = sa.select(tables.run).where(tables.run.c.state == "queued").order_by(tables.run.c.created, tables.run.c.id)
+WISHES = sa.select(
+    tables.run.c.id, tables.run.c.wanted, tables.run.c.wanted_by, tables.run.c.wishes, tables.run.c.words
+)
+WISHES_OF = WISHES.where(tables.run.c.id.in_(_asked))
+WISHES_WAITING = WISHES.where(sa.or_(tables.run.c.id.in_(_asked), tables.run.c.state.in_(WAITING)))
 
 
 class Runs:
@@ -80,36 +41,18 @@ class Runs:
         self.database = database
         self.clock = clock
 
-    def create(self, asked: RunQueued, *, assignment: str) -> Run:
-        """Put the run `asked.run` in the table and *asked* in the ledger, both or neither.
+    def create(
+        self, asked: RunQueued, *, assignment: str, said: str = "", by: str = "", also: Sequence[Event] = ()
+    ) -> Run:
+        """Put the run `asked.run` in the table and *asked* in the ledger, with what *by* *said* to it and *also*: all or nothing.
 
         Asked again with the same id, it returns the run that there is: a step that is run twice asks twice.
         """
-        now = self.clock()
-        row = {
-            "id": asked.run,
-            "kind": asked.kind,
-            "parent": asked.parent,
-            "project": asked.project,
-            "title": storable(asked.title),
-            "assignment": assignment,
-            "created": now,
-            "updated": now,
-        }
+        word = _word(asked.run, 1, text=said, by=by) if said else None
         with self.database.write() as connection:
-            # The ledger's lock comes first in every transaction that appends, so that two never wait for each other.
-            chain.lock(connection)
-            found = (
-                connection.execute(sa.select(tables.run).where(tables.run.c.id == asked.run)).mappings().one_or_none()
+            return create(
+                connection, asked, assignment=assignment, at=self.clock(), also=(*also, *([word] if word else ()))
             )
-            if found is None:
-                # What people want of the parent they want of its children, also of one that they could not see yet.
-                wish = sa.select(tables.run.c.wanted, tables.run.c.wanted_by, tables.run.c.wishes)
-                above = connection.execute(wish.where(tables.run.c.id == asked.parent)).mappings().one_or_none()
-                connection.execute(sa.insert(tables.run).values(row | dict(above or {})))
-                chain.append(connection, [chain.fact(asked, at=now)])
-                found = connection.execute(sa.select(tables.run).where(tables.run.c.id == asked.run)).mappings().one()
-        return Run(**found)
 
     def get(self, name: str) -> Run:
         """The run whose id is or begins with *name*.
@@ -119,20 +62,21 @@ class Runs:
         """
         if not name:
             raise SettingsError("no run was named", hint="`nightmill runs` lists them")
-        column = tables.run.c.id
-        query = sa.select(tables.run).where(column.startswith(name, autoescape=True)).order_by(column).limit(6)
         with self.database.read() as connection:
+            if whole := connection.execute(NAMED, {"id": name}).mappings().one_or_none():
+                return Run(**whole)
+            column = tables.run.c.id
+            query = sa.select(tables.run).where(column.startswith(name, autoescape=True)).order_by(column).limit(6)
             # LIKE knows no case on SQLite.
             found = [Run(**row) for row in connection.execute(query).mappings() if row["id"].startswith(name)]
         # A spec's run and the runs of its tasks begin alike: the beginning names the whole.
         first = found[:1] if all(run.id.startswith(f"{found[0].id}-") for run in found[1:]) else found
-        exact = [run for run in found if run.id == name] or first
-        if not exact:
+        if not first:
             raise SettingsError(f"there is no run {name!r}", hint="`nightmill runs` lists them")
-        if len(exact) > 1:
-            ids = ", ".join(run.id for run in exact[:5])
+        if len(first) > 1:
+            ids = ", ".join(run.id for run in first[:5])
             raise SettingsError(f"{name!r} is the beginning of several runs: {ids}", hint="give more of the id")
-        return exact[0]
+        return first[0]
 
     def list(
         self, *, project: str = "", parent: str = "", states: Collection[str] = (), limit: int | None = None
@@ -148,12 +92,54 @@ class Runs:
         with self.database.read() as connection:
             return [Run(**row) for row in connection.execute(query).mappings()]
 
-    def queued(self) -> Sequence[Run]:
-        """Runs that no worker has taken up yet and that nobody has cancelled or paused, oldest first."""
-        waits = (tables.run.c.state == "queued", tables.run.c.wanted == "run")
-        query = sa.select(tables.run).where(*waits).order_by(tables.run.c.created, tables.run.c.id)
+    def page(
+        self,
+        *,
+        projects: Collection[str] | None = None,
+        states: Collection[str] = (),
+        parent: str | None = None,
+        before: tuple[float, str] | None = None,
+        limit: int,
+    ) -> Sequence[Run]:
+        """At most *limit* runs, newest first, of *projects* (None: all), created *before* the run (created, id)."""
+        run = tables.run
+        query = sa.select(run).order_by(run.c.created.desc(), run.c.id.desc()).limit(limit)
+        if projects is not None:
+            query = query.where(run.c.project.in_(projects))
+        if states:
+            query = query.where(run.c.state.in_(states))
+        if parent is not None:
+            query = query.where(run.c.parent == parent)
+        if before is not None:
+            query = query.where(sa.tuple_(run.c.created, run.c.id) < sa.tuple_(*map(sa.literal, before)))
         with self.database.read() as connection:
             return [Run(**row) for row in connection.execute(query).mappings()]
+
+    def counts(self, *, projects: Collection[str] | None = None) -> dict[tuple[str, str], int]:
+        """How many runs that no other started there are by state and why, of *projects* (None: all)."""
+        run = tables.run
+        query = (
+            sa.select(run.c.state, run.c.why, sa.func.count())
+            .where(run.c.parent == "")
+            .group_by(run.c.state, run.c.why)
+        )
+        if projects is not None:
+            query = query.where(run.c.project.in_(projects))
+        with self.database.read() as connection:
+            return {(state, why): number for state, why, number in connection.execute(query)}
+
+    def some(self, ids: Collection[str]) -> Sequence[Run]:
+        """The runs with these *ids*, in no order; those that there are not are left out."""
+        if not ids:
+            return []
+        with self.database.read() as connection:
+            query = sa.select(tables.run).where(tables.run.c.id.in_(ids))
+            return [Run(**row) for row in connection.execute(query).mappings()]
+
+    def queued(self) -> Sequence[Run]:
+        """Runs that no worker has taken up yet, oldest first; people may have cancelled or paused them by now."""
+        with self.database.read() as connection:
+            return [Run(**row) for row in connection.execute(QUEUED).mappings()]
 
     def want(self, name: str, wanted: Wanted, *, by: str) -> Run:
         """Note what *by* wants of the run *name*; its worker sees it within its next look.
@@ -166,7 +152,7 @@ class Runs:
         # A cancel is final: work may already be torn down.
         may = (
             run.c.id == found.id,
-            run.c.state.not_in(over),
+            run.c.state.not_in(OVER),
             sa.or_(run.c.wanted != "cancel", sa.literal(wanted) == "cancel"),
         )
         with self.database.write() as connection:
@@ -179,13 +165,82 @@ class Runs:
                 raise SettingsError(f"run {found.id} {state} and cannot be {done}", hint="start a new one")
         return self.get(found.id)
 
-    def wanted(self, ids: Collection[str]) -> dict[str, Wish]:
-        """What is wanted of each of *ids*, in one query: a worker asks this for all its runs at once."""
-        if not ids:
+    def say(self, name: str, text: str, *, by: str) -> Run:
+        """Put *text*, the next word of *by* to the run *name*, in the ledger and count it, both or neither.
+
+        Raises:
+            SettingsError: If there is no such run, it has ended or was cancelled, or nothing or too much is said.
+        """
+        found, run = self.get(name), tables.run
+        word = _word(found.id, 0, text=text, by=by)
+        may = (run.c.id == found.id, run.c.state.not_in(OVER), run.c.wanted != "cancel")
+        with self.database.write() as connection:
+            chain.lock(connection)
+            if not connection.execute(run.update().where(*may).values(words=run.c.words + 1)).rowcount:
+                state = f"is {found.state}" if found.over else "was cancelled"
+                raise SettingsError(f"run {found.id} {state} and hears nothing any more", hint="start a new one")
+            number = connection.execute(sa.select(run.c.words).where(run.c.id == found.id)).scalar_one()
+            chain.append(connection, [chain.fact(replace(word, number=number), at=self.clock())])
+        return self.get(found.id)
+
+    def said(self, run: str, *, after: int = 0) -> Sequence[WordSaid]:
+        """The words that people said to *run* after number *after*, in order; *run* is a whole id."""
+        event = tables.event
+        still = (event.c.run == run, event.c.name == WordSaid.name, event.c.body != chain.FORGOTTEN)
+        query = sa.select(event.c.body).where(*still).order_by(event.c.seq)
+        with self.database.read() as connection:
+            words = [WordSaid(run=run, **json.loads(row.body)) for row in connection.execute(query)]
+        return [word for word in words if word.number > after]
+
+    def wanted(self, ids: Collection[str], *, waiting: bool = False) -> dict[str, Wish]:
+        """What is wanted of each of *ids*, in one query: a worker asks this for all its runs at once.
+
+        Args:
+            ids: Of runs.
+            waiting: Also of all that are parked or paused, which may be in no worker.
+        """
+        if not ids and not waiting:
             return {}
-        run = tables.run
-        query = sa.select(run.c.id, run.c.wanted, run.c.wanted_by, run.c.wishes).where(run.c.id.in_(ids))
+        query = WISHES_WAITING if waiting else WISHES_OF
         with self.database.read() as connection:
             return {
-                row.id: Wish(wanted=row.wanted, by=row.wanted_by, count=row.wishes) for row in connection.execute(query)
+                row.id: Wish(wanted=row.wanted, by=row.wanted_by, count=row.wishes, words=row.words)
+                for row in connection.execute(query, {"ids": list(ids)})
             }
+
+
+def _word(run: str, number: int, *, text: str, by: str) -> WordSaid:
+    if not text.strip() or len(text) > MOST_SAID:
+        said = f"{len(text):,} characters are more than the {MOST_SAID:,} that" if text.strip() else "nothing is what"
+        raise SettingsError(f"{said} can be said to a run at once", hint="say in a few sentences what is to change")
+    return WordSaid(run=run, number=number, by=storable(by), text=storable(text))
+
+
+def create(
+    connection: sa.Connection, asked: RunQueued, *, assignment: str, at: float, also: Sequence[Event] = ()
+) -> Run:
+    """`Runs.create`, in the caller's write transaction; told with what happened to it *also*."""
+    hidden: Redaction = connection.get_execution_options()["hidden"]
+    row = {
+        "id": asked.run,
+        "kind": asked.kind,
+        "parent": asked.parent,
+        "project": asked.project,
+        "title": storable(hidden.text(asked.title)),
+        "assignment": assignment,
+        "created": at,
+        "updated": at,
+        "words": sum(isinstance(each, WordSaid) for each in also),
+    }
+    one = sa.select(tables.run).where(tables.run.c.id == asked.run)
+    # The ledger's lock comes first in every transaction that appends, so that two never wait for each other.
+    chain.lock(connection)
+    found = connection.execute(one).mappings().one_or_none()
+    if found is None:
+        # What people want of the parent they want of its children, also of one that they could not see yet.
+        wish = sa.select(tables.run.c.wanted, tables.run.c.wanted_by, tables.run.c.wishes)
+        above = connection.execute(wish.where(tables.run.c.id == asked.parent)).mappings().one_or_none()
+        connection.execute(sa.insert(tables.run).values(row | dict(above or {})))
+        chain.append(connection, [chain.fact(told, at=at) for told in (asked, *also)])
+        found = connection.execute(one).mappings().one()
+    return Run(**found)

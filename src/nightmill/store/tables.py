@@ -18,20 +18,32 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
 )
+from sqlalchemy import false as sa_false
 
 __all__ = [
     "account",
+    "approval",
     "baseline",
     "event",
     "gate",
+    "grant",
+    "hook",
+    "identity",
+    "key",
+    "letter",
     "metadata",
     "note",
+    "person",
+    "presence",
     "project",
     "proof",
     "pull_request",
+    "question",
+    "receipt",
     "reservation",
     "result",
     "run",
+    "task",
     "worker",
 ]
 
@@ -59,10 +71,11 @@ run = Table(
     Column("assignment", String(64), nullable=False),  # blob: what the worker needs to know, plain JSON
     Column("created", Float, nullable=False),
     Column("updated", Float, nullable=False),
-    # What people want of it, and how often they said so; only doors write these three.
+    # What people want of it, and how often they said so; only doors write these.
     Column("wanted", String(10), nullable=False, default="run"),  # run, pause, cancel
     Column("wanted_by", Text, nullable=False, default=""),
     Column("wishes", Integer, nullable=False, default=0),
+    Column("words", Integer, nullable=False, server_default="0"),  # how many people said to it; the ledger has them
     # Projection of the ledger, written with the event that changes it.
     Column("state", String(10), nullable=False, default="queued"),  # queued running parked paused done stopped
     Column("phase", String(20), nullable=False, default=""),
@@ -168,10 +181,10 @@ account = Table(  # what was spent in one scope that runs share; money in millio
     Column("raised", big, nullable=False, default=0),  # money that a person added to the bound
 )
 
-reservation = Table(  # a call that is under way, at its worst price
+reservation = Table(  # calls that are under way or soon will be, at their worst price
     "reservation",
     metadata,
-    Column("id", String(120), primary_key=True),  # run/fingerprint of the request
+    Column("id", String(120), primary_key=True),  # run/what nobody else has
     Column("run", String(40), nullable=False, index=True),
     Column("worker", String(80), nullable=False),
     Column("day", String(10), nullable=False),
@@ -211,4 +224,152 @@ result = Table(  # how a declared check ended on a tree, to be shown again, neve
     Column("seconds", Float, nullable=False),
     Column("at", Float, nullable=False),
     Index("result_project_at", "project", "at"),
+)
+
+question = Table(  # what waits for a person, each once, and what they said
+    "question",
+    metadata,
+    Column("id", String(160), primary_key=True),
+    Column("run", String(40), nullable=False, index=True),
+    Column("step", String(80), nullable=False),
+    Column("kind", String(10), nullable=False),  # approve answer
+    Column("title", Text, nullable=False),
+    Column("body", String(64), nullable=False),  # blob: what the person should see
+    Column("tree", String(64), nullable=False),
+    Column("policy", String(64), nullable=False),  # version
+    Column("change", String(64), nullable=False, server_default=""),  # digest of what the tree changes
+    Column("options", Text, nullable=False),  # JSON: the answers to choose from; [] any
+    Column("barred", Text, nullable=False),  # JSON: addresses, and "@domain", that may not decide
+    Column("approvers", Text, nullable=False),  # JSON: addresses that may; [] anybody else
+    Column("created", Float, nullable=False),  # by the database's clock, as all times here
+    Column("expires", Float, nullable=False),  # 0: never
+    Column("state", String(10), nullable=False, index=True),  # open granted refused answered expired withdrawn
+    Column("answer", Text, nullable=False),
+    Column("by", Text, nullable=False),
+    Column("decided", Float, nullable=False),
+    Column("ends", Boolean, nullable=False, server_default=sa_false()),  # whether any answer ends its run
+)
+
+task = Table(  # what runs left for somebody to start; projection of the ledger, written with the event that changes it
+    "task",
+    metadata,
+    Column("id", String(120), primary_key=True),
+    Column("run", String(40), nullable=False, index=True),
+    Column("project", String(80), nullable=False),
+    Column("title", Text, nullable=False),
+    Column("findings", Integer, nullable=False),
+    Column("tree", String(64), nullable=False),
+    Column("head", String(64), nullable=False),  # commit with the work so far
+    Column("body", String(64), nullable=False),  # blob: all that is known
+    Column("filed", Float, nullable=False),
+    Column("child", String(40), nullable=False, index=True),  # the run that goes on with it, the newest; "": none yet
+    Column("by", Text, nullable=False),  # who started or dropped it last
+    Column("because", Text, nullable=False),
+    Column("dropped", Float, nullable=False),  # 0: it was not
+)
+
+approval = Table(  # a person's yes to a blueprint with all that it calls, for one project
+    "approval",
+    metadata,
+    Column("project", String(80), primary_key=True),
+    Column("name", String(40), primary_key=True),
+    Column("closure", String(64), primary_key=True),  # digest of all of it
+    Column("digest", String(64), nullable=False),  # of its own file, and the blob that holds it
+    Column("version", Integer, nullable=False),
+    Column("parts", Text, nullable=False),  # JSON: the lines that the closure is the digest of
+    Column("by", Text, nullable=False),
+    Column("at", Float, nullable=False),
+    Column("revoked_by", Text, nullable=False),
+    Column("revoked", Float, nullable=False),  # 0: it stands
+)
+
+person = Table(  # who may come in at a door of the network
+    "person",
+    metadata,
+    Column("address", String(254), primary_key=True),  # in lower case
+    Column("name", Text, nullable=False),
+    Column("password", Text, nullable=False),  # Argon2id; "": none, they come another way
+    Column("way", String(80), nullable=False),  # password, or oidc: an identity provider speaks for them
+    Column("added", Float, nullable=False),
+    Column("removed", Float, nullable=False),  # 0: they are let in
+)
+
+grant = Table(
+    "grant",
+    metadata,
+    Column("address", String(254), primary_key=True),
+    Column("project", String(80), primary_key=True),  # "": every one
+    Column("role", String(10), primary_key=True),  # viewer operator approver admin
+)
+
+identity = Table(  # who an identity provider means; an address may pass to somebody else there, a subject does not
+    "identity",
+    metadata,
+    Column("issuer", String(300), primary_key=True),
+    Column("subject", String(255), primary_key=True),
+    Column("address", String(254), nullable=False, index=True),
+    Column("at", Float, nullable=False),
+)
+
+key = Table(  # what somebody can show to be let in; only its digest is kept
+    "key",
+    metadata,
+    Column("digest", String(64), primary_key=True),
+    Column("kind", String(10), nullable=False),  # session token invitation attempt
+    Column("address", String(254), nullable=False, index=True),
+    Column("name", String(80), nullable=False),  # of a token, unique per person among those that live
+    Column(
+        "scopes", Text, nullable=False
+    ),  # JSON: what it may at most do; [] nothing, null: all; of an attempt to sign in, where it leads
+    Column("created", Float, nullable=False),
+    Column("used", Float, nullable=False),  # the last time, to the minute
+    Column("expires", Float, nullable=False),
+)
+
+presence = Table(  # who looks on at a run from a terminal, for as long as the terminal says so again and again
+    "presence",
+    metadata,
+    Column("run", String(40), primary_key=True),
+    Column("by", String(400), primary_key=True),
+    Column("terminal", String(40), primary_key=True),
+    Column("until", Float, nullable=False, index=True),
+)
+
+receipt = Table(  # writes that were answered, so that one sent again is answered again and not done again
+    "receipt",
+    metadata,
+    Column("address", String(254), primary_key=True),
+    Column("key", String(200), primary_key=True),
+    Column("request", String(64), nullable=False),  # digest of method, path and body
+    Column("status", Integer, nullable=False),  # 0: under way
+    Column("body", Text, nullable=False),
+    Column("at", Float, nullable=False, index=True),
+)
+
+hook = Table(  # who elsewhere is told of what, and up to where in the ledger they were
+    "hook",
+    metadata,
+    Column("id", String(20), primary_key=True),
+    Column("url", Text, nullable=False),
+    Column("events", Text, nullable=False),  # JSON: names; [] all
+    Column("project", String(80), nullable=False),  # "": every one
+    Column("added", Float, nullable=False),
+    Column("by", Text, nullable=False),
+    Column("seq", big, nullable=False),  # everything up to here is done
+    Column("tries", Integer, nullable=False),  # of the next, that failed
+    Column("reason", Text, nullable=False),  # the last of them
+    Column("due", Float, nullable=False),
+    Column("lost", Integer, nullable=False),  # given up in a row
+    Column("holder", String(40), nullable=False),  # the process that delivers, and until when no other may
+    Column("until", Float, nullable=False),
+)
+
+letter = Table(  # entries that were given up for a hook
+    "letter",
+    metadata,
+    Column("hook", String(20), primary_key=True),
+    Column("seq", big, primary_key=True),
+    Column("at", Float, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("again", Boolean, nullable=False),  # to be sent once more
 )

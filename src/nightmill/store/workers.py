@@ -41,13 +41,13 @@ class Workers:
         self.database = database
         self._now = database.now
 
-    def register(self, *, id: str, host: str, pid: int, started: str, version: str) -> None:  # noqa: A002 - the column's name
+    def register(self, *, id: str, host: str, pid: int, started: str, version: str) -> None:
         """Enter a worker that just started; its id is new."""
         row = {"id": id, "host": host, "pid": pid, "started": started, "version": version, "ended": False}
         with self.database.write() as connection:
             connection.execute(sa.insert(tables.worker).values(**row, beat=self._now))
 
-    def beat(self, id: str) -> bool:  # noqa: A002
+    def beat(self, id: str) -> bool:
         """Note that the worker *id* lives. False: others gave it up and have its runs now; it counts as alive again."""
         worker = tables.worker
         with self.database.write() as connection:
@@ -56,7 +56,7 @@ class Workers:
             connection.execute(worker.update().where(worker.c.id == id).values(beat=self._now, ended=False))
         return was_lost is not None and not was_lost
 
-    def leave(self, id: str) -> None:  # noqa: A002
+    def leave(self, id: str) -> None:
         """The worker *id* stops: whatever it still has may be taken over at once."""
         with self.database.write() as connection:
             connection.execute(tables.worker.update().where(tables.worker.c.id == id).values(beat=0.0))
@@ -71,7 +71,7 @@ class Workers:
         with self.database.write() as connection:
             return connection.execute(worker.update().where(*same).values(beat=0.0)).rowcount == 1
 
-    def end(self, id: str) -> None:  # noqa: A002
+    def end(self, id: str) -> None:
         """Strike off the worker *id*, which was given up and all of whose runs were taken over."""
         worker = tables.worker
         with self.database.write() as connection:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from nightmill.tool.base import Answer, Tool, ToolContext
-from nightmill.tool.toolset import Toolset, developing, exploring, standard
+from nightmill.tool.base import Answer, ToolContext
+from nightmill.tool.toolset import Toolset, crewed, developing, exploring, standard
 
-__all__ = ["Answer", "Tool", "ToolContext", "Toolset", "developing", "exploring", "standard"]
+__all__ = ["Answer", "ToolContext", "Toolset", "crewed", "developing", "exploring", "standard"]

@@ -16,10 +16,24 @@ from nightmill.model import Usage
 from nightmill.sandbox import Limits, Outcome, Workspace
 from nightmill.tool.outputs import MemoryOutputs, Outputs, ends
 
-__all__ = ["Answer", "Arguments", "Finish", "Tool", "ToolContext", "cut", "digest", "inside", "known_as", "plain"]
+__all__ = [
+    "Answer",
+    "Arguments",
+    "Finish",
+    "Progress",
+    "Tool",
+    "ToolContext",
+    "cut",
+    "digest",
+    "inside",
+    "known_as",
+    "plain",
+]
 
 ESCAPES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\-_])")
 ROOT = "/work/repo"
+Progress = Literal["pending", "doing", "done"]
+"""How far an item of a todo list is."""
 MOST_CHARACTERS = 16_000
 """What a model is shown of one result; the middle of a longer one is left out."""
 
@@ -28,6 +42,11 @@ class Arguments(BaseModel):
     """Arguments of a call, as the model gives them; names that a tool does not have are left out, not fatal."""
 
     model_config = ConfigDict(extra="ignore", frozen=True)
+
+
+def as_it_is(text: str) -> str:
+    """Nothing is hidden."""
+    return text
 
 
 def quiet() -> str:
@@ -81,8 +100,8 @@ class ToolContext:
 
     *news* gives what happened beside the commands since it was asked last, in lines for the model.
     *known* has the digest of each file as this agent saw it last, by `known_as`: what `Answer.seen` told before, also
-    in calls of the same turn. *outputs* keeps what is too long to be shown. *explore* sends explorers out, *results* knows
-    how commands end; None: there are none.
+    in calls of the same turn. *outputs* keeps what is too long to be shown. *hide* leaves secrets out of what commands
+    print. *explore* sends explorers out, *results* knows how commands end; None: there are none.
     """
 
     workspace: Workspace
@@ -91,16 +110,18 @@ class ToolContext:
     news: Callable[[], str] = quiet
     known: Mapping[str, str] = field(default_factory=dict)
     outputs: Outputs = field(default_factory=MemoryOutputs)
+    hide: Callable[[str], str] = as_it_is
     explore: Callable[[tuple[Question, ...]], Awaitable[Explored]] | None = None
     results: Results | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finish:
-    """The agent says that it is done: a summary, and (criterion, what shows it) pairs."""
+    """The agent says that it is done: a summary, (criterion, what shows it) pairs, and what its step asked for."""
 
     summary: str
     evidence: tuple[tuple[str, str], ...] = ()
+    output: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,7 +139,7 @@ class Answer:
     seen: tuple[tuple[str, str], ...] = ()
     ran: tuple[tuple[str, bool, str], ...] = ()
     notes: tuple[tuple[Literal["discovery", "failed_approach", "next"], str, tuple[int, ...]], ...] = ()
-    todo: tuple[tuple[str, str], ...] | None = None
+    todo: tuple[tuple[str, Progress], ...] | None = None
     finish: Finish | None = None
     explored: Explored | None = None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 
 from pydantic import Field
@@ -20,6 +21,8 @@ KEPT = 8 << 20
 """Bytes of output that can be read afterwards; the middle of more is lost."""
 
 
+AT_ONCE = 4_000
+"""Characters that are searched for secrets faster than a thread is asked to do it: a millisecond or two."""
 RAISED = "what a command may have is in nightmill.yaml, for a person to raise:"
 
 
@@ -47,7 +50,7 @@ class RunCommand:
 
     def label(self, arguments: Call) -> str:
         first, more, _ = arguments.command.strip().partition("\n")
-        return f"{first[:160]} …" if more or len(first) > 160 else first  # noqa: PLR2004 - one line of a wide terminal
+        return f"{first[:160]} …" if more or len(first) > 160 else first  # one line of a wide terminal
 
     async def call(self, arguments: Call, context: ToolContext) -> Answer:
         if len(arguments.command.encode()) > MOST_BYTES:
@@ -71,9 +74,12 @@ class RunCommand:
             "output": "stopped: too much output",
             "cancelled": "stopped by a person",
         }
-        text = shown(plain(outcome.text), context.outputs, most=MOST_CHARACTERS).rstrip("\n")
+        printed = plain(outcome.text)
+        said = context.hide(printed) if len(printed) <= AT_ONCE else await asyncio.to_thread(context.hide, printed)
+        text = shown(said, context.outputs, most=MOST_CHARACTERS).rstrip("\n")
         told = f"{text}\n({ends[outcome.stopped]})" if text else f"({ends[outcome.stopped]}, no output)"
-        ran = ((arguments.command, outcome.exit == 0 and not outcome.stopped, text),)
+        # What was stopped has not passed, whatever it had printed by then.
+        ran = ((arguments.command, outcome.exit == 0 and not outcome.stopped, "" if outcome.stopped else text),)
         return Answer(text="\n".join(part for part in (told, context.news()) if part), changed=True, ran=ran)
 
 

@@ -50,9 +50,9 @@ def parse(patch: str) -> list[Operation]:
     """
     operations: list[Operation] = []
     for number, line in _body(patch):
-        head = HEAD.fullmatch(line.rstrip())
-        if head:
-            operations.append(Operation(kind=head[1], path=head[2].strip()))  # type: ignore[arg-type]  # the pattern has no other words
+        operation = _begun(line)
+        if operation:
+            operations.append(operation)
         elif not operations and not line.strip():
             continue
         elif not operations:
@@ -74,6 +74,14 @@ def _check(operations: Sequence[Operation]) -> None:
     paths = [path for each in operations for path in (each.path, each.target) if path]
     if len(set(paths)) < len(paths):
         raise ToolError("the patch names a file twice: put all changes of one file under one head")
+
+
+def _begun(line: str) -> Operation | None:
+    head = HEAD.fullmatch(line.rstrip())
+    match head.groups() if head else ():
+        case (("Add" | "Delete" | "Update") as kind, str(path)):
+            return Operation(kind=kind, path=path.strip())
+    return None
 
 
 def _body(patch: str) -> Iterator[tuple[int, str]]:

@@ -2,27 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
+from functools import lru_cache
 from typing import Any, NamedTuple
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from nightmill.errors import ToolError
 from nightmill.model import ToolCall, ToolSchema
+from nightmill.model.history import read_object
 from nightmill.tool.apply_patch import ApplyPatch
 from nightmill.tool.base import Answer, Tool, ToolContext, one_line, whole
 from nightmill.tool.command import RunCommand
 from nightmill.tool.edit import EditFile
 from nightmill.tool.explore import Explore, Report
 from nightmill.tool.files import ListFiles, ReadFile, Search, WriteFile
+from nightmill.tool.handover import HandOver
+from nightmill.tool.names import find
 from nightmill.tool.recall import ReadOutput
 from nightmill.tool.understand import understand
 from nightmill.tool.work import FinishWork, Remember, UpdateTodo
 
-__all__ = ["Prepared", "Toolset", "developing", "exploring", "standard"]
+__all__ = ["Prepared", "Toolset", "Withheld", "crewed", "developing", "exploring", "standard"]
 
 MOST_NAMED = 6
+INWARD = frozenset({"finish", "report", "update_todo", "remember", "read_output"})
 
 
 class Prepared(NamedTuple):
@@ -35,25 +40,51 @@ class Prepared(NamedTuple):
     notes: tuple[str, ...] = ()
 
 
-class Toolset:
-    """Tools by name."""
+class Withheld(ToolError):
+    """A call of a tool that is not among those of the role: nothing was run, whatever the model says."""
 
-    def __init__(self, tools: Iterable[Tool]) -> None:
+
+class Toolset:
+    """Tools by name. *withheld* are those that a model may ask for and that its role does not have."""
+
+    def __init__(self, tools: Iterable[Tool], *, withheld: Iterable[Tool] = ()) -> None:
         self.tools = {tool.name: tool for tool in tools}
+        self._withheld = Toolset(withheld) if withheld else None
         self.schemas = tuple(
-            ToolSchema(
-                name=tool.name, description=tool.description, parameters=_schema(tool.arguments.model_json_schema())
-            )
+            ToolSchema(name=tool.name, description=tool.description, parameters=_parameters(tool.arguments))
             for tool in self.tools.values()
         )
         self._parameters = {schema.name: schema.parameters for schema in self.schemas}
+
+    def only(self, names: Collection[str] | None) -> Toolset:
+        """Those of *names* (None: all), and what does nothing outside the conversation: no role goes without that."""
+        if names is None:
+            return self
+        kept = {*names, *INWARD} | ({"apply_patch"} if {"edit_file", "write_file"} <= {*names} else set())
+        tools = self.tools.values()
+        return Toolset(
+            (tool for tool in tools if tool.name in kept), withheld=[tool for tool in tools if tool.name not in kept]
+        )
+
+    def handing_over(self, schema: Mapping[str, Any]) -> Toolset:
+        """These, of which `finish` takes an object of *schema*."""
+        last = HandOver(schema, works="edit_file" in self.tools)
+        kept = [tool for name, tool in self.tools.items() if name != last.name]
+        return Toolset((*kept, last), withheld=tuple(self._withheld.tools.values()) if self._withheld else ())
 
     def prepare(self, call: ToolCall) -> Prepared:
         """Read and check the arguments of *call*.
 
         Raises:
+            Withheld: If it is of a tool that the role does not have.
             ToolError: If there is no such tool, or its arguments cannot be known or are not what it takes.
         """
+        if self._withheld:
+            found = find(call.name, read_object(call.arguments) or {}, {**self.tools, **self._withheld.tools})
+            if found and found.name in self._withheld.tools:
+                raise Withheld(
+                    f"your role does not have {found.name}; it has: {', '.join(self.tools)}; nothing was run"
+                )
         meant = understand(call, self.tools, self._parameters)
         tool = meant.tool
         try:
@@ -109,9 +140,24 @@ def developing(model: str) -> Toolset:
     return Toolset((*tools, ApplyPatch())) if model.startswith("openai") else Toolset(tools)
 
 
+def crewed(model: str, *, only: Collection[str] | None, output: Mapping[str, Any] | None = None) -> Toolset:
+    """What a role has in a step: of a developer's tools those that *only* names, all for None.
+
+    *output* is the JSON schema of what it has to hand over when it finishes.
+    """
+    found = developing(model).only(only)
+    return found.handing_over(output) if output else found
+
+
 def _faults(error: ValidationError) -> str:
     faults = error.errors()[:MOST_NAMED]
     return "; ".join(f"{'.'.join(map(str, fault['loc'])) or 'call'}: {fault['msg']}" for fault in faults)
+
+
+@lru_cache(maxsize=64)
+def _parameters(arguments: type[BaseModel]) -> dict[str, Any]:
+    """What *arguments* are, as JSON schema; to be read only. Pydantic takes a millisecond for each."""
+    return _schema(arguments.model_json_schema())
 
 
 def _schema(schema: dict[str, Any]) -> dict[str, Any]:

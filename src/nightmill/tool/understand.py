@@ -9,6 +9,7 @@ from typing import Any
 
 from nightmill.errors import ToolError
 from nightmill.model import ToolCall
+from nightmill.model.depth import DEEPEST, is_deep
 from nightmill.model.history import read_object
 from nightmill.model.repair import Repaired, repaired
 from nightmill.tool.base import Tool, one_line
@@ -83,6 +84,8 @@ def _notes(call: ToolCall, found: Found, mended: Repaired | None, fitted: Fitted
 def _why(call: ToolCall, mended: Repaired | None) -> str:
     """What is wrong with the text of the arguments, where the reader can say."""
     said = f": {', '.join(mended.notes)}, so what was meant would be a guess" if mended else ""
+    if is_deep(call.arguments):
+        return f" (brackets nest deeper than {DEEPEST} levels){said}"
     try:
         json.loads(call.arguments)
     except (ValueError, RecursionError) as error:

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from nightmill.tool.base import Answer, Arguments, Finish, ToolContext
+from nightmill.tool.base import Answer, Arguments, Finish, Progress, ToolContext
 
 __all__ = ["FinishWork", "Remember", "UpdateTodo"]
 
@@ -15,7 +15,7 @@ class Item(Arguments):
     """One line of the list."""
 
     text: str = Field(description="What is to be done.")
-    state: Literal["pending", "doing", "done"] = Field(default="pending", description="How far it is.")
+    state: Progress = Field(default="pending", description="How far it is.")
 
 
 class UpdateTodo:
@@ -75,7 +75,10 @@ class Shown(Arguments):
     """What shows one criterion."""
 
     criterion: str = Field(description="Id of the acceptance criterion.")
-    by: str = Field(description="Tests (path::name as the runner prints it), separated by commas, or a command.")
+    by: str = Field(
+        description="Tests (path::name as the runner prints it), separated by commas, or a command. "
+        "Where only reading shows it: path:first-last and those lines in backquotes."
+    )
 
 
 class FinishWork:
@@ -90,7 +93,10 @@ class FinishWork:
     reads = False
 
     class Call(Arguments):
-        summary: str = Field(min_length=1, description="What was changed and why, for the reviewer: a few sentences.")
+        summary: str = Field(
+            min_length=1,
+            description="The whole change as it is now, and why, for whoever reads nothing else: a few sentences.",
+        )
         evidence: list[Shown] = Field(default_factory=list, description="What shows each acceptance criterion.")
 
     arguments = Call

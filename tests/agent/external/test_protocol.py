@@ -82,7 +82,7 @@ class Agent:
 
 def play(story: Callable[[], Awaitable[None]]) -> None:
     async def within() -> None:
-        await asyncio.wait_for(story(), 30)
+        await asyncio.wait_for(story(), 60)
 
     asyncio.run(within())
 

@@ -116,8 +116,10 @@ def prompt(number: object, params: dict) -> None:
             ends.append({"result": {"stopReason": "end_turn"}})
             break
         session["at"] += 1
-        keep(session)
+        if "ask" not in ACTS[session["at"] - 1]:  # whoever has no answer asks again
+            keep(session)
         act_out(session["at"] - 1, session, ends)
+        keep(session)
     say({"id": number, **(ends[0] if ends else {"result": {"stopReason": "cancelled"}})})
 
 

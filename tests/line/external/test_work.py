@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -62,12 +63,12 @@ def test_the_sandbox_sees_no_key_and_the_provider_sees_no_placeholder(play: Play
             assert ended.ending is not None
             assert KEY not in ended.ending.text
             assert f"a key: {'*' * len(KEY)}!" in ended.ending.text
-            assert "401" in ended.ending.text
+            assert "400" in ended.ending.text
             assert KEY not in await stage.sh("env; cat ~/.actor/*; cat /proc/*/environ 2>/dev/null | tr '\\0' '\\n'")
         assert all(f"authorization: Bearer {KEY}" in head for head in stage.provider.heads)
         assert not any("placeholder" in head for head in stage.provider.heads)
 
-    provider = Provider(faults=["key", 401])
+    provider = Provider(faults=["key", 400])
     play(story, {"ask": {"tell": True}}, {"ask": {"tell": True}}, {"stop": "end_turn"}, provider=provider)
 
 
@@ -75,7 +76,7 @@ def test_no_other_way_out_is_opened(play: Play) -> None:
     tries = (
         "python3 - <<'E'\nimport socket\n"
         "def ask(head):\n"
-        "    s = socket.create_connection(('127.0.0.1', 3128)); s.sendall(head); print(s.recv(200).split(b'\\r\\n')[0])\n"
+        "    s = socket.create_connection(('127.0.0.1', 3128)); s.sendall(head); r = s.recv(999).split(b'\\r\\n'); print(r[0], r[-1])\n"
         "ask(b'CONNECT example.com:443 HTTP/1.1\\r\\nHost: example.com\\r\\n\\r\\n')\n"
         "ask(b'GET http://example.com/ HTTP/1.1\\r\\nHost: example.com\\r\\n\\r\\n')\n"
         "ask(b'GET /v1/files HTTP/1.1\\r\\nHost: x\\r\\n\\r\\n')\n"
@@ -91,8 +92,9 @@ def test_no_other_way_out_is_opened(play: Play) -> None:
         async with stage.life():
             record = await stage.turns()
             (result,) = [part for message in record.messages for part in message.parts if part.kind == "tool_result"]
-            codes = [int(line.split()[1]) for line in result.text.replace("b'", "").splitlines()]
+            codes = [int(line.split()[1]) for line in result.text.splitlines()]
             assert codes == [403, 403, 404, 404, 404, 413, 400, 400]
+            assert "a request of 99,999,999 bytes is too large: at most 33,554,432 are read" in result.text
         assert stage.provider.asked == []
 
     play(story, {"call": tries}, DONE)
@@ -235,24 +237,73 @@ def test_one_that_cannot_be_started_says_why(play: Play) -> None:
 
 
 @pytest.mark.parametrize(("status", "kind"), [(503, ModelUnavailable), (429, ModelUnavailable), (401, ModelRefused)])
-def test_a_provider_that_fails_is_told_as_such_and_the_session_goes_on_later(
+def test_a_provider_that_fails_is_the_runs_affair_and_the_session_goes_on_later(
     play: Play, status: int, kind: type[Exception]
 ) -> None:
     async def story(stage: Stage) -> None:
         async with stage.life():
-            await stage.turn()
-            await stage.turn()
+            turn(await stage.turn())
             found = await stage.turn()
             assert isinstance(found, kind), found
             assert KEY not in str(found)
             assert stage.live._live is None
+            assert await stage.sh("ls") == "a\nb\n"
             ended = await stage.turns()
             assert ended.ending is not None
             assert ended.ending.kind == "finished"
-            assert len(await stage.prompts()) == 2
+            _, second = await stage.prompts()
+            assert second.startswith("You were interrupted")
+            assert "said" in await stage.sh("cat ~/.actor/said")
+            assert str(status) not in await stage.sh("cat ~/.actor/said"), "the agent was told nothing"
 
-    failing = {"ask": {"fails": True}}
-    play(story, ASK, touch("b"), failing, ASK, DONE, provider=Provider(faults=[None, status]))
+    provider = Provider(faults=[None, status])
+    play(story, ASK, touch("b"), ASK, ASK, DONE, provider=provider, settings={"retries": 0})
+
+
+@pytest.mark.parametrize("fault", [503, 429, "cut"])
+def test_a_provider_that_fails_for_a_moment_is_asked_again_and_nobody_notices(play: Play, fault: Any) -> None:
+    async def story(stage: Stage) -> None:
+        async with stage.life():
+            ended = await stage.turns()
+            assert ended.ending is not None
+            assert "[DONE]" in ended.ending.text
+            (retried,) = stage.told(event.ModelRetried)
+            assert str(fault) in retried.reason or "ended before" in retried.reason
+        assert len(stage.provider.asked) == 2
+
+    play(story, {"ask": {"tell": True}}, {"stop": "end_turn"}, provider=Provider(faults=[fault]))
+
+
+def test_a_request_that_is_refused_as_such_is_the_agents_affair(play: Play) -> None:
+    async def story(stage: Stage) -> None:
+        async with stage.life():
+            ended = await stage.turns()
+            assert ended.ending is not None
+            assert "400" in ended.ending.text
+            assert "server_error" in ended.ending.text
+            assert KEY not in ended.ending.text
+
+    play(story, {"ask": {"tell": True}}, {"stop": "end_turn"}, provider=Provider(faults=[400]))
+
+
+def test_an_answer_that_was_paid_for_and_lost_with_its_worker_is_given_to_the_same_question(play: Play) -> None:
+    async def story(stage: Stage) -> None:
+        async with stage.life():
+            turn(await stage.turn())
+            await until(lambda: len(stage.told(event.ReplyReceived)) == 2)
+            assert "said\n" not in await stage.sh("cat ~/.actor/said"), "the worker dies before the agent has it"
+        assert len(stage.provider.asked) == 2
+        async with stage.life():
+            second = turn(await stage.turn())
+            assert second.reply.usage == Usage(input=100, output=10), "paid once"
+            ended = await stage.turns()
+            assert ended.ending is not None
+        assert len(stage.provider.asked) == 3, (
+            "the second was not asked again, the third is asked though it is the same"
+        )
+        assert stage.live.state.usage == Usage(input=300, output=30)
+
+    play(story, ASK, touch("b"), ASK, touch("c"), ASK, DONE)
 
 
 def test_a_pause_and_a_cancel_end_the_agent(play: Play) -> None:
@@ -267,7 +318,7 @@ def test_a_pause_and_a_cancel_end_the_agent(play: Play) -> None:
             waiting = asyncio.ensure_future(stage.turn())
             await until(lambda: stage.told(event.ToolStarted)[-1].label.startswith("sleep"))
             stage.live.control.want("cancel", "Ada")
-            assert await asyncio.wait_for(waiting, 20) == "cancel"
+            assert await asyncio.wait_for(waiting, 60) == "cancel"
             assert stage.live._live is None
 
     play(story, ASK, touch("b"), ASK, touch("c"), ASK, {"call": "sleep 1000"})
@@ -320,3 +371,27 @@ def test_words_are_kept_as_words_and_calls_as_calls(play: Play) -> None:
             assert not isinstance(record, SandboxError)
 
     play(story, {"say": "I look."}, {"call": "cat a"}, DONE)
+
+
+def test_an_agent_that_may_reach_nothing_goes_on_in_a_sandbox_without_a_network(play: Play) -> None:
+    look = {"call": "env | grep -c ^https_proxy; curl -s -o /dev/null -w '%{http_code}' http://api.nowhere.invalid/"}
+
+    async def story(stage: Stage) -> None:
+        async with stage.life():
+            place = stage.live.workplace
+            place.place = replace(place.place, hosts=("api.nowhere.invalid",))
+            await place.leave()
+            before = turn(await stage.turn())
+            assert await place.connect(allowed=False)
+            await stage.live.forget()
+            after = turn(await stage.turn())
+            over = turn(await stage.turns())
+        assert [said(each) for each in (before, after)] == ["1\n403", "0\n000"]
+        assert over.ending is not None
+        assert over.ending.kind == "finished", "it still asks its model"
+        assert len(stage.provider.asked) >= 3
+
+    def said(record: TurnRecord) -> str:
+        return record.messages[1].parts[0].text  # type: ignore[union-attr]
+
+    play(story, ASK, look, ASK, look, ASK, DONE)

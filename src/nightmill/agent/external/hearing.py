@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 from nightmill import event
@@ -13,6 +13,7 @@ from nightmill.agent.loop import Told
 from nightmill.agent.nouns import Todo
 from nightmill.model import Text, Thinking, ToolCall, ToolResult
 from nightmill.model.message import Part
+from nightmill.tool.base import Progress
 
 __all__ = ["Heard", "Hearing"]
 
@@ -26,7 +27,7 @@ MOST_UPDATES, MOST_BYTES = 200_000, 64 << 20
 """Of one turn; more is a flood."""
 LABEL, KIND, ID = 200, 40, 120
 ENDED = {"completed": True, "failed": False}
-STATES = {"pending": "pending", "in_progress": "doing", "completed": "done"}
+STATES: Mapping[str, Progress] = {"pending": "pending", "in_progress": "doing", "completed": "done"}
 
 
 @dataclass(slots=True, kw_only=True)
@@ -54,6 +55,8 @@ class Hearing:
     """Takes updates in, tells the ledger, and gives what came since the last cut."""
 
     told: Told
+    hide: Callable[[str], str] = str
+    """Leaves secrets out of what it says and its calls print; asked for each text when it is whole."""
     turn: int = 1
     ended: int = 0
     """Calls that ended since the last cut."""
@@ -79,6 +82,11 @@ class Hearing:
     def busy(self) -> bool:
         """Whether a call is going on."""
         return bool(self._open)
+
+    @property
+    def heard(self) -> bool:
+        """Whether anything is there to be cut."""
+        return bool(self._parts or self._results or self._open or self._todo is not None)
 
     def arrived(self, size: int) -> None:
         """Count *size* bytes.
@@ -138,7 +146,11 @@ class Hearing:
 
     def cut(self) -> Heard:
         """What came since the last cut; calls that go on are in a later one."""
-        heard = Heard(tuple(self._parts), tuple(self._results), self._todo, tuple(dict.fromkeys(self._edited)))
+        parts = tuple(
+            replace(each, text=self.hide(each.text)) if isinstance(each, Text | Thinking) else each
+            for each in self._parts
+        )
+        heard = Heard(parts, tuple(self._results), self._todo, tuple(dict.fromkeys(self._edited)))
         self._parts, self._results, self._edited, self._todo = [], [], [], None
         self.ended = self._lists = self._words = self._updates = self._bytes = self._kept = 0
         self._counted = len(self._open)
@@ -151,7 +163,7 @@ class Hearing:
             del self._past[next(iter(self._past))]
         self.ended += 1
         room = max(0, MOST_OF_CALLS - self._kept)
-        arguments, result = call.arguments if len(call.arguments) <= room else "{}", call.result[:room]
+        arguments, result = call.arguments if len(call.arguments) <= room else "{}", self.hide(call.result)[:room]
         self._kept += len(arguments) + len(result)
         self._parts.append(ToolCall(id=call.id, name=call.tool, arguments=arguments))
         self._results.append(ToolResult(call=call.id, name=call.tool, text=result, error=not ok))
@@ -190,7 +202,7 @@ class Hearing:
         items = [
             (tidy(str(each.get("content") or "")), STATES.get(str(each.get("status")), "pending")) for each in found
         ]
-        self._todo = tuple(Todo(text=text, state=state) for text, state in items)  # type: ignore[arg-type]  # one of three
+        self._todo = tuple(Todo(text=text, state=state) for text, state in items)
         plain = [{"text": text, "state": state} for text, state in items]
         self.told.emit(event.TodoChanged(run=self.told.run, turn=self.turn, items=plain))
 

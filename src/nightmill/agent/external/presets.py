@@ -36,7 +36,7 @@ class Preset:
         package: What npm installs.
         programs: Folders below `node_modules` with its program for a machine, the first that is there counts.
         words: What it is called with, its program's path first.
-        env: Its environment for a provider; the keys are the providers whose dialect it speaks.
+        env: Its environment for a provider; the keys are the providers whose dialect it speaks, the first is for all others.
         mode: The session mode that asks for nothing.
         under: Name of the folder inside, where its program looks for more by that name.
     """
@@ -53,16 +53,12 @@ def start(name: str, *, preset: str, at: Path, provider: str) -> Start:
     """How the agent *preset* that npm installed in *at* is started, to be shown under *name*, for a model of *provider*.
 
     Raises:
-        SettingsError: If it is not there, not known, or cannot talk to that provider.
+        SettingsError: If it is not there, or not known.
     """
     known = PRESETS.get(preset)
     if known is None:
         raise SettingsError(
             f"no agent {preset!r} is known", hint=f"there are {', '.join(PRESETS)}; or give its `command`"
-        )
-    if provider not in known.env:
-        raise SettingsError(
-            f"{preset} does not speak the dialect of {provider!r}", hint=f"a model of {' or '.join(known.env)}"
         )
     modules = at / "node_modules"
     machine = MACHINES.get(platform.machine(), platform.machine())
@@ -72,7 +68,8 @@ def start(name: str, *, preset: str, at: Path, provider: str) -> Start:
         raise SettingsError(f"{preset} is not in {str(at)!r}", hint=f"npm install --prefix {at} {known.package}")
     inside = f"{INSIDE}/{name}" + (f"/{known.under}" if known.under else "")
     argv = tuple(word.replace("{folder}", inside) for word in known.words)
-    return Start(argv=argv, show={inside: folder}, env=known.env[provider](), mode=known.mode)
+    env = known.env.get(provider) or next(iter(known.env.values()))
+    return Start(argv=argv, show={inside: folder}, env=env(), mode=known.mode)
 
 
 def _opencode(package: str) -> Callable[[], dict[str, str]]:
@@ -125,6 +122,14 @@ def _codex() -> tuple[str, ...]:
     return tuple(word for name, value in told.items() for word in ("-c", f"{name}={value}"))
 
 
+GEMINI = """\
+mkdir -p ~/.gemini
+test -e ~/.gemini/settings.json || printf %s '{"security":{"auth":{"selectedType":"gemini-api-key"}},"privacy":\
+{"usageStatisticsEnabled":false},"telemetry":{"enabled":false}}' > ~/.gemini/settings.json
+exec node "$1/@google/gemini-cli/bundle/gemini.js" --acp --skip-trust -m "$2"
+"""
+"""Which kind of key it has, it reads in its home only."""
+
 PRESETS: Mapping[str, Preset] = {
     "opencode": Preset(
         package="opencode-ai",
@@ -149,6 +154,14 @@ PRESETS: Mapping[str, Preset] = {
         words=("node", "{folder}/@agentclientprotocol/claude-agent-acp/dist/index.js"),
         env={"anthropic": _claude},
         mode="bypassPermissions",
+        under="node_modules",
+    ),
+    "gemini": Preset(
+        package="@google/gemini-cli",
+        programs=(".",),
+        words=("/bin/sh", "-c", GEMINI, "gemini", "{folder}", "{model}"),
+        env={"gemini": lambda: {"GEMINI_API_KEY": PLACEHOLDER, "GOOGLE_GEMINI_BASE_URL": "{base_url}"}},
+        mode="yolo",
         under="node_modules",
     ),
 }

@@ -25,11 +25,11 @@ ASKED = 10_000
 NO_METHOD, BAD_PARAMS = -32601, -32602
 
 
-class AgentLost(NightmillError):  # noqa: N818 - reads as the state that it is
+class AgentLost(NightmillError):
     """The agent ended, hangs, or does not speak the protocol: it may be started again."""
 
 
-class Refused(NightmillError):  # noqa: N818 - it is an answer
+class Refused(NightmillError):
     """The agent answered a request with an error."""
 
     def __init__(self, message: str, *, code: int) -> None:
@@ -144,7 +144,7 @@ class Wire:
         self._requests += 1
         if self._requests > ASKED:
             raise AgentLost(f"it made more than {ASKED:,} requests")
-        if not isinstance(number, int | str) or len(str(number)) > 100:  # noqa: PLR2004 - an id
+        if not isinstance(number, int | str) or len(str(number)) > 100:
             return
         result = self._asked(method, params)
         if result is None:

@@ -9,13 +9,12 @@ from nightmill.agent.guard.judge import Scene, judge
 from nightmill.agent.guard.ladder import CAREFUL, Spoken, struck
 from nightmill.agent.guard.loops import looked_at, made, new
 from nightmill.agent.guard.reply import NOT_RUN, usable
-from nightmill.agent.guard.watch import Change, Watch
+from nightmill.agent.guard.watch import Watch
 from nightmill.agent.guard.weaken import balance, settled
 
 __all__ = [
     "CAREFUL",
     "NOT_RUN",
-    "Change",
     "Scene",
     "Spoken",
     "Watch",

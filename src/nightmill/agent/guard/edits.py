@@ -7,8 +7,8 @@ from fnmatch import fnmatch
 from posixpath import dirname
 
 from nightmill.agent.guard.ladder import Fault
-from nightmill.agent.guard.watch import is_test
 from nightmill.agent.nouns import AgentState, Brief, Finding, TurnRecord
+from nightmill.code import is_test
 from nightmill.tool.base import ROOT, known_as
 
 __all__ = ["fault", "findings"]

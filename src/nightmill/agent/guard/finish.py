@@ -36,7 +36,7 @@ def shortfalls(brief: Brief, state: AgentState, ending: Ending, *, commands: boo
         _short("todo", [each.text for each in state.todo if each.state != "done"]),
         _short("unverified", _unverified(brief, state) if commands else ()),
         _short("nothing_changed", _unchanged(brief, state)),
-        _short("evidence", _without_evidence(brief, ending)),
+        _short("evidence", _without_evidence(brief, state, ending)),
         _short("weakened_tests", _not_owned(state, ending)),
     )
     return tuple(each for each in found if each)
@@ -60,7 +60,9 @@ def _unchanged(brief: Brief, state: AgentState) -> list[str]:
     return list(brief.criteria) if not state.working.touched else []
 
 
-def _without_evidence(brief: Brief, ending: Ending) -> list[str]:
+def _without_evidence(brief: Brief, state: AgentState, ending: Ending) -> list[str]:
+    if state.rounds:  # it was asked when it first handed over; what it named then stands until it names another
+        return []
     shown = {_plain(name) for name, by in ending.evidence if by.strip()}
     return [each for each in brief.criteria if _plain(each) not in shown]
 

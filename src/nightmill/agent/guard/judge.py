@@ -9,8 +9,9 @@ from nightmill.agent import working
 from nightmill.agent.guard import course, edits, loops, reply, weaken
 from nightmill.agent.guard.finish import Shortfall, shortfalls
 from nightmill.agent.guard.ladder import MEASURES, Spoken, climb
-from nightmill.agent.guard.watch import Change
 from nightmill.agent.nouns import AgentState, Brief, Ending, Finding, Note, TurnRecord
+from nightmill.code import Change
+from nightmill.code import weaken as change
 from nightmill.model import Message, Text, ToolResult
 from nightmill.model.message import Part
 from nightmill.prompt import render
@@ -37,9 +38,9 @@ def judge(
     """*record* with what the guards made of it, and what they said; *state* is the one before."""
     results = [part for message in record.messages[1:] for part in message.parts if isinstance(part, ToolResult)]
     outside = edits.findings(brief, state, record)
-    deltas = weaken.deltas(scene.changes)
+    deltas = change.deltas(scene.changes)
     weakened = weaken.findings(state, deltas)
-    record = replace(record, tests=weaken.tests(deltas), findings=(*outside, *weakened))
+    record = replace(record, tests=change.tests(deltas), findings=(*outside, *weakened))
     faults = [*reply.faults(brief, state, record.reply)]
     now = loops.made(record.turn, record.reply.calls, results) if reply.usable(record.reply) else ()
     if now:

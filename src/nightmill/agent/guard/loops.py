@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Sequence
+from functools import lru_cache
 from hashlib import sha256
 from itertools import pairwise
 
@@ -79,11 +80,17 @@ def _made(turn: int, call: ToolCall, result: ToolResult | None) -> Made:
         turn=turn,
         call=_digest(key),
         exact=_digest(f"{key}\0{text}"),
-        loose=_digest(f"{key}\0{NOISE.sub('~', text[-LARGE:])}"),
+        loose=_digest(f"{key}\0{_without_noise(text[-LARGE:])}"),
         size=len(text),
         about=called(call),
         wrong=result is None or result.error,
     )
+
+
+@lru_cache(maxsize=32)
+def _without_noise(text: str) -> str:
+    """*text* as it is compared: of each result more than once."""
+    return NOISE.sub("~", text)
 
 
 def _digest(text: str) -> str:

@@ -8,13 +8,14 @@ from itertools import pairwise
 
 from nightmill.agent.guard.ladder import Fault
 from nightmill.agent.nouns import AgentState, Brief
-from nightmill.model import ModelReply, Text, Thinking
+from nightmill.model import ModelReply, Text, Thinking, ToolCall
 
 __all__ = ["NOT_RUN", "chant", "faults", "usable"]
 
 NOT_RUN = {
     "length": "not run: the reply was cut off at its token limit, so this call may be incomplete",
     "refused": "not run: the reply ended as a refusal, so this call may be incomplete",
+    "chant": "not run: the reply said the same over and over and was cut off, so this call may be incomplete",
 }
 """What the calls of a reply get that ended so: the last may be cut off anywhere and still be JSON."""
 MOST_PAUSES = 4
@@ -65,7 +66,7 @@ def _says(prose: str, places: list[int]) -> bool:
 
 
 def _silence(state: AgentState, reply: ModelReply) -> Fault | None:
-    if usable(reply):
+    if usable(reply) or reply.stop == "chant":
         return None
     if reply.stop == "again":  # the provider paused: asked again, it goes on
         again = state.idle + 1
@@ -76,10 +77,13 @@ def _silence(state: AgentState, reply: ModelReply) -> Fault | None:
 
 
 def _chant(reply: ModelReply) -> Fault | None:
-    for part in reply.parts:
-        if isinstance(part, Text | Thinking) and (found := chant(part.text)):
-            return Fault(guard="chant", evidence=f"the same words over and over: {' '.join(found.split())!r}")
-    return None
+    found = next(filter(None, (chant(part.text) for part in reply.parts if isinstance(part, Text | Thinking))), "")
+    if reply.stop == "chant" and not found:  # in the arguments of a call, or in no prose
+        last = reply.parts[-1] if reply.parts else Text(text="")
+        found = (last.arguments if isinstance(last, ToolCall) else last.text)[-CHUNK:]
+    elif not found:
+        return None
+    return Fault(guard="chant", evidence=f"the same words over and over: {' '.join(found.split())!r}")
 
 
 def _growth(brief: Brief, state: AgentState, reply: ModelReply) -> Fault | None:

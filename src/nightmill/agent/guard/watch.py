@@ -12,27 +12,18 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from fnmatch import fnmatch
 from posixpath import basename, dirname
-from typing import NamedTuple
 
+from nightmill.code import Change, is_setup, is_test
 from nightmill.errors import ToolError
 from nightmill.sandbox import Workspace
 from nightmill.tool.base import ROOT, Arguments, known_as
 
-__all__ = ["Change", "Watch", "is_test"]
+__all__ = ["Watch"]
 
 MOST_FILES = 24
 MOST_BYTES = 512 << 10
 LOOKED_AT = 20_000
 """Characters of a call's arguments that are looked at for names of files."""
-TEST = re.compile(
-    r"(?:^|/)(?:tests?|__tests__|specs?)/"
-    r"|(?:^|/)(?:test_[^/]*|[^/]*_test|[^/]*_spec|[^/]*[.-](?:test|spec)|[^/]*Tests?|conftest)\.\w+$"
-)
-SETUP = re.compile(
-    r"(?:^|/)(?:pyproject\.toml|setup\.cfg|pytest\.ini|tox\.ini|\.coveragerc|package\.json|Makefile|nightmill\.yaml"
-    r"|noxfile\.py|mypy\.ini|ruff\.toml|codecov\.yml|\.gitlab-ci\.yml|(?:jest|vitest|karma)\.config\.\w+|\.nycrc\w*)$"
-    r"|(?:^|/)\.github/workflows/[^/]+\.ya?ml$"
-)
 WRITES = re.compile(r"\b(?:rm|mv|git|sed|perl|tee|truncate|cp|patch|unlink|python\d?|find|shred)\b|>")
 """Commands that may change a file that they name."""
 TOUCHING = frozenset({"path", "command", "patch"})
@@ -41,14 +32,6 @@ REMOVES = re.compile(r"\b(?:rm|mv|unlink|find|shred|trash)\b")
 """Commands that may take away whole folders."""
 PATH = re.compile(r"[\w.@+*?/\[\]-]+")
 GLOB = re.compile(r"[*?\[]")
-
-
-class Change(NamedTuple):
-    """A file before and after, None where it is not there."""
-
-    path: str
-    before: str | None
-    after: str | None
 
 
 @dataclass(slots=True)
@@ -93,14 +76,9 @@ class Watch:
             return None
 
 
-def is_test(path: str) -> bool:
-    """Whether *path*, from the root of the repository, is a test or belongs to one."""
-    return bool(TEST.search(path))
-
-
 def watched(path: str) -> bool:
     """Whether *path* is a file that verifies, or says how that is done."""
-    return bool(TEST.search(path) or SETUP.search(path))
+    return is_test(path) or is_setup(path)
 
 
 def _named(arguments: str) -> Iterator[str]:
@@ -112,5 +90,5 @@ def _named(arguments: str) -> Iterator[str]:
     folders = command and REMOVES.search(text)
     for token in dict.fromkeys(PATH.findall(text)):
         path = known_as(token.strip(".,:") or ".").removeprefix(f"{ROOT}/")
-        if not path.startswith("/") and (watched(path) or (folders and TEST.search(f"{path}/"))):
+        if not path.startswith("/") and (watched(path) or (folders and is_test(f"{path}/"))):
             yield path

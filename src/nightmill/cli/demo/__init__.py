@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["register"]
 
 HERE = Path(__file__).parent
+BLUEPRINT = "deliver"
 
 
 def register(app: typer.Typer) -> None:
@@ -30,7 +31,7 @@ def demo(
     model: Annotated[str | None, typer.Option(help="With --live: `provider:name`.")] = None,
     base_url: Annotated[str | None, typer.Option("--base-url", help="With --live: another endpoint.")] = None,
 ) -> None:
-    """Fix a defect of a real package, from spec to pull request. Plays a recorded model, or asks one with --live."""
+    """Fix a defect of a real package, from spec to pull request, by several roles. Plays a recording, or asks a model with --live."""
     from nightmill.cli.demo import package, playback
     from nightmill.cli.door import open_door
     from nightmill.cli.screen import say
@@ -45,9 +46,10 @@ def demo(
             say(
                 "With a key in the environment, `nightmill demo --live --model provider:name` asks a provider instead.\n"
             )
-            door = open_door(home=folder / "home", model=f"anthropic:{recording.model}", base_url=server.url)
+            named = {"model": f"anthropic:{recording.model}", "base_url": server.url}
+            door = open_door(home=folder / "home", server="", blueprint=BLUEPRINT, **named)
             raise typer.Exit(_run(door, package.checkout(folder), folder))
-    door = open_door(home=folder / "home", model=model, base_url=base_url)
+    door = open_door(home=folder / "home", server="", blueprint=BLUEPRINT, model=model, base_url=base_url)
     if not door.settings.model:
         raise SettingsError("no model is named", hint="nightmill demo --live --model anthropic:NAME")
     raise typer.Exit(_run(door, package.checkout(folder), folder))
@@ -55,11 +57,14 @@ def demo(
 
 def _run(door: Door, root: Path, folder: Path) -> int:
     """Take the repository in, show a refusal, then run the spec and leave the page."""
-    from nightmill.cli import page, serve, work
+    from nightmill.cli import asking, beside, page
+    from nightmill.cli.demo import package
     from nightmill.cli.project import initialise, print_baseline
     from nightmill.cli.screen import say
+    from nightmill.estate.file import NAME
 
     print_baseline(initialise(door, root))
+    package.commit(root, NAME)
     say(
         "\nFirst a spec that is too vague. It is refused before anything is created or any token spent:\n", style="bold"
     )
@@ -70,8 +75,8 @@ def _run(door: Door, root: Path, folder: Path) -> int:
     )
     say("    …\n")
     asked = _submit(door, root, HERE / "spec.md")
-    serve.ensure(door)
-    code = work.follow(door, asked)
+    beside.ensure(door)
+    code = asking.follow(door, asked)
     report = folder / "report.html"
     page.write(door, door.runs.get(asked.id), report)
     say(f"\nThe whole run as one page, for a browser: {report}")

@@ -16,7 +16,7 @@ import uv
 
 from nightmill.errors import SettingsError
 
-__all__ = ["checkout"]
+__all__ = ["checkout", "commit"]
 
 PIN = re.compile(r"(?P<name>[\w.-]+)==(?P<version>\S+) --hash=sha256:(?P<digest>[0-9a-f]{64})")
 SECONDS = 60.0
@@ -41,7 +41,7 @@ def checkout(folder: Path) -> Path:
     body = _archive(pin["name"], pin["version"], pin["digest"])
     with tarfile.open(fileobj=io.BytesIO(body)) as archive:
         # Python before 3.11.4 has no extraction filter; the archive is the pinned one, and links are left out.
-        archive.extractall(made, members=[each for each in archive if each.isreg() or each.isdir()])  # noqa: S202
+        archive.extractall(made, members=[each for each in archive if each.isreg() or each.isdir()])  # noqa: S202 - see above
     (source,) = made.iterdir()
     _git(source, "init", "--quiet", "--initial-branch=main")
     _git(source, "add", "--all", "--force")
@@ -50,6 +50,13 @@ def checkout(folder: Path) -> Path:
     source.rename(root)
     made.rmdir()
     return root
+
+
+def commit(root: Path, name: str) -> None:
+    """Commit the file *name* of the repository at *root*, if it is not committed as it is."""
+    _git(root, "add", "--", name)
+    if subprocess.run(["git", "diff", "--cached", "--quiet"], cwd=root, check=False).returncode:
+        _git(root, *AUTHOR, "commit", "--quiet", "--no-verify", f"--message={name}: how it is tested")
 
 
 def _archive(name: str, version: str, digest: str) -> bytes:

@@ -15,12 +15,15 @@ __all__ = ["Playback", "Recording", "load"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recording:
-    """Replies by role, in the order in which they were given; plain `model.ModelReply` values. *who* gave them."""
+    """Conversations, each with its replies in the order in which they were given. *who* gave them.
+
+    A conversation is plain: its `role`, the words that its first message `sees`, and `replies`, plain `model.ModelReply` values.
+    """
 
     model: str
     who: str
     date: str
-    replies: dict[str, list[dict[str, Any]]]
+    conversations: list[dict[str, Any]]
 
 
 def load() -> Recording:
@@ -45,7 +48,7 @@ class Playback:
                 self.end_headers()
                 self.wfile.write(body)
 
-            def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the base class's name
+            def log_message(self, format: str, *args: Any) -> None:
                 """Say nothing."""
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Player)
@@ -62,11 +65,12 @@ class Playback:
 
 
 def _reply(recording: Recording, asked: dict[str, Any]) -> dict[str, Any]:
-    """The reply at the request's place: its role by the instructions, its position by the assistant's messages so far."""
-    system = json.dumps(asked.get("system", ""))
-    role = next((role for role in recording.replies if f"You are the {role}" in system), "developer")
+    """The reply at the request's place: its conversation by the first message, its position by the assistant's so far."""
+    first = json.dumps(asked["messages"][0], ensure_ascii=False)
     at = sum(message["role"] == "assistant" for message in asked["messages"])
-    replies = recording.replies[role]
+    replies: list[dict[str, Any]] = next(
+        (each["replies"] for each in recording.conversations if each["sees"] in first), []
+    )
     return (
         replies[at]
         if at < len(replies)

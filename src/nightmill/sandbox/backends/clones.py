@@ -84,7 +84,7 @@ def keep(source: Path, directory: Path, name: str, programs: Programs) -> None:
 def clone(programs: Programs, source: Path, target: Path) -> None:
     """Make the new folder *target* a copy of *source* that shares its blocks."""
     words = [*programs.clone, f"{source}/.", str(target)]
-    done = subprocess.run(words, env={}, stdin=subprocess.DEVNULL, capture_output=True, check=False)  # noqa: S603
+    done = subprocess.run(words, env={}, stdin=subprocess.DEVNULL, capture_output=True, check=False)
     if done.returncode:
         said = done.stderr.decode("utf-8", "replace").strip()[-300:]
         hint = "free space on the disk that holds nightmill's home; nothing in /work may be unreadable"

@@ -149,7 +149,7 @@ class ContainerProcesses(Processes):
 
     def _tell(self, word: str) -> None:
         command = self.engine.command(word, self.name)
-        done = subprocess.run(command, env=self.engine.variables, capture_output=True, text=True, check=False)  # noqa: S603
+        done = subprocess.run(command, env=self.engine.variables, capture_output=True, text=True, check=False)
         if done.returncode:
             raise SandboxError(f"{self.engine.program} cannot {word} the sandbox: {done.stderr.strip()[-300:]}")
 
@@ -220,7 +220,7 @@ def _start(engine: Engine, words: list[str], directory: Path) -> tuple[Processes
     errors = os.memfd_create("errors")
     with theirs:
         try:
-            process = subprocess.Popen(  # noqa: S603 - the words are ours
+            process = subprocess.Popen(
                 engine.command(*words),
                 env=engine.variables,
                 stdin=theirs.fileno(),

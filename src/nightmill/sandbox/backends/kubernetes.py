@@ -155,7 +155,7 @@ class PodProcesses(Processes):
         text = source().encode()
         mine, theirs = socket.socketpair()
         with theirs:
-            self.process = subprocess.Popen(  # noqa: S603 - the words are ours
+            self.process = subprocess.Popen(
                 self.pod.enter("python3", "-I", "-S", "-c", BOOT % len(text)),
                 env=self.variables,
                 stdin=theirs.fileno(),
@@ -206,7 +206,7 @@ class PodProcesses(Processes):
         """A program beside the runner; it must end well."""
         pipe = subprocess.PIPE
         command = self.pod.enter("python3", "-I", "-S", *words)
-        with subprocess.Popen(command, env=self.variables, stdin=pipe, stdout=pipe, stderr=self.errors) as process:  # noqa: S603
+        with subprocess.Popen(command, env=self.variables, stdin=pipe, stdout=pipe, stderr=self.errors) as process:
             try:
                 yield process
             except BaseException:

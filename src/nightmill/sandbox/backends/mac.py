@@ -155,7 +155,7 @@ class MacSandbox(HeldSandbox):
     async def _begin(self) -> NamesRunner:
         """Start the runner behind the wall, and wait for it."""
         base = environment(self.place) | (self.egress.env if self.egress else {})
-        base |= {"PATH": f"{base['PATH']}:{HOMEBREW}", "TMPDIR": "/tmp"}  # noqa: S108
+        base |= {"PATH": f"{base['PATH']}:{HOMEBREW}", "TMPDIR": "/tmp"}  # noqa: S108 - as above
         here = {name: f"http://127.0.0.1:{self.port}" if value == PROXY else value for name, value in base.items()}
         self.environment = {name: self.names.words(value) for name, value in here.items()}
         processes, sock = self._launch()
@@ -219,7 +219,7 @@ class MacSandbox(HeldSandbox):
         mine, theirs = socket.socketpair()
         try:
             with theirs, alive(self.directory) as lifeline, (self.directory / "errors").open("wb") as errors:
-                process = subprocess.Popen(  # noqa: S603 - the words are ours
+                process = subprocess.Popen(
                     [*words, str(lifeline)],
                     cwd=self.tmp,
                     env={},

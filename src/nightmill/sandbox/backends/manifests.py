@@ -174,7 +174,7 @@ def _container(cluster: Cluster) -> dict[str, Any]:
         "volumeMounts": [
             {"name": "work", "mountPath": "/work"},
             {"name": "tmp", "mountPath": "/tmp"},  # noqa: S108 - the sandbox's own
-            {"name": "shared", "mountPath": "/dev/shm"},  # noqa: S108
+            {"name": "shared", "mountPath": "/dev/shm"},  # noqa: S108 - as above
             *({"name": "shown", "mountPath": f"/{top}", "subPath": top} for top in SHOWN),
             {"name": "shown", "mountPath": str(PurePosixPath(TRUSTED).parent), "subPath": "run"},
         ],

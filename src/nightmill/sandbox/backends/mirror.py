@@ -220,7 +220,7 @@ def _told(said: IO[bytes]) -> dict[str, Any]:
         changed, links, gone = told["set"], told["links"], told["gone"]
         for path, facts in changed.items():
             _check(path)
-            whole = len(facts) == 5 and all(isinstance(each, int) and 0 <= each < 1 << 63 for each in facts)  # noqa: PLR2004
+            whole = len(facts) == 5 and all(isinstance(each, int) and 0 <= each < 1 << 63 for each in facts)
             if not whole or (stat.S_ISLNK(facts[0]) and not isinstance(links[path], str)):
                 raise SandboxError(f"the sandbox told nonsense of {path!r}")
         for path in gone:

@@ -28,12 +28,12 @@ FIXED = """
     --rm --interactive --network none --cap-drop all --security-opt no-new-privileges --security-opt label=disable
     --read-only --hostname sandbox --ipc private --cgroupns private --log-driver none --pull never
     --no-healthcheck --workdir /
-""".split()  # noqa: SIM905 - flags and their values side by side
+""".split()
 
 PODMAN = """
     --read-only-tmpfs=false --http-proxy=false --systemd=false --image-volume=ignore --no-hosts
     --security-opt mask=/proc/pressure
-""".split()  # noqa: SIM905
+""".split()
 
 FOLDERS = ("dev", "etc", "mnt", "opt", "proc", "run", "run/nightmill", "srv", "sys", "usr", "var")
 """Not /work: podman gives a new volume the owner and the mode of the image's own folder, if it has one."""
@@ -67,7 +67,7 @@ def shell() -> Shell:
         archive.addfile(_entry("var/tmp", tarfile.SYMTYPE, 0o777, "../tmp"))
         for name in MERGED:
             if (Path("/") / name).is_symlink():
-                archive.addfile(_entry(name, tarfile.SYMTYPE, 0o777, os.readlink(f"/{name}")))  # noqa: PTH115
+                archive.addfile(_entry(name, tarfile.SYMTYPE, 0o777, os.readlink(f"/{name}")))
             elif (Path("/") / name).is_dir():
                 archive.addfile(_entry(name, tarfile.DIRTYPE, 0o755))
     body = out.getvalue()
@@ -94,7 +94,7 @@ def arguments(  # noqa: PLR0913 - what differs between two containers
         words += ["--memory", str(bounds.memory), "--memory-swap", str(bounds.memory)]
         words += ["--pids-limit", str(bounds.processes)]
     words += [word for each in _ulimits() for word in ("--ulimit", each)]
-    words += ["--shm-size", str(bounds.shared), "--tmpfs", f"/tmp:rw,nosuid,nodev,exec,size={bounds.tmp},mode=1777"]  # noqa: S108
+    words += ["--shm-size", str(bounds.shared), "--tmpfs", f"/tmp:rw,nosuid,nodev,exec,size={bounds.tmp},mode=1777"]  # noqa: S108 - the sandbox's own
     for path in ("/sys", "/sys/fs/cgroup"):  # else the host's devices, groups and their names are seen
         words += ["--tmpfs", f"{path}:ro,size=4096,mode=0555"]
     words += ["--volume", f"{name}:/work" if engine.podman else f"{name}:/work:nocopy"]
@@ -106,7 +106,7 @@ def arguments(  # noqa: PLR0913 - what differs between two containers
 
 def clearing(work: Path) -> list[str]:
     """Have the engine empty the folder *work*, which its daemon has filled as root."""
-    fixed = "run --rm --network none --security-opt label=disable --read-only --log-driver none --pull never".split()  # noqa: SIM905
+    fixed = "run --rm --network none --security-opt label=disable --read-only --log-driver none --pull never".split()
     shown = {"/usr": Path("/usr"), **_folders()}
     words = [f"type=bind,source={_plain(source)},destination={path},readonly" for path, source in shown.items()]
     words.append(f"type=bind,source={_plain(work)},destination=/work")

@@ -126,14 +126,14 @@ def _clear(top: str, gone: Path, now: Seen, stay: set[str]) -> set[str]:
             away.add(path)
         elif path not in stay:
             if stat.S_ISDIR(mode):
-                os.chmod(f"{top}/{path}", 0o700)  # noqa: PTH101 - strings: paths by the thousand
-                os.rename(f"{top}/{path}", gone / str(len(away)))  # noqa: PTH104
+                os.chmod(f"{top}/{path}", 0o700)
+                os.rename(f"{top}/{path}", gone / str(len(away)))
             else:
-                os.unlink(f"{top}/{path}")  # noqa: PTH108
+                os.unlink(f"{top}/{path}")
             away.add(path)
             moved.add(folder)
-        elif stat.S_ISDIR(mode) and mode & 0o700 != 0o700:  # noqa: PLR2004 - its owner's bits
-            os.chmod(f"{top}/{path}", 0o700)  # noqa: PTH101
+        elif stat.S_ISDIR(mode) and mode & 0o700 != 0o700:  # its owner's bits
+            os.chmod(f"{top}/{path}", 0o700)
             moved.add(path)
     return moved
 
@@ -146,7 +146,7 @@ def _create(top: str, final: dict[str, Body], paths: list[str], owner: Owner | N
         body = final[inner]
         path, mode, group = f"{top}/{inner}", body.entry["mode"], (body.fd, body.group)
         if stat.S_ISDIR(mode):
-            os.mkdir(path, 0o700)  # noqa: PTH102 - strings: paths by the thousand
+            os.mkdir(path, 0o700)
             _own(path, owner)
             folders.append(inner)
         elif stat.S_ISREG(mode) and group in first:
@@ -168,14 +168,14 @@ def _settle(top: str, final: dict[str, Body], folders: list[str]) -> None:
                 os.removexattr(path, name)
         _set_attributes(path, entry["xattr"])
         os.utime(path, ns=(entry["mtime"], entry["mtime"]))
-        os.chmod(path, stat.S_IMODE(entry["mode"]))  # noqa: PTH101
+        os.chmod(path, stat.S_IMODE(entry["mode"]))
 
 
 def _make_special(path: str, entry: dict[str, Any], owner: Owner | None) -> None:
     """A link, or a whiteout (device 0:0), fifo or socket: none needs a privilege."""
     mode, times = entry["mode"], (entry["mtime"], entry["mtime"])
     if stat.S_ISLNK(mode):
-        os.symlink(entry["target"], path)  # noqa: PTH211
+        os.symlink(entry["target"], path)
         _own(path, owner)
         os.utime(path, ns=times, follow_symlinks=False)
         return
@@ -183,7 +183,7 @@ def _make_special(path: str, entry: dict[str, Any], owner: Owner | None) -> None
         raise SandboxError("a snapshot holds a block device")
     os.mknod(path, stat.S_IFMT(mode) | 0o600, 0)
     _own(path, owner)
-    os.chmod(path, stat.S_IMODE(mode))  # noqa: PTH101
+    os.chmod(path, stat.S_IMODE(mode))
     os.utime(path, ns=times)
 
 

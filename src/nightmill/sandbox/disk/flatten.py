@@ -50,7 +50,7 @@ def _merge(source: str, target: str, below: tuple[str, ...]) -> None:
     while todo:
         inner, under = todo.pop()
         done.append(inner)
-        os.chmod(f"{target}/{inner}", 0o700)  # noqa: PTH101 - strings: paths by the thousand
+        os.chmod(f"{target}/{inner}", 0o700)
         with os.scandir(f"{source}/{inner}") as entries:
             for entry in entries:
                 path = f"{inner}/{entry.name}" if inner else entry.name
@@ -68,10 +68,10 @@ def _merge(source: str, target: str, below: tuple[str, ...]) -> None:
 def _fold(source: str, out: str) -> None:
     """Have a folder at *out* for *source*, opaque if it hides what is below."""
     hides = _opaque(source)
-    if hides or not os.path.isdir(out) or os.path.islink(out):  # noqa: PTH112, PTH114
+    if hides or not os.path.isdir(out) or os.path.islink(out):
         hides = hides or os.path.lexists(out)  # a folder over a whiteout or a file
         remove(Path(out))
-        os.mkdir(out, 0o700)  # noqa: PTH102
+        os.mkdir(out, 0o700)
         if hides:
             os.setxattr(out, OPAQUE, b"y")
 
@@ -96,7 +96,7 @@ def _copy(source: str, out: str, status: os.stat_result) -> None:
         shutil.copyfile(source, out, follow_symlinks=False)
         _attributes(source, out)
     elif stat.S_ISLNK(status.st_mode):
-        os.symlink(os.readlink(source), out)  # noqa: PTH115, PTH211
+        os.symlink(os.readlink(source), out)
     else:
         os.mknod(out, stat.S_IFMT(status.st_mode) | 0o600, 0)
     _stamp(out, status)
@@ -138,7 +138,7 @@ def _stamp(out: str, status: os.stat_result) -> None:
         os.lchown(out, status.st_uid, status.st_gid)
     os.utime(out, ns=(status.st_mtime_ns, status.st_mtime_ns), follow_symlinks=False)
     if not stat.S_ISLNK(status.st_mode):
-        os.chmod(out, stat.S_IMODE(status.st_mode))  # noqa: PTH101
+        os.chmod(out, stat.S_IMODE(status.st_mode))
 
 
 def _opaque(path: str) -> bool:

@@ -61,13 +61,13 @@ def _is_content(entry: dict[str, Any], data: int) -> bool:
     size, spans, of = entry.get("size"), entry.get("spans"), entry.get("of", ["", ""])
     if not _is_whole(size, LONGEST) or not isinstance(spans, list) or not _is_whole(entry.get("check"), 1 << 32):
         return False
-    if not isinstance(of, list) or len(of) != 2 or not _are_texts(of):  # noqa: PLR2004 - a pack and a path
+    if not isinstance(of, list) or len(of) != 2 or not _are_texts(of):  # a pack and a path
         return False
     return _are_attributes(entry.get("xattr")) and all(_is_span(span, size, data) for span in spans)
 
 
 def _is_span(span: object, size: int, data: int) -> bool:
-    if not isinstance(span, list) or len(span) != 3 or not all(_is_whole(number, LONGEST) for number in span):  # noqa: PLR2004
+    if not isinstance(span, list) or len(span) != 3 or not all(_is_whole(number, LONGEST) for number in span):
         return False
     start, at, length = span
     return bool(start + length <= size and at + length <= data)

@@ -72,13 +72,13 @@ def _empty(top: str) -> None:
     while todo:
         path, done = todo.pop()
         if done:
-            os.rmdir(path)  # noqa: PTH106 - strings here: pathlib doubles the time
+            os.rmdir(path)
             continue
         if len(path) - len(top) > LONG_PATH:
             moved += 1
-            os.rename(path, shorter := f"{top}/.removed-{os.getpid()}-{moved}")  # noqa: PTH104
+            os.rename(path, shorter := f"{top}/.removed-{os.getpid()}-{moved}")
             path = shorter
-        os.chmod(path, 0o700)  # noqa: PTH101
+        os.chmod(path, 0o700)
         if path != top:
             todo.append((path, True))
         with os.scandir(path) as entries:
@@ -86,4 +86,4 @@ def _empty(top: str) -> None:
                 if entry.is_dir(follow_symlinks=False):
                     todo.append((entry.path, False))
                 else:
-                    os.unlink(entry.path)  # noqa: PTH108
+                    os.unlink(entry.path)

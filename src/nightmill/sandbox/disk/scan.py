@@ -106,7 +106,7 @@ def record(*, top: str, target: str, old: Seen, hot: set[str | int], below: Belo
         gone = [path for path in old.facts if path not in new.facts]
         if not differing and not gone:
             return new, False
-        with open(target, "xb", PIECE) as out:  # noqa: PTH123 - strings throughout: paths by the thousand
+        with open(target, "xb", PIECE) as out:
             entries = list(_entries(root, differing, new, out))
             finish(out, below=below, gone=gone, entries=entries)
     return new, True
@@ -180,7 +180,7 @@ def _within(root: int, folder: str) -> Iterator[tuple[str, os.stat_result]]:
             return
         raise
     try:
-        for name in os.listdir(fd):  # noqa: PTH208 - a descriptor
+        for name in os.listdir(fd):
             with contextlib.suppress(FileNotFoundError):
                 yield (f"{folder}/{name}" if folder else name), os.lstat(name, dir_fd=fd)
     finally:
@@ -198,7 +198,7 @@ def _scan(root: int, old: Seen) -> Seen:
         fd = _open(root, folder, FOLDER | (os.O_PATH if same else 0))
         try:
             attributes[folder] = old.attributes[folder] if same else _attributes(fd)
-            listed[folder] = old.names[folder] if same else os.listdir(fd)  # noqa: PTH208 - a descriptor
+            listed[folder] = old.names[folder] if same else os.listdir(fd)
             for name in listed[folder]:
                 path = f"{folder}/{name}" if folder else name
                 new[path] = entry = _facts(os.lstat(name, dir_fd=fd))

@@ -14,7 +14,19 @@ import struct
 
 from nightmill.sandbox.inside.gate import enter
 
-__all__ = ["become", "below", "close_all_but", "crowd", "excess", "keep", "kill", "prctl", "processes", "strays"]
+__all__ = [
+    "become",
+    "below",
+    "close_all_but",
+    "crowd",
+    "excess",
+    "keep",
+    "kill",
+    "prctl",
+    "processes",
+    "strays",
+    "tend",
+]
 
 TYPE_CHECKING = False  # typing itself would be a fifth of the time until a sandbox answers
 if TYPE_CHECKING:
@@ -34,6 +46,9 @@ FIXED = (("CORE", 1), ("RTPRIO", 0), ("NICE", 0), ("MEMLOCK", 1 << 20), ("MSGQUE
 users may take real time, which can stop a machine. The last three are budgets of a user, whom an unprivileged nightmill
 shares with its sandboxes."""
 
+IGNORED = (signal.SIGINT, signal.SIGPIPE, signal.SIGXFSZ)
+"""Signals that this Python ignores and a command must not."""
+
 FEWEST, MOST = 1024, 65536
 """Descriptors of one process."""
 
@@ -46,6 +61,12 @@ def prctl(option: int, value: int) -> None:
 def keep(spec: Spec, source: int, sink: int, report: int, groups: List[int]) -> NoReturn:
     """In the keeper: start the command, adopt its orphans, tell its end, go when nothing is left."""
     prctl(36, 1)  # PR_SET_CHILD_SUBREAPER
+    close_all_but(source, sink, report, *groups)  # the control socket above all
+    tend(spec, source, sink, report, groups)
+
+
+def tend(spec: Spec, source: int, sink: int, report: int, groups: List[int]) -> NoReturn:
+    """Start the command, and stay until nothing of it is left."""
     try:
         enter(groups)
     except OSError as error:
@@ -53,8 +74,7 @@ def keep(spec: Spec, source: int, sink: int, report: int, groups: List[int]) -> 
         complain("control group", error)
         os.write(report, struct.pack("ii", 126, True))
         os._exit(70)
-    close_all_but(source, sink, report)  # the control socket above all
-    main = os.fork()
+    main = spawned(spec, source, sink) or os.fork()
     if main == 0:
         become(spec, source, sink)
     os.close(source)
@@ -72,7 +92,7 @@ def keep(spec: Spec, source: int, sink: int, report: int, groups: List[int]) -> 
 def close_all_but(*kept: int) -> None:
     """Close every descriptor above the standard ones but those *kept*."""
     for name in os.listdir("/dev/fd"):
-        if int(name) > 2 and int(name) not in kept:  # noqa: PLR2004 - the three standard ones
+        if int(name) > 2 and int(name) not in kept:  # the three standard ones
             try:
                 os.close(int(name))
             except OSError:
@@ -89,26 +109,40 @@ def alone() -> bool:
     return False
 
 
+def spawned(spec: Spec, source: int, sink: int) -> int:
+    """Start the command without a copy of our memory, which takes a millisecond; 0: only `become` can, or says why not.
+
+    Its limits and its folder are ours before; those of memory and of a user's processes would keep us from that.
+    """
+    if spec["op"] == "terminal" or "DATA" in spec["rlimits"] or "NPROC" in spec["rlimits"]:
+        return 0
+    try:
+        bound(spec)
+        os.chdir(spec["cwd"])
+        program = next(path for path in programs(spec) if os.access(path, os.X_OK))
+        given = [(os.POSIX_SPAWN_DUP2, fd, target) for fd, target in ((source, 0), (sink, 1), (sink, 2))]
+        return os.posix_spawn(program, spec["argv"], spec["env"], file_actions=given, setsid=True, setsigdef=IGNORED)
+    except (OSError, ValueError, StopIteration, AttributeError, NotImplementedError):
+        return 0
+
+
 def become(spec: Spec, source: int, sink: int) -> NoReturn:
     """In the command: limits, descriptors, folder, then the program itself. Problems are told as a shell does."""
     what, code = "limits", 126
     try:
         os.setsid()
         os.umask(0o022)
-        for number in (signal.SIGINT, signal.SIGPIPE, signal.SIGXFSZ):  # this Python ignored them
+        for number in IGNORED:
             signal.signal(number, signal.SIG_DFL)
         for fd, target in ((source, 0), (sink, 1), (sink, 2)):
             os.dup2(fd, target)
         if spec["op"] == "terminal":
             control(0)
-        for name in spec["rlimits"]:
-            limit(name, spec[LIMITS[name]])
-        for name, value in (*FIXED, ("NOFILE", descriptors(spec["processes"]))):
-            limit(name, value)
+        bound(spec)
         what = spec["cwd"]
         os.chdir(what)
         what = spec["argv"][0]
-        execute(spec["argv"], spec["env"])
+        execute(spec)
     except FileNotFoundError as error:
         code = 126 if what == spec["cwd"] else 127
         complain(what, error)
@@ -126,14 +160,28 @@ def control(fd: int) -> None:
     fcntl.ioctl(fd, termios.TIOCSCTTY, 0)
 
 
-def execute(argv: list[str], env: Dict[str, str]) -> NoReturn:
-    """Become the program; a name without a slash is looked for in the command's own PATH."""
-    name = argv[0]
+def bound(spec: Spec) -> None:
+    """Take on the limits of a process of the command."""
+    for name in spec["rlimits"]:
+        limit(name, spec[LIMITS[name]])
+    for name, value in (*FIXED, ("NOFILE", descriptors(spec["processes"]))):
+        limit(name, value)
+
+
+def programs(spec: Spec) -> List[str]:
+    """Where the program may be; a name without a slash is looked for in the command's own PATH."""
+    name = spec["argv"][0]
+    if "/" in name:
+        return [name]
+    return [(folder or ".") + "/" + name for folder in spec["env"].get("PATH", "/usr/bin:/bin").split(":")]
+
+
+def execute(spec: Spec) -> NoReturn:
+    """Become the program."""
     why: Optional[OSError] = None
-    folders = [""] if "/" in name else [(folder or ".") + "/" for folder in env.get("PATH", "/usr/bin:/bin").split(":")]
-    for folder in folders:
+    for path in programs(spec):
         try:
-            os.execve(folder + name, argv, env)
+            os.execve(path, spec["argv"], spec["env"])
         except (FileNotFoundError, NotADirectoryError) as error:
             why = why or error
         except OSError as error:  # it is there and may not be run: told, if no later one can be

@@ -15,16 +15,18 @@ import struct
 import time
 from _json import encode_basestring_ascii as quote
 
+from nightmill.sandbox.inside.ahead import Ahead
 from nightmill.sandbox.inside.dialogue import Dialogue, ends
-from nightmill.sandbox.inside.files import OPERATIONS
+from nightmill.sandbox.inside.files import OPERATIONS, stored
 from nightmill.sandbox.inside.gate import admitted, enter
 from nightmill.sandbox.inside.job import WATCH, Job
 from nightmill.sandbox.inside.keeper import below, close_all_but, crowd, excess, keep, kill, prctl, processes, strays
 from nightmill.sandbox.inside.lasting import Lasting
 from nightmill.sandbox.inside.relay import listen, relay
+from nightmill.sandbox.inside.rest import WAKE, rest
 from nightmill.sandbox.inside.terminal import Terminal, pair, window
 
-__all__ = ["GIVE_UP", "KEEPER_LATE", "OWN", "Runner", "start", "stored"]
+__all__ = ["GIVE_UP", "KEEPER_LATE", "OWN", "Runner", "start"]
 
 TYPE_CHECKING = False  # typing itself would be a fifth of the time until a sandbox answers
 if TYPE_CHECKING:
@@ -41,12 +43,13 @@ HOME = "/work/home"
 class Runner:
     """The loop: frames from the host, output and ends of commands, clocks."""
 
-    def __init__(self, source: int, sink: int, gate: int) -> None:
+    def __init__(self, source: int, sink: int, gate: int, python: str = "") -> None:
         self.source, self.sink, self.incoming, self.outgoing = source, sink, bytearray(), bytearray()
-        self.gate = gate
+        self.gate, self.python = gate, python
         self.jobs: Dict[int, Job] = {}
         self.handlers: Dict[int, Callable[[], Any]] = {}
         self.children: Set[int] = set()
+        self.ahead = Ahead(self.children)
         self.relay = 0
         self.listener: Any = None
         self.ferry: Any = None
@@ -92,7 +95,7 @@ class Runner:
     def patience(self) -> Optional[float]:
         """Seconds until a clock needs attention, None if there is none to watch."""
         if not self.jobs:
-            return 0.05 if self.children - {self.relay} else None
+            return 0.05 if self.children - {self.relay, self.ahead.pid} else self.ahead.patience()
         if any(job.ending for job in self.jobs.values()):
             return 0.002
         first: float = min(min(job.deadline, job.watch) for job in self.jobs.values())
@@ -130,7 +133,10 @@ class Runner:
         if not piece:
             self.leave(0)
         self.incoming += piece
-        while len(self.incoming) >= 8:  # noqa: PLR2004 - two lengths
+        while len(self.incoming) >= 8:  # two lengths
+            if self.incoming[0] == WAKE:  # no length is so large
+                del self.incoming[0]
+                continue
             length, extra = struct.unpack_from(">II", self.incoming)
             end = 8 + length + extra
             if len(self.incoming) < end:
@@ -153,7 +159,7 @@ class Runner:
             self.send({"id": header["id"], "error": name, "text": getattr(error, "strerror", None) or str(error)})
 
     def run(self, spec: Dict[str, Any], body: bytes) -> None:
-        """Fork a keeper, which forks the command."""
+        """Start a command below a keeper of its own."""
         groups = admitted(self.gate, spec["id"]) if spec["held"] else []
         if spec["op"] in PAIRS:
             out, sink = PAIRS[spec["op"]](spec)
@@ -162,7 +168,7 @@ class Runner:
             source = self.given(body)
             out, sink = os.pipe()
         status, report = os.pipe()
-        pid = os.fork()
+        pid = self.ahead.take(spec, [source, sink, report, *groups]) or os.fork()
         if pid == 0:
             try:
                 self.keep(spec, source, sink, report, groups)
@@ -178,6 +184,15 @@ class Runner:
     def keep(self, spec: Dict[str, Any], source: int, sink: int, report: int, groups: List[int]) -> NoReturn:
         """Be the keeper of a command."""
         keep(spec, source, sink, report, groups)
+
+    def still(self, asked: Dict[str, Any], _: bytes) -> None:
+        """Answer, once everything that was asked before has begun, and nothing is left that only waits."""
+        self.ahead.end()
+        self.send({"id": asked["id"]})
+
+    def prepare(self, *_: Any) -> None:
+        """Have a keeper wait for the next command."""
+        self.ahead.fork()
 
     def given(self, body: bytes) -> int:
         """A descriptor to read *body* from."""
@@ -343,15 +358,6 @@ class Runner:
         self.forward()
 
 
-def stored(file: int, body: bytes) -> int:
-    """The new *file*, to be read from its beginning, with *body* in it."""
-    view = memoryview(body)
-    while view:
-        view = view[os.write(file, view) :]
-    os.lseek(file, 0, 0)
-    return file
-
-
 JOBS: Dict[str, Callable[..., Job]] = {"run": Job, "serve": Lasting, "terminal": Terminal, "talk": Dialogue}
 PAIRS = {"terminal": pair, "talk": ends}
 OWN: Dict[str, Callable[[Runner, Dict[str, Any], bytes], None]] = {
@@ -365,13 +371,17 @@ OWN: Dict[str, Callable[[Runner, Dict[str, Any], bytes], None]] = {
     "halt": Runner.halt,
     "log": Runner.log,
     "network": Runner.forward,
+    "still": Runner.still,
+    "ahead": Runner.prepare,
+    "rest": rest,
 }
 
 
-def start(source: int, sink: int, gate: int = -1) -> None:
+def start(source: int, sink: int, gate: int = -1, python: str = "", rested: str = "") -> None:
     """Become the runner, which hears the host on *source* and answers on *sink*; they may be one socket.
 
-    Through *gate* come the control groups of what is to begin, first the runner's own.
+    Through *gate* come the control groups of what is to begin, first the runner's own. PID 1 that was started as a
+    program of *python* may rest; *rested* is what it was before it did: with its "relay", or "alone".
     """
     prctl(4, 0)  # PR_SET_DUMPABLE: no command opens our memory or takes our descriptors
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the only signal that Python would let reach PID 1
@@ -382,6 +392,9 @@ def start(source: int, sink: int, gate: int = -1) -> None:
         pass  # it is there, or the agent put something else there; that is its own affair
     for fd in {source, sink, gate} - {-1}:
         os.set_inheritable(fd, False)
-    if gate >= 0:
+    if gate >= 0 and not rested:
         enter(admitted(gate, 0))
-    Runner(source, sink, gate).serve()
+    runner = Runner(source, sink, gate, python)
+    if rested == "relay":
+        runner.forward()
+    runner.serve()

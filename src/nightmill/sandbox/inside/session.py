@@ -14,8 +14,9 @@ import struct
 import time
 
 from nightmill.sandbox.inside.container import moved
+from nightmill.sandbox.inside.files import stored
 from nightmill.sandbox.inside.keeper import become, close_all_but, kill, processes
-from nightmill.sandbox.inside.runner import GIVE_UP, KEEPER_LATE, Runner, stored
+from nightmill.sandbox.inside.runner import GIVE_UP, KEEPER_LATE, Runner
 
 __all__ = ["SessionRunner", "start"]
 
@@ -72,6 +73,9 @@ class SessionRunner(Runner):
         code = -os.WTERMSIG(status) if os.WIFSIGNALED(status) else os.WEXITSTATUS(status)
         os.write(report, struct.pack("ii", code, 1))
         os._exit(0)
+
+    def prepare(self, *_: Any) -> None:
+        """Have none wait: a keeper is given its lifeline as it is forked."""
 
     def given(self, body: bytes) -> int:
         """A descriptor to read *body* from: of a file in the folder that we stand in, which no other name leads to."""

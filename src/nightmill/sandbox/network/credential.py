@@ -86,7 +86,7 @@ class Credential:
         return f"Bearer {self.secret}" if self.scheme == "bearer" else self.secret
 
 
-UNFIT = frozenset("host connection content-length transfer-encoding upgrade te trailer expect cookie".split())  # noqa: SIM905
+UNFIT = frozenset("host connection content-length transfer-encoding upgrade te trailer expect cookie".split())
 """Headers that are the proxy's own, or that a sandbox needs for itself."""
 
 

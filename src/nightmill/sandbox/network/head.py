@@ -97,7 +97,7 @@ def body_size(headers: list[bytes]) -> int | None:
         return CHUNKED if codings == [b"chunked"] and not lengths else None
     if not lengths:
         return 0
-    return int(lengths[0]) if len(lengths) == 1 and lengths[0].isdigit() and len(lengths[0]) < 16 else None  # noqa: PLR2004
+    return int(lengths[0]) if len(lengths) == 1 and lengths[0].isdigit() and len(lengths[0]) < 16 else None
 
 
 def rewritten(target: Target, headers: list[bytes], *, dropped: frozenset[bytes], added: list[bytes]) -> bytes:
@@ -146,7 +146,7 @@ def answer_size(headers: list[bytes]) -> int:
 
 def _first(request: bytes) -> tuple[str, str] | None:
     parts = request.decode("latin-1").split(" ")
-    if len(parts) != 3 or not METHOD.fullmatch(parts[0]) or parts[2] not in {"HTTP/1.0", "HTTP/1.1"}:  # noqa: PLR2004
+    if len(parts) != 3 or not METHOD.fullmatch(parts[0]) or parts[2] not in {"HTTP/1.0", "HTTP/1.1"}:
         return None
     return parts[0], parts[1]
 

@@ -32,7 +32,7 @@ async def read_record(reader: asyncio.StreamReader) -> bytes:
     """
     header = await reader.readexactly(HEADER)
     size = int.from_bytes(header[3:], "big")
-    if header[0] not in {ALERT, HANDSHAKE, CHANGE} or header[1] != 3 or not 0 < size <= LONGEST:  # noqa: PLR2004 - of every TLS
+    if header[0] not in {ALERT, HANDSHAKE, CHANGE} or header[1] != 3 or not 0 < size <= LONGEST:  # of every TLS
         raise ValueError("this is not the beginning of TLS")
     return header + await reader.readexactly(size)
 
@@ -71,7 +71,7 @@ def is_gesture(record: bytes) -> bool:
 
 def asks_again(record: bytes) -> bool:
     """Whether the server's first *record* asks for a second ClientHello, which then needs a look, too."""
-    return record[0] == HANDSHAKE and record[HEADER] == 2 and record[HEADER + 6 : HEADER + 38] == AGAIN  # noqa: PLR2004
+    return record[0] == HANDSHAKE and record[HEADER] == 2 and record[HEADER + 6 : HEADER + 38] == AGAIN
 
 
 def _name(extension: _Bytes) -> str:

@@ -80,5 +80,6 @@ async def _body(reader: asyncio.StreamReader, size: int) -> bytes:
 
 def _bounded(size: int) -> int:
     if size > LARGEST:
-        raise Refusal("413 Content Too Large", "too large", f"a request of {size:,} bytes is too large")
+        text = f"a request of {size:,} bytes is too large: at most {LARGEST:,} are read"
+        raise Refusal("413 Content Too Large", "too large", text)
     return size

@@ -20,7 +20,7 @@ SIZE = re.compile(rb"([0-9a-fA-F]{1,8})(;[^\r\n]*)?\r\n")
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
-class Refusal(Exception):  # noqa: N818 - it is an answer, not a fault
+class Refusal(Exception):
     """The proxy says no: the status line that it answers with, a short *reason* for the record, and what it *said*."""
 
     def __init__(self, status: str, reason: str, said: str) -> None:

@@ -33,12 +33,12 @@ FORBIDDEN = networks("""
 """Never reached, whatever is allowed: unspecified, link-local, multicast, reserved; second line: clouds' metadata."""
 
 PRIVATE = networks("""
-    10.0.0.0/8 172.16.0.0/12 192.168.0.0/16 100.64.0.0/10 198.18.0.0/15 127.0.0.0/8 ::1/128 fc00::/7
+    10.0.0.0/8 172.16.0.0/12 192.168.0.0/16 100.64.0.0/10 198.18.0.0/15 127.0.0.0/8 ::1/128 fc00::/7 64:ff9b:1::/48
 """)
 """Reached only through names that the operator calls private. Not `is_private`: that includes ranges in use."""
 
-EMBEDDED = networks("64:ff9b::/96 ::/96")
-"""IPv6 ranges whose last 32 bits are an IPv4 address: NAT64 and the old compatible form."""
+EMBEDDED = networks("64:ff9b::/96 ::/96 ::ffff:0:0:0/96")
+"""IPv6 ranges whose last 32 bits are an IPv4 address: NAT64, the old compatible form, and the translated one."""
 
 
 async def look_up(host: str, port: int) -> list[str]:

@@ -3,7 +3,5 @@
 from __future__ import annotations
 
 from nightmill.tool.landing.land import Landed, apply_edit, apply_lines
-from nightmill.tool.landing.merge import Unclear
-from nightmill.tool.landing.page import Page
 
-__all__ = ["Landed", "Page", "Unclear", "apply_edit", "apply_lines"]
+__all__ = ["Landed", "apply_edit", "apply_lines"]

@@ -19,6 +19,8 @@ __all__ = ["Landed", "apply_edit", "apply_lines"]
 
 MOST_FOUND = 1000
 MOST_ENDS = 6
+CLEARLY = 2
+"""So many lines must speak for a place, or so many more than for another."""
 NEWLINE = r"(?:\r\n|(?<!\r)\n)"
 MARK = "\ufeff"
 """The byte order mark: not part of what anybody quotes."""
@@ -191,7 +193,10 @@ def _ends(quoted: Sequence[str], head: Sequence[str]) -> list[int]:
     if head == quoted[: len(head)]:
         return [len(head)]
     runs = {at + 1: _run(quoted[: at + 1], head) for at, line in enumerate(quoted) if line == head[-1]}
-    return [at for at, run in runs.items() if run == max(runs.values())][:MOST_ENDS]
+    most = max(runs.values(), default=0)
+    told = sum(bool(line.strip()) for line in head[len(head) - most :]) if most else 0
+    clearly = 1 if told >= CLEARLY else CLEARLY
+    return [at for at, run in runs.items() if run + clearly > most][:MOST_ENDS]
 
 
 def _run(left: Sequence[str], right: Sequence[str]) -> int:

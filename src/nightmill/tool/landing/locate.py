@@ -112,7 +112,7 @@ def first_line_indented(page: Page, quoted: list[str], put: list[str], start: in
     """Both with the file's indentation of the first line, where only that line was quoted without any."""
     found = bare(page.lines[start])
     depth = found[: len(found) - len(found.lstrip(" \t"))]
-    if not depth or len(quoted) < 2 or quoted[0][:1].isspace() or not quoted[0]:  # noqa: PLR2004 - one line is simply further out
+    if not depth or len(quoted) < 2 or quoted[0][:1].isspace() or not quoted[0]:  # one line is simply further out
         return quoted, put
     full = [at for at, line in enumerate(quoted) if at and line.strip()]
     if not full or any(not bare(page.lines[start + at]).startswith(_depth(quoted[at])) for at in full):
@@ -153,11 +153,13 @@ def elided(page: Page, asked: Asked) -> Made | None:
     pairs: list[int | None] = []
     wanted: list[Change] = []
     lines: list[str] = []
+    breaks = set[int]()
     for (old, new), start in zip(parts, chain, strict=True):
         wanted += [Change(first + len(lines), last + len(lines), made) for first, last, made in changes(old, new)]
-        pairs += range(start, start + len(old))
-        lines += old
-    return merged(page, pairs, lines, wanted)
+        breaks.add(len(lines) + len(old))
+        pairs += [*range(start, start + len(old)), None]
+        lines += [*old, ""]
+    return merged(page, pairs[:-1], lines[:-1], wanted, breaks=breaks)
 
 
 def _pieces(lines: Sequence[str]) -> list[list[str]]:
@@ -232,6 +234,8 @@ def inline(page: Page, asked: Asked) -> Made | None:
     if old == asked.old == new or made.count(old) == 0 or not old.strip():
         return None
     at = made.find(old)
+    if made[at - 1 : at] in {"", "\n"} and made[at + len(old) :][:1] in {"", "\n"}:
+        return None  # whole lines: what the way for them left open is not for this one to decide
     if made.find(old, at + 1) >= 0:
         raise ToolError("old is found more than once, apart from its quotes and dashes: quote more of it.")
     size = min(len(old), len(new))

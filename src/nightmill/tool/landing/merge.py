@@ -7,6 +7,7 @@ must be there, and nowhere else around: what nobody quoted is never overwritten.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 from difflib import SequenceMatcher
 from itertools import pairwise
 from typing import NamedTuple
@@ -17,7 +18,7 @@ from nightmill.tool.landing.page import Page, bare, end, loose, plain
 __all__ = ["Change", "Unclear", "already", "changes", "merged"]
 
 
-class Unclear(Exception):  # noqa: N818 - it is no fault: another way is tried
+class Unclear(Exception):
     """The place is found, but what the new text would make of it is not certain; the message says why."""
 
 
@@ -57,21 +58,25 @@ def merged(
     wanted: Sequence[Change],
     *,
     beside: Sequence[int | None] = (),
+    breaks: AbstractSet[int] = frozenset(),
 ) -> tuple[str, int]:
     """The text of *page* with *wanted* made, and the first line that it changed; *pairs* has the line of each quoted one.
 
     *beside* has the line also of those that are misquoted: new lines may stand next to them, they cannot be replaced.
+    *breaks* are the quoted lines that only stand for some that are left out: what is next to one has a neighbour less.
 
     Raises:
         Unclear: If a line to be replaced has none, something stands between them, or new lines have no certain
             place or indentation.
     """
     lines = page.lines
-    spans = [_span(lines, pairs, beside or pairs, change) for change in wanted]
+    spans = [_span(lines, pairs, beside or pairs, change, breaks) for change in wanted]
     if any(left[1] > right[0] for left, right in pairwise(spans)):
         raise Unclear("its lines stand in another order in the file.")
     made = list(lines)
     for (start, stop), change in zip(reversed(spans), reversed(wanted), strict=True):
+        if start == stop and _may_slide(page, pairs, quoted, change):
+            raise Unclear("new lines double some that the file writes otherwise.")
         if not _is_new(page, (start, stop), quoted[change.first : change.last], change.put):
             raise Unclear("the file has it already.")
         put = _one_by_one(page, pairs, quoted, change)
@@ -82,12 +87,26 @@ def merged(
     return "".join(made), min((start for start, _ in spans), default=0)
 
 
+def _may_slide(page: Page, pairs: Sequence[int | None], quoted: Sequence[str], change: Change) -> bool:
+    """Whether an insertion could as well be made a line further, over one that is not there as it was quoted."""
+    first, _, put = change
+    over = [at for at, line in ((first - 1, put[-1]), (first, put[0])) if 0 <= at < len(quoted) and quoted[at] == line]
+    there = [(bare(page.lines[line]), quoted[at]) for at in over if (line := pairs[at]) is not None]
+    return any(found != found.rstrip() or found.strip() != line.strip() for found, line in there)
+
+
 def _span(
-    lines: Sequence[str], pairs: Sequence[int | None], beside: Sequence[int | None], change: Change
+    lines: Sequence[str],
+    pairs: Sequence[int | None],
+    beside: Sequence[int | None],
+    change: Change,
+    breaks: AbstractSet[int],
 ) -> tuple[int, int]:
     first, last, _ = change
     if any(line is not None for line in pairs[first:last]):
         found = [at for at in pairs[first:last] if at is not None]
+        if None in pairs[first:last]:
+            raise Unclear("lines to be replaced, or blank ones between them, are not as they were quoted.")
         if any(lines[at].strip() for at in range(found[0], found[-1]) if at not in found):
             raise Unclear("the file has lines between those to be replaced.")
         return found[0], found[-1] + 1
@@ -95,9 +114,9 @@ def _span(
         raise Unclear("a line to be replaced is not as it was quoted.")
     before = beside[first - 1] if first else None
     after = beside[first] if first < len(beside) else None
-    if before is not None and (first == len(beside) or after == before + 1):
+    if before is not None and (first == len(beside) or first in breaks or after == before + 1):
         return before + 1, before + 1
-    if after is not None and first == 0:
+    if after is not None and (first == 0 or first - 1 in breaks):
         return after, after
     raise Unclear("a line next to the new ones is not as it was quoted.")
 
@@ -117,7 +136,8 @@ def _one_by_one(page: Page, pairs: Sequence[int | None], quoted: Sequence[str], 
     """The new lines, each indented as the file has the line that it takes the place of; None if they are not such."""
     old, lines = quoted[change.first : change.last], pairs[change.first : change.last]
     if len(old) != len(change.put) or any(
-        indent(left) != indent(right) for left, right in zip(old, change.put, strict=True)
+        indent(left) != indent(right) or (right.strip() and not left.strip())
+        for left, right in zip(old, change.put, strict=True)
     ):
         return None
     made = []

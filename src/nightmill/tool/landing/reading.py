@@ -98,12 +98,13 @@ def _unnumbered(asked: Asked) -> Asked | None:
     numbers = [int(head[1]) for head in heads if head]
     if sorted(set(numbers)) != numbers or numbers[-1] - numbers[0] > len(lines):
         return None
+    near = range(numbers[0], numbers[-1] + len(asked.new.split("\n")))
     old, new = (
         "\n".join(line[head.end() :] if (head := NUMBERED.match(line)) else line for line in text.split("\n"))
         for text in (asked.old, asked.new)
     )
     put = [line for line in asked.new.split("\n") if line.strip()]
-    marked = sum(bool(NUMBERED.match(line)) for line in put)
+    marked = sum(int(head[1]) in near for head in map(NUMBERED.match, put) if head)
     return Asked(old, new if marked * 2 > len(put) else asked.new, "without its line numbers")
 
 

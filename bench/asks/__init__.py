@@ -1,0 +1,1 @@
+"""How asks are matched, on a labelled set: `python -m bench.asks`."""

@@ -1,0 +1,1 @@
+"""Solo, quick and deliver beside each other, with people who err: what lands, what stops, and what that costs."""

@@ -1,0 +1,119 @@
+"""Take pictures of every page of a server, with the runs of the demo on it: at three widths, in light and dark.
+
+`make shots` makes those runs first, which takes a minute or two, and leaves the pictures in `shots/`. It goes where links
+lead, so that a page that comes is in it; of pages that differ in a number or a name of a run alone it takes one.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from playwright.sync_api import Page, sync_playwright
+
+__all__ = ["SHOTS", "demo", "served", "take"]
+
+SHOTS = Path(__file__).parent.parent / "shots"
+WIDTHS, HEIGHT, LONGEST = (390, 1280, 1920), 900, 4000
+SCHEMES = ("light", "dark")
+AT = re.compile(r"nightmill is at (http://\S+);")
+FIRST = ("/", "/sign-in")
+MOST = 40
+LINKS = "found => found.map(each => each.getAttribute('href').split(/[?#]/)[0])"
+
+
+def demo(folder: Path) -> Path:
+    """The home that `nightmill demo` leaves below *folder*."""
+    subprocess.run([sys.executable, "-m", "nightmill.cli", "demo", "--folder", str(folder)], check=True)
+    return folder / "home"
+
+
+@contextmanager
+def served(home: Path) -> Iterator[str]:
+    """Where a server of *home* is, until the end of the block; whoever comes to it may do everything."""
+    command = [sys.executable, "-m", "nightmill.cli", "serve", "--port", "0", "--workers", "0", "--no-sign-in"]
+    environment = {**os.environ, "NIGHTMILL_HOME": str(home)}
+    with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stderr is not None
+            found = next((found[1] for line in process.stderr if (found := AT.search(line))), None)
+            if found is None:
+                raise SystemExit(f"shots: the server ended with {process.wait()}")
+            yield found
+        finally:
+            process.terminate()
+
+
+def take(url: str, folder: Path) -> list[Path]:
+    """Write a picture of each page below *url* into *folder*; return them.
+
+    Raises:
+        SystemExit: If Chromium is missing.
+    """
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
+    if chromium is None:
+        raise SystemExit("shots: Chromium is missing\nhint: sudo apt install chromium")
+    folder.mkdir(parents=True, exist_ok=True)
+    found: list[Path] = []
+    with sync_playwright() as playwright:
+        # Pages of ours only; as root, Chromium starts in no other way.
+        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        page = browser.new_page(base_url=url)
+        for path in _walk(page):
+            found += _shoot(page, folder / _name(path))
+        browser.close()
+    return found
+
+
+def _walk(page: Page) -> Iterator[str]:
+    """Go to each page once, one of each kind, in the order in which links name them."""
+    todo, seen = list(FIRST), set[str]()
+    while todo and len(seen) < MOST:
+        path = todo.pop(0)
+        if _name(path) in seen or path.startswith(("/static/", "/api/")):
+            continue
+        seen.add(_name(path))
+        answer = page.goto(path)
+        if answer is None or not answer.headers.get("content-type", "").startswith("text/html"):
+            continue
+        yield path
+        todo += page.locator("a[href^='/']:not([download])").evaluate_all(LINKS)
+
+
+def _shoot(page: Page, stem: Path) -> Iterator[Path]:
+    for width in WIDTHS:
+        page.set_viewport_size({"width": width, "height": HEIGHT})
+        for scheme in SCHEMES:
+            page.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
+            target = stem.with_name(f"{stem.name}-{width}-{scheme}.png")
+            height = min(LONGEST, max(HEIGHT, page.evaluate("document.documentElement.scrollHeight")))
+            page.screenshot(path=target, full_page=True, clip={"x": 0, "y": 0, "width": width, "height": height})
+            yield target
+
+
+def _name(path: str) -> str:
+    """The kind of page at *path*: a part with a digit in it is some run, or some number; one blueprint is as another."""
+    some = re.sub(r"^(/blueprints)/.+", r"\1/one", path)
+    return re.sub(r"[^/]*\d[^/]*", "one", some).strip("/").replace("/", "-") or "night"
+
+
+def main() -> None:
+    """Make runs, serve them, take the pictures."""
+    shutil.rmtree(SHOTS, ignore_errors=True)
+    with (
+        tempfile.TemporaryDirectory(prefix="nightmill-shots-", ignore_cleanup_errors=True) as folder,
+        served(demo(Path(folder))) as url,
+    ):
+        found = take(url, SHOTS)
+    print(f"wrote {len(found)} pictures to {SHOTS}")
+
+
+if __name__ == "__main__":
+    main()

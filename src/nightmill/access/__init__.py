@@ -1,0 +1,22 @@
+"""Who knocks at a door, and what they may do there. Takes: what somebody shows. Gives: Person."""
+
+from __future__ import annotations
+
+from nightmill.access.nouns import ACTS, EVERY, ROLES, Act, Grant, Person, RoleName
+from nightmill.access.password import hashed, matches, refusal
+from nightmill.access.secret import digest, fresh
+
+__all__ = [
+    "ACTS",
+    "EVERY",
+    "ROLES",
+    "Act",
+    "Grant",
+    "Person",
+    "RoleName",
+    "digest",
+    "fresh",
+    "hashed",
+    "matches",
+    "refusal",
+]

@@ -1,0 +1,57 @@
+"""Asking a server for a run, and watching it there: what `run` does where a server is set."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from nightmill.cli.desks import at_server
+from nightmill.cli.door import Door
+from nightmill.cli.screen import say
+from nightmill.cli.watching import as_its_tasks, detached, exit_code, watched
+from nightmill.errors import SettingsError
+from nightmill.line import submit
+
+if TYPE_CHECKING:
+    from nightmill.settings import Settings
+
+__all__ = ["Ask", "run"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ask:
+    """What is asked for: the file of a *spec*, in the *project* in or above whose folder one is; "" is as the server has it."""
+
+    spec: Path
+    project: Path
+    model: str
+    blueprint: str
+    base: str
+
+
+def run(settings: Settings, ask: Ask, *, detach: bool, json: bool) -> int:
+    """Ask the server of *settings* for it, in the project that `nightmill.yaml` names; gives the exit status.
+
+    Raises:
+        SpecError: If the spec is refused, which is seen here already.
+        SettingsError: If the server refuses it.
+    """
+    if not ask.spec.is_file():
+        raise SettingsError(
+            f"{str(ask.spec)!r} is no file, and a server takes the text of one", hint="name the spec's file"
+        )
+    submit.accepted(ask.spec, settings=settings)
+    project = Door(settings).project(ask.project).id
+    text = ask.spec.read_text(encoding="utf-8")
+    with at_server(settings) as desk:
+        asked = desk.client.start(project, text, model=ask.model, blueprint=ask.blueprint, base=ask.base)
+        if detach:
+            detached(asked.id, json=json)
+            return 0
+        if not watched(desk.entries(asked, wait=True), asked.id, json=json):
+            return 0
+        ended = as_its_tasks(desk.run(asked.id), desk.runs(parent=asked.id))
+    if ended.pull_request:
+        say(f"pull request {ended.pull_request} is open at the server: {settings.server.rstrip('/')}/runs/{ended.id}")
+    return exit_code(ended)

@@ -1,0 +1,51 @@
+"""The home as one file: backup, restore."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+__all__ = ["register"]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command()(backup)
+    app.command()(restore)
+
+
+def backup(
+    file: Annotated[Path, typer.Argument(help="Where to write it: a new file, outside of the home.")],
+    dump: Annotated[
+        Path | None, typer.Option(help="What `pg_dump` wrote just before, where the store is on PostgreSQL.")
+    ] = None,
+) -> None:
+    """Write everything that nightmill keeps to one file, while its workers work. It holds keys: guard it as the home."""
+    import time
+
+    from nightmill.cli.door import open_door
+    from nightmill.cli.screen import say
+    from nightmill.desk import backup as keeping
+
+    settings = open_door().settings
+    packed = keeping.backup(
+        settings.home, file.absolute(), store=settings.store, dump=dump and dump.absolute(), at=time.time()
+    )
+    say(f"wrote {packed.entries:,} files and folders, {packed.bytes / 1e6:,.1f} MB, to {file}")
+
+
+def restore(file: Annotated[Path, typer.Argument(help="What `backup` wrote.")]) -> None:
+    """Make a home of a backup, where there is none. Its runs go on with the next worker: let only one of both go on."""
+    from nightmill.cli.door import open_door
+    from nightmill.cli.screen import say, when
+    from nightmill.desk import backup as keeping
+
+    settings = open_door().settings
+    home = settings.home
+    head = keeping.restore(file, home, store=settings.store)
+    say(f"{home} is what {head.home} was at {when(head.at)}; `nightmill ledger verify` proves its ledger")
+    if head.store == "postgresql":
+        dump = home / keeping.DUMP
+        say(f'now fill the store: `pg_restore --clean --if-exists --dbname="$NIGHTMILL_STORE" {dump}`')

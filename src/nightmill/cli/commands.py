@@ -1,0 +1,108 @@
+"""All commands, as Typer reads them. Nothing heavy is imported before a command needs it."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Annotated
+
+import typer
+
+__all__ = ["app", "register"]
+
+app = typer.Typer(
+    name="nightmill",
+    help="Specs in, reviewed pull requests out.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+@app.callback(invoke_without_command=True)
+def _start(
+    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+    server: Annotated[
+        str | None,
+        typer.Option(
+            help="Look and steer at this server; NIGHTMILL_TOKEN holds what to show it. Empty: the store here.",
+            metavar="URL",
+        ),
+    ] = None,
+) -> None:
+    if version:
+        from nightmill import __version__
+
+        typer.echo(f"nightmill {__version__}")
+        raise typer.Exit
+    from nightmill.cli import door
+
+    door.server.set(server)
+
+
+@cache
+def register() -> None:
+    """Once: what is registered again is built again for each call."""
+    from nightmill.cli import (
+        ask,
+        attach,
+        backup,
+        blueprint,
+        budget,
+        compare,
+        crew,
+        demo,
+        distil,
+        env,
+        ledger,
+        machine,
+        notes,
+        peers,
+        people,
+        person,
+        policy,
+        project,
+        pulls,
+        requests,
+        rewind,
+        runs,
+        sandbox,
+        secret,
+        server,
+        task,
+        webhook,
+        work,
+    )
+
+    for module in (
+        project,
+        env,
+        ask,
+        work,
+        people,
+        task,
+        runs,
+        rewind,
+        attach,
+        compare,
+        crew,
+        policy,
+        budget,
+        requests,
+        notes,
+        pulls,
+        blueprint,
+        distil,
+        sandbox,
+        server,
+        person,
+        peers,
+        secret,
+        webhook,
+        ledger,
+        backup,
+        machine,
+        demo,
+    ):
+        module.register(app)

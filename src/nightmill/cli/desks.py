@@ -1,0 +1,135 @@
+"""Where the commands that look at runs and steer them work: the store here, or a server."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from nightmill.cli.door import Door, open_door, person, settings, token
+from nightmill.desk.nouns import Asked, Comparison, Ended, Part, Seat, Thing, Verb
+from nightmill.kept import Back, Entry, Run, Wanted
+
+if TYPE_CHECKING:
+    from nightmill.client import ServerDesk
+    from nightmill.settings import Settings
+
+__all__ = ["StoreDesk", "at_server", "open_desk"]
+
+
+@contextmanager
+def open_desk() -> Iterator[Seat]:
+    """The one that the settings name.
+
+    Raises:
+        SettingsError: If the settings are wrong.
+    """
+    found = settings()
+    if not found.server:
+        yield StoreDesk(open_door())
+        return
+    with at_server(found) as desk:
+        yield desk
+
+
+@contextmanager
+def at_server(found: Settings) -> Iterator[ServerDesk]:
+    """The one at the server that the settings *found* name."""
+    from nightmill.client import Client, Connection, ServerDesk
+
+    authorities = None if found.authorities == Path() else found.authorities
+    with closing(Connection(found.server, token(), authorities=authorities)) as connection:
+        yield ServerDesk(Client(connection))
+
+
+class StoreDesk:
+    """A `Seat` on the store here, of whoever is at this terminal."""
+
+    def __init__(self, door: Door) -> None:
+        self.door = door
+
+    def runs(self, *, project: str = "", parent: str = "", limit: int | None = None) -> Sequence[Run]:
+        """Runs, newest first."""
+        return self.door.runs.list(project=project, parent=parent, limit=limit)
+
+    def run(self, name: str) -> Run:
+        """One run."""
+        return self.door.runs.get(name)
+
+    def events(self, run: Run) -> Sequence[Entry]:
+        """What happened in *run* alone."""
+        return self.door.ledger.read(run=run.id)
+
+    def entries(self, run: Run, *, wait: bool) -> Iterator[Entry | None]:
+        """What happened in *run* and in its tasks."""
+        from nightmill.cli import follow
+
+        return follow.entries(self.door, run, wait=wait)
+
+    def waiting(self) -> Sequence[tuple[Thing, str]]:
+        """What waits for a person; of projects that this folder is not in, the commands say where."""
+        from nightmill.desk import attention
+
+        roots = attention.elsewhere(self.door, Path.cwd())
+        return [(each, attention.commands(each, roots=roots)[0]) for each in attention.waiting(self.door)]
+
+    def asked(self, name: str) -> Sequence[Asked]:
+        """What a run and its tasks ask now."""
+        from nightmill.desk import decide
+
+        return decide.questions(self.door, self.run(name))
+
+    def want(self, name: str, wanted: Wanted) -> Run:
+        """Pause, resume or cancel a run."""
+        from nightmill.desk import steer
+
+        return steer.want(self.door, name, wanted, by=person())
+
+    def say(self, name: str, text: str) -> Run:
+        """Say something to whoever is at work in a run."""
+        from nightmill.desk import steer
+
+        return steer.say(self.door, name, text, by=person())
+
+    def rewind(self, name: str, back: Back) -> Run:
+        """A new run that goes on from an earlier moment of a run."""
+        from nightmill.desk import steer
+
+        return steer.rewind(self.door, name, back, by=person())
+
+    def compare(self, name: str, other: str) -> Comparison:
+        """Two runs beside each other."""
+        from nightmill.desk import compare
+
+        return compare.compare(self.door, name, other)
+
+    def decide(self, name: str, verb: Verb, words: str, *, question: str = "", tree: str = "") -> Ended:
+        """Say yes, no, or what the answer is."""
+        from nightmill.desk import decide
+
+        kind: decide.Kind = "answer" if verb == "answer" else "approve"
+        asked = decide.asked(self.door, self.run(name), kind, question=question, tree=tree)
+        return decide.end(self.door, asked, verb, words, by=person())
+
+    def turn(self, run: str, *, role: str, number: int) -> Sequence[Part]:
+        """A turn of *role*, whole."""
+        from nightmill.desk.turn import turn
+
+        return turn(self.door, self.run(run), role=role, number=number)
+
+    def diff(self, run: str) -> str:
+        """What a run has changed so far."""
+        from nightmill.desk.changed import changed
+
+        return changed(self.door, self.run(run))
+
+    def attend(self, run: str, terminal: str, *, seconds: float) -> Sequence[str]:
+        """Say that one looks on, and hear who else does."""
+        from nightmill.store.presence import Presence
+
+        return Presence(self.door.database).attend(self.run(run).id, terminal, by=person(), seconds=seconds)
+
+    def idle(self) -> bool:
+        """Whether no worker is alive."""
+        return not self.door.alive()

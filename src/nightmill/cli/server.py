@@ -1,0 +1,174 @@
+"""The server: serve."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    import socket as sockets
+
+    from nightmill.access import Person
+    from nightmill.cli.door import Door
+    from nightmill.server.identity.provider import Provider
+    from nightmill.server.site import Site
+
+__all__ = ["here", "register"]
+
+PORT = 8470
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command()(serve)
+
+
+def serve(
+    host: Annotated[str, typer.Option(help="Address to listen on; others than loopback need --origin.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0: any that is free.")] = PORT,
+    origin: Annotated[str, typer.Option(help="Where browsers find it, such as https://mill.example.org.")] = "",
+    sign_in: Annotated[bool, typer.Option("--sign-in/--no-sign-in", help="Without: whoever comes is you.")] = True,
+    workers: Annotated[int, typer.Option(min=0, max=16, help="Workers to keep beside it.")] = 1,
+) -> None:
+    """Serve pages, the API and live events, until Ctrl-C."""
+    import asyncio
+
+    from nightmill.cli.door import open_door
+
+    door = open_door(server="")
+    found = _origin(origin, host=host)
+    socket = _listen(host, port)
+    found = found or f"http://{_shown(host)}:{socket.getsockname()[1]}"
+    if not sign_in and not _is_loopback(host):
+        from nightmill.errors import SettingsError
+
+        raise SettingsError("without sign-in it listens on this machine only", hint="leave --host or --no-sign-in out")
+    asyncio.run(_serve(_site(door, origin=found, local=None if sign_in else here()), socket, workers=workers))
+
+
+async def _serve(site: Site, socket: sockets.socket, *, workers: int) -> None:
+    from nightmill.cli.hands import hands
+    from nightmill.cli.serve import end_on_signals
+    from nightmill.server import process
+
+    end_on_signals()
+    async with hands(site.door, workers):
+        await process.run(site, socket=socket, ready=lambda: _announce(site))
+
+
+def _site(door: Door, *, origin: str, local: Person | None) -> Site:
+    import time
+
+    from nightmill.cli.starter import DoorStarter
+    from nightmill.server.feed import Feed
+    from nightmill.server.site import Site
+    from nightmill.server.source import LedgerSource
+    from nightmill.store.keys import Keys
+    from nightmill.store.people import People
+
+    people = People(door.database, time.time)
+    provider = _provider(door, origin=origin)
+    keys = Keys(door.database, time.time, known=people.known)
+    return Site(
+        door=door,
+        people=people,
+        keys=keys,
+        feed=Feed(LedgerSource(door)),
+        origin=origin,
+        clock=time.time,
+        local=local,
+        provider=provider,
+        starter=DoorStarter(door, here=False),
+    )
+
+
+def _provider(door: Door, *, origin: str) -> Provider | None:
+    """Who speaks for people besides their passwords. It is asked nothing yet: it may be down while the server starts."""
+    import time
+
+    from nightmill.cli.site import authorities
+    from nightmill.server.identity import config
+
+    if (found := config.read(door.settings)) is None:
+        return None
+    from nightmill.server.identity.line import Line
+    from nightmill.server.identity.provider import Provider
+
+    line = Line(authorities(door.settings.authorities))
+    return Provider(found, back=f"{origin}/sign-in/back", line=line, clock=time.time)
+
+
+def here() -> Person:
+    """Whoever is at this terminal, who may do everything with this store anyway."""
+    from email.utils import parseaddr
+
+    from nightmill.access import Grant, Person
+    from nightmill.cli.door import person
+
+    name, address = parseaddr(person())
+    return Person(name=name, address=address.casefold(), grants=(Grant(role="admin"),), way="local")
+
+
+def _announce(site: Site) -> None:
+    from nightmill.cli.screen import say
+
+    if site.local is None and not site.people.anybody():
+        from nightmill.access import Grant
+        from nightmill.cli.door import person
+
+        by = person()
+        address = by.partition("<")[2].rstrip(">")
+        secret = site.people.invite(address, grants=[Grant(role="admin")], by=by)
+        say(f"nobody is let in yet. Set it up, once and within three days: {site.origin}/welcome/{secret}")
+    say(f"nightmill is at {site.origin}; Ctrl-C stops it, and runs go on with the next worker")
+
+
+def _origin(text: str, *, host: str) -> str:
+    """*text* as browsers name an origin; "" for none.
+
+    Raises:
+        SettingsError: If it is none, or one is needed.
+    """
+    from urllib.parse import urlsplit
+
+    from nightmill.errors import SettingsError
+
+    if not text:
+        if not _is_loopback(host):
+            raise SettingsError(
+                f"{host} is not only this machine, so it has to be said where browsers find the server",
+                hint="--origin https://mill.example.org, with TLS by a proxy in front",
+            )
+        return ""
+    parts = urlsplit(text)
+    if parts.scheme not in {"http", "https"} or not parts.netloc or parts.path.strip("/") or parts.query or "@" in text:
+        raise SettingsError(f"{text!r} is no origin", hint="such as https://mill.example.org")
+    return f"{parts.scheme}://{parts.netloc.casefold()}"
+
+
+def _listen(host: str, port: int) -> sockets.socket:
+    import socket
+
+    from nightmill.errors import SettingsError
+
+    try:
+        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+        return socket.create_server((host, port), family=family, backlog=512)
+    except OSError as error:
+        raise SettingsError(
+            f"nothing can listen on {host} port {port}: {error.strerror}", hint="--port 0 takes one that is free"
+        ) from error
+
+
+def _is_loopback(host: str) -> bool:
+    import ipaddress
+
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _shown(host: str) -> str:
+    return f"[{host}]" if ":" in host else host

@@ -1,0 +1,158 @@
+"""Programs elsewhere that are told what happens, or tell: webhook add, list, test, dead, resend, remove, hear."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+__all__ = ["register"]
+
+webhook_app = typer.Typer(
+    help="Tell programs elsewhere what happens, while `nightmill serve` runs.", no_args_is_help=True
+)
+
+Id = Annotated[str, typer.Argument(metavar="WEBHOOK", help="Its id, as `list` shows it.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    webhook_app.command("list")(list_)
+    for command in (add, test, dead, resend, remove, hear):
+        webhook_app.command()(command)
+    app.add_typer(webhook_app, name="webhook")
+
+
+def add(
+    url: Annotated[str, typer.Argument(metavar="URL", help="Where to: https, or http for one of `private_hosts`.")],
+    events: Annotated[
+        list[str], typer.Option(help="Name of an event, or several with commas; again for more; none: all.")
+    ] = [],  # noqa: B006
+    project: Annotated[str, typer.Option(help="Only of runs of this project, by its id.")] = "",
+) -> None:
+    """Tell URL of what happens from now on, and print the secret that it is signed with, this once."""
+    import sys
+
+    from nightmill.cli.door import open_door, person
+    from nightmill.cli.screen import say
+    from nightmill.desk import hooks
+
+    names = [name for each in events for name in each.replace(",", " ").split()]
+    made = hooks.add(open_door(), url, events=names, project=project, by=person())
+    say(f"webhook {made.hook.id}; try it: nightmill webhook test {made.hook.id}. Its secret, shown this once:")
+    sys.stdout.write(f"{made.secret}\n")
+
+
+def list_(json: Json = False) -> None:
+    """List them: what each is told of, and how it goes."""
+    from dataclasses import asdict
+
+    from nightmill.cli.door import open_door
+    from nightmill.cli.screen import print_json, say, table, when
+
+    door = open_door()
+    found, given_up = door.hooks.all(), door.hooks.dead()
+    lost = {each.id: sum(dead.hook == each.id for dead in given_up) for each in found}
+    if json:
+        print_json([{**asdict(each), "dead": lost[each.id]} for each in found])
+    elif not found:
+        say("there are no webhooks")
+    else:
+        rows = [
+            (
+                each.id,
+                each.url,
+                ", ".join(each.events) or "all",
+                each.project or "every",
+                f"{each.reason}; again {when(each.due)}" if each.tries else "well" if not each.lost else each.reason,
+                str(lost[each.id]),
+            )
+            for each in found
+        ]
+        table(("id", "url", "events", "project", "how it goes", "dead"), rows, spare=("project", "events"), wrap=True)
+
+
+def test(webhook: Id) -> None:
+    """Send it a letter of the type "test" now."""
+    import asyncio
+    import time
+
+    from nightmill.cli.door import open_door
+    from nightmill.cli.screen import say
+    from nightmill.desk import hooks
+    from nightmill.errors import SettingsError
+    from nightmill.hook import Undelivered
+
+    try:
+        asyncio.run(hooks.try_out(open_door(), webhook, now=time.time()))
+    except Undelivered as error:
+        raise SettingsError(f"it did not arrive: {error}", hint="nightmill webhook list") from error
+    say("it arrived")
+
+
+def dead(
+    webhook: Annotated[str, typer.Argument(metavar="WEBHOOK", help="Only of this one.")] = "", json: Json = False
+) -> None:
+    """List what was given up after all tries, oldest first."""
+    from dataclasses import asdict
+
+    from nightmill.cli.door import open_door
+    from nightmill.cli.screen import print_json, say, table, when
+
+    found = open_door().hooks.dead(webhook)
+    if json:
+        print_json([asdict(each) for each in found])
+    elif not found:
+        say("nothing was given up")
+    else:
+        rows = [(each.hook, str(each.seq), when(each.at), "under way" if each.again else each.reason) for each in found]
+        table(("webhook", "entry", "at", "because"), rows, wrap=True)
+
+
+def resend(
+    webhook: Id, entry: Annotated[int, typer.Argument(metavar="[ENTRY]", help="Number of one; none: all of them.")] = 0
+) -> None:
+    """Have what was given up sent once more, by the server."""
+    from nightmill.cli.door import open_door
+    from nightmill.cli.screen import say
+
+    count = open_door().hooks.again(webhook, entry)
+    say(f"{count} will be sent again while `nightmill serve` runs")
+
+
+def remove(webhook: Id) -> None:
+    """Tell it nothing more; what was not delivered is not any more."""
+    from nightmill.cli.door import open_door, person
+    from nightmill.cli.screen import say
+    from nightmill.desk import hooks
+
+    hooks.remove(open_door(), webhook, by=person())
+    say(f"webhook {webhook} is gone")
+
+
+def hear(
+    project: Annotated[str, typer.Argument(metavar="[PROJECT]", help="Its id; none: list those that are heard.")] = "",
+    stop: Annotated[bool, typer.Option("--stop", help="Hear it no more.")] = False,
+) -> None:
+    """Have the server hear the forge of a project (GitHub, GitLab, Gitea), and print the secret to give it there, this once."""
+    import sys
+    import time
+
+    from nightmill.cli.door import open_door
+    from nightmill.cli.screen import say
+    from nightmill.desk import heard
+
+    door = open_door()
+    if not project:
+        found = heard.listening(door)
+        say("\n".join(found) or "no forge is heard")
+    elif stop:
+        heard.deafen(door, project)
+        say(f"the forge of {project} is not heard any more")
+    else:
+        secret = heard.listen(door, project, at=time.time())
+        say(
+            f"its address there: where browsers find the server, then /api/v1/projects/{project}/heard; the secret, shown this once:"
+        )
+        sys.stdout.write(f"{secret}\n")

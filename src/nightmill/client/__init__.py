@@ -1,0 +1,10 @@
+"""A server, asked from afar. Takes: an address and a token. Gives: what the server says, as values."""
+
+from __future__ import annotations
+
+from nightmill.client.client import Client
+from nightmill.client.connection import Connection
+from nightmill.client.desk import ServerDesk
+from nightmill.client.nouns import Diff, Entries, Me, Others, Role, Runs
+
+__all__ = ["Client", "Connection", "Diff", "Entries", "Me", "Others", "Role", "Runs", "ServerDesk"]

@@ -1,0 +1,152 @@
+"""A desk at a server: the commands that look at runs and steer them work through it as they do on the store."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+
+from nightmill.client.client import PAGE, Client
+from nightmill.client.connection import Away
+from nightmill.desk.nouns import Asked, Comparison, Ended, Part, Thing, Verb
+from nightmill.errors import NotYet
+from nightmill.kept import Back, Entry, Run, Wanted
+
+__all__ = ["ServerDesk"]
+
+ENDS = frozenset({"run_done", "run_stopped"})
+
+
+class ServerDesk:
+    """A `Seat` of whom a client's token speaks for."""
+
+    def __init__(self, client: Client) -> None:
+        self.client = client
+
+    def runs(self, *, project: str = "", parent: str = "", limit: int | None = None) -> Sequence[Run]:
+        """Runs, newest first."""
+        found: list[Run] = []
+        cursor: str | None = ""
+        while cursor is not None and (limit is None or len(found) < limit):
+            most = PAGE if limit is None else min(PAGE, limit - len(found))
+            page = self.client.runs(project=project, parent=parent, cursor=cursor, limit=most)
+            found += page.runs
+            cursor = page.next
+        return found
+
+    def run(self, name: str) -> Run:
+        """One run."""
+        return self.client.run(name)
+
+    def events(self, run: Run) -> Sequence[Entry]:
+        """What happened in *run* alone."""
+        return list(self._after(run.id, 0))
+
+    def entries(self, run: Run, *, wait: bool) -> Iterator[Entry | None]:
+        """What happened in *run* and in what it started, each once; with *wait* until it ends.
+
+        Whenever the stream is connected, what is missing is read page by page: so nothing is missed before its first
+        event, and a long ledger is not gone through for it.
+        """
+        seen = {run.id: 0}
+        if not wait:
+            yield from self._missing(seen)
+            return
+        behind = True
+        with closing(self.client.stream(run.id)) as told:
+            for entry in told:
+                try:
+                    fresh = self._fresh(entry, seen, behind=behind)
+                except (Away, NotYet):  # it went away again, or wants to be asked later: then nothing of it was taken
+                    behind = True
+                    continue
+                behind = False
+                yield from fresh
+                if any(each.run == run.id and each.name in ENDS for each in fresh):
+                    return
+                if entry is None:
+                    yield None
+
+    def waiting(self) -> Sequence[tuple[Thing, str]]:
+        """What waits for a person."""
+        return self.client.waiting()
+
+    def asked(self, name: str) -> Sequence[Asked]:
+        """What a run and its tasks ask now."""
+        return self.client.questions(name)
+
+    def want(self, name: str, wanted: Wanted) -> Run:
+        """Pause, resume or cancel a run."""
+        do = {"pause": self.client.pause, "run": self.client.resume, "cancel": self.client.cancel}
+        return do[wanted](name)
+
+    def say(self, name: str, text: str) -> Run:
+        """Say something to whoever is at work in a run."""
+        return self.client.say(name, text)
+
+    def rewind(self, name: str, back: Back) -> Run:
+        """A new run that goes on from an earlier moment of a run."""
+        return self.client.rewind(name, back)
+
+    def compare(self, name: str, other: str) -> Comparison:
+        """Two runs beside each other."""
+        return self.client.compare(name, self.client.run(other).id)
+
+    def decide(self, name: str, verb: Verb, words: str, *, question: str = "", tree: str = "") -> Ended:
+        """Say yes, no, or what the answer is."""
+        if verb == "answer":
+            return self.client.answer(name, words, question=question)
+        if verb == "approve":
+            return self.client.approve(name, because=words, question=question, tree=tree)
+        return self.client.refuse(name, because=words, question=question, tree=tree)
+
+    def turn(self, run: str, *, role: str, number: int) -> Sequence[Part]:
+        """A turn of *role*, whole."""
+        return self.client.turn(run, role=role, number=number)
+
+    def diff(self, run: str) -> str:
+        """What a run has changed so far."""
+        return self.client.diff(run)
+
+    def attend(self, run: str, terminal: str, *, seconds: float) -> Sequence[str]:
+        """Say that one looks on, and hear who else does."""
+        return self.client.attend(run, terminal, seconds=seconds)
+
+    def idle(self) -> bool:
+        """Never known: a server minds its workers itself."""
+        return False
+
+    def _fresh(self, entry: Entry | None, seen: dict[str, int], *, behind: bool) -> list[Entry]:
+        """What *entry* brings that was not *seen*; all that is missing, if it is None, of a run that is new here, or *behind*."""
+        if entry is not None and entry.run in seen and not behind:
+            return _note([entry], seen) if entry.seq > seen[entry.run] else []
+        return self._missing(seen, *([entry.run] if entry else []))
+
+    def _missing(self, seen: dict[str, int], *new: str) -> list[Entry]:
+        """What there is of the runs in *seen*, of *new* ones and of those that they started, in order: all or none is seen."""
+        found: list[Entry] = []
+        known = {**dict.fromkeys(new, 0), **seen}
+        todo = list(known)
+        while todo:
+            run = todo.pop()
+            before = set(known)
+            found += _note(list(self._after(run, known[run])), known)
+            todo += known.keys() - before
+        seen.update(known)
+        return sorted(found, key=lambda each: each.seq)
+
+    def _after(self, run: str, seq: int) -> Iterator[Entry]:
+        after: int | None = seq
+        while after is not None:
+            page = self.client.events(run, after=after)
+            yield from page.entries
+            after = page.next
+
+
+def _note(entries: Sequence[Entry], seen: dict[str, int]) -> list[Entry]:
+    """*entries*, which are seen by now, and so are the names of the runs that they tell of as started."""
+    for entry in entries:
+        seen[entry.run] = max(seen.get(entry.run, 0), entry.seq)
+        if entry.name == "task_queued" and (child := json.loads(entry.body).get("child")):  # its words may be deleted
+            seen.setdefault(str(child), 0)
+    return list(entries)

@@ -1,0 +1,74 @@
+"""What a run and its tasks ask, the one question that a decision is about, and its end."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+from nightmill.desk.door import Door
+from nightmill.desk.nouns import Asked, Ended, Verb, commands
+from nightmill.errors import SettingsError
+from nightmill.kept import Question, Run
+
+__all__ = ["Kind", "asked", "end", "questions"]
+
+Kind = Literal["approve", "answer"]
+
+
+def questions(door: Door, run: Run) -> list[Asked]:
+    """What *run* and its tasks ask now, oldest first."""
+    texts = door.blobs
+    return [
+        Asked(each, texts.get(each.body).decode("utf-8", "replace") if each.body else "") for each in _open(door, run)
+    ]
+
+
+def asked(door: Door, run: Run, kind: Kind, *, question: str = "", tree: str = "") -> Question:
+    """The one open question of *kind* of *run* or of a task of it; with the id *question* and about *tree*, if they are named.
+
+    Raises:
+        SettingsError: If there is none or several, or it is about another tree.
+    """
+    found = [each for each in _open(door, run) if question in {"", each.id}]
+    fitting = [each for each in found if each.kind == kind]
+    if len(fitting) == 1:
+        if tree not in {"", fitting[0].tree}:
+            raise SettingsError(f"the question is about tree {fitting[0].tree[:12]} by now", hint="look at it again")
+        return fitting[0]
+    if fitting:
+        asking = ", ".join(each.run for each in fitting)
+        raise SettingsError(f"several runs of {run.id} ask something: {asking}", hint=commands(fitting[0])[0])
+    if found:
+        raise SettingsError(f"{found[0].title!r} wants something else", hint=" or ".join(commands(found[0])))
+    before = sorted(
+        (each for name in _family(door, run) for each in door.questions.of(name) if each.state != "open"),
+        key=lambda each: each.decided,
+    )
+    past = f": {before[-1].title!r} was {before[-1].state} by {before[-1].by}" if before else ""
+    raise SettingsError(f"run {run.id} asks nobody anything now{past}", hint="nightmill waiting")
+
+
+def end(door: Door, asked: Question, verb: Verb, words: str, *, by: str) -> Ended:
+    """End *asked* in the name of *by*, with the answer or the reason in *words*.
+
+    Raises:
+        SettingsError: If *by* may not, or it is not open any more.
+    """
+    kept = door.questions
+    if verb == "answer":
+        ended = kept.answer(asked.id, words, by=by)
+    elif verb == "approve":
+        ended = kept.grant(asked.id, by=by, because=words)
+    else:
+        ended = kept.refuse(asked.id, by=by, because=words)
+    return Ended(ended.id, ended.run, ended.title, ended.tree, ended.state, ended.by)
+
+
+def _open(door: Door, run: Run) -> Sequence[Question]:
+    family = _family(door, run)
+    return [each for each in door.questions.open() if each.run in family]
+
+
+def _family(door: Door, run: Run) -> set[str]:
+    """*run* and its tasks; who has a right to it has one to what is of its project, and to nothing else."""
+    return {run.id, *(child.id for child in door.runs.list(parent=run.id) if child.project == run.project)}

@@ -1,0 +1,50 @@
+"""Which programs elsewhere are told of what happens, and what they tell; no run, so their `run` is ""."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from nightmill.happening import Event
+
+__all__ = ["ForgeHeard", "HookAdded", "HookRemoved"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HookAdded(Event):
+    """*by* has *host* told of *events* (none: of all) in *project* ("": in every one), as the webhook *hook*."""
+
+    hook: str
+    host: str
+    project: str
+    by: str
+    events: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HookRemoved(Event):
+    """*by* ended the webhook *hook*."""
+
+    hook: str
+    by: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ForgeHeard(Event):
+    """The forge *forge* of *project* said, signed, that *by* did *kind* there.
+
+    *kind* is "pushed", "opened", "changed", "merged", "closed" or "commented"; *about* is the branch or the "#number" there, *commit*
+    where that is now, and *change* the number of our own pull request that it is about, 0: of none. *digest* is the SHA-256
+    of all that it said: said again, it is not told again.
+    """
+
+    project: str
+    forge: str
+    kind: str
+    about: str
+    commit: str
+    by: str
+    delivery: str
+    digest: str
+    change: int = 0
+
+    key = property(lambda self: f"heard/{self.digest}")

@@ -1,0 +1,156 @@
+"""What the store keeps, as everyone reads it: runs, what is wanted of them, what happened, what is asked of people."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from nightmill.event import Event, from_plain
+
+__all__ = ["OVER", "Back", "Entry", "Question", "Run", "State", "Wanted", "Wish"]
+
+Wanted = Literal["run", "pause", "cancel"]
+
+State = Literal["open", "granted", "refused", "answered", "expired", "withdrawn"]
+"""Of a question."""
+
+OVER = ("done", "stopped")
+"""The states in which a run has ended."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """One row: what was asked for, what is wanted of it, and what the ledger adds up to.
+
+    Attributes:
+        kind: "spec" (plans and starts tasks) or "task".
+        parent: The run that started this one, "" for none.
+        assignment: Blob with what the worker needs to know.
+        state: queued, running, parked, paused, done or stopped.
+        why: Of a stop: limit, failed, refused or cancelled; of a parked run, what it needs: time or person.
+        priced: Whether every turn had a known price, so that *cost* is the whole cost in US dollars.
+        worker: The worker that has or had it.
+    """
+
+    id: str
+    kind: str
+    parent: str
+    project: str
+    title: str
+    assignment: str
+    created: float
+    updated: float
+    wanted: Wanted = "run"
+    wanted_by: str = ""
+    wishes: int = 0
+    words: int = 0
+    state: str = "queued"
+    phase: str = ""
+    reason: str = ""
+    why: str = ""
+    model: str = ""
+    turns: int = 0
+    tokens: int = 0
+    cost: float = 0.0
+    priced: bool = True
+    pull_request: int = 0
+    worker: str = ""
+
+    @property
+    def over(self) -> bool:
+        """Whether it ended."""
+        return self.state in OVER
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wish:
+    """What people want of a run, who said so last ("": nobody yet), and how often anybody did; how many *words* they said."""
+
+    wanted: Wanted
+    by: str
+    count: int
+    words: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """A row of the ledger."""
+
+    seq: int
+    at: float
+    run: str
+    name: str
+    key: str | None
+    body: str
+    hash: str
+
+    def event(self) -> Event:
+        """The event as its class; `Forgotten`, if its words were deleted.
+
+        Raises:
+            EngineError: If this version does not know it.
+        """
+        return from_plain(name=self.name, run=self.run, body=json.loads(self.body))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """One question of a run to people.
+
+    Attributes:
+        id: Made by who asks, the same however often it asks: run, step, and what makes it this question and no other.
+        kind: "approve" (granted or refused) or "answer" (answered with a text).
+        body: Blob with what the person should see, "" for none.
+        tree: The git tree that a yes is about; *policy* the version of the policy that asks. Neither ever changes.
+        change: A digest of what the tree changes of what it would be merged into, as `policy.Facts` has it.
+        options: The answers to choose from; empty: any text.
+        barred: Addresses, and "@domain" for all of one, that may not decide: authors and agents.
+        approvers: Addresses of those who may; empty: everybody who is not barred.
+        seconds: How long it may stay open from when it is asked, 0: for ever. Not stored; *expires* is.
+        by: Who decided, or "clock".
+        ends: Whether the run ends with any answer: nobody is asked how it goes on, only whether they have seen why not.
+    """
+
+    id: str
+    run: str
+    step: str
+    kind: Literal["approve", "answer"]
+    title: str
+    body: str = ""
+    tree: str = ""
+    policy: str = ""
+    change: str = ""
+    options: tuple[str, ...] = ()
+    barred: tuple[str, ...] = ()
+    approvers: tuple[str, ...] = ()
+    seconds: float = 0.0
+    created: float = 0.0
+    expires: float = 0.0
+    state: State = "open"
+    answer: str = ""
+    by: str = ""
+    decided: float = 0.0
+    ends: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Back:
+    """Where to go on from, and what is to be otherwise from there on.
+
+    Attributes:
+        turn: The one after which; 0: before the first; None: where *answers* was given.
+        role: Whose turn, where several roles have one of that number.
+        instruction: What the agent hears first.
+        files: Contents by path in the checkout.
+        results: What calls of that turn gave, by id, or by number from 1.
+        answers: What a person answered, by the question or its step: one.
+    """
+
+    turn: int | None = None
+    role: str = ""
+    instruction: str = ""
+    files: Mapping[str, bytes] = field(default_factory=dict)
+    results: Mapping[str, str] = field(default_factory=dict)
+    answers: Mapping[str, str] = field(default_factory=dict)

@@ -1,0 +1,15 @@
+"""The API, version 1: JSON for programs, under /api/v1."""
+
+from __future__ import annotations
+
+from starlette.routing import BaseRoute
+
+from nightmill.server.api import account, events, heard, hooks, live, mcp, people, questions, runs, start
+
+__all__ = ["routes"]
+
+
+def routes() -> list[BaseRoute]:
+    """All routes of the API."""
+    modules = (account, runs, questions, live, start, events, people, hooks, heard, mcp)
+    return [route for module in modules for route in module.router.routes]

@@ -1,0 +1,105 @@
+"""The ledger, live."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable
+from typing import Annotated, Any
+
+from fastapi import Header, Query, Request
+from fastapi.responses import Response
+from pydantic import Field
+from pydantic.json_schema import SkipJsonSchema
+from starlette.concurrency import run_in_threadpool
+
+from nightmill.errors import SettingsError
+from nightmill.server.feed import Item
+from nightmill.server.guard import Who, needs, of_api, who_is
+from nightmill.server.problem import Refused
+from nightmill.server.site import Site, site_of
+from nightmill.server.stream import EventStream
+
+__all__ = ["router"]
+
+router = of_api("events")
+
+AGAIN = 5.0
+"""Seconds after which it is asked again whether a watcher may still watch."""
+
+Number = Annotated[int, Field(ge=0, le=2**53)]
+Numeral = Annotated[str, Field(pattern=r"^[0-9]{1,16}$")]
+
+EVENT = {
+    "type": "object",
+    "required": ["data"],
+    "properties": {
+        "id": {"type": "string", "pattern": "^[0-9]+$"},
+        "event": {"type": "string"},
+        "data": {"type": "string", "contentMediaType": "application/json"},
+        "retry": {"type": "integer"},
+    },
+}
+
+STREAM: dict[int | str, dict[str, Any]] = {
+    200: {
+        "description": "Server-sent events: `id` is the number in the ledger, `event` the name, `data` JSON. "
+        "After `event: resume`, and whenever it ends, connect again with `Last-Event-ID`.",
+        # Of each event: OpenAPI 3.1 has no words of its own for a stream.
+        "content": {"text/event-stream": {"schema": EVENT}},
+    }
+}
+
+
+@router.get("/events", response_class=Response, responses=STREAM)
+@needs("view", "some")
+async def stream(
+    request: Request,
+    who: Who,
+    run: Annotated[str, Query(max_length=40, description="Only of this run and those that it started.")] = "",
+    after: Annotated[Number | SkipJsonSchema[None], Query(description="Begin after this number.")] = None,
+    last_event_id: Annotated[
+        Numeral | SkipJsonSchema[None], Header(description="As `after`, said by browsers.")
+    ] = None,
+) -> Response:
+    """What happens, as it happens, in all that you may see. Without a number it begins now."""
+    site = site_of(request)
+    only = await run_in_threadpool(_the_run, site, run, who) if run else ""
+    seen = who.projects("view")
+
+    def wants(item: Item) -> bool:
+        if only and only not in {item.run, *item.place.above}:
+            return False
+        return seen is None or (bool(item.place.project) and item.place.project in seen)
+
+    def alone() -> str | None:
+        return only if only and not site.door.runs.list(parent=only, limit=1) else None
+
+    begin = int(last_event_id) if last_event_id is not None else after
+    return EventStream(site.feed.frames(wants, after=begin, alone=alone), good=_still(site, request, who))
+
+
+def _the_run(site: Site, name: str, who: Who) -> str:
+    try:
+        found = site.door.runs.get(name)
+    except SettingsError:
+        found = None
+    if found is None or not who.may("view", found.project):
+        raise Refused(404, f"there is no run {name!r} that you may see", hint="the list of runs has the ids")
+    return found.id
+
+
+def _still(site: Site, request: Request, who: Who) -> Callable[[], Awaitable[bool]]:
+    """Whether whoever watches may go on as they began; asked of the store now and then."""
+    asked = time.monotonic()
+
+    async def good() -> bool:
+        nonlocal asked
+        if time.monotonic() - asked < AGAIN:
+            return True
+        asked = time.monotonic()
+        try:
+            return await run_in_threadpool(who_is, site, request) == who
+        except Refused:
+            return False
+
+    return good

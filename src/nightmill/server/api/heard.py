@@ -1,0 +1,48 @@
+"""What forges say: the one route that asks for no person, but for a signature over its body."""
+
+from __future__ import annotations
+
+from fastapi import Request
+from pydantic import BaseModel
+from starlette.concurrency import run_in_threadpool
+
+from nightmill.desk import heard
+from nightmill.server.guard import TheProject, needs, of_api
+from nightmill.server.problem import Refused
+from nightmill.server.rates import Rate
+from nightmill.server.site import site_of
+
+__all__ = ["router"]
+
+router = of_api("hooks")
+
+LARGEST = 1 << 20
+"""Bytes of what a forge says."""
+OFTEN = Rate(burst=300, seconds=0.2)
+"""Of one project."""
+
+
+class Heard(BaseModel):
+    """Whether it was news: said again, or about nothing that matters here, it is not."""
+
+    news: bool
+
+
+@router.post("/projects/{project}/heard", status_code=202)
+@needs(None, "signed")
+async def say(request: Request, project: TheProject) -> Heard:
+    """For webhooks of GitHub, GitLab, Gitea and Forgejo, as JSON, with the secret that `nightmill webhook hear` printed."""
+    site = site_of(request)
+    if wait := site.rates.take("heard", project, OFTEN):
+        raise Refused(
+            429, "too much is said at once", hint="say it again", headers={"Retry-After": str(round(wait + 1))}
+        )
+    body = b""
+    async for piece in request.stream():
+        body += piece
+        if len(body) > LARGEST:
+            raise Refused(413, f"what a forge says holds {LARGEST >> 20} MB at most", headers={"Connection": "close"})
+    headers = {name.lower(): value for name, value in request.headers.items()}
+    if not await run_in_threadpool(heard.hear, site.door, project, headers, body):
+        raise Refused(403, "the signature is not good", hint="nightmill webhook hear PROJECT makes a new secret")
+    return Heard(news=await run_in_threadpool(heard.take_in, site.door, project, headers, body))

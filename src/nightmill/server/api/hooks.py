@@ -1,0 +1,146 @@
+"""Webhooks, for those who administer everything: an address that the server sends to is not for one project to choose."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Annotated
+
+from fastapi import Path, Request
+from pydantic import BaseModel, ConfigDict, Field
+
+from nightmill.desk import hooks
+from nightmill.hook import Undelivered
+from nightmill.server.guard import Who, needs, of_api
+from nightmill.server.problem import Refused
+from nightmill.server.site import site_of
+
+__all__ = ["router"]
+
+router = of_api("hooks")
+
+Id = Annotated[str, Path(max_length=40, description="Id of a webhook.")]
+
+
+class HookOut(BaseModel):
+    """A webhook. Times are Unix seconds; *events* empty: all; *project* empty: every one."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    id: str
+    url: str
+    events: list[str]
+    project: str
+    added: float
+    by: str
+    seq: int = Field(description="Number of the last entry of the ledger that it is done with.")
+    tries: int = Field(description="How often the next one failed so far.")
+    reason: str
+    due: float
+    lost: int = Field(description="How many in a row were given up before it.")
+
+
+class HooksOut(BaseModel):
+    """All webhooks, oldest first."""
+
+    hooks: list[HookOut]
+
+
+class HookIn(BaseModel):
+    """A new webhook."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    url: str = Field(min_length=10, max_length=2000)
+    events: list[str] = Field(default=[], max_length=100)
+    project: str = Field("", max_length=80)
+
+
+class HookMade(BaseModel):
+    """A webhook with the secret that its letters are signed with, shown this once."""
+
+    hook: HookOut
+    secret: str
+
+
+class DeadOut(BaseModel):
+    """An entry of the ledger that was given up; *again*: it is to be sent once more."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    hook: str
+    seq: int
+    at: float
+    reason: str
+    again: bool
+
+
+class Deads(BaseModel):
+    """What was given up, oldest first."""
+
+    dead: list[DeadOut]
+
+
+class Again(BaseModel):
+    """Which entry to send once more; 0: all that were given up."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    seq: int = Field(0, ge=0, le=2**53)
+
+
+class Count(BaseModel):
+    """How many are to be sent."""
+
+    count: int
+
+
+@router.get("/hooks")
+@needs("administer", "every")
+def listed(request: Request) -> HooksOut:
+    """All webhooks, without their secrets."""
+    found = site_of(request).door.hooks.all()
+    return HooksOut(hooks=[HookOut.model_validate(asdict(each)) for each in found])
+
+
+@router.post("/hooks", status_code=201)
+@needs("administer", "every")
+def add(request: Request, who: Who, hook: HookIn) -> HookMade:
+    """Have an address told of what happens from now on, signed."""
+    made = hooks.add(site_of(request).door, hook.url, events=hook.events, project=hook.project, by=who.by)
+    return HookMade(hook=HookOut.model_validate(asdict(made.hook)), secret=made.secret)
+
+
+@router.delete("/hooks/{hook}", status_code=204)
+@needs("administer", "every")
+def remove(request: Request, who: Who, hook: Id) -> None:
+    """Tell it nothing more."""
+    hooks.remove(site_of(request).door, hook, by=who.by)
+
+
+@router.post("/hooks/{hook}/test", status_code=204)
+@needs("administer", "every")
+async def test(request: Request, hook: Id) -> None:
+    """Send it a letter of the type "test" now; 409 says why it did not arrive."""
+    site = site_of(request)
+    try:
+        await hooks.try_out(site.door, hook, now=site.clock())
+    except Undelivered as error:
+        raise Refused(
+            409, f"it did not arrive: {error}", hint="look at its address and at what answers there"
+        ) from error
+
+
+@router.get("/hooks/{hook}/dead")
+@needs("administer", "every")
+def dead(request: Request, hook: Id) -> Deads:
+    """What was given up for it after all tries."""
+    door = site_of(request).door
+    door.hooks.get(hook)
+    return Deads(dead=[DeadOut.model_validate(asdict(each)) for each in door.hooks.dead(hook)])
+
+
+@router.post("/hooks/{hook}/dead", status_code=202)
+@needs("administer", "every")
+def again(request: Request, hook: Id, which: Again) -> Count:
+    """Have what was given up sent once more."""
+    return Count(count=site_of(request).door.hooks.again(hook, which.seq))

@@ -1,0 +1,85 @@
+"""What a live view of a run asks for beside its events: a turn whole, the diff so far, and who else looks on."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from fastapi import Query, Request
+from pydantic import BaseModel, ConfigDict, Field
+
+from nightmill.desk import turn as turns
+from nightmill.desk.changed import changed
+from nightmill.server.guard import TheRun, Who, needs, of_api
+from nightmill.server.site import site_of
+from nightmill.store.presence import Presence
+
+__all__ = ["router"]
+
+router = of_api("live")
+
+
+class PartOut(BaseModel):
+    """A part of a turn. *ok* is false of a result that says that the call was wrong."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    kind: Literal["thinking", "text", "call", "result"]
+    call: str = Field(description="Of a call and its result: its id, as `tool_finished` has it.")
+    name: str = Field(description="Of a call and its result: the tool.")
+    text: str
+    ok: bool
+
+
+class TurnOut(BaseModel):
+    """A turn, part by part."""
+
+    parts: list[PartOut]
+
+
+class DiffOut(BaseModel):
+    """A diff, as git writes it."""
+
+    diff: str
+
+
+class Sign(BaseModel):
+    """A sign that somebody looks on, from the view *terminal*, for *seconds* more; 0: no longer."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    terminal: str = Field(min_length=8, max_length=40)
+    seconds: float = Field(ge=0, le=120)
+
+
+class Others(BaseModel):
+    """Who else looks on, each once."""
+
+    people: list[str]
+
+
+@router.get("/runs/{run}/turn")
+@needs("view", "run")
+def turn(
+    request: Request,
+    run: TheRun,
+    number: Annotated[int, Query(ge=1, le=2**31)],
+    role: Annotated[str, Query(min_length=1, max_length=200)],
+) -> TurnOut:
+    """One turn of a role, whole; the middle of what is very long is left out."""
+    found = turns.turn(site_of(request).door, run, role=role, number=number)
+    return TurnOut(parts=[PartOut.model_validate(each) for each in found])
+
+
+@router.get("/runs/{run}/diff")
+@needs("view", "run")
+def diff(request: Request, run: TheRun) -> DiffOut:
+    """What it has changed so far; empty if that is nothing, or its workspace is not on the server's machine."""
+    return DiffOut(diff=changed(site_of(request).door, run))
+
+
+@router.post("/runs/{run}/attend")
+@needs("view", "run")
+def attend(request: Request, run: TheRun, who: Who, sign: Sign) -> Others:
+    """Say that you look on, and hear who else does. Say it again before the seconds are over."""
+    presence = Presence(site_of(request).door.database)
+    return Others(people=list(presence.attend(run.id, sign.terminal, by=who.by, seconds=sign.seconds)))

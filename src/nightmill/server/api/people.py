@@ -1,0 +1,95 @@
+"""Who is let in, for those who administer everything."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Annotated
+
+from fastapi import Path, Request
+from pydantic import BaseModel, ConfigDict, Field
+
+from nightmill.access import Grant, RoleName
+from nightmill.server.api.account import GrantOut
+from nightmill.server.guard import Who, needs, of_api
+from nightmill.server.site import site_of
+
+__all__ = ["router"]
+
+router = of_api("people")
+
+Address = Annotated[str, Path(max_length=254, description="Mail address.")]
+
+
+class PersonOut(BaseModel):
+    """Somebody who was let in. Times are Unix seconds; *removed* is 0 while they are."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    address: str
+    name: str
+    way: str
+    added: float
+    removed: float
+    grants: list[GrantOut]
+
+
+class Persons(BaseModel):
+    """Everybody, by address."""
+
+    people: list[PersonOut]
+
+
+class Invitation(BaseModel):
+    """Whom to invite, and what they may do."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    address: str = Field(min_length=3, max_length=254)
+    grants: list[GrantOut] = Field(default=[], max_length=200)
+
+
+class Invited(BaseModel):
+    """A link that is good once, for three days: give it to them yourself."""
+
+    address: str
+    link: str
+
+
+class Roles(BaseModel):
+    """All the roles of somebody in one project."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    project: str = Field("", max_length=80, description="Empty: every project.")
+    roles: list[RoleName] = Field(max_length=4)
+
+
+@router.get("/people")
+@needs("administer", "every")
+def listed(request: Request) -> Persons:
+    """Everybody who was ever let in."""
+    return Persons(people=[PersonOut.model_validate(asdict(each)) for each in site_of(request).people.everybody()])
+
+
+@router.post("/people", status_code=201)
+@needs("administer", "every")
+def invite(request: Request, who: Who, invitation: Invitation) -> Invited:
+    """Make a link with which somebody chooses a password and comes in."""
+    site = site_of(request)
+    grants = [Grant(role=each.role, project=each.project) for each in invitation.grants]
+    secret = site.people.invite(invitation.address, grants=grants, by=who.by)
+    return Invited(address=invitation.address, link=f"{site.origin}/welcome/{secret}")
+
+
+@router.put("/people/{address}/grants", status_code=204)
+@needs("administer", "every")
+def grant(request: Request, who: Who, address: Address, roles: Roles) -> None:
+    """Give somebody exactly these roles in a project."""
+    site_of(request).people.grant(address, roles.project, roles.roles, by=who.by)
+
+
+@router.delete("/people/{address}", status_code=204)
+@needs("administer", "every")
+def remove(request: Request, who: Who, address: Address) -> None:
+    """Shut somebody out; what they did stays theirs."""
+    site_of(request).people.remove(address, by=who.by)

@@ -1,0 +1,222 @@
+"""The ledger as it grows, for everybody who watches: one look at it serves all of them.
+
+A watcher names the last entry that it has and gets every later one that it may see, once and in order. One that does
+not read fast enough is let go: it comes again and names where it was, so nobody's memory is the server's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+from collections import OrderedDict, deque
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
+
+from nightmill.store import Entry
+
+__all__ = ["RESUME", "Feed", "Item", "Place", "Source", "Watcher"]
+
+LOOK = 0.05
+"""Seconds between two looks at the ledger, while anybody watches."""
+PAGE = 500
+"""Entries that are read at once."""
+FIRST, PIECE = 16, 256 << 10
+"""Entries that are read at first of what a watcher has missed, and bytes of them from then on: it may take none of them."""
+MOST, MOST_BYTES = 2_000, 1 << 20
+"""Entries, and bytes of them, that wait for one watcher."""
+BEAT = 15.0
+"""Seconds without an entry after which a watcher hears that all is well."""
+KNOWN = 20_000
+"""Runs whose project is remembered."""
+
+RESUME = b"event: resume\ndata: {}\n\n"
+"""Said to one that is let go: come again and name the last entry that you have."""
+QUIET = b": all is well\n\n"
+
+
+class Place(NamedTuple):
+    """Where a run belongs: its project, and the runs *above* it, of which each started the one before."""
+
+    project: str = ""
+    above: tuple[str, ...] = ()
+
+
+class Source(Protocol):
+    """Where entries come from. Its methods block."""
+
+    def last(self) -> int:
+        """The number of the newest entry."""
+        ...
+
+    def read(self, *, after: int, limit: int, run: str | None = None) -> Sequence[Entry]:
+        """Entries after number *after*, oldest first."""
+        ...
+
+    def places(self, runs: set[str]) -> dict[str, Place]:
+        """The place of each of *runs* that there is."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """An entry as it goes out: *frame* is its event of the stream, made once for everybody."""
+
+    seq: int
+    run: str
+    place: Place
+    frame: bytes
+
+
+Wants = Callable[[Item], bool]
+
+
+class Watcher:
+    """One that watches. Made by `Feed.watch`."""
+
+    def __init__(self, wants: Wants, start: int, after: int) -> None:
+        """*start* is where the feed was: what comes before that it has to read itself, if it has seen less than that."""
+        self.wants, self.start, self.after = wants, start, after
+        self.lost = False
+        self._waiting: deque[Item] = deque()
+        self._bytes = 0
+        self._more = asyncio.Event()
+
+    def offer(self, item: Item) -> None:
+        """Put *item* by, if it is wanted; too many at once and it is let go."""
+        if self.lost or item.seq <= max(self.start, self.after) or not self.wants(item):
+            return
+        self._waiting.append(item)
+        self._bytes += len(item.frame)
+        if len(self._waiting) > MOST or self._bytes > MOST_BYTES:
+            self.lost = True
+            self._waiting.clear()
+        self._more.set()
+
+    def let_go(self) -> None:
+        """It gets nothing more."""
+        self.lost = True
+        self._more.set()
+
+    async def take(self) -> bytes | None:
+        """The frames that wait, `QUIET` if there were none for long; None: it was let go."""
+        if not self._waiting and not self.lost:
+            self._more.clear()
+            try:
+                async with asyncio.timeout(BEAT):  # `wait_for` would make a task each time
+                    await self._more.wait()
+            except TimeoutError:
+                return QUIET
+        if self.lost:
+            return None
+        frames = b"".join(item.frame for item in self._waiting)
+        self._waiting.clear()
+        self._bytes = 0
+        return frames
+
+
+class Feed:
+    """For one event loop. `serve` runs as long as the server does; while nobody watches it does nothing at all."""
+
+    def __init__(self, source: Source) -> None:
+        self.source = source
+        self.watchers: set[Watcher] = set()
+        self.seq = 0
+        self._somebody = asyncio.Event()
+        self._places: OrderedDict[str, Place] = OrderedDict()
+
+    async def serve(self) -> None:
+        """Look at the ledger until cancelled; a look that fails is made again, later and later."""
+        wait = LOOK
+        while True:
+            await self._somebody.wait()
+            try:
+                grown = await self._look()
+            except Exception:  # noqa: BLE001 - whatever the store has, watchers stay and hear of it when it is over
+                wait = min(5.0, wait * 2)
+            else:
+                wait = 0.0 if grown else LOOK
+            await asyncio.sleep(wait)
+
+    @contextlib.contextmanager
+    def watch(self, wants: Wants, *, newest: int, after: int) -> Iterator[Watcher]:
+        """A watcher, to whom all entries come that follow both its *start* and *after*; *newest* was so a moment ago."""
+        if not self.watchers:
+            self.seq = newest
+        watcher = Watcher(wants, self.seq, after)
+        self.watchers.add(watcher)
+        self._somebody.set()
+        try:
+            yield watcher
+        finally:
+            self.watchers.discard(watcher)
+            if not self.watchers:
+                self._somebody.clear()
+
+    async def frames(
+        self, wants: Wants, *, after: int | None, alone: Callable[[], str | None] = lambda: None
+    ) -> AsyncIterator[bytes]:
+        """The stream for one watcher: what it has missed since *after* (None: nothing), then what comes, then `RESUME`.
+
+        If what it has missed is all of one run, *alone* names that. It blocks, and is asked once what comes is kept for
+        the watcher: a run that is started later is not among what it has missed.
+        """
+        newest = await asyncio.to_thread(self.source.last)
+        seen = newest if after is None else min(after, newest)  # of a store that was put back, it may have seen more
+        with self.watch(wants, newest=newest, after=seen) as watcher:
+            yield b"retry: 1000\n\n"
+            run = await asyncio.to_thread(alone) if seen < watcher.start else None
+            limit = FIRST
+            while seen < watcher.start:
+                page = await asyncio.to_thread(self.source.read, after=seen, limit=limit, run=run)
+                items = await self._items([entry for entry in page if entry.seq <= watcher.start])
+                wanted = b"".join(item.frame for item in items if wants(item))
+                seen = items[-1].seq if items and len(page) == limit else watcher.start
+                limit = _next(limit, items)
+                del page, items  # while it is not taken, only what is sent is held
+                if wanted:
+                    yield wanted
+            while (more := await watcher.take()) is not None:
+                yield more
+            yield RESUME
+
+    def close(self) -> None:
+        """Let everybody go."""
+        for watcher in list(self.watchers):
+            watcher.let_go()
+
+    async def _look(self) -> bool:
+        if await asyncio.to_thread(self.source.last) <= self.seq:
+            return False
+        page = await asyncio.to_thread(self.source.read, after=self.seq, limit=PAGE)
+        items = await self._items(page)
+        for item in items:
+            for watcher in self.watchers:
+                watcher.offer(item)
+        if items:
+            self.seq = max(self.seq, items[-1].seq)  # `watch` may have begun anew meanwhile, further on
+        return bool(items)
+
+    async def _items(self, entries: Sequence[Entry]) -> list[Item]:
+        """*entries* as they go out. One about no run is of no project: only who sees all of them sees it."""
+        unknown = {entry.run for entry in entries if entry.run and entry.run not in self._places}
+        if unknown:
+            self._places.update(await asyncio.to_thread(self.source.places, unknown))
+            while len(self._places) > KNOWN:
+                self._places.popitem(last=False)
+        return [self._item(entry) for entry in entries]
+
+    def _item(self, entry: Entry) -> Item:
+        place = self._places.get(entry.run, Place())
+        told = {"seq": entry.seq, "at": entry.at, "run": entry.run, "project": place.project, "name": entry.name}
+        head = json.dumps({**told, "key": entry.key, "hash": entry.hash})
+        # The body is one line of ASCII already, see `store.chain.canonical`.
+        frame = f'id: {entry.seq}\nevent: {entry.name}\ndata: {head[:-1]}, "body": {entry.body}}}\n\n'
+        return Item(entry.seq, entry.run, place, frame.encode())
+
+
+def _next(limit: int, items: Sequence[Item]) -> int:
+    """How many entries to read after *items*, of which *limit* were asked for: about `PIECE` bytes of such as they are."""
+    size = sum(len(item.frame) for item in items)
+    return max(1, min(PAGE, limit * 4, PIECE * len(items) // size if size else PAGE))

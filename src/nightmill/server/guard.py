@@ -1,0 +1,202 @@
+"""Who may do what at each route: a route without a rule cannot be made, and its rule is asked before anything of it runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal, TypeVar, cast
+from urllib.parse import urlsplit
+
+from fastapi import APIRouter, Depends, Path, Request, Response
+from fastapi.routing import APIRoute
+from starlette.concurrency import run_in_threadpool
+
+from nightmill.access import Act, Person
+from nightmill.errors import SettingsError
+from nightmill.server.problem import Refused
+from nightmill.server.rates import Rate
+from nightmill.server.site import Site, site_of
+from nightmill.store import Run
+
+__all__ = ["Guarded", "Need", "TheProject", "TheRun", "Who", "needs", "of_api", "of_pages", "who_is"]
+
+SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+
+REQUESTS = Rate(burst=600, seconds=0.05)
+"""Of one person: twenty in a second, on and on."""
+
+Endpoint = TypeVar("Endpoint", bound=Callable[..., Any])
+
+Of = Literal["run", "project", "some", "every", "nothing", "signed"]
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """What a person needs for a route: *act*, and *of* what.
+
+    In the project of its "run", in its "project", in "some" project (its lists show only those), in "every" one. Of
+    "nothing": with an act, only to be somebody; without one, not even that. "signed": no person, and no browser that one
+    could be made to send something with: the route judges what it is sent.
+    """
+
+    act: Act | None
+    of: Of
+
+
+def needs(act: Act | None, of: Of) -> Callable[[Endpoint], Endpoint]:
+    """Give an endpoint its rule."""
+
+    def mark(endpoint: Endpoint) -> Endpoint:
+        endpoint.need = Need(act, of)  # type: ignore[attr-defined]
+        return endpoint
+
+    return mark
+
+
+class Guarded(APIRoute):
+    """A route that asks its rule first."""
+
+    def __init__(self, path: str, endpoint: Callable[..., Any], **named: Any) -> None:
+        """As FastAPI makes it.
+
+        Raises:
+            TypeError: If *endpoint* has no rule, or one that its path cannot answer.
+        """
+        need = getattr(endpoint, "need", None)
+        if not isinstance(need, Need):
+            raise TypeError(f"the route {path} has no rule: give its endpoint one with `needs`")
+        if need.of in {"run", "project"} and f"{{{need.of}}}" not in path:
+            raise TypeError(f"the route {path} has a rule about a {need.of} that it does not name")
+        self.need = need
+        super().__init__(path, endpoint, **named)
+
+    def get_route_handler(self) -> Callable[[Request], Any]:
+        """The handler, behind the rule."""
+        inner = super().get_route_handler()
+
+        async def handle(request: Request) -> Response:
+            site = site_of(request)
+            if self.need.act is not None:
+                await run_in_threadpool(_admit, site, request, self.need)
+            elif request.method not in SAFE and self.need.of != "signed":
+                _same_origin(site, request)
+            response: Response = await inner(request)
+            return response
+
+        return handle
+
+
+def of_api(tag: str) -> APIRouter:
+    """The routes of one module of the API."""
+    return APIRouter(prefix="/api/v1", route_class=Guarded, tags=[tag], generate_unique_id_function=_operation)
+
+
+def of_pages() -> APIRouter:
+    """The routes of one module of pages."""
+    return APIRouter(route_class=Guarded, include_in_schema=False)
+
+
+def _operation(route: APIRoute) -> str:
+    return f"{route.endpoint.__module__.rpartition('.')[2]}_{route.name}"
+
+
+def who_is(site: Site, request: Request) -> Person | None:
+    """Who sends *request*, None if nobody says so. Blocks.
+
+    Raises:
+        Refused: If it shows something that is not good (any more).
+    """
+    if site.local is not None:
+        return site.local
+    kind, _, secret = request.headers.get("authorization", "").partition(" ")
+    if kind.casefold() == "bearer" and secret:
+        if (found := site.keys.shows(secret.strip(), "token")) is None:
+            raise Refused(401, "this token is not good", hint="it may have ended or been revoked: make a new one")
+        return found
+    if kind:
+        raise Refused(401, f"{kind[:20]!r} is no way to sign in here", hint="send `Authorization: Bearer TOKEN`")
+    cookie = request.cookies.get(site.cookie, "")
+    return site.keys.shows(cookie, "session") if cookie else None
+
+
+def _admit(site: Site, request: Request, need: Need) -> None:
+    """Put who sends *request*, and the run it is about, where the endpoint finds them.
+
+    Raises:
+        Refused: If they may not. Of what somebody may not see it is not said that it is there.
+    """
+    who = who_is(site, request)
+    if who is None:
+        raise Refused(
+            401, "nobody is signed in", hint="sign in, or send a token", headers={"WWW-Authenticate": "Bearer"}
+        )
+    if who.way != "token" and request.method not in SAFE:
+        _same_origin(site, request)
+    if wait := site.rates.take("requests", who.address, REQUESTS):
+        raise Refused(429, "too many requests", hint="ask less often", headers={"Retry-After": str(round(wait + 1))})
+    request.state.who = who
+    _allow(site, request, need, who)
+
+
+def _allow(site: Site, request: Request, need: Need, who: Person) -> None:
+    if need.of == "run":
+        request.state.run = run = _run(site, request.path_params["run"], who)
+        _must(who, need.act, run.project)
+    elif need.of == "project":
+        project = request.path_params["project"]
+        if not who.may("view", project):
+            raise Refused(404, f"there is no project {project[:80]!r} that you may see")
+        _must(who, need.act, project)
+    elif need.of == "every":
+        _must(who, need.act, "")
+    elif need.of == "some" and need.act and who.projects(need.act) == frozenset():
+        raise Refused(403, f"nobody has given you the right to {need.act} in any project", hint="ask an admin")
+
+
+def _run(site: Site, name: str, who: Person) -> Run:
+    try:
+        found = site.door.runs.get(name)
+    except SettingsError:
+        found = None
+    if found is None or not who.may("view", found.project):
+        raise Refused(404, f"there is no run {name[:40]!r} that you may see", hint="the list of runs has the ids")
+    return found
+
+
+def _must(who: Person, act: Act | None, project: str) -> None:
+    if act is not None and not who.may(act, project):
+        where = f"in {project}" if project else "in all projects"
+        raise Refused(403, f"{who.address} may not {act} {where}", hint="ask an admin for the role")
+
+
+def _same_origin(site: Site, request: Request) -> None:
+    """Refuse what a page of somebody else's made a browser send.
+
+    Browsers say where a request comes from in `Sec-Fetch-Site`, older ones in `Origin`; a program that sends neither
+    has no cookie that it could be made to send, and comes with a token.
+    """
+    said, origin = request.headers.get("sec-fetch-site"), request.headers.get("origin")
+    same = origin is not None and urlsplit(origin).netloc in site.hosts
+    if said in {"same-origin", "none"} and (origin is None or same):
+        return
+    if said is None and same:
+        return
+    raise Refused(403, "this request comes from another site", hint="programs send `Authorization: Bearer TOKEN`")
+
+
+def _who(request: Request) -> Person:
+    return cast("Person", request.state.who)
+
+
+def _the_run(request: Request, run: Annotated[str, Path(description="Id of a run.", max_length=40)]) -> Run:
+    assert run  # noqa: S101 - the rule has found it by now
+    return cast("Run", request.state.run)
+
+
+def _the_project(project: Annotated[str, Path(description="Id of a project.", max_length=80)]) -> str:
+    return project
+
+
+Who = Annotated[Person, Depends(_who)]
+TheRun = Annotated[Run, Depends(_the_run)]
+TheProject = Annotated[str, Depends(_the_project)]

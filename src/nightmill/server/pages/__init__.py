@@ -1,0 +1,48 @@
+"""Pages for people, made here and read without a script; small modules of our own make them live."""
+
+from __future__ import annotations
+
+from starlette.routing import BaseRoute
+
+from nightmill.server.pages import (
+    blueprints,
+    change,
+    compare,
+    crew,
+    door,
+    identity,
+    ledger,
+    night,
+    plan,
+    projects,
+    run,
+    runs,
+    settings,
+    steer,
+)
+
+__all__ = ["routes"]
+
+
+def routes() -> list[BaseRoute]:
+    """All pages."""
+    return [
+        route
+        for module in (
+            door,
+            identity,
+            night,
+            run,
+            runs,
+            steer,
+            compare,
+            change,
+            plan,
+            crew,
+            blueprints,
+            projects,
+            ledger,
+            settings,
+        )
+        for route in module.router.routes
+    ]

@@ -1,0 +1,212 @@
+"""Run: where it is, whether it goes well, what it waits for; then everything that it did, as it grows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Annotated
+
+from fastapi import Query, Request
+from starlette.responses import Response
+
+from nightmill import event as e
+from nightmill.access import Act, Person
+from nightmill.desk.attention import commands
+from nightmill.desk.door import Door
+from nightmill.desk.seen import seen
+from nightmill.desk.sofar import so_far
+from nightmill.errors import NightmillError, SettingsError
+from nightmill.model import connect
+from nightmill.report.nouns import Entry
+from nightmill.report.section import section
+from nightmill.report.steps import rungs
+from nightmill.report.text import Shown, shown
+from nightmill.report.turns import Window
+from nightmill.server.guard import TheRun, Who, needs, of_pages
+from nightmill.server.pages.render import page
+from nightmill.server.site import site_of
+from nightmill.store import Run
+from nightmill.store.questions import Question, must_be_allowed
+
+__all__ = ["router"]
+
+router = of_pages()
+
+BLOCK = 20
+"""Turns that one page shows; the newest one shows up to twice as many."""
+SHARE = 6
+"""Of the room that a report has, one in so many parts: this page is read again and again."""
+MOMENTS = 60
+"""The latest turns that are offered to be gone on from."""
+ROOM = 40_000
+"""Characters of what a question shows."""
+
+WORDS = 20
+"""Words of people that are shown."""
+
+EVENTS = tuple(
+    kind.name
+    for kind in (
+        *(e.RunQueued, e.RunStarted, e.RunRecovered, e.RunParked, e.RunPaused, e.RunResumed, e.RunDone, e.RunStopped),
+        *(e.PhaseStarted, e.StepFinished, e.WorkspacePrepared, e.WorkspaceRestored, e.ServiceStarted, e.ServiceEnded),
+        *(e.TurnStarted, e.ModelRetried, e.ReplyReceived, e.ToolStarted, e.ToolFinished, e.TurnFinished),
+        *(e.TodoChanged, e.ContextCompacted, e.AgentNudged, e.AgentFinished, e.SentBack, e.CheckFinished),
+        e.PermissionTaken,
+        *(e.VerdictGiven, e.ReviewGiven, e.CommitMade, e.WorkPreserved, e.PlanMade, e.TaskQueued),
+        *(e.PullRequestOpened, e.PullRequestMerged, e.QuestionAsked, e.QuestionDecided, e.WordSaid, e.WordHeard),
+        e.PastEdited,
+    )
+)
+"""What changes this page."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """A question as somebody sees it. *barred* says why they may not decide it, "" if they may."""
+
+    question: Question
+    text: Shown | None
+    barred: str
+    commands: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Work:
+    """What the agent has before it: its list, services by name ("ready" or how they ended), parts left out so far."""
+
+    todo: tuple[dict[str, str], ...]
+    services: dict[str, str]
+    compactions: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Word:
+    """What a person said to the run, and the turn that heard it, 0 for none yet."""
+
+    said: e.WordSaid
+    at: float
+    role: str = ""
+    turn: int = 0
+
+
+@router.get("/runs/{run}")
+@needs("view", "run")
+def one(request: Request, run: TheRun, who: Who, turns: Annotated[int, Query(ge=0, le=100_000)] = 0) -> Response:
+    """The whole run; of its turns the newest, or those of a page."""
+    site = site_of(request)
+    child = seen(site.door, run)
+    if not child.diff and run.kind == "task":
+        child = replace(child, diff=so_far(site.door, run))
+    part = section(child, blob=site.door.blobs.get, now=site.clock(), share=SHARE, window=Window(BLOCK, turns))
+    children = tuple(reversed(site.door.runs.list(parent=run.id)))
+    return page(
+        request,
+        "run.html",
+        run=run,
+        part=part,
+        children=children,
+        asked=_asked(site.door, (run, *children), who),
+        work=_work(child.events),
+        words=_words(child.events),
+        rungs=rungs(part.summary.steps),
+        size=_size(run.model),
+        pages=-(-len(part.turns.places) // BLOCK),
+        turns=turns,
+        block=BLOCK,
+        edits=[each.event for each in child.events if isinstance(each.event, e.PastEdited)],
+        forks=_forks(site.door, run),
+        origin=next((each.event.origin for each in child.events if isinstance(each.event, e.RunQueued)), "").partition(
+            "@"
+        ),
+        moments=_moments(child.events),
+        operates=who.may("operate", run.project),
+        events=EVENTS,
+    )
+
+
+def _asked(door: Door, runs: Sequence[Run], who: Person) -> list[Asked]:
+    names = {run.id: run for run in runs}
+    return [
+        Asked(
+            question=each,
+            text=_text(door, each),
+            barred=_barred(each, names[each.run], who),
+            commands=tuple(commands(each)),
+        )
+        for each in door.questions.open()
+        if each.run in names
+    ]
+
+
+def _text(door: Door, question: Question) -> Shown | None:
+    if not question.body:
+        return None
+    try:
+        return shown(door.blobs.get(question.body).decode("utf-8", "replace"), ROOM)
+    except (NightmillError, OSError) as error:
+        return shown(f"what it shows is not in the store: {error}", ROOM)
+
+
+def _barred(question: Question, run: Run, who: Person) -> str:
+    act: Act = "operate" if question.kind == "answer" else "approve"
+    if not who.may(act, run.project):
+        return f"you have no role in {run.project} that may {'answer' if act == 'operate' else act}"
+    try:
+        must_be_allowed(question, who.by)
+    except SettingsError as error:
+        return f"{error.message}; {error.hint}"
+    return ""
+
+
+def _forks(door: Door, run: Run) -> list[e.RunForked]:
+    """The runs that go on from a turn of *run*, oldest first."""
+    told = [entry.event() for entry in door.ledger.read(run="", names=(e.RunForked.name,))]
+    return [each for each in told if isinstance(each, e.RunForked) and each.before == run.id]
+
+
+def _moments(told: Sequence[Entry]) -> list[e.TurnFinished]:
+    """The turns that it can be gone on from, the newest first; which of them ended an agent's work is seen when asked for."""
+    explorers = {each.event.role for each in told if isinstance(each.event, e.ExplorerSent)}
+    found = [each.event for each in told if isinstance(each.event, e.TurnFinished) and each.event.role not in explorers]
+    return found[: -MOMENTS - 1 : -1]
+
+
+def _work(told: Sequence[Entry]) -> Work:
+    todo: list[dict[str, str]] = []
+    services: dict[str, str] = {}
+    compactions = 0
+    for entry in told:
+        match entry.event:
+            case e.TodoChanged(items=items):
+                todo = items
+            case e.ServiceStarted(service=name, ready=ready, reason=reason):
+                services[name] = "ready" if ready else reason or "not ready"
+            case e.ServiceEnded(service=name, reason=reason):
+                services[name] = f"ended: {reason}" if reason else "ended"
+            case e.ContextCompacted():
+                compactions += 1
+            case _:
+                pass
+    return Work(todo=tuple(todo), services=services, compactions=compactions)
+
+
+def _words(told: Sequence[Entry]) -> tuple[Word, ...]:
+    """The latest words of people, the newest last."""
+    words: dict[int, Word] = {}
+    for entry in told:
+        match entry.event:
+            case e.WordSaid(number=number) as said:
+                words[number] = Word(said=said, at=entry.at)
+            case e.WordHeard(number=number, role=role, turn=turn) if number in words:
+                words[number] = replace(words[number], role=role, turn=turn)
+            case _:
+                pass
+    return tuple(words.values())[-WORDS:]
+
+
+def _size(model: str) -> int:
+    """Tokens that the context of *model* holds, 0 if nobody has said."""
+    try:
+        return connect.window(model) or 0
+    except SettingsError:
+        return 0

@@ -1,0 +1,127 @@
+"""The server as a process: uvicorn, made patient with nobody who says nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket as sockets
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from nightmill.server.app import make
+from nightmill.server.site import Site
+
+__all__ = ["run"]
+
+PATIENCE = 15.0
+"""Seconds in which the head of a request is there, counted from the connection, or from the answer before."""
+HEAD = 32 << 10
+"""Bytes of a head."""
+STUCK = 40.0
+"""Seconds for which what was written may lie there and nobody takes any of it."""
+MOST = 2_000
+"""Connections at once."""
+GRACE = 5
+"""Seconds in which answers under way may end when it stops."""
+
+
+class PatientProtocol(H11Protocol):
+    """HTTP/1.1 that hangs up on whoever opens a connection and does not ask for anything.
+
+    uvicorn closes connections that are idle after an answer; one that never sent a whole head it keeps for ever.
+    """
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
+        """Begin to wait for a head."""
+        super().connection_made(transport)
+        self.waiting = self.loop.call_later(PATIENCE, self._hang_up)
+        self.stuck: asyncio.TimerHandle | None = None
+
+    def pause_writing(self) -> None:
+        """More is written than is taken: who takes nothing for long is cut off with all that is kept for them."""
+        super().pause_writing()
+        self._look_again(self.transport.get_write_buffer_size())
+
+    def resume_writing(self) -> None:
+        """It was taken."""
+        super().resume_writing()
+        if self.stuck is not None:
+            self.stuck.cancel()
+
+    def handle_events(self) -> None:
+        """As uvicorn does; a whole head ends the wait."""
+        before = self.cycle
+        super().handle_events()
+        if self.cycle is not before:
+            self.waiting.cancel()
+
+    def on_response_complete(self) -> None:
+        """The next head is waited for."""
+        super().on_response_complete()
+        self.waiting.cancel()
+        if not self.transport.is_closing():
+            self.waiting = self.loop.call_later(PATIENCE, self._hang_up)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Nothing is waited for any more."""
+        self.waiting.cancel()
+        if self.stuck is not None:
+            self.stuck.cancel()
+        super().connection_lost(exc)
+
+    def _look_again(self, size: int) -> None:
+        self.stuck = self.loop.call_later(STUCK, self._cut_off, size)
+
+    def _cut_off(self, size: int) -> None:
+        """Unless some was taken of the *size* bytes that lay there."""
+        now = self.transport.get_write_buffer_size()
+        if now >= size:
+            self.transport.abort()
+        else:
+            self._look_again(now)
+
+    def _hang_up(self) -> None:
+        if not self.transport.is_closing():
+            self.transport.close()
+
+
+class Server(uvicorn.Server):
+    """uvicorn's, which leaves signals to who runs it."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Capture none."""
+        yield
+
+
+async def run(site: Site, *, socket: sockets.socket, ready: Callable[[], None]) -> None:
+    """Serve *site* on *socket*, which listens, until cancelled or told to stop; call *ready* when it answers."""
+    config = uvicorn.Config(
+        make(site),
+        http=PatientProtocol,
+        ws="none",
+        loop="asyncio",
+        lifespan="on",
+        access_log=False,
+        log_config=None,
+        proxy_headers=False,
+        server_header=False,
+        date_header=True,
+        timeout_keep_alive=int(PATIENCE),
+        timeout_graceful_shutdown=GRACE,
+        limit_concurrency=MOST,
+        h11_max_incomplete_event_size=HEAD,
+    )
+    logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
+    server = Server(config)
+    serving = asyncio.create_task(server.serve(sockets=[socket]))
+    ready()  # whoever comes before it reads waits in the socket's queue
+    try:
+        await asyncio.shield(serving)
+    except asyncio.CancelledError:
+        server.should_exit = True
+        site.feed.close()  # streams never end by themselves
+        await serving

@@ -1,0 +1,33 @@
+// j and k go through the rows of a page, enter opens one, ? shows what there is; what a page offers is marked with data-key.
+const rows = () => [...document.querySelectorAll("[data-row]")];
+
+function step(by) {
+  const all = rows();
+  if (!all.length) return;
+  const now = all.findIndex((row) => row.contains(document.activeElement));
+  const next = all[Math.min(all.length - 1, Math.max(0, now + by))];
+  (next.querySelector("a, button, summary") || next).focus();
+}
+
+const own = {
+  j: () => step(1),
+  k: () => step(-1),
+  "?": () => document.getElementById("keys")?.showModal(),
+  "/": () => document.querySelector("[type=search]")?.focus(),
+};
+
+document.addEventListener("keydown", (event) => {
+  const at = event.target;
+  if (event.ctrlKey || event.metaKey || event.altKey || at.matches("input, textarea, select")) return;
+  const marked = document.querySelector(`[data-key="${CSS.escape(event.key)}"]`);
+  const act = marked ? () => (marked.matches("input, textarea") ? marked.focus() : marked.click()) : own[event.key];
+  if (act) { event.preventDefault(); act(); }
+});
+
+document.addEventListener("click", async (event) => {
+  const button = event.target.closest("[data-copy]");
+  if (!button) return;
+  await navigator.clipboard.writeText(button.dataset.copy);
+  button.dataset.done = "";
+  setTimeout(() => delete button.dataset.done, 1500);
+});

@@ -1,0 +1,215 @@
+"""Webhooks: who is told of what, how far in the ledger each one is, and what could not be delivered to it.
+
+The ledger is the outbox: a hook is a place in it. What was told while nobody delivered is delivered later.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+
+from nightmill.errors import SettingsError
+from nightmill.event import EVENTS, HookAdded, HookRemoved
+from nightmill.store import chain, tables
+from nightmill.store.database import Database
+
+__all__ = ["OWN", "Dead", "Hook", "Hooks"]
+
+OWN = frozenset({HookAdded.name, HookRemoved.name})
+"""Events that no hook is told of."""
+LEASE = 60.0
+"""Seconds for which one process may deliver to a hook before others take it for dead."""
+MOST = 100
+
+table, letters = tables.hook, tables.letter
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hook:
+    """A webhook. Times are Unix seconds.
+
+    Attributes:
+        events: Names of what it is told of; (): of everything.
+        project: Only of runs of this one; "": of all, and of what is about no run.
+        seq: Number of the last entry that it needs nothing of any more.
+        tries: How often the next one failed so far, and *reason*: why, the last time.
+        due: When it is tried again.
+        lost: How many in a row were given up before it.
+    """
+
+    id: str
+    url: str
+    events: tuple[str, ...]
+    project: str
+    added: float
+    by: str
+    seq: int
+    tries: int
+    reason: str
+    due: float
+    lost: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dead:
+    """The entry *seq* was given up for the hook *hook* at *at*, for *reason*; *again*: it is to be sent once more."""
+
+    hook: str
+    seq: int
+    at: float
+    reason: str
+    again: bool
+
+
+class Hooks:
+    """The webhooks of the store."""
+
+    def __init__(self, database: Database, clock: Callable[[], float]) -> None:
+        self.database = database
+        self.clock = clock
+
+    def add(self, url: str, *, host: str, events: Collection[str], project: str, by: str) -> Hook:
+        """Tell *url* from now on of *events*. The ledger names only its *host*: an address may be as good as a secret.
+
+        Raises:
+            SettingsError: If an event or the project is unknown, or there are too many.
+        """
+        if unknown := sorted(set(events) - set(EVENTS)):
+            raise SettingsError(f"there is no event {unknown[0]!r}", hint="docs/reference/events.md lists them")
+        made, now = f"h{secrets.token_hex(5)}", self.clock()
+        with self.database.write() as connection:
+            chain.lock(connection)
+            if connection.execute(sa.select(sa.func.count()).select_from(table)).scalar_one() >= MOST:
+                raise SettingsError(f"there are {MOST} webhooks", hint="remove one that nobody needs")
+            known = sa.select(tables.project.c.id).where(tables.project.c.id == project)
+            if project and connection.execute(known).first() is None:
+                raise SettingsError(f"there is no project {project!r}", hint="nightmill project list")
+            last = connection.execute(sa.select(sa.func.max(tables.event.c.seq))).scalar() or 0
+            row = {"id": made, "url": url, "events": json.dumps(sorted(events)), "project": project, "added": now}
+            row |= {"by": by, "seq": last, "tries": 0, "reason": "", "due": 0.0, "lost": 0, "holder": "", "until": 0.0}
+            connection.execute(sa.insert(table).values(row))
+            told = HookAdded(run="", hook=made, host=host, project=project, by=by, events=sorted(events))
+            chain.append(connection, [chain.fact(told, at=now)])
+        return self.get(made)
+
+    def remove(self, id: str, *, by: str) -> None:
+        """Tell it nothing more.
+
+        Raises:
+            SettingsError: If there is no such hook.
+        """
+        with self.database.write() as connection:
+            chain.lock(connection)
+            if not connection.execute(table.delete().where(table.c.id == id)).rowcount:
+                raise _unknown(id)
+            connection.execute(letters.delete().where(letters.c.hook == id))
+            chain.append(connection, [chain.fact(HookRemoved(run="", hook=id, by=by), at=self.clock())])
+
+    def get(self, id: str) -> Hook:
+        """The hook *id*.
+
+        Raises:
+            SettingsError: If there is none.
+        """
+        found = self._all(table.c.id == id)
+        if not found:
+            raise _unknown(id)
+        return found[0]
+
+    def all(self) -> Sequence[Hook]:
+        """Every hook, oldest first."""
+        return self._all(sa.true())
+
+    def dead(self, id: str = "") -> Sequence[Dead]:
+        """What was given up, of the hook *id* or of all, oldest first."""
+        query = sa.select(letters).order_by(letters.c.hook, letters.c.seq)
+        query = query.where(letters.c.hook == id) if id else query
+        with self.database.read() as connection:
+            return [Dead(**row) for row in connection.execute(query).mappings()]
+
+    def again(self, id: str, seq: int = 0) -> int:
+        """Have the entry *seq*, 0: all that were given up for the hook *id*, sent once more; how many that are.
+
+        Raises:
+            SettingsError: If there is no such hook or letter.
+        """
+        self.get(id)
+        same = (letters.c.hook == id, *((letters.c.seq == seq,) if seq else ()))
+        with self.database.write() as connection:
+            count = connection.execute(letters.update().where(*same).values(again=True)).rowcount
+            connection.execute(table.update().where(table.c.id == id).values(due=0.0))
+        if not count:
+            raise SettingsError(
+                f"nothing was given up for {id}{f' at {seq}' if seq else ''}", hint="nightmill webhook dead"
+            )
+        return count
+
+    # Delivery
+
+    def due(self) -> Sequence[Hook]:
+        """Those for which it is time, if there is anything for them."""
+        return self._all(table.c.due <= self.clock())
+
+    def take(self, id: str, holder: str) -> Hook | None:
+        """Have the hook *id* for *holder* alone, for a while; None: another has it, or it is gone."""
+        now = self.clock()
+        free = (table.c.id == id, sa.or_(table.c.holder == holder, table.c.until <= now))
+        with self.database.write() as connection:
+            taken = connection.execute(table.update().where(*free).values(holder=holder, until=now + LEASE)).rowcount
+        found = self._all(table.c.id == id) if taken else ()
+        return found[0] if found else None
+
+    def leave(self, holder: str) -> None:
+        """Let others have what *holder* had."""
+        with self.database.write() as connection:
+            connection.execute(table.update().where(table.c.holder == holder).values(holder="", until=0.0))
+
+    def passed(self, id: str, seq: int, *, holder: str) -> bool:
+        """Note that everything up to *seq* is done; whether *holder* still has it."""
+        return self._note(id, holder, seq=seq, tries=0, reason="", due=0.0, lost=0)
+
+    def failed(self, hook: Hook, *, reason: str, due: float, holder: str) -> bool:
+        """Note that the next entry could not be delivered and is tried again at *due*."""
+        return self._note(hook.id, holder, tries=hook.tries + 1, reason=reason, due=due)
+
+    def give_up(self, hook: Hook, seq: int, *, reason: str, holder: str) -> bool:
+        """Put the entry *seq* by, and go on behind it."""
+        values = {"seq": seq, "tries": 0, "reason": reason, "due": 0.0, "lost": hook.lost + 1}
+        with self.database.write() as connection:
+            if not connection.execute(table.update().where(*_held(hook.id, holder)).values(values)).rowcount:
+                return False
+            row = {"hook": hook.id, "seq": seq, "at": self.clock(), "reason": reason, "again": False}
+            connection.execute(letters.delete().where(letters.c.hook == hook.id, letters.c.seq == seq))
+            connection.execute(sa.insert(letters).values(row))
+        return True
+
+    def sent_again(self, dead: Dead, *, reason: str) -> None:
+        """Note how it went: with "" for *reason* it has arrived."""
+        same = (letters.c.hook == dead.hook, letters.c.seq == dead.seq)
+        change = letters.update().where(*same).values(again=False, reason=reason, at=self.clock())
+        with self.database.write() as connection:
+            connection.execute(change if reason else letters.delete().where(*same))
+
+    def _note(self, id: str, holder: str, **values: Any) -> bool:
+        values["until"] = self.clock() + LEASE
+        with self.database.write() as connection:
+            return connection.execute(table.update().where(*_held(id, holder)).values(values)).rowcount == 1
+
+    def _all(self, which: Any) -> Sequence[Hook]:
+        query = sa.select(*(table.c[name] for name in Hook.__slots__)).where(which).order_by(table.c.added, table.c.id)
+        with self.database.read() as connection:
+            rows = connection.execute(query).mappings().all()
+        return [Hook(**{**row, "events": tuple(json.loads(row["events"]))}) for row in rows]
+
+
+def _held(id: str, holder: str) -> tuple[sa.ColumnElement[bool], ...]:
+    return table.c.id == id, table.c.holder == holder
+
+
+def _unknown(id: str) -> SettingsError:
+    return SettingsError(f"there is no webhook {id[:40]!r}", hint="nightmill webhook list")

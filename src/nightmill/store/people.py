@@ -1,0 +1,280 @@
+"""Who is let in at the doors of the network: people, their roles, and what they can show. Each change is in the ledger."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+
+from nightmill.access import EVERY, ROLES, Grant, Person, RoleName, digest, fresh
+from nightmill.errors import SettingsError
+from nightmill.event import Event, GrantChanged, IdentityBound, PersonAdded, PersonInvited, PersonRemoved
+from nightmill.store import chain, keys, tables
+from nightmill.store.database import Database
+from nightmill.store.projection import storable
+
+__all__ = ["People", "Who"]
+
+INVITED = 3 * keys.DAY
+"""Seconds in which an invitation is good."""
+
+PART = r"[^\s\x00-\x1f\x7f\ud800-\udfff@<>\",;:\\]+"
+ADDRESS = re.compile(f"{PART}@{PART}")
+NAME = re.compile(r"[^<>@\x00-\x1f\x7f]{1,120}")
+
+person, grant, key, identity = tables.person, tables.grant, tables.key, tables.identity
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Who:
+    """A person as those who administer see them. *way* is "password" or "oidc"; *removed* 0: they are let in."""
+
+    address: str
+    name: str
+    way: str
+    added: float
+    removed: float = 0.0
+    grants: tuple[Grant, ...] = ()
+
+
+class People:
+    """The people of the store. Only who administers everything lets people in; that is for the door to ask."""
+
+    def __init__(self, database: Database, clock: Callable[[], float]) -> None:
+        self.database = database
+        self.clock = clock
+
+    # People
+
+    def anybody(self) -> bool:
+        """Whether somebody is let in who administers everything: until then the first to come sets it up."""
+        query = (
+            sa.select(person.c.address)
+            .join(grant, grant.c.address == person.c.address)
+            .where(person.c.removed == 0, grant.c.role == "admin", grant.c.project == EVERY)
+            .limit(1)
+        )
+        with self.database.read() as connection:
+            return connection.execute(query).first() is not None
+
+    def everybody(self) -> Sequence[Who]:
+        """Everybody who was ever let in, by address."""
+        with self.database.read() as connection:
+            rows = connection.execute(sa.select(person).order_by(person.c.address)).mappings().all()
+            grants = self._grants(connection, [row["address"] for row in rows])
+        return [_who(row, grants.get(row["address"], ())) for row in rows]
+
+    def find(self, address: str) -> Who | None:
+        """Who has *address*, None if nobody ever had it."""
+        address = address.casefold()
+        with self.database.read() as connection:
+            row = connection.execute(sa.select(person).where(person.c.address == address)).mappings().one_or_none()
+            grants = self._grants(connection, [address])
+        return None if row is None else _who(row, grants.get(address, ()))
+
+    def invite(self, address: str, *, grants: Collection[Grant] = (), by: str) -> str:
+        """A secret with which *address* comes in and chooses a password, once; earlier ones of theirs are void.
+
+        Raises:
+            SettingsError: If *address* is none.
+        """
+        address = _address(address)
+        secret, now = fresh("invitation"), self.clock()
+        with self.database.write() as connection:
+            chain.lock(connection)
+            known = connection.execute(sa.select(person.c.address).where(person.c.address == address)).first()
+            connection.execute(key.delete().where(key.c.address == address, key.c.kind == "invitation"))
+            row = keys.row(secret, kind="invitation", address=address, now=now, expires=now + INVITED)
+            connection.execute(sa.insert(key).values(row))
+            told: list[Event] = [PersonInvited(run="", address=address, by=by, again=known is not None)]
+            for project in sorted({each.project for each in grants}):
+                roles = {each.role for each in grants if each.project == project}
+                told += self._grant(connection, address, project, roles, by=by)
+            self._tell(connection, told)
+        return secret
+
+    def invited(self, secret: str) -> str:
+        """The address that the invitation *secret* is for, "" if it is void."""
+        with self.database.read() as connection:
+            return keys.shown(connection, secret, "invitation", now=self.clock()) or ""
+
+    def redeem(self, secret: str, *, name: str, password: str) -> Person | None:
+        """Use the invitation *secret*: its address is let in as *name* with the hash *password*; None: it is void.
+
+        Their other sessions end: who was invited again has lost something, or should lose it.
+
+        Raises:
+            SettingsError: If *name* is none.
+        """
+        name = _name(name)
+        with self.database.write() as connection:
+            chain.lock(connection)
+            used = key.delete().where(key.c.digest == digest(secret), key.c.kind == "invitation")
+            address = keys.shown(connection, secret, "invitation", now=self.clock())
+            if address is None or not connection.execute(used).rowcount:
+                return None
+            connection.execute(key.delete().where(key.c.address == address, key.c.kind == "session"))
+            connection.execute(identity.delete().where(identity.c.address == address))
+            self._let_in(connection, address, name=name, password=password, way="password")
+        return self.known(address)
+
+    def welcome(self, issuer: str, subject: str, *, address: str, name: str) -> str | None:
+        """The address of whom the identity provider *issuer* calls *subject*; None: they are not let in.
+
+        Who comes for the first time needs an invitation to *address*, which the provider has verified, and uses it up; from
+        then on it is *subject* that counts, whatever address the provider gives them. Whoever came in as that address
+        before, by a password or as another subject, does not any more.
+        """
+        with self.database.write() as connection:
+            chain.lock(connection)
+            same = (identity.c.issuer == issuer, identity.c.subject == subject)
+            query = sa.select(person.c.address).join(identity, identity.c.address == person.c.address)
+            known = connection.execute(query.where(*same, person.c.removed == 0)).scalar_one_or_none()
+            if known is not None:
+                return str(known)
+            try:
+                address = _address(address)
+            except SettingsError:
+                return None
+            invited = (key.c.address == address, key.c.kind == "invitation", key.c.expires > self.clock())
+            if not connection.execute(key.delete().where(*invited)).rowcount:
+                return None
+            connection.execute(key.delete().where(key.c.address == address, key.c.kind == "session"))
+            connection.execute(identity.delete().where(sa.or_(identity.c.address == address, sa.and_(*same))))
+            row = {"issuer": issuer, "subject": subject, "address": address, "at": self.clock()}
+            connection.execute(sa.insert(identity).values(row))
+            self._let_in(connection, address, name=_called(name, address), password="", way="oidc")
+            self._tell(connection, [IdentityBound(run="", address=address, issuer=issuer, subject=subject)])
+        return address
+
+    def regrant(self, address: str, wanted: Mapping[str, Collection[str]], *, by: str) -> None:
+        """Give *address* exactly the roles *wanted* in each project that it names, and tell what changed.
+
+        If nobody would administer everything any more, all stays as it is.
+        """
+        with suppress(SettingsError), self.database.write() as connection:
+            chain.lock(connection)
+            have: dict[str, set[str]] = {}
+            for each in self._grants(connection, [address]).get(address, ()):
+                have.setdefault(each.project, set()).add(each.role)
+            changed = {
+                project: set(roles) for project, roles in wanted.items() if set(roles) != have.get(project, set())
+            }
+            for project, roles in sorted(changed.items()):
+                self._tell(connection, self._grant(connection, address, project, roles, by=by))
+            if changed:
+                self._keep_an_admin(connection)
+
+    def password(self, address: str) -> str:
+        """The hash that is kept for *address*; "": nobody comes in with a password there."""
+        query = sa.select(person.c.password).where(person.c.address == address.casefold(), person.c.removed == 0)
+        with self.database.read() as connection:
+            return connection.execute(query).scalar() or ""
+
+    def known(self, address: str) -> Person | None:
+        """*address* with their roles, None if they are not let in."""
+        found = self.find(address)
+        return (
+            None
+            if found is None or found.removed
+            else Person(name=found.name, address=found.address, grants=found.grants)
+        )
+
+    def grant(self, address: str, project: str, roles: Collection[RoleName], *, by: str) -> None:
+        """Give *address* exactly *roles* in *project*.
+
+        Raises:
+            SettingsError: If nobody has that address, or nobody would administer everything any more.
+        """
+        address = _address(address)
+        with self.database.write() as connection:
+            chain.lock(connection)
+            if not connection.execute(sa.select(person.c.address).where(person.c.address == address)).first():
+                raise SettingsError(f"nobody has the address {address}", hint="invite them first")
+            self._tell(connection, self._grant(connection, address, project, set(roles), by=by))
+            self._keep_an_admin(connection)
+
+    def remove(self, address: str, *, by: str) -> None:
+        """Shut *address* out; their sessions and tokens end now, what they did stays theirs.
+
+        Raises:
+            SettingsError: If they are not let in, or nobody would administer everything any more.
+        """
+        address = _address(address)
+        with self.database.write() as connection:
+            chain.lock(connection)
+            change = person.update().where(person.c.address == address, person.c.removed == 0)
+            if not connection.execute(change.values(removed=self.clock(), password="")).rowcount:
+                raise SettingsError(f"{address} is not let in", hint="the list of people has the addresses")
+            connection.execute(key.delete().where(key.c.address == address))
+            connection.execute(grant.delete().where(grant.c.address == address))
+            connection.execute(identity.delete().where(identity.c.address == address))
+            self._tell(connection, [PersonRemoved(run="", address=address, by=by)])
+            self._keep_an_admin(connection)
+
+    def _let_in(self, connection: sa.Connection, address: str, *, name: str, password: str, way: str) -> None:
+        row = {"name": storable(name), "password": password, "way": way, "removed": 0.0}
+        if not connection.execute(person.update().where(person.c.address == address).values(row)).rowcount:
+            connection.execute(sa.insert(person).values(row | {"address": address, "added": self.clock()}))
+            self._tell(connection, [PersonAdded(run="", address=address, person=name, way=way)])
+
+    def _grant(
+        self, connection: sa.Connection, address: str, project: str, roles: Collection[str], *, by: str
+    ) -> list[Event]:
+        if unknown := sorted(set(roles) - set(ROLES)):
+            raise SettingsError(f"there is no role {unknown[0]!r}", hint=f"there are {', '.join(ROLES)}")
+        connection.execute(grant.delete().where(grant.c.address == address, grant.c.project == project))
+        rows = [{"address": address, "project": project, "role": role} for role in sorted(roles)]
+        if rows:
+            connection.execute(sa.insert(grant), rows)
+        return [GrantChanged(run="", address=address, project=project, by=by, roles=sorted(roles))]
+
+    def _grants(self, connection: sa.Connection, addresses: Collection[str]) -> dict[str, tuple[Grant, ...]]:
+        query = sa.select(grant).where(grant.c.address.in_(addresses)).order_by(grant.c.project, grant.c.role)
+        found: dict[str, tuple[Grant, ...]] = {}
+        for row in connection.execute(query):
+            found[row.address] = (*found.get(row.address, ()), Grant(role=row.role, project=row.project))
+        return found
+
+    def _keep_an_admin(self, connection: sa.Connection) -> None:
+        """Refuse what would leave nobody who could take it back."""
+        query = (
+            sa.select(person.c.address)
+            .join(grant, grant.c.address == person.c.address)
+            .where(person.c.removed == 0, grant.c.role == "admin", grant.c.project == EVERY)
+        )
+        if connection.execute(query.limit(1)).first() is None:
+            raise SettingsError("nobody would administer everything any more", hint="make somebody else admin first")
+
+    def _tell(self, connection: sa.Connection, told: Sequence[Event]) -> None:
+        chain.append(connection, [chain.fact(each, at=self.clock()) for each in told])
+
+
+def _who(row: Any, grants: tuple[Grant, ...]) -> Who:
+    return Who(**{name: row[name] for name in ("address", "name", "way", "added", "removed")}, grants=grants)
+
+
+def _address(text: str) -> str:
+    address = text.strip().casefold()
+    if len(address) > 254 or not ADDRESS.fullmatch(address):
+        raise SettingsError(f"{text[:80]!r} is no mail address", hint="such as ada@example.org")
+    return address
+
+
+def _name(text: str) -> str:
+    name = " ".join(text.split())
+    if not NAME.fullmatch(name):
+        raise SettingsError(f"{text[:80]!r} is no name of a person", hint="such as Ada Example")
+    return name
+
+
+def _called(text: str, address: str) -> str:
+    """A name of a person out of what an identity provider says, or of their *address*."""
+    try:
+        return _name(storable(text))
+    except SettingsError:
+        return _name(address.partition("@")[0][:120])

@@ -1,0 +1,79 @@
+"""Stars in place of secrets, in whatever is about to be stored or told: of those that are known, and of what looks like one."""
+
+from __future__ import annotations
+
+import base64
+import html
+import json
+from collections.abc import Callable, Iterable, Iterator
+from functools import cached_property
+from typing import Any
+from urllib.parse import quote
+
+from nightmill.store import lookalike
+from nightmill.store.lookalike import STARS
+
+__all__ = ["Redaction"]
+
+SHORTEST = 8
+
+
+class Redaction:
+    """Hides the secrets that *known* gives; asked once, when something is first hidden."""
+
+    def __init__(self, known: Callable[[], Iterable[str]] = tuple) -> None:
+        self._known = known
+
+    @cached_property
+    def spellings(self) -> tuple[tuple[str, bytes], ...]:
+        """How the known secrets may be written, the longest first."""
+        found = {spelt for each in self._known() if len(each) >= SHORTEST for spelt in _spellings(each)}
+        return tuple((each, each.encode()) for each in sorted(found, key=len, reverse=True))
+
+    def text(self, text: str) -> str:
+        """*text* for people and models, without known secrets and without what looks like one."""
+        return lookalike.hide(self._without(text))
+
+    def exact(self, body: bytes) -> bytes:
+        """*body* without known secrets, and as it is otherwise; the same object if there are none in it."""
+        for _, each in self.spellings:
+            if each in body:
+                body = body.replace(each, STARS.encode())
+        return body
+
+    def plain(self, value: Any, *, name: str = "") -> Any:
+        """Plain JSON data as `text`. A string of one word is a name, of which only the form or that of its field tells."""
+        if isinstance(value, str):
+            value = self._without(value)
+            return lookalike.told_as(name, value, words=len(value.split(None, 1)) > 1)
+        if isinstance(value, dict):
+            return {self._without(key): self.plain(each, name=key) for key, each in value.items()}
+        if isinstance(value, list | tuple):
+            return [self.plain(each, name=name) for each in value]
+        return value
+
+    def _without(self, text: str) -> str:
+        for each, _ in self.spellings:
+            if each in text:
+                text = text.replace(each, STARS)
+        return text
+
+
+def _spellings(secret: str) -> Iterator[str]:
+    """*secret* as it is, in JSON, HTML and addresses, in hexadecimal, and in base64, wherever in the encoded text it begins."""
+    yield secret
+    yield json.dumps(secret)[1:-1]
+    yield html.escape(secret)
+    yield quote(secret, safe="")
+    yield quote(secret)
+    raw = secret.encode()
+    yield raw.hex()
+    for before in range(3):
+        # Three bytes are four signs: what its neighbours have no part in is the same in every text that holds it.
+        whole = len(raw) - (3 - before) % 3
+        core = base64.b64encode(raw[(3 - before) % 3 :][: whole // 3 * 3]).decode()
+        if len(core) >= SHORTEST:
+            yield core
+            yield core.replace("+", "-").replace("/", "_")
+    yield base64.b64encode(raw).decode()
+    yield base64.urlsafe_b64encode(raw).decode()

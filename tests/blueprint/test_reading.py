@@ -1,0 +1,269 @@
+"""A blueprint that is wrong is refused when it is read, with the line of each mistake."""
+
+from __future__ import annotations
+
+import jsonschema
+import pytest
+import yaml
+
+from nightmill.blueprint import Blueprint, Known, checked, parse, schema, walk
+from nightmill.blueprint.fits import shape_of, unfit
+from nightmill.blueprint.shapes import NUMBER, TEXT, Shape, Signature, closed, listing
+from nightmill.crew import find
+from nightmill.errors import SettingsError
+
+GOOD = """\
+name: good
+inputs:
+  path: {doc: The file.}
+steps:
+  - id: plan
+    agent: architect
+    goal: "Say how {{ inputs.path }} changes."
+    output: {type: object, properties: {approach: {type: string}}, additionalProperties: false}
+  - id: work
+    repeat: 3
+    until: steps.proof.ok
+    steps:
+      - id: implement
+        agent: developer
+        goal: "{{ steps.plan.output.approach }}"
+        again: "{{ steps.proof.words }}"
+      - id: proof
+        check: all
+        may_fail: true
+  - id: look
+    review: explorer
+    inputs: {diff: change.diff}
+  - id: land
+    change: "{{ task.title }}"
+    when: steps.look.approved
+outputs: {number: steps.land.number}
+"""
+COUNT = Signature(
+    inputs={"text": TEXT, "of": listing({"type": "object", "properties": {"title": TEXT}, "required": ["title"]})},
+    needs=("text",),
+    gives=closed(number=NUMBER),
+)
+KNOWN = Known(blueprints={}, roles={role.name: role for role in find().roles}, functions={"count": COUNT})
+
+
+def read(text: str, **more: str) -> Blueprint:
+    """The checked blueprint *text*, which may call those of *more*."""
+    others = {name: parse(body.encode(), source=f"{name}.yaml") for name, body in more.items()}
+    own = parse(text.encode(), source="good.yaml")
+    return checked(own, Known(blueprints={**others, own.name: own}, roles=KNOWN.roles, functions=KNOWN.functions))
+
+
+def test_a_good_blueprint_is_read_with_the_lines_of_its_steps() -> None:
+    found = read(GOOD)
+    assert [(step.id, step.line) for step in walk(found.steps)] == [
+        ("plan", 5),
+        ("work", 9),
+        ("implement", 13),
+        ("proof", 17),
+        ("look", 20),
+        ("land", 23),
+    ]
+    assert found.changes
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "line", "said"),
+    [
+        ("check: all", "check: all\n        agent: qa", 17, "both"),
+        ("        goal:", "        gaol:", 15, "did you mean 'goal'"),
+        ("repeat: 3", "repeat: 300", 10, "less than or equal to 20"),
+        ("name: good\n", "", 1, "'name' is missing"),
+        ("    change:", "    chnge:", 23, "says not what it does"),
+        ("  - id: land", "  - line: 3\n    id: land", 23, "unknown key 'line'"),
+        ("agent: developer", "agent: Developer", 14, "pattern"),
+        ("id: land", "id: plan", 23, "used twice"),
+        ("id: land", "id: land\n    id: x", 24, "given twice"),
+        ("inputs.path }}", "inputs.pat }}", 5, "did you mean 'path'"),
+        ("output.approach", "output.aproach", 13, "did you mean 'approach'"),
+        ("approach }}", "approach.deep }}", 13, "has no names in it"),
+        ("until: steps.proof.ok", "until: steps.land.ok", 9, "comes later"),
+        ("until: steps.proof.ok", "until: 1 > 2", 9, "always the same"),
+        ("until: steps.proof.ok", "until: f(x)", 9, "a call"),
+        ("agent: developer", "agent: develper", 13, "did you mean 'developer'"),
+        ("review: explorer", "review: developer", 20, "its own work"),
+        ("when: steps.look.approved", "when: 1 > 2", 23, "never reached"),
+        ("check: all\n        may_fail: true", "run: make", 22, "nothing proves"),
+        ("  - id: land", "  - {id: end, stop: enough}\n  - id: land", 24, "never reached"),
+        ("diff: change.diff", "diff: change.dif", 20, "did you mean 'diff'"),
+        ("diff: change.diff", "diff: secrets.key", 20, "no 'secrets'"),
+        ("{doc: The file.}", "{type: choice}", 1, "choice of nothing"),
+        ("number: steps.land.number", "number: steps.land.no", 1, "has no 'no'"),
+        ("again:", "goes_on: nobody\n        again:", 13, "no agent step 'nobody'"),
+        ('again: "{{ steps.proof.words }}"', "tools: [telepathy]", 13, "telepathy"),
+        ("  - id: look\n    review: explorer", "  - id: look\n    call: other", 20, "no blueprint 'other'"),
+        ("  - id: look\n    review: explorer", "  - id: look\n    python: cuont", 20, "did you mean 'count'"),
+    ],
+)
+def test_a_mistake_is_refused_with_its_line(old: str, new: str, line: int, said: str) -> None:
+    assert old in GOOD
+    with pytest.raises(SettingsError, match=r"good\.yaml") as refused:
+        read(GOOD.replace(old, new))
+    assert f"good.yaml:{line}: " in refused.value.message, refused.value.message
+    assert said in refused.value.message
+
+
+def test_blueprints_that_call_each_other_in_a_circle_are_refused() -> None:
+    calls = "name: {}\nsteps:\n  - id: go\n    call: {}\n"
+    with pytest.raises(SettingsError, match="a circle: good → b → c → good"):
+        read(calls.format("good", "b"), b=calls.format("b", "c"), c=calls.format("c", "good"))
+
+
+def test_a_role_may_not_judge_what_a_called_blueprint_had_it_write() -> None:
+    called = "name: b\nsteps:\n  - id: go\n    agent: developer\n    goal: write\n"
+    own = "name: good\nsteps:\n  - {id: a, call: b}\n  - id: look\n    review: developer\n"
+    with pytest.raises(SettingsError, match=r"good\.yaml:4: .*its own work"):
+        read(own, b=called)
+
+
+def test_nobody_waits_in_a_map_and_its_items_are_known_only_inside() -> None:
+    text = (
+        "name: good\nsteps:\n  - id: all\n    map: '[1, 2]'\n    steps:\n      - {id: one, ask: 'what {{ item }}?'}\n"
+    )
+    with pytest.raises(SettingsError, match=r"good\.yaml:6: .*cannot be in a map"):
+        read(text)
+    after = text.replace("ask: 'what {{ item }}?'", "run: make, env: {N: item}") + "  - {id: end, stop: '{{ item }}'}\n"
+    with pytest.raises(SettingsError, match=r"good\.yaml:7: .*no 'item'"):
+        read(after)
+
+
+def test_a_bomb_is_no_blueprint() -> None:
+    with pytest.raises(SettingsError, match="anchors"):
+        parse(b"name: &a x\nsteps: [*a]\n", source="x.yaml")
+    with pytest.raises(SettingsError, match="nested deeper"):
+        parse(b"steps: " + b"[" * 100 + b"]" * 100, source="x.yaml")
+    with pytest.raises(SettingsError, match="larger than"):
+        parse(b"#" * (300 << 10), source="x.yaml")
+
+
+def test_the_schema_accepts_what_is_read_and_refuses_what_is_not() -> None:
+    published = schema()
+    jsonschema.Draft202012Validator.check_schema(published)
+    jsonschema.validate(yaml.safe_load(GOOD), published)
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate(yaml.safe_load(GOOD.replace("check: all", "chek: all")), published)
+    assert not {"digest", "source"} & published["properties"].keys()
+
+
+def test_the_end_of_a_loop_may_depend_on_its_round() -> None:
+    text = "name: good\nsteps:\n  - {id: a, repeat: 5, until: round >= 2, steps: [{id: b, run: make}]}\n"
+    assert read(text)
+
+
+COUNTED = GOOD.replace("  - id: land", "  - id: counted\n    python: count\n    inputs: {INPUTS}\n  - id: land")
+
+
+def counting(inputs: str, number: str = "steps.counted.number") -> str:
+    return COUNTED.replace("{INPUTS}", inputs).replace("number: steps.land.number", f"number: {number}")
+
+
+@pytest.mark.parametrize(
+    "inputs",
+    [
+        "{text: steps.plan.output.approach}",
+        "{text: inputs.path ~ 'x', of: steps.look.findings}",
+        "{text: steps.work.rounds | string, of: '[]'}",
+        "{text: '\"a\" if inputs.path else 1', of: steps.look.blocking | sort}",
+    ],
+)
+def test_what_a_function_takes_and_gives_is_read_as_what_any_step_gives(inputs: str) -> None:
+    assert read(counting(inputs)).name == "good"
+
+
+@pytest.mark.parametrize(
+    ("inputs", "number", "line", "said"),
+    [
+        ("{text: task.title}", "steps.counted.numbr", 1, "has no 'numbr'; did you mean 'number'"),
+        ("{text: task.title}", "steps.counted.number.deep", 1, "has no names in it"),
+        ("{txt: task.title, text: task.title}", "steps.counted.number", 23, "no input 'txt'; did you mean 'text'"),
+        ("{of: steps.look.findings}", "steps.counted.number", 23, "does not give the input 'text'"),
+        ("{text: steps.look.findings}", "steps.counted.number", 23, "is a list and not a text"),
+        ("{text: steps.work.rounds}", "steps.counted.number", 23, "is a number and not a text"),
+        ("{text: not inputs.path}", "steps.counted.number", 23, "is true or false and not a text"),
+        ("{text: '3'}", "steps.counted.number", 23, "is a number and not a text"),
+        ("{text: steps.look.findings | length}", "steps.counted.number", 23, "is a number and not a text"),
+        ("{text: task.title, of: task.title}", "steps.counted.number", 23, "is a text and not a list"),
+        (
+            "{text: task.title, of: project.checks}",
+            "steps.counted.number",
+            23,
+            "is a list of what is a text and not a mapping",
+        ),
+        ("{text: task.title, of: task.criteria}", "steps.counted.number", 23, "is a list of what has no 'title'"),
+    ],
+)
+def test_what_does_not_fit_a_function_is_refused_with_its_line(inputs: str, number: str, line: int, said: str) -> None:
+    with pytest.raises(SettingsError) as refused:
+        read(counting(inputs, number))
+
+    assert f"good.yaml:{line}: " in refused.value.message
+    assert said in refused.value.message
+
+
+SHAPES: dict[str, Shape] = {
+    "one": {"anyOf": [TEXT, NUMBER]},
+    "choice": {"enum": ["a", 1, True, None, ["x"]]},
+    "held": closed(name=TEXT, each=listing(closed(name=NUMBER))),
+    "whole": {"type": "integer"},
+}
+
+
+@pytest.mark.parametrize(
+    ("expression", "wanted", "why"),
+    [
+        ("one", TEXT, ""),
+        ("one", listing({}), "is a number or a text and not a list"),
+        ("choice", {"type": "boolean"}, ""),
+        ("choice", {"type": "object"}, "is a list or a number or a text or nothing or true or false and not a mapping"),
+        ("whole", NUMBER, ""),
+        ("held['name']", NUMBER, "is a text and not a number"),
+        ("held.each[0].name", TEXT, "is a number and not a text"),
+        ("held", closed(each=listing(closed(name=TEXT))), "has a 'each' that is a list of what has a 'name' that is"),
+        ("{'a': 1}", TEXT, "is a mapping and not a text"),
+        ("(1, 2)", TEXT, "is a list and not a text"),
+        ("unknown.names[one]", TEXT, ""),
+        ("f(x)", TEXT, ""),
+        ("held.each | first", TEXT, ""),
+    ],
+)  # fmt: skip
+def test_a_value_is_said_not_to_fit_only_where_no_value_could(expression: str, wanted: Shape, why: str) -> None:
+    found = unfit(shape_of(expression, SHAPES), wanted)
+    assert found.startswith(why) if why else not found
+
+
+LEFT = GOOD.replace("  - id: land", "  - id: left\n    emit: remediation\n    data: {DATA}\n  - id: land")
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        ("{findings: steps.look.findings, checks: steps.proof.words, approach: steps.plan.output.approach}", ""),
+        ("{checks: steps.proof.words}", "does not give the input 'findings'"),
+        ("{findings: steps.look.findings, tree: change.tree}", "there is no input 'tree'"),
+        ("{findings: steps.look.case_for}", "is a text and not a list"),
+        ("{findings: task.criteria, checks: steps.proof.results}", "'steps.proof.results', is a list and not a text"),
+    ],
+)
+def test_what_a_run_leaves_has_a_form_of_its_own(data: str, said: str) -> None:
+    if not said:
+        assert read(LEFT.replace("{DATA}", data)).name == "good"
+        return
+    with pytest.raises(SettingsError, match=r"good\.yaml:23: ") as refused:
+        read(LEFT.replace("{DATA}", data))
+
+    assert said in refused.value.message
+
+
+def test_a_task_is_not_left_in_a_map_whose_forks_are_thrown_away() -> None:
+    steps = "[{id: left, emit: remediation, data: {findings: '[]'}}, {id: told, emit: other, data: {x: '1'}}]"
+    inside = f"  - {{id: each, map: '[1]', steps: {steps}}}\n  - id: land"
+    with pytest.raises(SettingsError, match="'left' cannot be in a map") as refused:
+        read(GOOD.replace("  - id: land", inside))
+
+    assert "told" not in refused.value.message

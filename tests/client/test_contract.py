@@ -1,0 +1,97 @@
+"""Each method of the client asks for what the contract has, and reads nothing that the contract does not promise."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from dataclasses import fields, is_dataclass
+from typing import Any
+
+import pytest
+
+from nightmill.client import Client, Diff, Entries, Me, Others, Role, Runs
+from nightmill.desk.nouns import Comparison, Ended, Part, Side, Thing, Turn
+from nightmill.kept import Entry, Question, Run
+from tests.server.conftest import House
+
+CALLS = {
+    "me": ("get", "/me", set(), [("Me", Me), ("GrantOut", Role)]),
+    "runs": ("get", "/runs", {"project", "parent", "cursor", "limit"}, [("Runs", Runs), ("RunOut", Run)]),
+    "run": ("get", "/runs/{run}", set(), [("RunOut", Run)]),
+    "events": ("get", "/runs/{run}/events", {"after", "limit"}, [("Entries", Entries), ("EntryOut", Entry)]),
+    "waiting": ("get", "/waiting", set(), [("ThingOut", Thing)]),
+    "questions": ("get", "/runs/{run}/questions", set(), [("QuestionOut", Question)]),
+    "turn": ("get", "/runs/{run}/turn", {"role", "number"}, [("PartOut", Part)]),
+    "diff": ("get", "/runs/{run}/diff", set(), [("DiffOut", Diff)]),
+    "attend": ("post", "/runs/{run}/attend", {"terminal", "seconds"}, [("Others", Others)]),
+    "pause": ("post", "/runs/{run}/pause", set(), [("RunOut", Run)]),
+    "resume": ("post", "/runs/{run}/resume", set(), [("RunOut", Run)]),
+    "cancel": ("post", "/runs/{run}/cancel", set(), [("RunOut", Run)]),
+    "say": ("post", "/runs/{run}/say", {"text"}, [("RunOut", Run)]),
+    "rewind": (
+        "post",
+        "/runs/{run}/rewind",
+        {"turn", "role", "instruction", "files", "results", "answers"},
+        [("RunOut", Run)],
+    ),
+    "compare": (
+        "get",
+        "/runs/{run}/compare/{other}",
+        set(),
+        [("Comparison", Comparison), ("Side", Side), ("Turn", Turn)],
+    ),
+    "start": ("post", "/projects/{project}/runs", {"spec", "model", "blueprint", "base"}, [("RunOut", Run)]),
+    "approve": ("post", "/runs/{run}/approve", {"because", "question", "tree"}, [("Decided", Ended)]),
+    "refuse": ("post", "/runs/{run}/refuse", {"because", "question", "tree"}, [("Decided", Ended)]),
+    "answer": ("post", "/runs/{run}/answer", {"text", "question"}, [("Decided", Ended)]),
+    "stream": ("get", "/events", {"run", "last-event-id"}, [("EntryOut", Entry)]),
+}
+"""The route of each method, what is asked of it, and its schemas with what they are read into."""
+
+OURS = {Run: {"assignment", "wishes", "words"}, Question: {"seconds", "body"}}
+"""What the store has and a server does not tell: it is left empty."""
+
+
+@pytest.fixture
+def contract(house: House) -> Any:
+    with house.nobody() as client:
+        return client.get("/api/openapi.json").json()
+
+
+def test_every_method_has_its_route_here() -> None:
+    methods = {name for name, _ in inspect.getmembers(Client, inspect.isfunction) if not name.startswith("_")}
+
+    assert methods == set(CALLS)
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_a_method_asks_for_what_there_is_and_reads_what_is_promised(contract: Any, name: str) -> None:
+    verb, path, asked, read = CALLS[name]
+    route = contract["paths"][f"/api/v1{path}"][verb]
+    schemas = contract["components"]["schemas"]
+    there = {each["name"].casefold() for each in route.get("parameters", [])}
+    if verb == "post":
+        assert "idempotency-key" in there
+        body = route.get("requestBody", {}).get("content", {}).get("application/json", {}).get("schema", {})
+        there |= set(schemas[body["$ref"].rpartition("/")[2]]["properties"]) if body else set()
+
+    assert asked <= there
+    for schema, kind in read:
+        promised = schemas[schema]["properties"]
+        names = {each.name for each in fields(kind)} if is_dataclass(kind) else set(kind._fields)
+        assert names - OURS.get(kind, set()) <= set(promised)  # type: ignore[call-overload]
+    if name != "stream":
+        answer = route["responses"]["201" if name in {"start", "rewind"} else "200"]["content"]["application/json"][
+            "schema"
+        ]["$ref"].rpartition("/")[2]
+        assert answer in {schema for schema, _ in read} | {"Things", "Questions", "TurnOut"}
+
+
+def test_what_is_listed_here_is_what_the_client_sends() -> None:
+    """The words in its source, so that neither list can be forgotten."""
+    for name, (verb, path, asked, _) in CALLS.items():
+        text = inspect.getsource(getattr(Client, name))
+        tail = re.sub(r"^/(runs/\{run\}|projects/\{project\})", "", path)
+        assert tail in text or tail.strip("/") in text, (name, tail)
+        assert all(each in text or each == "last-event-id" for each in asked), name
+        assert f"connection.{verb}" in text or "_decide" in text or "connection.lines" in text, name

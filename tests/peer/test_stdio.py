@@ -1,0 +1,121 @@
+"""`nightmill mcp` as an assistant starts it: from a wish to a pull request, without a terminal."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from mcp.client import Client
+from mcp.client.stdio import StdioServerParameters, stdio_client
+
+from tests.conftest import ScriptedFactory
+from tests.whole import MODELS, PATIENCE, SPEC, Mill, git, repository, script
+
+LOOKING = {"waiting", "runs", "run_status", "spec_check"}
+OPERATING = {"ask", "run_start", "run_say", "answer", "pause", "resume", "cancel"}
+VAGUE = "# Make it better\n\nEverything should be nicer.\n"
+
+
+@pytest.fixture
+def mill(tmp_path: Path) -> Mill:
+    made = Mill(folder=tmp_path).given(NIGHTMILL_MODEL=MODELS["anthropic"], NIGHTMILL_PERSON="Ada <ada@example.org>")
+    checkout = repository(tmp_path / "calc")
+    assert not made.run("init", at=checkout).returncode
+    return made
+
+
+@asynccontextmanager
+async def assistant(mill: Mill, *words: str, mode: Any = "auto") -> AsyncIterator[Client]:
+    """A client of `nightmill mcp` in the project."""
+    command = [*mill.command(), "mcp", *words]
+    started = StdioServerParameters(
+        command=command[0], args=command[1:], env=mill.variables(), cwd=mill.folder / "calc"
+    )
+    with (mill.folder / "said.txt").open("ab") as said:
+        async with Client(stdio_client(started, errlog=said), mode=mode) as client:  # type: ignore[arg-type]  # any file
+            yield client
+
+
+def talk(mill: Mill, story: Callable[[Client], Awaitable[Any]], *words: str, mode: Any = "auto") -> Any:
+    async def go() -> Any:
+        async with assistant(mill, *words, mode=mode) as client:
+            return await story(client)
+
+    return asyncio.run(go())
+
+
+async def call(client: Client, tool: str, **arguments: Any) -> Any:
+    """What *tool* gave; why not, if it was refused."""
+    found = await client.call_tool(tool, arguments)
+    text = found.content[0].text  # type: ignore[union-attr]
+    return f"refused: {text}" if found.is_error else json.loads(text)
+
+
+@pytest.mark.parametrize("mode", ["legacy", "auto"])
+def test_it_may_look_and_operate_and_no_more_unless_it_is_told(mill: Mill, mode: str) -> None:
+    async def names(client: Client) -> set[str]:
+        return {each.name for each in (await client.list_tools()).tools}
+
+    assert talk(mill, names, mode=mode) == LOOKING | OPERATING
+    assert talk(mill, names, "--allow", "view", mode=mode) == LOOKING
+    allowed = ("--allow", "view", "--allow", "approve")
+    assert talk(mill, names, *allowed, mode=mode) == LOOKING | {"approve", "refuse"}
+
+
+def test_a_right_that_there_is_not_is_refused(mill: Mill) -> None:
+    done = mill.run("mcp", "--allow", "everything")
+
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "there is no right 'everything'" in done.stderr
+
+
+def test_what_is_refused_says_why_and_leaves_nothing(mill: Mill) -> None:
+    async def story(client: Client) -> None:
+        assert not (await call(client, "spec_check", spec=VAGUE))["accepted"]
+        assert "Refused: Make it better" in await call(client, "run_start", spec=VAGUE)
+        assert "no project 'barn'" in await call(client, "run_start", spec=SPEC.format(title=""), project="barn")
+        assert "no run 'rnone' that you may see" in await call(client, "cancel", run="rnone")
+        asked = await call(client, "ask", words="please order pizza for everybody")
+        assert asked["from_runs"]["kind"] == "refused"
+        assert (await call(client, "runs"))["from_runs"] == []
+
+    talk(mill, story)
+
+
+@pytest.mark.slow
+def test_from_a_wish_to_a_diff(mill: Mill, scripted: ScriptedFactory) -> None:
+    model = scripted(script())
+    mill = mill.given(NIGHTMILL_BASE_URL=model.url)
+
+    async def story(client: Client) -> tuple[Any, str]:
+        asked = (await call(client, "ask", words="rename the function calc.add to calc.plus"))["from_runs"]
+        assert asked["kind"] in {"run", "which", "questions"}
+        spec = SPEC.format(title="")
+        checked = await call(client, "spec_check", spec=spec)
+        assert (checked["accepted"], [each["id"] for each in checked["criteria"]]) == (True, ["AC1"])
+        run = (await call(client, "run_start", spec=spec))["run"]
+        deadline = time.monotonic() + 4 * PATIENCE
+        while (found := (await call(client, "run_status", run=run))["from_runs"])["state"] not in {"done", "stopped"}:
+            assert time.monotonic() < deadline, found
+            await asyncio.sleep(0.2)
+        assert found["state"] == "done", found
+        task = found["tasks"][0]["id"] if found["tasks"] else run
+        shown = (await call(client, "run_status", run=task))["from_runs"]
+        waits = (await call(client, "waiting"))["from_runs"]
+        assert [(each["kind"], each["run"]) for each in waits] == [("merge", task)]
+        (content,) = (await client.read_resource(shown["diff"])).contents
+        return shown, content.text  # type: ignore[union-attr]
+
+    with mill.worker():
+        shown, diff = talk(mill, story)
+
+    assert all(each["passed"] for each in shown["checks"])
+    assert shown["evidence"]
+    assert "+    return a + b" in diff
+    assert git(mill.folder / "calc", "status", "--porcelain") == ""

@@ -1,0 +1,165 @@
+"""A real server on a real socket, in a thread of its own, and people of every role who come to it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+
+from nightmill import event as e
+from nightmill.access import ACTS, Grant, Person, RoleName, hashed
+from nightmill.desk.door import Door
+from nightmill.server import process
+from nightmill.server.feed import Feed
+from nightmill.server.site import Site
+from nightmill.server.source import LedgerSource
+from nightmill.settings import load
+from nightmill.store.keys import Keys
+from nightmill.store.people import People
+from nightmill.store.questions import Question
+
+ROOT = "Root <root@example.org>"
+PASSWORD = hashed("correct horse battery")
+TREE = "a" * 40
+
+
+@dataclass
+class Clock:
+    """Unix seconds that a test moves."""
+
+    now: float = 1_800_000_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@dataclass
+class House:
+    """A site with its store, served at *url* once `start` was called."""
+
+    door: Door
+    clock: Clock = field(default_factory=Clock)
+    local: Person | None = None
+    site: Site = field(init=False)
+    port: int = 0
+    _stop: Callable[[], None] | None = None
+    _thread: threading.Thread | None = None
+
+    def start(self) -> None:
+        """Serve; again on the same port, if it was served before."""
+        people = People(self.door.database, self.clock)
+        listening = socket.create_server(("127.0.0.1", self.port))
+        self.port = listening.getsockname()[1]
+        self.site = Site(
+            door=self.door,
+            people=people,
+            keys=Keys(self.door.database, self.clock, known=people.known),
+            feed=Feed(LedgerSource(self.door)),
+            origin=self.url,
+            clock=self.clock,
+            local=self.local,
+        )
+        ready = threading.Event()
+
+        async def serve() -> None:
+            task = asyncio.current_task()
+            loop = asyncio.get_running_loop()
+            assert task is not None
+            self._stop = lambda: loop.call_soon_threadsafe(task.cancel)  # type: ignore[arg-type]
+            await process.run(self.site, socket=listening, ready=ready.set)
+
+        self._thread = threading.Thread(target=lambda: asyncio.run(serve()))
+        self._thread.start()
+        assert ready.wait(60)
+
+    def stop(self) -> None:
+        """End it as Ctrl-C does."""
+        if self._stop and self._thread:
+            self._stop()
+            self._thread.join(60)
+            assert not self._thread.is_alive()
+            self._stop = self._thread = None
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    # Who comes
+
+    def let_in(self, address: str, *grants: Grant) -> Person:
+        """Somebody with *grants* and the usual password."""
+        secret = self.site.people.invite(address, grants=grants, by=ROOT)
+        person = self.site.people.redeem(secret, name=address.partition("@")[0].title(), password=PASSWORD)
+        assert person is not None
+        return person
+
+    def browser(self, address: str, *grants: Grant) -> httpx2.Client:
+        """A browser in which they are signed in."""
+        self.let_in(address, *grants)
+        client = httpx2.Client(base_url=self.url, headers={"Origin": self.url}, timeout=60)
+        client.cookies.set(self.site.cookie, self.site.keys.begin(address))
+        return client
+
+    def program(self, address: str, *grants: Grant, scopes: Any = ACTS) -> httpx2.Client:
+        """A program with a token of theirs."""
+        owner = self.let_in(address, *grants)
+        token = self.site.keys.make("test", owner=owner, scopes=scopes, seconds=3600)
+        return httpx2.Client(base_url=self.url, headers={"Authorization": f"Bearer {token}"}, timeout=60)
+
+    def nobody(self) -> httpx2.Client:
+        """Who shows nothing."""
+        return httpx2.Client(base_url=self.url, timeout=60)
+
+    # What there is
+
+    def run(self, name: str, *, project: str = "shop", parent: str = "", title: str = "Mend the cart") -> None:
+        """A run that was asked for."""
+        queued = e.RunQueued(run=name, kind="task", title=title, project=project, spec="s", model="m", parent=parent)
+        self.door.runs.create(queued, assignment="a")
+
+    def asks(self, run: str, *, kind: Any = "approve", **more: Any) -> str:
+        """A question of *run*."""
+        named = {"id": f"{run}/look/{kind}", "run": run, "step": "look", "kind": kind, "title": "Merge the cart?"}
+        about = {"tree": TREE, "policy": "p"} if kind == "approve" else {}
+        return self.door.questions.ask(Question(**{**named, **about, **more})).id
+
+    def tell(self, *events: e.Event) -> None:
+        """Tell the ledger."""
+        self.door.ledger.append(events)
+
+
+def role(name: RoleName, project: str = "") -> Grant:
+    return Grant(role=name, project=project)
+
+
+def frames(response: httpx2.Response) -> Iterator[dict[str, Any]]:
+    """The events of a stream, each with its id, name and data."""
+    found: dict[str, Any] = {}
+    for line in response.iter_lines():
+        if not line:
+            if "data" in found:
+                yield found
+            found = {}
+        elif not line.startswith(":"):
+            name, _, value = line.partition(": ")
+            found[name] = json.loads(value) if name == "data" else value
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> Iterator[House]:
+    """A server that runs."""
+    door = Door(load(file={}, environment={}, flags={"home": tmp_path / "home"}))
+    made = House(door)
+    made.start()
+    yield made
+    made.stop()
+    door.ledger.close()
+    door.database.close()

@@ -1,0 +1,262 @@
+"""Crew, blueprints, projects and ledger: what a project has at its main branch, what it did, and what was told of it."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from nightmill import event as e
+from nightmill.crew import Memory, Note
+from nightmill.crew.memory import Person
+from nightmill.estate.file import identify
+from nightmill.review import Baseline, Flake
+from nightmill.store import chain, projects, tables
+from tests import whole
+from tests.server.conftest import House, role
+
+HOSTILE = "<script>alert(1)</script>\u202e"
+AUDITOR = f"---\nname: auditor\ndescription: Looks twice {HOSTILE}\nwrites: nothing\n---\nAudit it. {HOSTILE}\n"
+OWN = """\
+name: own
+version: 1
+title: Our own way
+description: As we like it.
+steps:
+  - id: work
+    agent: developer
+    goal: Do it.
+  - id: proof
+    check: all
+"""
+
+
+@dataclass
+class Shop:
+    """A project with a role, a blueprint and a checkout that holds more than is committed."""
+
+    house: House
+    root: Path
+    project: str
+
+
+@pytest.fixture
+def shop(house: House, tmp_path: Path) -> Shop:
+    files = {**whole.FILES, ".nightmill/crew/auditor.md": AUDITOR, ".nightmill/blueprints/own.yaml": OWN}
+    root = whole.repository(tmp_path / "shop", files)
+    project, door = identify(root), house.door
+    hub = door.hub(project)
+    hub.create()
+    hub.advance("main", hub.take(root, "main"))
+    (root / ".nightmill/crew/intruder.md").write_text(
+        "---\nname: intruder\ndescription: x\n---\nOnly in the checkout.\n"
+    )
+    (root / ".nightmill/blueprints/own.yaml").write_text(OWN.replace("Our own way", "Not committed"))
+    projects.keep(door.database, projects.Known(id=project, root=root, hub=hub.path, added=1.0))
+    return Shop(house, root, project)
+
+
+def ran(shop: Shop, name: str, *, well: bool = True, blueprint: str = "own", cost: float = 0.5) -> None:
+    queued = e.RunQueued(
+        run=name, kind="task", title=HOSTILE, project=shop.project, spec="s", model="m", blueprint=blueprint
+    )
+    shop.house.door.runs.create(queued, assignment="a")
+    usage = {"input": 10, "output": 5}
+    turn = e.TurnFinished(
+        run=name, turn=1, role="developer@work", model="m", record="x", snapshot="y", usage=usage, cost=cost, calls=1, seconds=1.0,
+    )  # fmt: skip
+    review = e.ReviewGiven(run=name, step="look", role="auditor", tree="t", approved=well, findings=[])
+    wrong = e.MistakeMade(run=name, project=shop.project, role="developer", model="m", kind="claim", on="t")
+    over = e.RunDone(run=name) if well else e.RunStopped(run=name, why="failed", reason="no")
+    shop.house.tell(turn, review, *([] if well else [wrong]), over)
+
+
+def words(text: str) -> str:
+    return re.sub(r"\s+", " ", re.sub(r"<[^>]*>", " ", text.replace("\xa0", " ")))
+
+
+def test_the_crew_is_what_the_main_branch_has_with_what_each_did(shop: Shop) -> None:
+    ran(shop, "r1")
+    ran(shop, "r2", well=False)
+    note = Note(
+        project=shop.project,
+        role="developer",
+        run="r2",
+        kind="claim",
+        key="k",
+        said="erred",
+        quotes=(HOSTILE,),
+        at=1.8e9,
+    )
+    Memory(shop.house.door.settings.home).add(note, author=Person(name="Ada", email="ada@example.org"))
+    with shop.house.browser("ada@example.org", role("viewer")) as client:
+        led = client.get("/crew")
+        page = client.get(f"/crew/{shop.project}")
+
+    assert led.headers["location"] == f"/crew/{shop.project}"
+    text = words(page.text)
+    assert "auditor" in text
+    assert "intruder" not in text, "the checkout is not asked"
+    assert "said yes to 1 of 2 changes" in text
+    assert "2 runs, 2 turns" in text
+    assert "said that it was done, and the checks failed" in text
+    assert "What it remembers 1 note" in text
+    assert "2027-01-15 r2 claim: it erred:" in text
+    assert "<script>alert" not in page.text
+    assert "\u202e" not in page.text
+
+
+def test_blueprints_say_who_answers_for_them_how_they_ended_and_what_they_cost(shop: Shop) -> None:
+    for number in range(4):
+        ran(shop, f"r{number}", well=number > 0, cost=number / 10)
+    with shop.house.browser("ada@example.org", role("viewer")) as client:
+        listed = client.get(f"/blueprints/{shop.project}")
+        own = client.get(f"/blueprints/{shop.project}/own")
+        shipped = client.get(f"/blueprints/{shop.project}/deliver")
+
+    text = words(listed.text)
+    assert "Our own way" in text
+    assert "Not committed" not in text
+    assert "3 of 4" in text
+    assert "3 of 4: between 30% and 95% (95 %)" in listed.text, "Wilson 1927"
+    text = words(own.text)
+    assert "nobody approved of it" in text
+    assert "with the role approver" in text
+    assert "<button data-key" not in own.text
+    assert "$0.200 in the middle" in text
+    assert 'class="bp"' in own.text
+    assert "<style" not in own.text + shipped.text
+    assert "approved by the release" in words(shipped.text)
+    assert "<script>alert" not in own.text
+
+
+def test_an_approver_says_yes_to_exactly_the_blueprint_that_was_looked_at(shop: Shop) -> None:
+    path = f"/blueprints/{shop.project}/own"
+    with shop.house.browser("ada@example.org", role("approver", shop.project)) as client:
+        (closure,) = re.findall(r'name="closure" value="(\w+)"', client.get(path).text)
+        whole.git(shop.root, "checkout", "-q", "--", ".nightmill/blueprints")
+        (shop.root / ".nightmill/blueprints/own.yaml").write_text(OWN.replace("Our own way", "Another way"))
+        whole.commit(shop.root, "another way")
+        hub = shop.house.door.hub(shop.project)
+        hub.advance("main", hub.take(shop.root, "main"))
+        stale = client.post(f"{path}/approve", data={"closure": closure})
+        (closure,) = re.findall(r'name="closure" value="(\w+)"', client.get(path).text)
+        done = client.post(f"{path}/approve", data={"closure": closure}, follow_redirects=True)
+    with shop.house.browser("eve@example.org", role("operator", shop.project)) as client:
+        other = client.post(f"{path}/approve", data={"closure": closure})
+
+    assert (stale.status_code, other.status_code) == (409, 403)
+    assert "approved by Ada" in words(done.text)
+    (told,) = shop.house.door.ledger.read(names=("blueprint_approved",))
+    assert told.event().to_plain()["by"] == "Ada <ada@example.org>"
+
+
+def test_a_drawing_on_a_page_is_the_drawing_of_the_file(shop: Shop) -> None:
+    with shop.house.browser("ada@example.org", role("viewer")) as client:
+        page = client.get(f"/blueprints/{shop.project}/deliver").text
+        (styled,) = re.findall(r'href="(/static/drawing\.css\?\w+)"', page)
+        assert ".bp .box" in client.get(styled).text
+
+
+def test_a_project_that_has_nothing_yet_shows_what_is_shipped(house: House, tmp_path: Path) -> None:
+    hub = tmp_path / "none.git"
+    projects.keep(house.door.database, projects.Known(id="new", root=tmp_path, hub=hub, added=1.0))
+    with house.browser("ada@example.org", role("viewer")) as client:
+        for path in ("/crew/new", "/blueprints/new", "/projects"):
+            page = client.get(path)
+            assert page.status_code == 200, path
+            assert "nothing" in page.text.casefold()
+
+
+def test_projects_are_listed_with_what_is_under_way_to_those_who_may_see_them(shop: Shop) -> None:
+    ran(shop, "r1")
+    shop.house.run("r2", project=shop.project)
+    with shop.house.browser("ada@example.org", role("viewer", shop.project)) as client:
+        text = words(client.get("/projects").text)
+        assert "1 at work" in text
+        assert "tasks done 1" in text
+    with shop.house.browser("bob@example.org", role("viewer", "barn")) as client:
+        assert shop.project not in client.get("/projects").text
+        assert client.get(f"/crew/{shop.project}").status_code == 404
+        assert "no project yet that you may see" in client.get("/crew").text
+
+
+def test_a_project_shows_how_its_runs_and_checks_end_and_what_is_unsteady(shop: Shop) -> None:
+    ran(shop, "r1")
+    ran(shop, "r2", well=False)
+    for tree, passed in (("a" * 40, True), ("b" * 40, False)):
+        result = {"seconds": 2.0}
+        told = e.CheckFinished(run="r1", round=0, check="units", tree=tree, passed=passed, result=result, output="")
+        shop.house.tell(told)
+    flakes = {"units": {"test_x[<b>]": Flake(failed=2, runs=10)}}
+    kept = Baseline(tree="t", failing={}, flaky={}, passing={}, flakes=flakes)
+    body = json.dumps(asdict(kept))
+    database = shop.house.door.database
+    projects.keep_baseline(database, project=shop.project, tree="t", checks="c", change=lambda _: body, at=1.0)
+    with shop.house.browser("ada@example.org", role("viewer", shop.project)) as client:
+        page = client.get(f"/projects/{shop.project}").text
+        other = client.get("/projects/barn").status_code
+
+    text = words(page)
+    assert "1 of 2" in text
+    assert "units 1 of 2: between" in text
+    assert "test_x[&lt;b&gt;] 2 of 10: between 6% and 51% (95 %)" in text
+    assert "<b>]" not in page
+    assert other == 404
+
+
+def test_the_ledger_is_searched_by_run_name_and_time_within_what_may_be_seen(house: House) -> None:
+    house.run("rshop1", title=HOSTILE)
+    house.run("rbarn1", project="barn")
+    house.tell(e.PhaseStarted(run="rshop1", phase="work"))
+    with house.browser("ada@example.org", role("viewer", "shop")) as client:
+
+        def found(**asked: str) -> str:
+            page = client.get("/ledger", params=asked)
+            assert page.status_code == 200
+            assert "<script>alert" not in page.text
+            return words(page.text.partition("<tbody>")[2])
+
+        assert "run_queued" in found()
+        assert "rbarn1" not in found()
+        assert "person_added" not in found(), "what is about no run is for who sees all"
+        assert found(run="rbarn1") == ""
+        assert "phase_started" in found(run="rsho", name="phase_started")
+        assert found(name="phase_started", since="2100-01-01T00:00") == ""
+        assert "phase_started" in found(name="phase_started", until="2100-01-01")
+        assert client.get("/ledger", params={"since": "yesterday"}).status_code == 422
+        assert client.get("/ledger/export").status_code == 403
+        assert client.post("/ledger/verify").status_code == 403
+
+
+def test_the_ledger_is_paged_from_the_newest_and_nothing_is_left_out_or_twice(house: House) -> None:
+    house.run("rone")
+    house.tell(*[e.PhaseStarted(run="rone", phase="work", round=number) for number in range(150)])
+    with house.browser("ada@example.org", role("viewer", "shop")) as client:
+        seen, path = list[int](), "/ledger?run=rone"
+        while path:
+            page = client.get(path).text
+            seen += [int(number) for number in re.findall(r"<tr><td>(\d+)</td>", page)]
+            more = re.search(r'<a href="([^"]+)" rel="next">', page)
+            path = more[1].replace("&amp;", "&") if more else ""
+    assert len(seen) == 151
+    assert seen == sorted(set(seen), reverse=True)
+
+
+def test_whoever_sees_all_verifies_the_chain_and_takes_it_along(house: House) -> None:
+    house.run("rone")
+    with house.browser("ada@example.org", role("viewer")) as client:
+        assert "the chain holds" in client.post("/ledger/verify").text
+        lines = [json.loads(line) for line in client.get("/ledger/export").text.splitlines()]
+        assert [line["seq"] for line in lines] == list(range(1, house.door.ledger.last() + 1))
+        assert {"seq", "at", "run", "name", "key", "body", "hash"} == set(lines[0])
+        with house.door.database.write() as connection:
+            chain.lock(connection)
+            connection.execute(sa.update(tables.event).where(tables.event.c.seq == 1).values(body='{"changed":1}'))
+        page = client.post("/ledger/verify").text
+    assert "the chain is broken" in page
+    assert "entry 1: the row was changed after it was written" in page

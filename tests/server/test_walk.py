@@ -1,0 +1,157 @@
+"""The pages as people have them: a real browser, by keyboard, on a phone, in light and dark, without a script."""
+
+from __future__ import annotations
+
+import shutil
+from collections import defaultdict
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+
+from nightmill import event as e
+from nightmill.server import pages
+from nightmill.server.guard import Guarded
+from tests.server.conftest import ROOT, House, role
+from tests.server.test_attacks import HOSTILE
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, BrowserContext, Page
+
+PAGES: list[Guarded] = [each for each in pages.routes() if "GET" in (each.methods or ())]  # type: ignore[attr-defined,misc]
+WORDS = "correct horse battery"
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    sync_api = pytest.importorskip("playwright.sync_api")
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
+    if chromium is None:
+        pytest.skip("there is no Chromium on this machine")
+    with sync_api.sync_playwright() as playwright:
+        found = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        yield found
+        found.close()
+
+
+@pytest.fixture
+def page(browser: Browser, house: House) -> Iterator[Page]:
+    """A browser's page; nothing that it loads may be refused by the policy or missing."""
+    context = browser.new_context(base_url=house.url, viewport={"width": 1280, "height": 900})
+    said: list[str] = []
+    made = context.new_page()
+    made.on("console", lambda message: said.append(message.text) if message.type == "error" else None)
+    made.on("pageerror", lambda error: said.append(str(error)))
+    yield made
+    context.close()
+    assert [each for each in said if "status of 4" not in each and "net::ERR_" not in each] == []
+
+
+def sign_in(context: BrowserContext, house: House, address: str) -> None:
+    cookie = {"name": house.site.cookie, "value": house.site.keys.begin(address), "url": house.url}
+    context.add_cookies([cookie])  # type: ignore[list-item]
+
+
+def fill(house: House) -> None:
+    """Runs in several states, with words of strangers in all of them, and what waits."""
+    for at, run in enumerate(("rdone1", "rstop1", "rwork1", "rpark1", "rasks1")):
+        house.run(run, title=f"Mend the cart, part {at} {HOSTILE}")
+        house.tell(e.RunStarted(run=run, worker="w"), e.PhaseStarted(run=run, phase="work", round=0))
+    house.tell(e.RunDone(run="rdone1"), e.RunStopped(run="rstop1", why="failed", reason=f"No tests {HOSTILE}"))
+    house.tell(e.RunParked(run="rpark1", reason=f"No key {HOSTILE}", needs="person"))
+    house.asks("rasks1", title=f"Merge the cart? {HOSTILE}")
+    house.asks("rwork1", kind="answer", title=f"Which cart? {HOSTILE}")
+
+
+def faults(page: Page) -> str:
+    """What axe finds in light at a desk and in dark on a phone, "" for nothing; and what a phone does not show."""
+    found = []
+    for scheme, width in (("light", 1280), ("dark", 390)):
+        page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+        page.set_viewport_size({"width": width, "height": 900})
+        told = Axe().run(page)
+        found += [f"{scheme}: {told.generate_report()}"] if told.violations_count else []
+        if page.evaluate("document.documentElement.scrollWidth > innerWidth"):
+            found.append(f"{scheme}: wider than {width} px")
+    return "\n".join(found)
+
+
+def test_somebody_who_was_invited_comes_in_goes_out_and_comes_again_by_keyboard(house: House, page: Page) -> None:
+    house.run("rone", title="Mend the cart")
+    secret = house.site.people.invite("ada@example.org", grants=[role("viewer")], by=ROOT)
+    page.goto(f"/welcome/{secret}")
+    assert faults(page) == ""
+    page.keyboard.type("Ada Example")
+    page.keyboard.press("Tab")
+    page.keyboard.type(WORDS)
+    page.keyboard.press("Enter")
+    page.get_by_text("Mend the cart").first.wait_for()
+    assert "Ada Example" in page.inner_text("header")
+
+    page.get_by_role("button", name="Sign out").press("Enter")
+    page.wait_for_url("**/sign-in*")
+    for words, then in (("wrong words here", "[role=alert]"), (WORDS, "text=Mend the cart")):
+        page.get_by_label("Mail address").fill("ada@example.org")
+        page.keyboard.press("Tab")
+        page.keyboard.type(words)
+        page.keyboard.press("Enter")
+        page.locator(then).first.wait_for()
+        assert faults(page) == ""
+
+
+def test_what_happens_is_on_the_page_without_asking_for_it_again(house: House, page: Page) -> None:
+    house.let_in("ada@example.org", role("viewer"))
+    sign_in(page.context, house, "ada@example.org")
+    page.goto("/")
+    page.locator("[data-connection=live]").wait_for()
+    house.run("rone", title="Mend the cart")
+    page.get_by_text("Mend the cart").first.wait_for()
+    house.asks("rone", title="Merge the cart?")
+    page.get_by_text("Merge the cart?").first.wait_for()
+
+
+def test_a_page_that_lost_its_server_is_true_again_when_it_is_back(house: House, page: Page) -> None:
+    house.let_in("ada@example.org", role("viewer"))
+    sign_in(page.context, house, "ada@example.org")
+    page.goto("/")
+    page.locator("[data-connection=live]").wait_for()
+    house.stop()
+    page.locator("[data-connection=lost]").wait_for()
+    house.run("rone", title="Mend the cart")
+    house.start()
+    page.get_by_text("Mend the cart").first.wait_for(timeout=60_000)
+
+
+def test_each_page_is_read_without_a_script(house: House, browser: Browser) -> None:
+    house.let_in("ada@example.org", role("viewer"))
+    fill(house)
+    context = browser.new_context(base_url=house.url, java_script_enabled=False)
+    sign_in(context, house, "ada@example.org")
+    page = context.new_page()
+    page.goto("/")
+    assert page.get_by_text("Mend the cart, part 0").count()
+    assert page.get_by_text("Which cart?").count()
+    context.close()
+
+
+@pytest.mark.slow
+def test_every_page_is_fit_for_everybody_in_light_and_dark_whatever_strangers_wrote(house: House, page: Page) -> None:
+    house.let_in("root@example.org", role("admin"))
+    fill(house)
+    sign_in(page.context, house, "root@example.org")
+    values = defaultdict(lambda: "1", run="rasks1", other="rdone1", project="shop")
+    found = {}
+    for route in PAGES:
+        where = route.path.format_map(values)
+        with house.nobody() as client:
+            kind = client.get(
+                where, headers={"Cookie": f"{house.site.cookie}={house.site.keys.begin('root@example.org')}"}
+            )
+        if kind.headers.get("content-type", "").startswith("text/html"):
+            page.goto(where)
+            found[where] = faults(page)
+            assert page.evaluate("document.scripts.length") == page.locator("script[src]").count(), where
+
+    assert {"/", "/runs/rasks1/compare/rdone1"} <= set(found)
+    assert {where: each for where, each in found.items() if each} == {}

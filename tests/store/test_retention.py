@@ -1,0 +1,169 @@
+"""What is old is forgotten, and the chain shows that it was, which of it, and by whom; nothing else may look like that."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from nightmill import event as e
+from nightmill.store import Database, Ledger, Runs, chain, retention, seal, tables
+
+ADA = "Ada <ada@example.org>"
+WORDS = "what somebody said"
+
+
+class Past:
+    """A ledger, told at the times that a test sets."""
+
+    def __init__(self, database: Database) -> None:
+        self.database, self.now = database, 0.0
+        self.ledger = Ledger(database, lambda: self.now)
+
+    def run(self, name: str, *, at: float, over: bool = True) -> None:
+        """A run with some words, told at *at*."""
+        self.now = at
+        queued = e.RunQueued(run=name, kind="task", title="t", project="p", spec="s", model="m")
+        Runs(self.database, lambda: self.now).create(queued, assignment="a")
+        told = [
+            e.RunStarted(run=name, worker="w"),
+            e.AgentNudged(run=name, turn=1, guard="g", message=WORDS),
+            e.QuestionDecided(run=name, question="q", state="granted", by=ADA, answer="yes, and why"),
+        ]
+        self.ledger.append([*told, *([e.RunDone(run=name)] if over else [])])
+
+    def forget(self, *, before: float, **more: Any) -> retention.Forgetting:
+        return retention.forget(self.database, before=before, by=ADA, at=99.0, **more)
+
+    def names(self) -> list[str]:
+        """Each entry's name, "-" for one without its words."""
+        return ["-" if isinstance(each.event(), e.Forgotten) else each.name for each in self.ledger.read()]
+
+    def change(self, **values: Any) -> None:
+        with self.database.write() as connection:
+            seq = values.pop("seq")
+            connection.execute(tables.event.update().where(tables.event.c.seq == seq).values(**values))
+
+
+@pytest.fixture
+def past(database: Database) -> Past:
+    return Past(database)
+
+
+GONE = ["run_queued", "-", "-", "question_decided", "-"]
+KEPT = ["run_queued", "run_started", "agent_nudged", "question_decided", "run_done"]
+
+
+def test_words_go_and_decisions_and_the_chain_stay(past: Past) -> None:
+    past.run("old", at=10.0)
+    past.run("young", at=20.0)
+    made = seal.seal(past.database, Ed25519PrivateKey.generate(), at=21.0)
+
+    assert past.forget(before=15.0, pretend=True) == (5, 3)
+    assert past.names() == KEPT * 2
+    assert past.forget(before=15.0) == (5, 3)
+
+    assert past.names() == [*GONE, *KEPT, "entries_forgotten"]
+    assert past.ledger.verify() is None
+    assert [past.ledger.verify(after=seq) for seq in range(1, 12)] == [None] * 11
+    assert seal.broken(past.database, made) is None
+    said = past.ledger.read()[-1].event()
+    assert isinstance(said, e.EntriesForgotten)
+    assert (said.by, said.upto, said.count, said.before) == (ADA, 5, 3, 15.0)
+    assert past.ledger.read()[1].event() == e.Forgotten(run="old", was="run_started")
+
+
+def test_forgetting_goes_on_where_it_ended_and_finds_nothing_twice(past: Past) -> None:
+    past.run("first", at=10.0)
+    past.run("second", at=20.0)
+    past.forget(before=15.0)
+    past.run("third", at=100.0)
+    past.run("fourth", at=110.0)
+
+    assert past.forget(before=15.0) == (5, 0)
+    assert past.forget(before=105.0) == (16, 6)
+    assert past.forget(before=105.0).entries == 0
+
+    assert past.names() == [*GONE, *GONE, "entries_forgotten", *GONE, *KEPT, "entries_forgotten"]
+    assert past.ledger.verify() is None
+    assert [past.ledger.verify(after=seq) for seq in range(1, 22)] == [None] * 21
+
+
+def test_nothing_goes_from_the_first_entry_on_of_a_run_that_is_not_over_or_not_merged(past: Past) -> None:
+    past.run("old", at=10.0)
+    past.run("waits", at=11.0, over=False)
+    past.run("younger", at=12.0)
+
+    assert past.forget(before=50.0) == (5, 3)
+    past.ledger.append([e.RunDone(run="waits")])
+    request = {
+        "project": "p",
+        "number": 1,
+        "key": "k",
+        "run": "waits",
+        "title": "t",
+        "body": "b",
+        "branch": "b",
+        "target": "m",
+    }
+    request |= {"head": "h", "base": "b", "tree": "t", "verdict": "v", "author": "a", "state": "open"}
+    with past.database.write() as connection:
+        connection.execute(tables.pull_request.insert().values(**request, passed=True, opened=1.0))
+    assert past.forget(before=50.0).entries == 0
+    with past.database.write() as connection:
+        connection.execute(tables.pull_request.update().values(state="merged"))
+    assert past.forget(before=50.0).entries == 5
+    assert past.ledger.verify() is None
+
+
+def test_on_sqlite_the_words_are_not_left_in_the_file(tmp_path: Path) -> None:
+    file = tmp_path / "store.db"
+    database = Database.open(f"sqlite:///{file}")
+    past = Past(database)
+    for number in range(200):
+        past.run(f"r{number}", at=1.0)
+    past.forget(before=2.0)
+    database.close()
+
+    assert not [path for path in tmp_path.iterdir() if WORDS.encode() in path.read_bytes()]
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"seq": 9, "body": chain.FORGOTTEN}, "nothing says by whom"),
+        ({"seq": 4, "body": chain.FORGOTTEN}, "nothing says by whom"),
+        ({"seq": 5, "run": "another"}, "other entries"),
+        ({"seq": 5, "at": 1.0}, "other entries"),
+        ({"seq": 5, "name": "run_stopped"}, "other entries"),
+        ({"seq": 2, "body": "{}"}, "was changed"),
+        ({"seq": 2, "hash": "0" * 64}, "does not follow"),
+        ({"seq": 11, "body": chain.FORGOTTEN}, "nothing says by whom"),
+    ],
+    ids=["young", "a decision", "a run", "a time", "a name", "other words", "a hash", "the forgetting itself"],
+)
+def test_what_only_looks_forgotten_breaks_the_chain(past: Past, change: dict[str, Any], reason: str) -> None:
+    past.run("old", at=10.0)
+    past.run("young", at=20.0)
+    past.forget(before=15.0)
+
+    past.change(**change)
+
+    assert reason in getattr(past.ledger.verify(), "reason", "it holds")
+
+
+def test_an_entry_beyond_what_was_forgotten_is_not_covered_by_a_forgetting_with_a_digest_of_its_own(past: Past) -> None:
+    past.run("old", at=10.0)
+    past.run("young", at=20.0)
+    past.forget(before=15.0)
+    with past.database.write() as connection:
+        body = json.loads(
+            connection.execute(sa.select(tables.event.c.body).where(tables.event.c.seq == 11)).scalar_one()
+        )
+    past.change(seq=11, body=chain.canonical({**body, "upto": 9}))
+
+    assert past.ledger.verify() is not None
