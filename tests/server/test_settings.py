@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import re
 
-from tests.server.conftest import House, role
+import pytest
+
+from nightmill.access import matches
+from tests.server.conftest import ROOT, House, role
 
 SECRET = re.compile(r'data-copy="([^"]+)"')
 HTML = {"Accept": "text/html"}
@@ -30,21 +34,57 @@ def test_a_token_is_shown_once_does_what_it_may_and_ends(house: House) -> None:
     assert token not in page
 
 
-def test_a_new_password_takes_the_old_one_and_ends_other_sessions(house: House) -> None:
+NEW = "another horse altogether"
+
+
+def test_who_knows_the_password_has_another_at_once_and_every_other_way_in_ends(house: House) -> None:
     with house.browser("ada@example.org", role("viewer")) as client, house.nobody() as elsewhere:
-        elsewhere.headers["Origin"] = house.url
         elsewhere.cookies.set(house.site.cookie, house.site.keys.begin("ada@example.org"))
-        wrong = client.post("/settings/password", data={"current": "wrong horse"})
-        right = client.post("/settings/password", data={"current": "correct horse battery"})
-        chosen = {"name": "Ada", "password": "another horse altogether"}
-        done = client.post(right.headers["location"], data=chosen)
+        before = dict(client.cookies)
+        invitation = house.site.people.invite("ada@example.org", by=ROOT)
+        done = client.post("/settings/password", data={"current": "correct horse battery", "new": NEW})
         other = elsewhere.get("/api/v1/me").status_code
+        stolen = elsewhere.get("/api/v1/me", headers={"Cookie": f"{house.site.cookie}={before[house.site.cookie]}"})
         now = client.get("/api/v1/me").json()
 
-    assert (wrong.status_code, right.status_code, done.status_code) == (422, 303, 303)
-    assert "not the password" in wrong.text
-    assert other == 401
+    assert done.status_code == 200
+    assert "You have another password" in done.text
+    assert (other, stolen.status_code) == (401, 401)
     assert [each["role"] for each in now["grants"]] == ["viewer"]
+    assert matches(NEW, house.site.people.password("ada@example.org"))
+    assert house.site.people.invited(invitation) == "", "an identity provider could have used it up"
+    bodies = [entry.body for entry in house.door.ledger.read(names={"password_changed"})]
+    assert [json.loads(body)["address"] for body in bodies] == ["ada@example.org"]
+
+
+@pytest.mark.parametrize(
+    ("current", "new", "why"),
+    [
+        ("wrong horse", NEW, "not the password that you have now"),
+        ("correct horse battery", "short", "at least 12"),
+        ("correct horse battery", "correct horse battery", "the one that you have now"),
+    ],
+)
+def test_a_password_stays_as_it_is_where_the_old_or_the_new_one_is_not_good(
+    house: House, current: str, new: str, why: str
+) -> None:
+    with house.browser("ada@example.org", role("viewer")) as client:
+        refused = client.post("/settings/password", data={"current": current, "new": new})
+        assert client.get("/api/v1/me").status_code == 200, "the session goes on"
+
+    assert refused.status_code == 422
+    assert why in refused.text
+    assert matches("correct horse battery", house.site.people.password("ada@example.org"))
+
+
+def test_a_password_that_was_changed_meanwhile_is_not_changed_again(house: House) -> None:
+    house.let_in("ada@example.org", role("viewer"))
+    before = house.site.people.password("ada@example.org")
+    first, second = (house.site.people.replace("ada@example.org", before=before, password=new) for new in ("a", "b"))
+
+    assert (first, second) == (True, False)
+    assert house.site.people.password("ada@example.org") == "a"
+    assert not house.site.people.replace("nobody@example.org", before="", password="b")
 
 
 def test_who_leaves_everywhere_has_no_session_left(house: House) -> None:
@@ -67,7 +107,7 @@ def test_an_admin_invites_gives_roles_and_shuts_out(house: House) -> None:
             "/settings/people/bob@example.org/roles", data={"project": "shop", "roles": ["operator", "approver"]}
         )
         grants = guest.get("/api/v1/me").json()["grants"]
-        page = client.get("/settings").text
+        page = client.get("/settings/people").text
         last = client.post("/settings/people/root@example.org/remove", data={"sure": "yes"})
         client.post("/settings/people/bob@example.org/remove", data={"sure": "yes"})
         after = guest.get("/api/v1/me").status_code
@@ -82,3 +122,4 @@ def test_who_does_not_administer_sees_nobody_else(house: House) -> None:
     house.let_in("secret@example.org", role("viewer"))
     with house.browser("ada@example.org", role("admin", "shop")) as client:
         assert "secret@example.org" not in client.get("/settings", headers=HTML).text
+        assert client.get("/settings/people", headers=HTML).status_code == 403

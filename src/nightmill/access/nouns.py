@@ -62,6 +62,10 @@ class Person:
             return False
         return any(grant.project in {EVERY, project} and act in ROLES[grant.role] for grant in self.grants)
 
+    def somewhere(self, act: Act) -> bool:
+        """Whether they may do *act* in some project."""
+        return self.projects(act) != frozenset()
+
     def projects(self, act: Act) -> frozenset[str] | None:
         """The projects in which they may do *act*; None: all."""
         if self.may(act):

@@ -261,6 +261,7 @@ LINES: dict[type[e.Event], Callable[[Any], Line | None]] = {
     e.PersonInvited: lambda told: Line("·", f"{told.by} invited {told.address}{' again' if told.again else ''}"),
     e.IdentityBound: lambda told: Line("✓", f"{told.address} comes in by {told.issuer}", "green"),
     e.PersonAdded: lambda told: Line("✓", f"{told.person} <{told.address}> is let in, by {told.way}", "green"),
+    e.PasswordChanged: lambda told: Line("·", f"{told.address} has another password"),
     e.PersonRemoved: lambda told: Line("✗", f"{told.by} shut {told.address} out", "red"),
     e.GrantChanged: lambda told: Line(
         "·", f"{told.by} made {told.address} {', '.join(told.roles) or 'nobody'} in {told.project or 'every project'}"

@@ -11,6 +11,7 @@ from __future__ import annotations
 from nightmill.event.access import (
     GrantChanged,
     IdentityBound,
+    PasswordChanged,
     PersonAdded,
     PersonInvited,
     PersonRemoved,
@@ -116,6 +117,7 @@ __all__ = [
     "ModelSwitched",
     "NoteWritten",
     "NotesRecalled",
+    "PasswordChanged",
     "PastEdited",
     "PermissionTaken",
     "PersonAdded",

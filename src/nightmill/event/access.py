@@ -9,6 +9,7 @@ from nightmill.happening import Event
 __all__ = [
     "GrantChanged",
     "IdentityBound",
+    "PasswordChanged",
     "PersonAdded",
     "PersonInvited",
     "PersonRemoved",
@@ -42,6 +43,13 @@ class IdentityBound(Event):
     address: str
     issuer: str
     subject: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PasswordChanged(Event):
+    """*address*, who knew the password, has another one: every other session and every invitation of theirs ended with it."""
+
+    address: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -149,7 +149,7 @@ def _allow(site: Site, request: Request, need: Need, who: Person) -> None:
         _must(who, need.act, project)
     elif need.of == "every":
         _must(who, need.act, "")
-    elif need.of == "some" and need.act and who.projects(need.act) == frozenset():
+    elif need.of == "some" and need.act and not who.somewhere(need.act):
         raise Refused(403, f"nobody has given you the right to {need.act} in any project", hint="ask an admin")
 
 

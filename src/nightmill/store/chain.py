@@ -42,7 +42,8 @@ LASTING = frozenset(
     each.name
     for each in (
         # who was let in, and what people decided
-        *(e.PersonInvited, e.PersonAdded, e.PersonRemoved, e.GrantChanged, e.TokenMade, e.TokenRevoked),
+        *(e.PersonInvited, e.PersonAdded, e.PersonRemoved, e.GrantChanged),
+        *(e.PasswordChanged, e.TokenMade, e.TokenRevoked),
         *(e.HookAdded, e.HookRemoved),
         *(e.QuestionDecided, e.GateDecided, e.BlueprintApproved, e.BlueprintRevoked),
         # what was asked for, what came of it and what it cost, and where its work is, which deleting snapshots asks for

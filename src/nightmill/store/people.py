@@ -12,7 +12,15 @@ import sqlalchemy as sa
 
 from nightmill.access import EVERY, ROLES, Grant, Person, RoleName, digest, fresh
 from nightmill.errors import SettingsError
-from nightmill.event import Event, GrantChanged, IdentityBound, PersonAdded, PersonInvited, PersonRemoved
+from nightmill.event import (
+    Event,
+    GrantChanged,
+    IdentityBound,
+    PasswordChanged,
+    PersonAdded,
+    PersonInvited,
+    PersonRemoved,
+)
 from nightmill.store import chain, keys, tables
 from nightmill.store.database import Database
 from nightmill.store.projection import storable
@@ -174,6 +182,22 @@ class People:
         query = sa.select(person.c.password).where(person.c.address == address.casefold(), person.c.removed == 0)
         with self.database.read() as connection:
             return connection.execute(query).scalar() or ""
+
+    def replace(self, address: str, *, before: str, password: str) -> bool:
+        """Keep the hash *password* for *address* in place of *before*; whether *before* was still the one.
+
+        Whatever else lets in as them ends: sessions, and invitations, which an identity provider could use up. Tokens go on.
+        """
+        address = address.casefold()
+        same = (person.c.address == address, person.c.password == before, person.c.removed == 0)
+        with self.database.write() as connection:
+            chain.lock(connection)
+            if not before or not connection.execute(person.update().where(*same).values(password=password)).rowcount:
+                return False
+            ways = ("session", "invitation")
+            connection.execute(key.delete().where(key.c.address == address, key.c.kind.in_(ways)))
+            self._tell(connection, [PasswordChanged(run="", address=address)])
+        return True
 
     def known(self, address: str) -> Person | None:
         """*address* with their roles, None if they are not let in."""

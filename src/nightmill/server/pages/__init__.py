@@ -13,6 +13,7 @@ from nightmill.server.pages import (
     identity,
     ledger,
     night,
+    people,
     plan,
     projects,
     run,
@@ -43,6 +44,7 @@ def routes() -> list[BaseRoute]:
             projects,
             ledger,
             settings,
+            people,
         )
         for route in module.router.routes
     ]

@@ -17,7 +17,7 @@ from nightmill.server.problem import Refused
 from nightmill.server.rates import Rate
 from nightmill.server.site import Site, site_of
 
-__all__ = ["begin", "inside", "router"]
+__all__ = ["AT_ONCE", "FOR_ONE_NAME", "begin", "inside", "router", "signed"]
 
 router = of_pages()
 
@@ -119,7 +119,11 @@ def begin(site: Site, request: Request, address: str, to: str) -> Response:
     """*to* a page, as *address* from now on: what the browser showed before is worth nothing any more."""
     if old := request.cookies.get(site.cookie):
         site.keys.end(old)
-    answer = RedirectResponse(to, 303)
+    return signed(site, RedirectResponse(to, 303), address)
+
+
+def signed(site: Site, answer: Response, address: str) -> Response:
+    """*answer* with a session of *address* for the browser that gets it."""
     answer.set_cookie(
         site.cookie, site.keys.begin(address), secure=site.secure, httponly=True, samesite="lax", path="/"
     )
