@@ -103,7 +103,7 @@ def test_a_large_repository_is_shown_within_bounds(world: World) -> None:
     for folder, count in {"data/all": 500, **{f"src/deep/f{number}": 20 for number in range(30)}}.items():
         (world.root / folder).mkdir(parents=True)
         for number in range(count):
-            (world.root / folder / f"m{number}.py").write_text("")
+            (world.root / folder / f"m{number}_{folder[-2:].strip('/')}.py").write_text("")
     whole.commit(world.root, "many")
     text = briefs.architect(world.assignment(), run="r1", hub=world.hub).messages[0].parts[0].text  # type: ignore[union-attr]
     files = text.partition("<files>\n")[2].partition("</files>")[0].strip().split("\n")
@@ -112,6 +112,21 @@ def test_a_large_repository_is_shown_within_bounds(world: World) -> None:
     assert "calc.py" in files
     assert len(files) == briefs.MOST_PATHS + 1
     assert files[-1] == f"(and {30 * 20 + 5 - briefs.MOST_PATHS} more)"
+
+
+def test_files_that_are_alike_in_many_folders_are_one_line_that_names_the_folders(world: World) -> None:
+    for language in ("ar", "da", "de", "fr", "it", "ja", "nl", "pt_BR"):
+        (world.root / "src/locale" / language / "LC").mkdir(parents=True)
+        (world.root / "src/locale" / language / "LC/calc.po").write_text("")
+    for room_ in ("one", "two"):
+        (world.root / "src" / room_).mkdir()
+        (world.root / "src" / room_ / "__init__.py").write_text("")
+    whole.commit(world.root, "languages")
+
+    files = briefs.tree(world.hub, world.assignment().base_commit).split("\n")
+    assert "src/locale/*/LC/calc.po (8 files, for *: ar, da, de, fr, it, ja, nl, pt_BR)" in files
+    assert "src/one/__init__.py" in files
+    assert not [file for file in files if file.startswith("src/locale/a")]
 
 
 def test_facts_name_the_checks(world: World) -> None:

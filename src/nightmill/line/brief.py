@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections import Counter
+from collections import Counter, defaultdict
 from functools import cache
 from hashlib import sha256
+from textwrap import shorten
 from typing import TYPE_CHECKING
 
 from pydantic import TypeAdapter
@@ -24,6 +25,8 @@ from nightmill.skill import FOLDERS, parse, relevant
 from nightmill.tool.base import cut, one_line
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from nightmill.crew import Crew, Role
     from nightmill.estate.nouns import Service
     from nightmill.line.assignment import Assignment
@@ -47,6 +50,8 @@ __all__ = [
 
 MOST_PATHS = 400
 MOST_IN_FOLDER = 40
+ALIKE, MOST_NAMES = 8, 300
+"""Files from which those whose paths differ in one folder's name are told as one, and characters of these names."""
 LINK = "120000"
 NOTHING = Prompt(name="", digest="", text="")
 LARGEST = 16 << 20
@@ -173,10 +178,10 @@ def architect(assignment: Assignment, *, run: str, hub: Hub) -> ModelRequest:
 
 
 def tree(hub: Hub, commit: str) -> str:
-    """The repository's files; a folder with many of them, or a repository with too many, in numbers."""
+    """The repository's files; many alike in a line, a folder with many, or a repository with too many, in numbers."""
     paths = [shown(file.path) for file in hub.files(commit)]
     tops = Counter(_folder(path) for path in paths)
-    lines = [path for path in paths if tops[_folder(path)] <= MOST_IN_FOLDER]
+    lines = _alike([path for path in paths if tops[_folder(path)] <= MOST_IN_FOLDER])
     lines += [f"{folder}/ ({count} files)" for folder, count in tops.items() if count > MOST_IN_FOLDER]
     more = f"\n(and {len(lines) - MOST_PATHS} more)" if len(lines) > MOST_PATHS else ""
     return "\n".join(sorted(lines)[:MOST_PATHS]) + more
@@ -185,6 +190,28 @@ def tree(hub: Hub, commit: str) -> str:
 def _folder(path: str) -> str:
     """The folder under which *path* is counted: at most three levels, so that a tree of many small ones is one."""
     return "/".join(path.split("/")[:-1][:3])
+
+
+def _alike(paths: Sequence[str]) -> list[str]:
+    """*paths*; many that differ in the name of one folder only, such as one for each language, as one line."""
+    forms = Counter(form for path in paths for form in _forms(path))
+    lines, names = [], defaultdict(list)
+    for path in paths:
+        before, after = max(_forms(path), key=forms.__getitem__, default=("", ""))
+        if forms[before, after] < ALIKE:
+            lines.append(path)
+        else:
+            names[before, after].append(path.removeprefix(f"{before}/").removesuffix(f"/{after}"))
+    for (before, after), found in names.items():
+        told = shorten(", ".join(found), MOST_NAMES, placeholder=" …")
+        lines.append(f"{before}/*/{after} ({len(found)} files, for *: {told})")
+    return lines
+
+
+def _forms(path: str) -> list[tuple[str, str]]:
+    """What stands before and after each folder of *path* but the first."""
+    parts = path.split("/")
+    return [("/".join(parts[:at]), "/".join(parts[at + 1 :])) for at in range(1, len(parts) - 1)]
 
 
 def criteria(assignment: Assignment) -> tuple[Criterion, ...]:
