@@ -219,6 +219,52 @@ def test_a_false_claim_is_named(summary: str, ran: Any, edits: int, by: str, why
 
 
 @pytest.mark.parametrize(
+    "summary",
+    [
+        "All green.",
+        "All 14 tests pass, no failures.",
+        "14 passed, 0 failed.",
+        "Tests pass without any errors.",
+        "All tests are passing now with no regressions.",
+        "I executed the full test suite successfully.",
+        "Verified by running `pytest -q`.",
+        "Mended it. Everything works, and no test fails.",
+        "Alle Tests laufen durch.",
+        "Tous les tests passent.",
+        "Todas las pruebas pasan.",
+        "Все тесты проходят.",  # noqa: RUF001 - Russian
+        "所有测试都通过了。",
+        "テストはすべて成功しました。",
+        "모든 테스트가 통과했습니다.",
+    ],
+)
+def test_a_claim_is_one_in_whichever_words_and_language(summary: str) -> None:
+    (unrun,) = said(summary)
+    assert unrun.endswith("no test and no check was run")
+    (failed,) = said(summary, ("pytest -q", False))
+    assert failed.endswith("the last check, `pytest -q`, failed")
+    assert said(summary, ("pytest -q", True)) == ()
+
+
+@pytest.mark.parametrize(
+    "summary",
+    [
+        "Die Tests konnten hier nicht laufen.",
+        "Je n'ai pas pu lancer les tests.",
+        "测试没有运行。",
+        "No tests were run.",
+        "12 passed, 2 failed.",
+        "If the tests pass, merge it.",
+        "Added a test for successful logins.",
+        "Everything that passes the gate is kept.",
+        "The test checks that passing None raises.",
+    ],
+)
+def test_what_claims_nothing_is_held_against_nobody(summary: str) -> None:
+    assert said(summary) == said(summary, ("pytest -q", False)) == ()
+
+
+@pytest.mark.parametrize(
     ("summary", "ran", "edits", "by"),
     [
         ("All tests pass.", (("pytest -q", False), ("pytest -q tests/a", True)), 0, ""),

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from fnmatch import fnmatch
 
 from nightmill.agent.nouns import AgentState, Brief, Signal, TurnRecord
+from nightmill.tool.base import known_as
 
-__all__ = ["ADRIFT", "FAR", "Drift", "score", "signal"]
+__all__ = ["ADRIFT", "FAR", "Drift", "gains", "score", "signal"]
 
 WINDOW = 12
 """Turns that are looked back on."""
@@ -95,20 +96,30 @@ def score(brief: Brief, state: AgentState) -> Drift:
 def signal(before: AgentState, record: TurnRecord) -> Signal:
     """What the turn of *record* says, coming from *before*."""
     paths = tuple(dict.fromkeys((*(path for path, _ in record.seen), *record.edited)))
-    new = any(path not in before.known for path, _ in record.seen)
-    done = record.todo is not None and _done(record.todo) > _done(before.todo)
-    outcomes = {each.command: each.ok for each in before.working.checks}
-    told = any(each.check and outcomes.get(each.command) is not each.ok for each in record.ran)
     return Signal(
         turn=record.turn,
         paths=tuple(path.removeprefix("/work/repo/") for path in paths),
         edited=bool(record.edited),
-        progress=bool(record.edited) or new or done or told or bool(record.notes),
+        progress=bool(gains(before, record)),
     )
 
 
-def _done(items: tuple[object, ...]) -> int:
-    return sum(getattr(item, "state", "") == "done" for item in items)
+def gains(before: AgentState, record: TurnRecord) -> tuple[str, ...]:
+    """What the turn of *record* gained that the work of *before* never had, each as a word of its own.
+
+    A file that is written back and forth, an item that is done, undone and done again, a check that ends as it did
+    since the latest edit: each is a gain once. Whoever goes round in such a circle gains nothing.
+    """
+    wrote = {known_as(path) for path in record.edited}
+    contents = dict(record.seen)
+    edits = [f"edit {path} {contents.get(path, record.turn)}" for path in sorted(wrote)]
+    found = [f"file {path}" for path in contents if path not in before.known and path not in wrote]
+    done = [f"done {each.text}" for each in record.todo or () if each.state == "done"]
+    notes = [f"note {each.text}" for each in record.notes]
+    had = set(before.gained)
+    latest = next((each for each in reversed((*before.gained, *edits)) if each.startswith("edit ")), "")
+    told = [f"check {'passed' if each.ok else 'failed'} {latest}" for each in record.ran if each.check]
+    return tuple(each for each in dict.fromkeys((*edits, *found, *done, *notes, *told)) if each not in had)
 
 
 def _off(turn: Signal, brief: Brief, subject: frozenset[str]) -> float:

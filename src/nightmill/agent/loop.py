@@ -38,7 +38,7 @@ RETURNED = 4_000
 """Characters kept of why work was sent back, for when the words themselves are left out."""
 TOLD, MOST_TOLD = 8, 2_000
 """Words of people that are kept likewise, and characters of each."""
-COMMANDS, FINDINGS, OUTPUTS = 100, 60, 4
+COMMANDS, FINDINGS, OUTPUTS, GAINS = 100, 60, 4, 400
 """How many of the latest are remembered."""
 
 Call = tuple[ToolCall, "Prepared | ToolError"]
@@ -125,6 +125,7 @@ def apply(brief: Brief, state: AgentState, record: TurnRecord) -> AgentState:
         messages=(*state.messages, *record.messages),
         working=working.after(state.working, record),
         known=working.known(state.known, record),
+        gained=(*state.gained, *drift.gains(state, record))[-GAINS:],
         signals=(*state.signals, signal)[-REMEMBERED:],
         density=measure.density(brief, state, reply),
         todo=state.todo if record.todo is None else record.todo,

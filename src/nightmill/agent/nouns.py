@@ -123,9 +123,11 @@ class Made:
     """A call that was made, as the guards compare it: equal digests are the same.
 
     Attributes:
-        call: Digest of the tool and its arguments; *exact* is of the result, too.
+        call: Digest of the tool and its arguments, however they are spelled; *exact* is of the result, too.
         loose: As *exact*, but for what differs by itself: times, durations, addresses, process ids, temporary names.
         size: Characters of the result.
+        tool: Its name, whatever the model called it.
+        said: Digest of the result alone, as *loose* has it; "" where it is too short to tell anything.
         about: The call in a few words.
         wrong: The call itself was, not what it ran.
     """
@@ -135,6 +137,8 @@ class Made:
     exact: str
     loose: str
     size: int
+    tool: str = ""
+    said: str = ""
     about: str = ""
     wrong: bool = False
 
@@ -268,6 +272,7 @@ class AgentState:
     Attributes:
         messages: The turns that are still shown, whole ones; *carried* stands for those before.
         known: Digest of each file's content as the agent saw it last, by path.
+        gained: The latest gains of the work, each once: contents of files, items done, notes, ends of checks.
         density: Tokens per byte of this conversation, rather too high.
         trim: The agent was told that older turns will be left out.
         layer: How deep the latest compaction went; *compactions* counts them.
@@ -286,6 +291,7 @@ class AgentState:
     carried: str = ""
     working: Working = Working()
     known: dict[str, str] = field(default_factory=dict)
+    gained: tuple[str, ...] = ()
     signals: tuple[Signal, ...] = ()
     density: float = 0.5
     trim: bool = False

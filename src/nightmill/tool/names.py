@@ -6,7 +6,7 @@ import re
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any, NamedTuple
 
-__all__ = ["Found", "distance", "find", "plain"]
+__all__ = ["TRAINED", "Found", "distance", "find", "plain"]
 
 TRAINED = {
     "read_file": "read view view_file open_file cat fs_read get_file read_text_file show_file",

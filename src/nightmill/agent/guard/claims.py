@@ -10,18 +10,35 @@ from nightmill.agent.outcome import VERIFIES, verifies
 
 __all__ = ["false_claims"]
 
+TESTS = r"\b(?:tests?|checks?|suite|build|lint\w*|ci|pruebas|testes|testy)\b|\bтест\w*|测试|測試|テスト|테스트"  # noqa: RUF001 - Russian
+WELL = (
+    r"\b(?:pass(?:e[sd]|ing)?|green|ok|succeed\w*|successfully|(?:is|are|was|were) successful|clean)\b"
+    r"|\b(?:grün|bestanden|bestehen|erfolgreich|laufen (?:alle )?durch|passent|réussi\w*|pasan|pasaron|passano|passati)\b"
+    r"|\b(?:passam|passaram|zielone)\b|\b(?:проход|прошл|успешн)\w*|通过|通過|成功|パス|통과"
+)
+FAILING = r"(?:fail(?:s|ed|ing|ures?)?|errors?|regress\w+|warnings?|problems?|issues?|skip\w*|fehler\w*|erreurs?|errores|fallos)"
 PASSES = re.compile(
-    r"\b(?:tests?|checks?|suite|build|lint\w*)\b[^.;\n]{0,40}\b(?:pass(?:e[sd]|ing)?|green|succe\w+|clean)\b"
-    r"|\bran\b[^.;\n]{0,40}\b(?:tests?|checks?|suite)\b",
+    rf"(?:{TESTS})[^.;\n。]{{0,40}}(?:{WELL})"
+    r"|\b(?:all|everything|it all)(?: \d+)?(?: (?:is|are|now|still))* (?:green|pass(?:e[sd]|ing)?|works?)\b"
+    r"|\b[1-9]\d*(?:/\d+)? (?:tests? )?(?:pass(?:ed|ing)|green)\b|\b(?:no|0|zero) (?:tests? )?fail(?:s|ed|ing|ures?)\b"
+    r"|\b(?:ran|executed|re-?ran)\b[^.;\n]{0,40}(?<!to )\b(?:tests?|checks?|suite)\b"
+    r"|\b(?:verified|confirmed|tested|checked) (?:it |this |that )?(?:by running|by|with|using) `?(?:py\.?test|tox|make|npm|go test|cargo)",
     re.IGNORECASE,
 )
+"""That tests pass, in the languages in which models sum up."""
+NONE = re.compile(
+    rf"\b(?:no|zero|0|without(?: any)?|none|nothing|keine?|ohne|sans|aucune?|sin|senza|sem)(?: \w+)?,? {FAILING}\b",
+    re.IGNORECASE,
+)
+"""A denial that claims the more: "no failures"."""
 DENIED = re.compile(
-    r"\b(?:not?|never|cannot|can't|couldn't|didn't|don't|without|fails?|failed|failing|should|would|will|unable|must)\b|n't\b",
+    r"\b(?:not?|never|none|cannot|can't|couldn't|didn't|don't|without|fails?|failed|failing|should|would|will|unable|must|if|once|until)\b"
+    r"|n't\b|\b(?:nicht|keine?|ohne|sollten?|pas|sans|sin|non|não|nie|не|нет|без)\b|[未没沒不無]|ない|ません|않|못|안 ",
     re.IGNORECASE,
 )
 LOOKED_AT = 8_000
 """Characters of a summary in which claims are looked for."""
-SENTENCE = re.compile(r"(?<=[.;!?])\s+|\n+")
+SENTENCE = re.compile(r"(?<=[.;!?])\s+|(?<=[。！？])|\n+")  # noqa: RUF001 - as Chinese and Japanese end them
 GATHERS = re.compile(r"\b(?:make|just|tox|nox|npm|pnpm|yarn|bun|gradlew?|mvn|rake|invoke|pre-commit)\b|\.sh\b")
 """Commands that run others, whose names nobody sees."""
 RUNNER = re.compile(
@@ -51,7 +68,8 @@ def false_claims(brief: Brief, state: AgentState, ending: Ending) -> tuple[str, 
 
 
 def _sentences(text: str) -> list[str]:
-    return [each for each in SENTENCE.split(text[:LOOKED_AT]) if each.strip() and not DENIED.search(each)]
+    parts = SENTENCE.split(text[:LOOKED_AT])
+    return [each for each in parts if each.strip() and not DENIED.search(NONE.sub("", each))]
 
 
 def _verified(brief: Brief, state: AgentState) -> bool:

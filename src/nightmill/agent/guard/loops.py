@@ -9,6 +9,7 @@ from functools import lru_cache
 from hashlib import sha256
 from itertools import pairwise
 
+from nightmill.agent import spelling
 from nightmill.agent.guard.ladder import Fault
 from nightmill.agent.nouns import AgentState, Made
 from nightmill.agent.past import called
@@ -31,6 +32,10 @@ SHRUNK = 0.98
 """A result that is cut to size may be a little smaller than the one before."""
 TOO_LARGE = 150_000
 """Characters of all results of a turn together."""
+TELLING = 40
+"""Characters from which a result tells something: two calls that give the same are no two finds, whatever they are."""
+LISTS = "update_todo"
+"""What it writes is new each time, and finds nothing; what is done of it is a gain."""
 NOISE = re.compile(
     r"\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d)?(?:[.,]\d+)?(?:Z|[+-]\d\d:?\d\d)?)?"  # dates
     r"|\b\d{1,2}:\d\d(?::\d\d)?(?:[.,]\d+)?\b"  # times of day
@@ -41,6 +46,8 @@ NOISE = re.compile(
     r"|/tmp/[\w./+-]+"  # temporary names
 )
 """What differs from run to run although nothing happened. Counts and shares stay: they are how progress looks."""
+READ_AS = re.compile(r"\n\((?:[^\n]* read as |ignored: )[^\n]*\)")
+"""What a result says of how its call was spelled."""
 
 
 def made(turn: int, calls: Sequence[ToolCall], results: Sequence[ToolResult]) -> tuple[Made, ...]:
@@ -57,7 +64,9 @@ def looked_at(before: Sequence[Made], now: Sequence[Made]) -> tuple[Made, ...]:
 def new(state: AgentState, now: Sequence[Made]) -> bool:
     """Whether any of the calls *now* is right and gave what was not seen lately: polling counts while it progresses."""
     before = {each.loose for each in state.made}
-    return any(each.loose not in before and not each.wrong for each in now)
+    told = {each.said for each in state.made if each.said}
+    right = (each for each in now if not each.wrong and each.tool != LISTS)
+    return any(each.loose not in before and each.said not in told for each in right)
 
 
 def faults(
@@ -75,12 +84,16 @@ def faults(
 
 
 def _made(turn: int, call: ToolCall, result: ToolResult | None) -> Made:
-    key, text = f"{call.name}\0{call.arguments}", result.text if result else ""
+    tool, given = spelling.plain(call)
+    key, text = f"{tool}\0{given}", READ_AS.sub("", result.text) if result else ""
+    bare = _without_noise(text[-LARGE:])
     return Made(
         turn=turn,
+        tool=tool,
         call=_digest(key),
         exact=_digest(f"{key}\0{text}"),
-        loose=_digest(f"{key}\0{_without_noise(text[-LARGE:])}"),
+        loose=_digest(f"{key}\0{bare}"),
+        said=_digest(bare) if len(bare) >= TELLING else "",
         size=len(text),
         about=called(call),
         wrong=result is None or result.error,
