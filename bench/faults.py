@@ -26,7 +26,8 @@ from typing import Any
 
 from bench.machine import machine
 from bench.page import put
-from bench.stage import GIT, SCRIPTED, Model, Stage, adopt_orphans, end_all
+from bench.stage import GIT, Model, Stage, adopt_orphans, end_all
+from bench.suite import need_scripted
 from bench.tasks import PROJECT, SPEC, TASKS, Task
 from nightmill.cli.door import Door
 from nightmill.line import submit
@@ -212,8 +213,7 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=2, help="worker processes")
     parser.add_argument("--json", type=Path, help=f"where to; default: {RESULTS.name}, and the table of the docs")
     options = parser.parse_args()
-    if not SCRIPTED.is_file():
-        sys.exit(f"bench: the scripted model is not at {SCRIPTED}; NIGHTMILL_SHARED names the folder above its own")
+    need_scripted()
     adopt_orphans()
     load_before, begun = os.getloadavg()[0], time.monotonic()
     with tempfile.TemporaryDirectory(prefix="nightmill-faults-", ignore_cleanup_errors=True) as folder:

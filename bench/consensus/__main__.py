@@ -28,7 +28,8 @@ from bench.consensus.runs import BLUEPRINTS, Came, Wanted, carry_out
 from bench.faults import interval
 from bench.machine import machine
 from bench.page import put
-from bench.stage import SCRIPTED, adopt_orphans
+from bench.stage import adopt_orphans
+from bench.suite import need_scripted
 
 RESULTS = Path(__file__).resolve().parent.parent / "consensus.json"
 BEGIN, END = "<!-- bench: made by `make bench-consensus` -->", "<!-- /bench-consensus -->"
@@ -50,8 +51,7 @@ BATCH = 50
 
 def main() -> None:
     options = _options()
-    if not SCRIPTED.is_file():
-        sys.exit(f"bench: the scripted model is not at {SCRIPTED}; NIGHTMILL_SHARED names the folder above its own")
+    need_scripted()
     people = People(
         seed=options.seed, errs=options.errs, misses=options.misses, alarms=options.alarms, alike=options.alike
     )

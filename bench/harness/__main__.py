@@ -6,29 +6,18 @@ python -m bench.harness peers …    some; the others' results stay as they are
 
 from __future__ import annotations
 
-import argparse
-import json
-import os
-import sys
-import tempfile
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from bench.figures import Figure, spread, table
+from bench.figures import Figure, spread
 from bench.harness import crowd
 from bench.harness.peers import PEERS, install
 from bench.harness.trajectory import LONG, SHORT, Told, ours, repository, script, theirs
-from bench.machine import machine, rounded, wait_for_calm
-from bench.page import circumstances, put
-from bench.stage import SCRIPTED, Stage, adopt_orphans, end_all, until
+from bench.stage import Stage, until
+from bench.suite import Suite, need_scripted
 
-RESULTS = Path(__file__).resolve().parent.parent / "harness.json"
-BEGIN, END = "<!-- bench: made by `make bench-harness` -->", "<!-- /bench-harness -->"
 TIMES = 3
 SETTINGS = {
     "ANTHROPIC_API_KEY": "key",
@@ -151,59 +140,23 @@ def tokens(folder: Path) -> Iterator[Figure]:
     yield Figure(name="largest request", unit=" kB", values=spread([own.largest / 1000]))
 
 
-PARTS: dict[str, Callable[[Path], Iterator[Figure]]] = {"peers": peers, "tokens": tokens, "crowd": crowd.figures}
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description="Measure nightmill's loop beside other agents.")
-    parser.add_argument("part", nargs="*", choices=[*PARTS, []], help="default: all")
-    parser.add_argument(
-        "--calm", type=float, default=0.0, help="seconds to wait at most for a machine that is half idle"
-    )
-    options = parser.parse_args()
-    if not SCRIPTED.is_file():
-        sys.exit(f"bench: the scripted model is not at {SCRIPTED}; NIGHTMILL_SHARED names the folder above its own")
-    adopt_orphans()
+def prepare() -> None:
+    """Have the other agents, which are fetched the first time."""
+    need_scripted()
     for peer in PEERS:
         with going_on(peer.name):
             install(peer)
-    kept = json.loads(RESULTS.read_text())["parts"] if RESULTS.exists() else {}
-    for name in options.part or list(PARTS):
-        wait_for_calm(options.calm)
-        kept[name] = measured(name)
-        parts = {each: kept[each] for each in PARTS if each in kept}
-        RESULTS.write_text(json.dumps({"machine": machine(), "parts": parts}, indent=1, ensure_ascii=False) + "\n")
-    write(parts)
-    missed = [each["name"] for part in parts.values() for each in part["figures"] if each["met"] is False]
-    print(f"goals missed: {'; '.join(missed) or 'none'}")
 
 
-def measured(name: str) -> dict[str, Any]:
-    """The figures of one part, with the load that the machine had."""
-    load, began = os.getloadavg()[0], time.monotonic()
-    found = []
-    with tempfile.TemporaryDirectory(prefix="nightmill-harness-", ignore_cleanup_errors=True) as folder:
-        try:
-            for figure in PARTS[name](Path(folder)):
-                found.append(figure)
-                print(f"{name}: {figure.name}: {figure.values.median:.3g}{figure.unit}", flush=True)
-        finally:
-            end_all()
-    return {
-        "at": datetime.now(UTC).isoformat(timespec="minutes"),
-        "seconds": round(time.monotonic() - began),
-        "load": [round(load, 1), round(os.getloadavg()[0], 1)],
-        "skipped": "",
-        "figures": [rounded(asdict(figure) | {"met": figure.met}) for figure in found],
-    }
-
-
-def write(parts: dict[str, Any]) -> None:
-    """Put the table between the marks of the page."""
-    packages = ", ".join(f"`{peer.package}`" for peer in PEERS)
-    lines = [*circumstances(parts), f"Beside {packages}.", "", *table(parts, program="bench.harness")]
-    put(lines, begin=BEGIN, end=END)
-
+SUITE = Suite(
+    program="bench.harness",
+    target="bench-harness",
+    about="Measure the agents' loop beside other agents.",
+    file="harness.json",
+    parts={"peers": peers, "tokens": tokens, "crowd": crowd.figures},
+    notes=(f"Beside {', '.join(f'`{peer.package}`' for peer in PEERS)}.",),
+    prepare=prepare,
+)
 
 if __name__ == "__main__":
-    main()
+    SUITE.main()
