@@ -8,7 +8,7 @@ import yaml
 
 from nightmill.errors import SettingsError
 
-__all__ = ["Lines", "compose", "fail", "values"]
+__all__ = ["Lines", "Written", "compose", "fail", "values"]
 
 DEEPEST = 8
 QUICK: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)

@@ -223,7 +223,8 @@ def approve(world: World) -> None:
     hub = submit.hub_of(world.door.settings, world.project.id)
     hub.create()
     commit = hub.advance("main", hub.take(world.root, "main"))
-    closure = submit.catalogue(hub, commit, crew.find(), settings=world.door.settings).closure("own")
+    found = submit.catalogue(hub, commit, crew.find(), settings=world.door.settings, checks=world.project.checks)
+    closure = found.closure("own")
     yes = blueprints.Approval(
         project=world.project.id,
         name="own",

@@ -15,7 +15,7 @@ from typing import Literal, NamedTuple
 
 from nightmill.blueprint.check import Known, faults
 from nightmill.blueprint.nouns import Blueprint, CallStep, walk
-from nightmill.blueprint.reading import parse
+from nightmill.blueprint.reading import parse, places
 from nightmill.blueprint.shapes import Signature
 from nightmill.crew import Role
 from nightmill.errors import SettingsError
@@ -88,11 +88,12 @@ class Entry:
 
 @dataclass(frozen=True)
 class Catalogue:
-    """What *shelves* hold, judged by the *roles* and *functions* that there are. Reads nothing itself."""
+    """What *shelves* hold, judged by the *roles*, *functions* and *checks* that there are. Reads nothing itself."""
 
     shelves: Sequence[Shelf]
     roles: Mapping[str, Role]
     functions: Mapping[str, Signature] = field(default_factory=dict)
+    checks: tuple[str, ...] | None = None
 
     @cached_property
     def entries(self) -> Mapping[str, Entry]:
@@ -104,7 +105,7 @@ class Catalogue:
     def known(self) -> Known:
         """What its blueprints may name."""
         whole = {name: each.blueprint for name, each in self._read().items() if each.blueprint is not None}
-        return Known(blueprints=whole, roles=self.roles, functions=self.functions)
+        return Known(blueprints=whole, roles=self.roles, functions=self.functions, checks=self.checks)
 
     def entry(self, name: str) -> Entry:
         """The entry *name*, broken or not.
@@ -158,8 +159,12 @@ class Catalogue:
         if entry.blueprint is None:
             return entry
         wrong = faults(entry.blueprint, self.known)
-        said = tuple(f"{entry.source}:{each.line}: {each.said}" for each in wrong)
-        return replace(entry, faults=said, hint=wrong[0].hint if wrong else "")
+        if not wrong:
+            return entry
+        lines = places(entry.body, source=entry.source)
+        placed = sorted((lines.get(each.at, each.line), each) for each in wrong)
+        said = tuple(f"{entry.source}:{line}: {each.said}" for line, each in placed)
+        return replace(entry, faults=said, hint=placed[0][1].hint)
 
 
 def _entry(name: str, shelf: Shelf, source: str) -> Entry:
@@ -176,7 +181,7 @@ def _entry(name: str, shelf: Shelf, source: str) -> Entry:
             )
     except SettingsError as error:
         broken = Entry(name=name, place=shelf.place, source=source, body=body, blueprint=None)
-        return replace(broken, faults=(error.message,), hint=error.hint)
+        return replace(broken, faults=tuple(error.message.splitlines()), hint=error.hint)
     return Entry(name=name, place=shelf.place, source=source, body=body, blueprint=read)
 
 

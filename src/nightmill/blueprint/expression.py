@@ -237,9 +237,12 @@ def _parsed(text: str, *, shown: str) -> nodes.Template:
     try:
         tree = VALUES.parse(text)
     except (TemplateError, RecursionError) as error:
+        marked = text != shown and "{{" in shown
         raise SettingsError(
             f"{_short(shown)} cannot be read: {getattr(error, 'message', None) or 'it is nested too deeply'}",
-            hint="such as steps.plan.output.risk == 'high' and not inputs.fast",
+            hint="it is an expression as it is: leave out the {{ and }}"
+            if marked
+            else "such as steps.plan.output.risk == 'high' and not inputs.fast",
         ) from error
     for node in _all(tree):
         _allowed(node, shown)

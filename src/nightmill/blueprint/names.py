@@ -15,16 +15,21 @@ __all__ = ["MAPPINGS", "TEMPLATES", "VALUES", "Fault", "Text", "listed", "texts"
 NAMED = 20
 VALUES = ("when", "until", "claims", "map", "gives", "summary")
 MAPPINGS = ("env", "inputs", "data")
+CONDITIONS = ("when", "until")
 TEMPLATES = ("goal", "again", "approve", "ask", "change", "stop")
 """Fields of steps that read values: expressions, expressions by name, and templates."""
 
 
 class Fault(NamedTuple):
-    """What is wrong in a blueprint: *line* of its file, in a sentence, and what to do."""
+    """What is wrong in a blueprint: *line* of its file, in a sentence, and what to do.
+
+    *at* names what it is about as `reading.places` does, where that is no whole step.
+    """
 
     line: int
     said: str
     hint: str
+    at: str = ""
 
 
 class Text(NamedTuple):
@@ -46,17 +51,24 @@ def texts(step: Step) -> Iterator[Text]:
         yield Text(key, getattr(step, key, ""), template=True)
 
 
-def unknown(text: Text, scope: Mapping[str, Shape], *, line: int, later: Sequence[str]) -> Iterator[Fault]:
-    """What is wrong with *text* where *scope* is to be read; *later* are steps that come after it."""
+def unknown(text: Text, scope: Mapping[str, Shape], *, later: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """What is wrong with *text* where *scope* is to be read, and what to do; *later* are steps that come after it."""
     try:
         found = paths(text.text, template=text.template)
     except SettingsError as error:
-        yield Fault(line, error.message, error.hint)
+        yield error.message, error.hint
         return
     for path in found:
         wrong = _wrong(path, scope, later)
+        if (
+            wrong is None
+            and text.key in CONDITIONS
+            and path.names[0] == "steps"
+            and len(path.names) == len(("steps", "id"))
+        ):
+            wrong = "a step is always there", f"name what it gave, such as {path}.ok"
         if wrong is not None:
-            yield Fault(line, f"`{text.key}` reads {str(path)!r}, and {wrong[0]}", wrong[1])
+            yield f"`{text.key}` reads {str(path)!r}, and {wrong[0]}", wrong[1]
 
 
 def listed(names: Sequence[str] | Mapping[str, object]) -> str:

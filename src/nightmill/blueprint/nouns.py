@@ -40,6 +40,7 @@ __all__ = [
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
 """Of steps and inputs: expressions read them as words, so there is no '-' in them."""
 Title = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,39}$")]
+Variable = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
 Expression = Annotated[str, Field(max_length=2_000)]
 Template = Annotated[str, Field(max_length=20_000)]
 Severity = Literal["critical", "major", "minor", "note"]
@@ -74,9 +75,9 @@ class Most:
 
     __pydantic_config__ = STRICT
 
-    turns: Annotated[int, Field(ge=1, le=1000)] | None = None
-    tokens: Annotated[int, Field(ge=1000)] | None = None
-    money: Annotated[float, Field(gt=0)] | None = None
+    turns: Annotated[int, Field(ge=1, le=1000, strict=True)] | None = None
+    tokens: Annotated[int, Field(ge=1000, strict=True)] | None = None
+    money: Annotated[float, Field(gt=0, strict=True)] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,11 +105,11 @@ class RunStep(Common):
     """A command in the sandbox: a constant text. Values reach it as environment variables, so none can become code."""
 
     run: Annotated[str, Field(min_length=1, max_length=20_000, description="Shell text, run at the checkout's root.")]
-    env: Annotated[dict[str, Expression], Field(description="Variables of the command, by expressions.")] = field(
+    env: Annotated[dict[Variable, Expression], Field(description="Variables of the command, by expressions.")] = field(
         default_factory=dict
     )
-    seconds: Annotated[float, Field(gt=0, le=7200)] = 300.0
-    memory: Annotated[int, Field(gt=0, description="Bytes.")] = 2 << 30
+    seconds: Annotated[float, Field(gt=0, le=7200, strict=True)] = 300.0
+    memory: Annotated[int, Field(gt=0, strict=True, description="Bytes.")] = 2 << 30
     keep: Annotated[bool, Field(description="Whether what it changed in the checkout stays.")] = True
 
 
@@ -116,7 +117,9 @@ class RunStep(Common):
 class CheckStep(Common):
     """The project's checks on exactly the present tree, in a sandbox that no agent has touched."""
 
-    check: Annotated[tuple[str, ...] | Literal["all"], Field(description="Names of checks, or all.")]
+    check: Annotated[
+        Annotated[tuple[str, ...], Field(min_length=1)] | Literal["all"], Field(description="Names of checks, or all.")
+    ]
     claims: Annotated[Expression, Field(description="What an agent says shows each criterion: its `evidence`.")] = ""
 
 
@@ -178,19 +181,19 @@ class MapStep(Common):
 
     map: Annotated[Expression, Field(description="The list.")]
     each: Annotated[Name, Field(description="What an item is called in the steps.")] = "item"
-    steps: tuple[Step, ...]
+    steps: Annotated[tuple[Step, ...], Field(min_length=1)]
     gives: Annotated[Expression, Field(description="What each item comes to; `results` has them in order.")] = ""
-    most: Annotated[int, Field(ge=1, le=500, description="A longer list is refused.")] = 50
-    at_once: Annotated[int, Field(ge=1, le=32)] = 4
+    most: Annotated[int, Field(ge=1, le=500, strict=True, description="A longer list is refused.")] = 50
+    at_once: Annotated[int, Field(ge=1, le=32, strict=True)] = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RepeatStep(Common):
     """Steps again and again until *until* is true after them, at most *repeat* times; then it failed."""
 
-    repeat: Annotated[int, Field(ge=1, le=20)]
+    repeat: Annotated[int, Field(ge=1, le=20, strict=True)]
     until: Expression
-    steps: tuple[Step, ...]
+    steps: Annotated[tuple[Step, ...], Field(min_length=1)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -289,7 +292,7 @@ class Blueprint:
     __pydantic_config__ = STRICT
 
     name: Title
-    version: Annotated[int, Field(ge=1)] = 1
+    version: Annotated[int, Field(ge=1, strict=True)] = 1
     title: Annotated[str, Field(max_length=120)] = ""
     description: Annotated[str, Field(max_length=2_000)] = ""
     cues: tuple[str, ...] = ()

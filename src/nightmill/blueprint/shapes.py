@@ -39,6 +39,7 @@ __all__ = [
     "closed",
     "lacking",
     "listing",
+    "malformed",
     "meant",
     "of_input",
     "of_step",
@@ -51,6 +52,7 @@ ANY: Shape = {}
 TEXT: Shape = {"type": "string"}
 FLAG: Shape = {"type": "boolean"}
 NUMBER: Shape = {"type": "number"}
+TYPES = ("string", "number", "integer", "boolean", "array", "object", "null")
 TEXTS: Shape = {"type": "array", "items": TEXT}
 
 
@@ -179,6 +181,26 @@ def lacking(shape: Shape, names: Sequence[str]) -> tuple[int, tuple[str, ...]] |
             return None if shape.get("additionalProperties") is True else (number, tuple(properties))
         shape = properties[name]
     return None
+
+
+def malformed(shape: Any, at: str = "output") -> str:
+    """Why nothing can be of *shape*, which is to be a JSON schema and stands *at* its place, in words; "" if something can."""
+    if not isinstance(shape, Mapping):
+        return f"`{at}` is no schema"
+    named = shape.get("type", [])
+    for each in [named] if isinstance(named, str) else named:
+        if each not in TYPES:
+            return f"`{at}.type` is {each!r}, which JSON has not{meant(str(each), TYPES)}"
+    properties = shape.get("properties", {})
+    if not isinstance(properties, Mapping):
+        return f"`{at}.properties` is no mapping of names to schemas"
+    for name in shape.get("required", ()):
+        if name not in properties and shape.get("additionalProperties") is False:
+            return f"`{at}` requires {name!r}, which it does not allow{meant(str(name), tuple(properties))}"
+    inner = {f"{at}.{name}": each for name, each in properties.items()}
+    inner |= {f"{at}.items": shape["items"]} if "items" in shape else {}
+    inner |= {f"{at}.{key}": each for key in ("anyOf", "oneOf", "allOf") for each in shape.get(key, ())}
+    return next((why for place, each in inner.items() if (why := malformed(each, place))), "")
 
 
 def meant(name: str, known: Sequence[str]) -> str:

@@ -6,8 +6,8 @@ from dataclasses import MISSING, fields, is_dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from nightmill.blueprint.mistakes import OURS
 from nightmill.blueprint.nouns import KINDS
-from nightmill.blueprint.reading import OURS
 
 if TYPE_CHECKING:
     from nightmill.blueprint.nouns import Blueprint

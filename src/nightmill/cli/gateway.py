@@ -91,24 +91,20 @@ def planned(door: Door, words: str, *, root: Path, blueprint: str, sets: tuple[s
 
 
 def _gateway(door: Door, root: Path) -> tuple[Processes, Gateway]:
-    from nightmill.blueprint.catalogue import Catalogue
     from nightmill.cli.processes import processes
     from nightmill.errors import SettingsError
     from nightmill.intake import Gateway, Offer
-    from nightmill.line.process import functions
 
-    found = processes(door, root)
-    if found.project is None:
+    here = processes(door, root)
+    if here.project is None:
         raise SettingsError(f"there is no project in {str(root)!r}", hint="nightmill init")
-    catalogue = Catalogue(found.catalogue.shelves, found.catalogue.roles, functions=functions.SIGNATURES)
-    here = replace(found, catalogue=catalogue)
     offers = []
-    for name in catalogue.entries:
+    for name in here.catalogue.entries:
         state = here.standing(name)
         if state.may_run:
-            closure = catalogue.closure(name)
+            closure = here.catalogue.closure(name)
             offers.append(Offer(blueprint=closure.blueprints[0], said=state.said, closure=closure.digest))
-    return here, Gateway(offers, _around(found.project.root))
+    return here, Gateway(offers, _around(here.project.root))
 
 
 def _around(root: Path) -> Surroundings:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -79,7 +79,7 @@ class Processes:
         Raises:
             SettingsError: If it cannot be read.
         """
-        from nightmill.blueprint.catalogue import Catalogue, Shelf
+        from nightmill.blueprint.catalogue import Shelf
         from nightmill.errors import SettingsError
 
         try:
@@ -92,7 +92,7 @@ class Processes:
         if path.suffix not in {".yaml", ".yml"}:
             raise SettingsError(f"{str(path)!r} is no YAML file", hint="name it NAME.yaml")
         old = self.catalogue
-        both = Catalogue((Shelf("project", {str(path): body}), *old.shelves), old.roles, old.functions)
+        both = replace(old, shelves=(Shelf("project", {str(path): body}), *old.shelves))
         return both.entry(path.stem), both
 
 
@@ -115,7 +115,9 @@ def processes(door: Door, folder: Path) -> Processes:
         project=crew.in_folder(project.root) if project else {}, operator=crew.in_folder(home, (OPERATORS,))
     )
     found = (*own, shelves.in_folder(home / shelves.OPERATORS, place="operator"), shelves.shipped())
-    return Processes(door, project, Catalogue(found, {role.name: role for role in roles.roles}, functions.SIGNATURES))
+    checks = tuple(each.name for each in project.checks) if project else None
+    known = {role.name: role for role in roles.roles}
+    return Processes(door, project, Catalogue(found, known, functions.SIGNATURES, checks))
 
 
 def _within_one(folder: Path) -> bool:

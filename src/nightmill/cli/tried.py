@@ -87,7 +87,7 @@ def _check(door: Door, found: Source, proposal: Proposal) -> None:
     assignment = found.past.assignment
     hub = hub_of(door.settings, assignment.project.id)
     crew = assignment.crew or find()
-    known = catalogue(hub, assignment.base_commit, crew, settings=door.settings).known
+    known = catalogue(hub, assignment.base_commit, crew, settings=door.settings, checks=assignment.project.checks).known
     own = {each.name: each for each in found.past.blueprints}
     checked(proposal.blueprint, replace(known, blueprints={**known.blueprints, **own}))
 

@@ -14,9 +14,10 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from nightmill.blueprint.values import misfit
 from nightmill.crew import Role
 from nightmill.intake.gateway import Gateway
-from nightmill.intake.inputs import fault, missing
+from nightmill.intake.inputs import missing
 from nightmill.intake.nouns import Answer
 from nightmill.intake.words import clean
 from nightmill.model import Message, ModelReply, ModelRequest, Text
@@ -96,7 +97,7 @@ def chosen(answer: Answer, gateway: Gateway, reply: ModelReply) -> Answer:
     taken = {
         name: value
         for name, value in choice.inputs.items()
-        if name in blueprint.inputs and name not in settled.inputs and not fault(blueprint.inputs[name], value)
+        if name in blueprint.inputs and name not in settled.inputs and not misfit(value, blueprint.inputs[name])
         and isinstance(value, str) and value.strip() and " ".join(value.casefold().split()) in said
     }  # fmt: skip
     inputs = {**settled.inputs, **taken}

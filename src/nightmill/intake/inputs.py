@@ -8,11 +8,12 @@ from difflib import get_close_matches
 from typing import Any
 
 from nightmill.blueprint.nouns import Blueprint, Input
+from nightmill.blueprint.values import misfit
 from nightmill.errors import SettingsError
 from nightmill.intake.nouns import Missing, Surroundings
 from nightmill.intake.words import TOKEN, URL, lexicon, quoted, stem, unquoted
 
-__all__ = ["fault", "fill", "filled", "given", "missing"]
+__all__ = ["fill", "filled", "given", "missing"]
 
 VERSION = re.compile(
     r"(?<![\w.])v?(\d+(?:\.\d+){0,3}(?:[-.+]?(?:a|b|rc|alpha|beta|dev|post)[.\d]*)?)(?![\w%])", re.IGNORECASE
@@ -27,7 +28,7 @@ def fill(blueprint: Blueprint, words: str, around: Surroundings) -> dict[str, An
     found: dict[str, Any] = {}
     for name, each in blueprint.inputs.items():
         value = _value(name, each, words, around, found)
-        if value is not None and not fault(each, value):
+        if value is not None and not misfit(value, each):
             found[name] = value
     return found
 
@@ -77,30 +78,9 @@ def filled(blueprint: Blueprint, inputs: Mapping[str, Any]) -> dict[str, Any]:
     return {name: checked.get(name, each.default) for name, each in blueprint.inputs.items()}
 
 
-def fault(wanted: Input, value: Any) -> str:
-    """Why *value* does not fit, in a few words; "" if it does."""
-    kinds: dict[str, tuple[type, ...]] = {
-        "number": (int, float), "boolean": (bool,), "list": (list,), "object": (dict,),
-    }  # fmt: skip
-    right = kinds.get(wanted.type, (str,))
-    if not isinstance(value, right) or (wanted.type == "number" and isinstance(value, bool)):
-        return f"it must be a {wanted.type}"
-    if wanted.choices and value not in wanted.choices:
-        return f"it must be one of {', '.join(wanted.choices)}"
-    if wanted.pattern and isinstance(value, str) and not re.fullmatch(wanted.pattern, value):
-        return f"it must match {wanted.pattern}"
-    if (
-        wanted.type == "path"
-        and isinstance(value, str)
-        and (value.startswith(("/", "~", "-")) or ".." in value.split("/"))
-    ):
-        return "it must be a path within the repository"
-    return ""
-
-
 def _checked(blueprint: Blueprint, inputs: Mapping[str, Any]) -> Mapping[str, Any]:
     for name, value in inputs.items():
-        if why := fault(blueprint.inputs[name], value):
+        if why := misfit(value, blueprint.inputs[name]):
             raise SettingsError(f"the input {name!r} of {blueprint.name} is {value!r}", hint=why)
     return inputs
 

@@ -32,6 +32,7 @@ from nightmill.store import blueprints, projects
 if TYPE_CHECKING:
     from nightmill.agent.external import External
     from nightmill.estate.nouns import Project
+    from nightmill.review import Check
     from nightmill.settings import Settings
     from nightmill.spec import Assessment, Spec
     from nightmill.store.blobs import Blobs
@@ -137,7 +138,7 @@ def prepared(ask: Ask, *, settings: Settings, database: Database, project: Proje
     policy = _holding(project, settings)
     found = crew.find(project=crew.at_commit(hub, commit), operator=crew.in_folder(settings.home, (OPERATORS,)))
     process = approval.require(
-        catalogue(hub, commit, found, settings=settings),
+        catalogue(hub, commit, found, settings=settings, checks=project.checks),
         errand.blueprint if errand else settings.blueprint,
         blueprints.kept(database, project.id, errand.blueprint if errand else settings.blueprint),
         policy="approved" if errand else policy.blueprints,
@@ -248,10 +249,11 @@ def _as_shown(closure: Closure, errand: Errand | None) -> Blueprint:
     return closure.blueprints[0]
 
 
-def catalogue(hub: Hub, commit: str, found: crew.Crew, *, settings: Settings) -> Catalogue:
-    """The blueprints that a run may use which starts from *commit*, judged by the roles of *found*."""
+def catalogue(hub: Hub, commit: str, found: crew.Crew, *, settings: Settings, checks: tuple[Check, ...]) -> Catalogue:
+    """The blueprints that a run may use which starts from *commit*, judged by the roles of *found* and the *checks* there."""
     shelves = (at_commit(hub, commit), in_folder(settings.home, "blueprints", place="operator"), shipped())
-    return Catalogue(shelves, {role.name: role for role in found.roles}, functions=functions.SIGNATURES)
+    roles = {role.name: role for role in found.roles}
+    return Catalogue(shelves, roles, functions.SIGNATURES, tuple(each.name for each in checks))
 
 
 def accepted(path: Path, *, settings: Settings) -> Spec:
