@@ -7,7 +7,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from bench.stage import SCRIPTED, Stage, adopt_orphans, descendants
+from bench.stage import SCRIPTED, Stage, descendants
+from tests.acceptance.adopting import adopting
 
 
 @pytest.fixture(scope="session")
@@ -15,9 +16,9 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Stage:
     """The stage that all tests of this process share: taking a project in takes its second only once."""
     if not SCRIPTED.is_file():
         pytest.skip(f"the scripted model is not at {SCRIPTED} (set NIGHTMILL_SHARED)")
-    adopt_orphans()
     stage = Stage(tmp_path_factory.mktemp("acceptance") / "s")
-    stage.build()
+    with adopting():
+        stage.build()
     stage.keep()
     clear(stage)
     return stage
@@ -26,10 +27,11 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Stage:
 @pytest.fixture
 def stage(built: Stage) -> Iterator[Stage]:
     """The stage as new; whatever the test leaves running is killed."""
-    before = list(descendants())
-    built.renew()
-    yield built
-    built.end(but=before)
+    with adopting():
+        before = list(descendants())
+        built.renew()
+        yield built
+        built.end(but=before)
     clear(built)
 
 

@@ -12,8 +12,9 @@ import pytest
 from bench.consensus.people import KINDS, People
 from bench.consensus.runs import BLUEPRINTS, Came, Judge, Wanted, carry_out, project
 from bench.consensus.tasks import TASKS, Task
-from bench.stage import GIT, SCRIPTED, adopt_orphans
+from bench.stage import GIT, SCRIPTED
 from nightmill.repo import Hub
+from tests.acceptance.adopting import adopting
 
 
 def passes(task: Task, code: str, tests: str, monkeypatch: pytest.MonkeyPatch) -> bool:
@@ -114,12 +115,12 @@ def test_the_judge_takes_only_what_is_right_throughout(tmp_path: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.skipif(not SCRIPTED.is_file(), reason=f"the scripted model is not at {SCRIPTED}")
 def test_what_no_check_sees_escapes_from_one_developer_and_not_from_a_team() -> None:
-    adopt_orphans()
     people = People()
     kinds = {kind: first(people, kind) for kind in KINDS}
     came: list[Came] = []
     wanted = [Wanted(blueprint=name, number=number) for number in kinds.values() for name in BLUEPRINTS]
-    carry_out(wanted, people, workers=1, told=came.append)
+    with adopting():
+        carry_out(wanted, people, workers=1, told=came.append)
 
     ended = {(each.began, each.blueprint): (each.kind, each.reason) for each in came}
     alone = {

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from bench.stage import SCRIPTED, Stage, adopt_orphans, descendants, shell
+from bench.stage import SCRIPTED, Stage, descendants, shell
+from tests.acceptance.adopting import adopting
 from tests.acceptance.test_process import (
     CASE,
     EVIDENCE,
@@ -57,13 +58,13 @@ def named(tmp_path: Path) -> Iterator[Stage]:
     """A stage whose checks name their tests."""
     if not SCRIPTED.is_file():
         pytest.skip(f"the scripted model is not at {SCRIPTED} (set NIGHTMILL_SHARED)")
-    adopt_orphans()
-    before = list(descendants())
-    stage = Stage(tmp_path / "s")
-    stage.settings = {"ANTHROPIC_API_KEY": "key"}
-    stage.build(**{"check.py": REPORTED, "nightmill.yaml": CHECKS, ".gitignore": "report.xml\n"})
-    yield stage
-    stage.end(but=before)
+    with adopting():
+        before = list(descendants())
+        stage = Stage(tmp_path / "s")
+        stage.settings = {"ANTHROPIC_API_KEY": "key"}
+        stage.build(**{"check.py": REPORTED, "nightmill.yaml": CHECKS, ".gitignore": "report.xml\n"})
+        yield stage
+        stage.end(but=before)
 
 
 def test_a_finding_whose_test_was_taken_away_is_open_although_qa_and_the_checks_are_content(named: Stage) -> None:
