@@ -11,6 +11,7 @@ from contextlib import ExitStack, asynccontextmanager
 from typing import Any
 
 import pytest
+from textual.widgets import Input
 
 from nightmill.access import ACTS
 from nightmill.cli.attach.view import Attached
@@ -53,8 +54,15 @@ class Screen:
         await self.until(lambda: all(word in self.text for word in words))
 
     async def press(self, *keys: str) -> None:
-        await self.pilot.press(*keys)
-        await self.pilot.pause()
+        """Press each of *keys* as soon as it means something: what it is about may not have come yet."""
+        for key in keys:
+            await self.until(lambda key=key: isinstance(self.app.focused, Input) or self._means(key))
+            await self.pilot.press(key)
+            await self.pilot.pause()
+
+    def _means(self, key: str) -> bool:
+        found = self.app.screen.active_bindings.get(key)
+        return found is not None and found.enabled
 
     async def types(self, text: str) -> None:
         await self.press(*({" ": "space"}.get(sign, sign) for sign in text))
