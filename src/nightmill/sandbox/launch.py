@@ -33,6 +33,9 @@ class Processes:
     groups: Groups | None = None
     """Control groups of commands, where they are this process's to make."""
 
+    lone = True
+    """Whether their user has a namespace of its own. Else the kernel counts with them what it runs elsewhere."""
+
     apart = False
     """Whether they can be shown no socket of this machine: then the way to the proxy is over the runner's frames."""
 

@@ -47,6 +47,9 @@ LEAVING = 0.005
 COARSE = 0.011
 """Seconds between two ticks of a kernel whose file times are not finer than that."""
 
+ELSEWHERE = 4096
+"""Processes that a user without a namespace of its own may have in other sandboxes, before commands here miss them."""
+
 Launch = Callable[[Place], Awaitable[tuple[Processes, socket.socket]]]
 """How the processes of a sandbox are started; the runner among them answers on the socket."""
 
@@ -185,8 +188,14 @@ class LiveSandbox(HeldSandbox):
             self._lead(channel, self.egress, carried=processes.apart)
         await self._in_thread(self.packs.start, snapshot, found)
         self.disk.begin(processes.init_pid, place.layers[len(self.place.layers) :])
-        kill, groups = processes.kill, processes.groups
-        return Runner(channel, environment=self.environment, kill=kill, groups=groups, disk=self.disk)
+        return Runner(
+            channel,
+            environment=self.environment,
+            kill=processes.kill,
+            groups=processes.groups,
+            disk=self.disk,
+            elsewhere=0 if processes.lone else ELSEWHERE,
+        )
 
     def _lead(self, channel: Channel, egress: Egress, *, carried: bool) -> None:
         """Have the proxy offered inside."""

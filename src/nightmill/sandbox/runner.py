@@ -49,12 +49,15 @@ class Runner:
         kill: Callable[[], None],
         groups: Groups | None = None,
         disk: Disk | None = None,
+        elsewhere: int = 0,
     ) -> None:
         """With *groups* the kernel bounds memory and processes of each command; else each process is bounded.
 
-        *disk* says when all that runs has written too much.
+        *disk* says when all that runs has written too much. The user of this sandbox may have *elsewhere* processes that
+        the kernel counts with those here: a command's own are then counted by the runner alone.
         """
         self.channel, self.environment, self.kill, self.groups = channel, environment, kill, groups
+        self.elsewhere = elsewhere
         self.gate = asyncio.Lock()
         self.watch = Watch(self.end, disk)
 
@@ -204,7 +207,9 @@ class Runner:
         self, command: Command, *, most: int, live: Output | None = None, **more: Any
     ) -> tuple[int, asyncio.Future[Answer]]:
         """Start *command*; its number, and the answer that tells its end."""
-        header = _request(command, self.environment, self.groups) | {"live": live is not None} | more
+        request = _request(command, self.environment, self.groups)
+        user = request["processes"] + self.elsewhere
+        header = request | {"user": user, "live": live is not None} | more
         async with self.gate:  # nothing new starts while all is held still
             number, answer = self.channel.send(header, command.stdin, most=most, live=live)
             group = self.groups.admit(number, command.limits) if self.groups else None

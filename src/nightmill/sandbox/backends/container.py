@@ -96,7 +96,8 @@ class ContainerSandboxes(BubblewrapSandboxes):
             owner=self.host.owner,
         )
         await self.engine.overlay(name, overlay(place))
-        return _start(self.engine, words, place.directory)
+        lone = traits.rootless and self.engine.podman  # docker's containers share the namespace of their daemon
+        return _start(self.engine, words, place.directory, lone=lone)
 
     async def _clear(self, directory: Path) -> None:
         """Remove what a worker that died has left: its container ends with it, but the engine still knows of it."""
@@ -115,9 +116,11 @@ class ContainerSandboxes(BubblewrapSandboxes):
 class ContainerProcesses(Processes):
     """The engine's client, and the first process of its container for the sandbox in *directory*."""
 
-    def __init__(self, engine: Engine, process: subprocess.Popen[bytes], errors: int, directory: Path) -> None:
+    def __init__(
+        self, engine: Engine, process: subprocess.Popen[bytes], errors: int, directory: Path, *, lone: bool
+    ) -> None:
         super().__init__(process, -1, errors)
-        self.engine, self.directory, self.name = engine, directory, _name(directory)
+        self.engine, self.directory, self.name, self.lone = engine, directory, _name(directory), lone
 
     async def find(self) -> None:
         """Take hold of the container's first process; call it once the runner has answered.
@@ -215,7 +218,7 @@ def _write(place: Place, owner: Owner | None) -> None:
     (box / "started").touch()
 
 
-def _start(engine: Engine, words: list[str], directory: Path) -> tuple[Processes, socket.socket]:
+def _start(engine: Engine, words: list[str], directory: Path, *, lone: bool) -> tuple[Processes, socket.socket]:
     mine, theirs = socket.socketpair()
     errors = os.memfd_create("errors")
     with theirs:
@@ -232,4 +235,4 @@ def _start(engine: Engine, words: list[str], directory: Path) -> tuple[Processes
             mine.close()
             os.close(errors)
             raise SandboxError(f"{engine.program!r} cannot be started: {error.strerror}") from error
-    return ContainerProcesses(engine, process, errors, directory), mine
+    return ContainerProcesses(engine, process, errors, directory, lone=lone), mine

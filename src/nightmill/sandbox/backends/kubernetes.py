@@ -128,7 +128,7 @@ class PodSandboxes(BubblewrapSandboxes):
 class PodProcesses(Processes):
     """The program that carries the runner's frames; what it started is known by the pod alone."""
 
-    apart = True
+    apart, lone = True, False
 
     def __init__(self, pod: Pod, mirror: Mirror, environment: Mapping[str, str]) -> None:
         self.pod, self.mirror, self.variables = pod, mirror, dict(environment)

@@ -35,10 +35,10 @@ if TYPE_CHECKING:
     Spec = Dict[str, Any]
     """A command as the host sent it."""
 
-    Known = Dict[int, Tuple[int, int]]
-    """Live processes: pid → (parent, resident pages)."""
+    Known = Dict[int, Tuple[int, int, int]]
+    """Live processes: pid → (parent, resident pages, threads)."""
 
-LIMITS = {"NPROC": "processes", "FSIZE": "file_size", "DATA": "memory"}
+LIMITS = {"NPROC": "user", "FSIZE": "file_size", "DATA": "memory"}
 """What each of a process's own limits is called by the host, which says which of them to set."""
 
 FIXED = (("CORE", 1), ("RTPRIO", 0), ("NICE", 0), ("MEMLOCK", 1 << 20), ("MSGQUEUE", 1 << 18), ("SIGPENDING", 4096))
@@ -162,6 +162,8 @@ def control(fd: int) -> None:
 
 def bound(spec: Spec) -> None:
     """Take on the limits of a process of the command."""
+    if spec["user"] > spec["processes"]:
+        os.nice(19)  # the runner alone counts them: it comes first, among thousands, too
     for name in spec["rlimits"]:
         limit(name, spec[LIMITS[name]])
     for name, value in (*FIXED, ("NOFILE", descriptors(spec["processes"]))):
@@ -241,14 +243,14 @@ def processes() -> Known:
             except OSError:
                 continue
             if fields[0] not in (b"Z", b"X") or int(fields[17]) > 1:
-                found[int(name)] = (int(fields[1]), int(fields[21]))
+                found[int(name)] = (int(fields[1]), int(fields[21]), int(fields[17]))
     return found
 
 
 def below(known: Known, top: int) -> Set[int]:
     """All descendants of *top*."""
     children: Dict[int, list[int]] = {}
-    for pid, (parent, _) in known.items():
+    for pid, (parent, _, _) in known.items():
         children.setdefault(parent, []).append(pid)
     found: Set[int] = set()
     todo = [top]
@@ -262,7 +264,7 @@ def below(known: Known, top: int) -> Set[int]:
 def strays(known: Known, keepers: Set[int]) -> Set[int]:
     """What has come to the runner, which is PID 1 or stands in for it, because its keeper was killed."""
     runner = os.getpid()
-    found = {pid for pid, (parent, _) in known.items() if parent == runner and pid not in keepers}
+    found = {pid for pid, (parent, _, _) in known.items() if parent == runner and pid not in keepers}
     for pid in list(found):
         found |= below(known, pid)
     return found
@@ -272,7 +274,7 @@ def excess(spec: Spec, keeper: int) -> str:
     """Which limit on the whole tree of a command is passed, "" if none: of those that the kernel holds per process."""
     known = processes()
     tree = below(known, keeper)
-    if "NPROC" in spec["rlimits"] and len(tree) > spec["processes"]:
+    if "NPROC" in spec["rlimits"] and sum(known[pid][2] for pid in tree) > spec["processes"]:
         return "processes"
     if "DATA" not in spec["rlimits"]:
         return ""

@@ -35,8 +35,8 @@ if TYPE_CHECKING:
 CHUNK, BACKLOG = 1 << 18, 1 << 20
 KEEPER_LATE, GIVE_UP = 2.0, 30.0
 """Seconds after a command's end until its keeper, and until the sandbox, is given up."""
-CALM, CROWD = 5, 300
-"""Sweeps after which, and processes above which, everything is stopped before it is sorted out."""
+CALM, CROWD, FEW = 5, 300, 50
+"""Sweeps after which, and processes above which, everything is stopped before it is sorted out; more than all may have."""
 HOME = "/work/home"
 
 
@@ -79,9 +79,8 @@ class Runner:
             for fd, what in self.poll.poll(wait if wait is None else 1000 * wait):
                 if what & select.POLLERR and fd in (self.source, self.sink):
                     self.leave(0)
-                handler = self.handlers.get(fd)
-                if handler:
-                    handler()
+                if fd in self.handlers:
+                    self.handlers[fd]()
             self.reap()
             for job in list(self.jobs.values()):
                 self.look_after(job)
@@ -200,7 +199,7 @@ class Runner:
 
     def begun(self, job: Job) -> List[int]:
         """The first process of a command, if it lives."""
-        return [pid for pid, (parent, _pages) in processes().items() if parent == job.keeper]
+        return [pid for pid, (parent, _, _) in processes().items() if parent == job.keeper]
 
     def cancel(self, asked: Dict[str, Any], _: bytes) -> None:
         """End a job now, if it still runs."""
@@ -288,6 +287,7 @@ class Runner:
                 break
         self.forget(job.out)
         self.forget(job.status)
+        self.reap()  # until then what has ended is counted, and the next command would miss it
         job.close()
         del self.jobs[job.spec["id"]]
         job.stopped = "" if job.stopped == "lost" else job.stopped
@@ -318,7 +318,7 @@ class Runner:
 
     def excess(self, job: Job) -> str:
         """Which limit on its whole tree a command has passed, "" if none."""
-        storm = crowd() > sum(each.spec["processes"] for each in self.jobs.values()) + CROWD
+        storm = crowd() > sum(each.spec["processes"] for each in self.jobs.values()) + FEW
         if storm:
             kill(-1, signal.SIGSTOP)  # else this scan would get a thousandth of the processor
         found = excess(job.spec, job.keeper)

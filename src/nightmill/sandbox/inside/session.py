@@ -157,7 +157,7 @@ def alive() -> Dict[int, int]:
     """Live processes that may be looked at: pid → bytes of memory."""
     if os.uname().sysname == "Darwin":
         return told()
-    return {pid: pages * resource.getpagesize() for pid, (_parent, pages) in processes().items()}
+    return {pid: pages * resource.getpagesize() for pid, (_, pages, _) in processes().items()}
 
 
 def told() -> Dict[int, int]:
