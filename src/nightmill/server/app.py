@@ -25,6 +25,7 @@ from nightmill.server.limits import Limits
 from nightmill.server.pages.render import ROOMS, refused
 from nightmill.server.problem import Refused
 from nightmill.server.site import Site
+from nightmill.store import AWAY
 
 __all__ = ["make"]
 
@@ -49,6 +50,8 @@ def make(site: Site) -> ASGIApp:
         app.add_exception_handler(kind, _for(site, problem.of_error))
     for unkept in (UnicodeEncodeError, DataError):
         app.add_exception_handler(unkept, _for(site, problem.of_text))
+    for away in AWAY:
+        app.add_exception_handler(away, _for(site, problem.of_store))
     app.add_exception_handler(Exception, _for(site, problem.of_fault))
     app.add_exception_handler(HTTPException, _for(site, _of_http))
     app.add_exception_handler(RequestValidationError, _for(site, problem.of_request))

@@ -11,6 +11,7 @@ import contextlib
 import json
 from collections import OrderedDict, deque
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
@@ -24,6 +25,8 @@ PAGE = 500
 """Entries that are read at once."""
 FIRST, PIECE = 16, 256 << 10
 """Entries that are read at first of what a watcher has missed, and bytes of them from then on: it may take none of them."""
+PAST = 2
+"""Who reads what they have missed at once: what happens now goes before it, however many come again together."""
 MOST, MOST_BYTES = 2_000, 1 << 20
 """Entries, and bytes of them, that wait for one watcher."""
 BEAT = 15.0
@@ -124,6 +127,8 @@ class Feed:
         self.watchers: set[Watcher] = set()
         self.seq = 0
         self._somebody = asyncio.Event()
+        self._eye = ThreadPoolExecutor(max_workers=1, thread_name_prefix="feed")
+        self._past = asyncio.Semaphore(PAST)
         self._places: OrderedDict[str, Place] = OrderedDict()
 
     async def serve(self) -> None:
@@ -169,8 +174,9 @@ class Feed:
             run = await asyncio.to_thread(alone) if seen < watcher.start else None
             limit = FIRST
             while seen < watcher.start:
-                page = await asyncio.to_thread(self.source.read, after=seen, limit=limit, run=run)
-                items = await self._items([entry for entry in page if entry.seq <= watcher.start])
+                async with self._past:
+                    page = await asyncio.to_thread(self.source.read, after=seen, limit=limit, run=run)
+                    items = await self._items([entry for entry in page if entry.seq <= watcher.start])
                 wanted = b"".join(item.frame for item in items if wants(item))
                 seen = items[-1].seq if items and len(page) == limit else watcher.start
                 limit = _next(limit, items)
@@ -187,9 +193,7 @@ class Feed:
             watcher.let_go()
 
     async def _look(self) -> bool:
-        if await asyncio.to_thread(self.source.last) <= self.seq:
-            return False
-        page = await asyncio.to_thread(self.source.read, after=self.seq, limit=PAGE)
+        page = await asyncio.get_running_loop().run_in_executor(self._eye, self._new)
         items = await self._items(page)
         for item in items:
             for watcher in self.watchers:
@@ -197,6 +201,9 @@ class Feed:
         if items:
             self.seq = max(self.seq, items[-1].seq)  # `watch` may have begun anew meanwhile, further on
         return bool(items)
+
+    def _new(self) -> Sequence[Entry]:
+        return self.source.read(after=self.seq, limit=PAGE) if self.source.last() > self.seq else ()
 
     async def _items(self, entries: Sequence[Entry]) -> list[Item]:
         """*entries* as they go out. One about no run is of no project: only who sees all of them sees it."""

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, TypeVar, cast
-from urllib.parse import urlsplit
 
 from fastapi import APIRouter, Depends, Path, Request, Response
 from fastapi.routing import APIRoute
 from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 
 from nightmill.access import Act, Person
 from nightmill.errors import SettingsError
@@ -24,6 +25,9 @@ SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 
 REQUESTS = Rate(burst=600, seconds=0.05)
 """Of one person: twenty in a second, on and on."""
+
+VALUES = 10_000
+"""Values in the JSON of a request: each that does not fit costs as much as a whole request that does."""
 
 Endpoint = TypeVar("Endpoint", bound=Callable[..., Any])
 
@@ -74,16 +78,45 @@ class Guarded(APIRoute):
         """The handler, behind the rule."""
         inner = super().get_route_handler()
 
-        async def handle(request: Request) -> Response:
-            site = site_of(request)
+        async def handle(plain: Request) -> Response:
+            site, request = site_of(plain), _Bounded(plain.scope, plain.receive)
             if self.need.act is not None:
                 await run_in_threadpool(_admit, site, request, self.need)
+                if request.method not in SAFE:
+                    await _whole(request)
+                    # Whoever sends it slowly may have lost the right in the meantime.
+                    await run_in_threadpool(_let_in, site, request, self.need)
             elif request.method not in SAFE and self.need.of != "signed":
                 _same_origin(site, request)
             response: Response = await inner(request)
             return response
 
         return handle
+
+
+class _Bounded(Request):
+    """A request whose JSON holds no more than anybody has to say."""
+
+    async def json(self) -> Any:
+        """What it holds."""
+        found = await super().json()
+        left, todo = VALUES, [found]
+        while todo:
+            each = todo.pop()
+            if isinstance(each, (dict, list)):
+                left -= len(each)
+                todo += () if left < 0 else each.values() if isinstance(each, dict) else each
+            if left < 0:
+                raise HTTPException(413, f"a request holds {VALUES:,} values at most")
+        return found
+
+
+async def _whole(request: Request) -> None:
+    """Take in its body, which it keeps."""
+    try:
+        await request.body()
+    except ClientDisconnect as error:
+        raise HTTPException(400, "the request was cut off") from error
 
 
 def of_api(tag: str) -> APIRouter:
@@ -120,6 +153,13 @@ def who_is(site: Site, request: Request) -> Person | None:
 
 
 def _admit(site: Site, request: Request, need: Need) -> None:
+    """Let *request* in, if not too many come from its sender. Raises as `_let_in`."""
+    who = _let_in(site, request, need)
+    if wait := site.rates.take("requests", who.address, REQUESTS):
+        raise Refused(429, "too many requests", hint="ask less often", headers={"Retry-After": str(round(wait + 1))})
+
+
+def _let_in(site: Site, request: Request, need: Need) -> Person:
     """Put who sends *request*, and the run it is about, where the endpoint finds them.
 
     Raises:
@@ -132,10 +172,9 @@ def _admit(site: Site, request: Request, need: Need) -> None:
         )
     if who.way != "token" and request.method not in SAFE:
         _same_origin(site, request)
-    if wait := site.rates.take("requests", who.address, REQUESTS):
-        raise Refused(429, "too many requests", hint="ask less often", headers={"Retry-After": str(round(wait + 1))})
     request.state.who = who
     _allow(site, request, need, who)
+    return who
 
 
 def _allow(site: Site, request: Request, need: Need, who: Person) -> None:
@@ -176,7 +215,7 @@ def _same_origin(site: Site, request: Request) -> None:
     has no cookie that it could be made to send, and comes with a token.
     """
     said, origin = request.headers.get("sec-fetch-site"), request.headers.get("origin")
-    same = origin is not None and urlsplit(origin).netloc in site.hosts
+    same = origin in site.origins
     if said in {"same-origin", "none"} and (origin is None or same):
         return
     if said is None and same:

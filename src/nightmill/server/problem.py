@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from http import HTTPStatus
 from typing import Any
 
@@ -13,7 +14,18 @@ from starlette.exceptions import HTTPException
 
 from nightmill.errors import EngineError, LimitReached, NightmillError, NotYet, SpecError
 
-__all__ = ["MEDIA", "Problem", "Refused", "answer", "of_error", "of_fault", "of_http", "of_request", "of_text"]
+__all__ = [
+    "MEDIA",
+    "Problem",
+    "Refused",
+    "answer",
+    "of_error",
+    "of_fault",
+    "of_http",
+    "of_request",
+    "of_store",
+    "of_text",
+]
 
 MEDIA = "application/problem+json"
 
@@ -82,6 +94,16 @@ def of_text(_request: Request, _error: Exception) -> JSONResponse:
     return answer(
         422, "the request holds signs or numbers that cannot be kept", hint="leave out NUL and lone surrogates"
     )
+
+
+def of_store(request: Request, error: Exception) -> JSONResponse:
+    """A database that is away, or busy for too long; one that does not know our tables is a fault of ours."""
+    if isinstance(error, NightmillError):
+        return of_error(request, error)
+    if "no such" in str(getattr(error, "orig", None)):  # as SQLite calls it, of the same kind
+        raise error
+    logging.getLogger(__name__).warning("the store is away: %s", error)
+    return answer(503, "the store is away", hint="try again", headers={"Retry-After": "5"})
 
 
 def of_fault(_request: Request, _error: Exception) -> JSONResponse:

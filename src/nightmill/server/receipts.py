@@ -31,8 +31,8 @@ def once(
     key = request.headers.get("idempotency-key", "")
     if not key:
         return do()
-    if len(key) > 200 or not key.isprintable():
-        raise Refused(422, "an Idempotency-Key has at most 200 printable signs", hint="a UUID is a good one")
+    if len(key) > 200 or not (key.isascii() and key.isprintable()):
+        raise Refused(422, "an Idempotency-Key has at most 200 printable signs of ASCII", hint="a UUID is a good one")
     asked = hashlib.sha256(json.dumps([request.method, request.url.path, body], sort_keys=True).encode()).hexdigest()
     if (kept := _begin(database, who=who, key=key, asked=asked, now=now)) is not None:
         return kept
@@ -52,12 +52,14 @@ def _begin(database: Database, *, who: str, key: str, asked: str, now: float) ->
     """Note that it is under way; what was answered before, if it was."""
     with database.write() as connection:
         connection.execute(receipt.delete().where(receipt.c.at < now - KEPT))
+        row = {"address": who, "key": key, "request": asked, "status": 0, "body": "", "at": now}
+        # Of two that come at once one waits here for the other, on PostgreSQL too.
+        if connection.execute(database.insert(receipt).values(row).on_conflict_do_nothing()).rowcount:
+            return None
         query = sa.select(receipt).where(receipt.c.address == who, receipt.c.key == key)
         found = connection.execute(query).mappings().one_or_none()
-        if found is None:
-            row = {"address": who, "key": key, "request": asked, "status": 0, "body": "", "at": now}
-            connection.execute(sa.insert(receipt).values(row))
-            return None
+    if found is None:  # it failed meanwhile
+        return _begin(database, who=who, key=key, asked=asked, now=now)
     if found["request"] != asked:
         raise Refused(422, "this Idempotency-Key came with another request before", hint="use a new key for it")
     if not found["status"]:

@@ -85,6 +85,11 @@ class Site:
         return f"{self.cookie}-attempt"
 
     @property
+    def origins(self) -> frozenset[str]:
+        """What browsers say in `Origin` of our own pages."""
+        return frozenset(f"{urlsplit(self.origin).scheme}://{host}" for host in self.hosts)
+
+    @property
     def hosts(self) -> frozenset[str]:
         """The values of the Host header that are answered: any other is somebody's trick with names (DNS rebinding)."""
         parts = urlsplit(self.origin)

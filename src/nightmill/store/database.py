@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib import import_module
 from pathlib import Path
 from typing import Any, Self
 
@@ -17,7 +18,7 @@ from nightmill.store.tables import metadata
 
 __all__ = ["AWAY", "HEAD", "Database"]
 
-AWAY = (StoreUnavailable, sa.exc.OperationalError, sa.exc.InterfaceError)
+AWAY = (StoreUnavailable, sa.exc.OperationalError, sa.exc.InterfaceError, sa.exc.TimeoutError)
 """What is raised when the store cannot be used for now; any other error of a database is a fault."""
 
 HEAD = "0012"
@@ -112,6 +113,10 @@ class Database:
             self._looking = self.engine.raw_connection()
         found: tuple[int] = self._looking.driver_connection.execute("PRAGMA data_version").fetchone()  # type: ignore[union-attr]
         return found[0]
+
+    def insert(self, table: sa.Table) -> Any:
+        """An insert that can say what is to be where the row is there: on PostgreSQL another may put it there meanwhile."""
+        return import_module(f"sqlalchemy.dialects.{self.dialect}").insert(table)
 
     @contextmanager
     def read(self) -> Iterator[sa.Connection]:

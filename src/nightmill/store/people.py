@@ -284,14 +284,15 @@ def _who(row: Any, grants: tuple[Grant, ...]) -> Who:
 
 def _address(text: str) -> str:
     address = text.strip().casefold()
-    if len(address) > 254 or not ADDRESS.fullmatch(address):
-        raise SettingsError(f"{text[:80]!r} is no mail address", hint="such as ada@example.org")
+    # Signs that look like others, and those that `casefold` makes others of, name somebody else.
+    if len(address) > 254 or not text.isascii() or not ADDRESS.fullmatch(address):
+        raise SettingsError(f"{text[:80]!a} is no mail address", hint="in ASCII, such as ada@example.org")
     return address
 
 
 def _name(text: str) -> str:
     name = " ".join(text.split())
-    if not NAME.fullmatch(name):
+    if not (NAME.fullmatch(name) and name.isprintable()):
         raise SettingsError(f"{text[:80]!r} is no name of a person", hint="such as Ada Example")
     return name
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
-
 import sqlalchemy as sa
 
 from nightmill.store.database import Database
@@ -25,12 +23,12 @@ class Presence:
         """
         now = self.database.now
         own = sa.and_(table.c.run == run, table.c.by == by, table.c.terminal == terminal)
-        # Sent twice, it may be there twice at once: one of them is as good as the other.
-        with suppress(sa.exc.IntegrityError), self.database.write() as connection:
+        with self.database.write() as connection:
             connection.execute(table.delete().where(sa.or_(table.c.until <= now, own)))
             if seconds > 0:
-                row = {"run": run, "by": by, "terminal": terminal}
-                connection.execute(table.insert().values(**row, until=now + seconds))
+                row = {"run": run, "by": by, "terminal": terminal, "until": now + seconds}
+                # Sent twice, it may be there twice at once: one of them is as good as the other.
+                connection.execute(self.database.insert(table).values(row).on_conflict_do_nothing())
         others = sa.select(table.c.by).where(table.c.run == run, table.c.until > now, sa.not_(own))
         with self.database.read() as connection:
             return tuple(connection.execute(others.distinct().order_by(table.c.by)).scalars())

@@ -30,8 +30,8 @@ def keep(database: Database, project: Known) -> None:
     row = {"id": project.id, "root": str(project.root), "hub": str(project.hub)}
     table = tables.project
     with database.write() as connection:
-        if not connection.execute(table.update().where(table.c.id == project.id).values(row)).rowcount:
-            connection.execute(sa.insert(table).values(**row, added=project.added))
+        put = database.insert(table).values(**row, added=project.added)
+        connection.execute(put.on_conflict_do_update(index_elements=["id"], set_=row))
 
 
 def known(database: Database) -> list[Known]:

@@ -45,8 +45,8 @@ def keep(database: Database, key: Key, result: Result) -> None:
     row = {**asdict(result), "output": storable(database.hidden.text(result.output))}
     oldest = sa.select(table.c.at).where(table.c.project == key.project).order_by(table.c.at.desc()).offset(KEPT - 1)
     with database.write() as connection:
-        if not connection.execute(table.update().where(*_is(key)).values(row)).rowcount:
-            connection.execute(sa.insert(table).values(**_row(key), **row))
+        put = database.insert(table).values(**_row(key), **row)
+        connection.execute(put.on_conflict_do_update(index_elements=list(_row(key)), set_=row))
         if (bound := connection.execute(oldest.limit(1)).scalar()) is not None:
             connection.execute(table.delete().where(table.c.project == key.project, table.c.at < bound))
 

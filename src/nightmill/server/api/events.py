@@ -18,6 +18,7 @@ from nightmill.server.guard import Who, needs, of_api, who_is
 from nightmill.server.problem import Refused
 from nightmill.server.site import Site, site_of
 from nightmill.server.stream import EventStream
+from nightmill.store import AWAY
 
 __all__ = ["router"]
 
@@ -99,7 +100,7 @@ def _still(site: Site, request: Request, who: Who) -> Callable[[], Awaitable[boo
         asked = time.monotonic()
         try:
             return await run_in_threadpool(who_is, site, request) == who
-        except Refused:
+        except (Refused, *AWAY):
             return False
 
     return good

@@ -40,9 +40,8 @@ class _Answer(Response):
         peer = await run_in_threadpool(_protocol)
         home = Path.home()  # noqa: TID251 - the server is a door, and its user is who trusts folders
         visit = Visit(door=self.site.door, who=self.who, home=home, starter=self.site.starter)
-        origins = {f"{self.site.origin.partition('://')[0]}://{host}" for host in self.site.hosts}
         again = _Again(self.asked, receive)
-        await peer.answer(visit, scope, again, send, hosts=self.site.hosts, origins=origins)
+        await peer.answer(visit, scope, again, send, hosts=self.site.hosts, origins=self.site.origins)
 
 
 class _Again:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from typing import Annotated
-from urllib.parse import urlsplit
 
 from fastapi import Form, Path, Query, Request
 from starlette.responses import RedirectResponse, Response
@@ -132,6 +131,5 @@ def signed(site: Site, answer: Response, address: str) -> Response:
 
 def inside(next: str) -> str:
     r"""*next* if it is a page of ours; `//host` and `/\host` are not."""
-    parts = urlsplit(next)
-    ours = not parts.scheme and not parts.netloc and next.startswith("/") and "\\" not in next and next.isprintable()
-    return next if ours and not next.startswith("//") else "/"
+    ours = next.startswith("/") and not next.startswith("//") and "\\" not in next and next.isprintable()
+    return next if ours else "/"
