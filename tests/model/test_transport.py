@@ -164,6 +164,29 @@ def test_refusal_is_told_once_with_its_remedy_and_without_the_key(answer: Answer
     assert error.message.isprintable()
 
 
+@pytest.mark.parametrize(
+    "head", [b"HTTP/1.1 500 No\r\ncontent-type: application/json", b"HTTP/1.1 200 OK\r\ncontent-type: text/html"]
+)
+def test_error_that_trickles_in_is_not_heard_out(head: bytes) -> None:
+    """Each byte is in time, and all of them would take weeks."""
+
+    async def trickle(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(head + b"\r\n\r\nit is me: ")
+        while not writer.is_closing():
+            writer.write(b"x")
+            await writer.drain()
+            await asyncio.sleep(0.05)
+
+    async def once(model: Model) -> ModelUnavailable | ModelRefused:
+        with pytest.raises((ModelUnavailable, ModelRefused)) as caught:
+            await model.reply(REQUEST)
+        return caught.value
+
+    error, _ = serve(trickle, once, settings=Settings(idle_read=0.3, retries=0))
+
+    assert "it is me" in error.message or "instead of a stream" in error.message
+
+
 def test_watcher_sees_each_piece_and_is_told_of_a_retry() -> None:
     pieces: list[tuple[str, str]] = []
     notices: list[tuple[str, float, int]] = []

@@ -68,6 +68,26 @@ FORMATS = {
     ),
     "fenced": f"```json\n{json.dumps(CALL, indent=2)}\n```",
     "fenced, tagged": f"```xml\n<tool_call>\n{json.dumps(CALL)}\n</tool_call>\n```",
+    "llama, python tag and a call": f"<|python_tag|>write_file.call(path='a b.py', content={ARGUMENTS['content']!r})<|eom_id|>",
+    "llama, pythonic": f"[write_file(path='a b.py', content={ARGUMENTS['content']!r})]",
+    "gemma": f"```tool_code\nprint(default_api.write_file(path='a b.py', content={ARGUMENTS['content']!r}))\n```",
+    "glm": (
+        "<tool_call>write_file\n<arg_key>path</arg_key>\n<arg_value>a b.py</arg_value>\n<arg_key>content</arg_key>\n"
+        f"<arg_value>{ARGUMENTS['content']}\n</arg_value>\n</tool_call>"
+    ),
+    "gpt-oss": f"<|channel|>commentary to=functions.write_file <|constrain|>json<|message|>{JSON}<|call|>",
+    "gpt-oss, from its start": f"<|start|>assistant to=functions.write_file<|channel|>commentary json<|message|>{JSON}<|call|>",
+    "granite": f"<|tool_call|>[{json.dumps(CALL)}]",
+    "phi": f"functools[{json.dumps(CALL)}]",
+    "nemotron": f"<TOOLCALL>[{json.dumps(CALL)}]</TOOLCALL>",
+    "hunyuan": f"<tool_calls>[{json.dumps(CALL)}]</tool_calls>",
+    "command-r": f'<|START_ACTION|>[{{"tool_call_id": "0", "tool_name": "write_file", "parameters": {JSON}}}]<|END_ACTION|>',
+    "minimax": (
+        '<minimax:tool_call>\n<invoke name="write_file">\n<parameter name="path">a b.py</parameter>\n'
+        f'<parameter name="content">\n{ARGUMENTS["content"]}\n</parameter>\n</invoke>\n</minimax:tool_call>'
+    ),
+    "react": f"Action: write_file\nAction Input: {JSON}",
+    "react, as JSON": json.dumps({"action": "write_file", "action_input": ARGUMENTS}),
     "openai": json.dumps({"type": "function", "function": {"name": "write_file", "arguments": JSON}}),
 }
 
@@ -78,7 +98,7 @@ def test_a_call_at_the_end_is_taken_in_each_format(text: str) -> None:
     assert calls == [("write_file", ARGUMENTS, "text")]
     assert said == ""
 
-    if not text.startswith("{"):
+    if not text.startswith(("{", "[w")):
         said, calls = read(f"I write it now.\n\n{text}\n")
         assert calls == [("write_file", ARGUMENTS, "text")]
         assert said.startswith("I write it now.")
@@ -103,6 +123,16 @@ def test_values_in_tags_have_the_kind_that_the_tool_wants() -> None:
     text = "<function=read_file><parameter=path>12</parameter><parameter=limit>5</parameter></function>"
 
     assert read(text)[1] == [("read_file", {"path": "12", "limit": 5}, "text")]
+
+
+def test_a_value_that_is_cut_off_is_no_argument() -> None:
+    pairs = (
+        "<tool_call>write_file<arg_key>path</arg_key><arg_value>a</arg_value><arg_key>content</arg_key><arg_value>x = "
+    )
+
+    (call,) = taken(reply(pairs), TOOLS).calls
+    with pytest.raises(ToolError, match="not a JSON object"):
+        standard().prepare(call)
 
 
 def test_a_result_that_the_model_made_up_is_dropped_with_all_that_stands_on_it() -> None:
@@ -149,6 +179,13 @@ def test_what_may_be_a_quotation_is_not_run_and_the_model_is_told(text: str) -> 
         "[TOOL_CALLS]",
         '<invoke name="x">',
         "```json\n[1, 2]\n```",
+        "print(1 + 2)",
+        "odd(5)",
+        "[odd(n=f(5))]",
+        "odd(**{'n': 5})",
+        "Call odd(n=5) for that.",
+        "```python\nodd(n=5)\n```",
+        "n = odd(n=5)",
     ],
 )  # fmt: skip
 def test_what_is_no_call_of_a_tool_stays_text(text: str) -> None:
@@ -196,7 +233,12 @@ def test_no_text_is_too_odd(text: str, loose: bool) -> None:  # noqa: FBT001 - d
 
 
 @pytest.mark.parametrize(
-    "piece", ["<tool_call>{", "{}", "<function=a>", "```json\n{", "`a", '<invoke name="a">', "[TOOL_CALLS]["]
+    "piece",
+    [
+        *("<tool_call>{", "{}", "<function=a>", "```json\n{", "`a", '<invoke name="a">', "[TOOL_CALLS]["),
+        *("<|channel|>a to=b", "<|channel|>a to=b<|message|>", "<tool_call>odd<arg_key>n</arg_key><arg_value>"),
+        *("Action: odd\nAction Input:", "[odd(", "odd(n=", "<tool_calls>[", "<|python_tag|>odd("),
+    ],
 )
 def test_a_long_text_of_beginnings_is_read_to_its_end(piece: str) -> None:
     text = piece * (200_000 // len(piece))

@@ -10,6 +10,7 @@ from typing import Any
 from nightmill.model.depth import is_deep, shallow
 from nightmill.model.history import read_object
 from nightmill.model.message import ToolSchema
+from nightmill.model.pythonic import pythonic
 from nightmill.model.repair import repaired
 
 __all__ = ["MOST", "OPENERS", "READERS", "TAGS", "Calls", "bare"]
@@ -18,28 +19,33 @@ MOST = 64
 """Calls that are read of one text."""
 GAP = re.compile(r"[ \t\r\n;,]*")
 DECODER = json.JSONDecoder(strict=False)
-ARGUMENTS = ("arguments", "parameters", "input", "args", "params", "tool_input")
-NAMES = ("name", "tool", "tool_name", "function", "function_name", "recipient_name")
+ARGUMENTS = ("arguments", "parameters", "input", "args", "params", "tool_input", "tool_args", "action_input")
+NAMES = ("name", "tool", "tool_name", "function", "function_name", "recipient_name", "action")
 WHERE = re.compile(rf"[\"'](?:{'|'.join(ARGUMENTS)})[\"']\s*:\s*")
 TAGS = re.compile(
-    r"(?:(?<!\s)\s+)?(?:</?(?:antml:)?(?:tool_calls?|function_calls?|function|invoke|tools?)>|\[/TOOL_CALLS\]|<\|\w+\|>"
+    r"(?:(?<!\s)\s+)?(?:</?(?:\w+:)?(?:tool_calls?|function_calls?|function|invoke|tools?|TOOLCALL)>|\[/TOOL_CALLS\]|<\|/?\w+\|>"
     r"|<｜[\w▁]+｜>)"  # noqa: RUF001 - DeepSeek's very characters
 )
 PARAMETER = re.compile(
-    r"\s*<(?:antml:)?parameter(?:=| name=)[\"']?(?P<name>[\w.-]+)[\"']?[^>\n]*>(?P<value>.*?)"
-    r"(?:</(?:antml:)?parameter>|(?=<(?:antml:)?parameter[= ]))",
+    r"\s*<(?:\w+:)?parameter(?:=| name=)[\"']?(?P<name>[\w.-]+)[\"']?[^>\n]*>(?P<value>.*?)"
+    r"(?:</(?:\w+:)?parameter>|(?=<(?:\w+:)?parameter[= ]))",
     re.DOTALL,
 )
+PAIR = re.compile(
+    r"\s*+<arg_key>\s*+(?P<name>[\w.-]{1,64})\s*+</arg_key>\s*+<arg_value>(?P<value>.*?)</arg_value>", re.DOTALL
+)
 CLOSED = re.compile(r"(?:\s*```)?")
-PARAMETERS = re.compile(r"<(?:antml:)?parameter[= ]")
+PARAMETERS = re.compile(r"<(?:\w+:)?parameter[= ]")
 
 Calls = list[tuple[str, str]]
 Reader = Callable[[str, int, "re.Match[str]", Mapping[str, ToolSchema]], "tuple[Calls, int] | None"]
 
 
 def bare(text: str, known: Mapping[str, ToolSchema]) -> Calls | None:
-    """The calls that the whole of *text* is: one object, a list of them, or several after each other."""
+    """The calls that the whole of *text* is: objects, lists of them, several after each other; or calls of Python."""
     text, calls, at = text.strip(), [], 0
+    if (python := pythonic(text, known)) is not None:
+        return python
     if not text.startswith(("{", "[")):
         return None
     for _ in range(MOST):
@@ -128,12 +134,38 @@ def _read_json(text: str, at: int, opened: re.Match[str], known: Mapping[str, To
     del opened
     if inner := FUNCTION.match(text, at):
         return _read_function(text, inner.end(), inner, known)
+    if (inner := PAIRED.match(text, at)) and inner["paired_of"] in known:
+        return _read_pairs(text, inner.end(), inner, known)
     calls: Calls = []
     while found := _json(text, at):
         raw, at = found
         calls += _of_json(raw)
         at = _behind(GAP, text, at)
     return calls, _behind(TAGS, text, at)
+
+
+def _read_pairs(text: str, at: int, opened: re.Match[str], known: Mapping[str, ToolSchema]) -> tuple[Calls, int] | None:
+    """Names and values in tags in turn, behind the tool's bare name (GLM's form)."""
+    name = opened["paired_of"]
+    parameters = known[name].parameters.get("properties", {})
+    given: dict[str, Any] = {}
+    while inner := PAIR.match(text, at):
+        given[inner["name"]] = _typed(inner["value"], parameters.get(inner["name"], {}))
+        at = inner.end()
+    rest = text[at : at + 200].lstrip()
+    if rest.startswith("<arg_key>"):  # cut off inside a value: what is left says so by being no JSON
+        return [(name, rest)], len(text)
+    return [(name, json.dumps(given, ensure_ascii=False))], _behind(TAGS, text, at)
+
+
+def _read_python(
+    text: str, at: int, opened: re.Match[str], known: Mapping[str, ToolSchema]
+) -> tuple[Calls, int] | None:
+    """What is behind Llama's tag: JSON, or a call of Python up to the next tag."""
+    end = text.find("<|", at)
+    end = end if end > 0 else len(text)
+    calls = pythonic(text[at:end].strip(), known)
+    return (calls, _behind(TAGS, text, end)) if calls else _read_json(text, at, opened, known)
 
 
 def _read_named(text: str, at: int, opened: re.Match[str], known: Mapping[str, ToolSchema]) -> tuple[Calls, int] | None:
@@ -186,19 +218,26 @@ def _typed(value: str, schema: Mapping[str, Any]) -> Any:
 
 
 FUNCTION = re.compile(r"\s*<function=(?P<inner_of>[\w.:-]+)>")
+PAIRED = re.compile(r"\s*+(?P<paired_of>[\w.:-]{1,64})\s*+(?=<arg_key>|</tool_call>)")
 OPENERS = re.compile(
     r"(?P<hermes><(?:tool_call|function_call|tool_use)>)"
     r"|(?P<python><\|python_tag\|>)"
+    r"|(?P<harmony>(?:<\|start\|>assistant(?:<\|channel\|>\w{1,20})?|<\|channel\|>\w{1,20}) ?to=(?:functions\.)?(?P<harmony_of>[\w-]{1,64})"
+    r"[^<\n]{0,40}(?:<\|(?:channel|constrain)\|>[^<\n]{0,40}){0,2}<\|message\|>)"
+    r"|(?P<react>(?:^|(?<=\n))Action: ?(?P<react_of>[\w.-]{1,64})\n{1,2}Action Input:)"
     r"|(?P<kimi><\|tool_call_begin\|>\s*(?P<kimi_of>[\w.:-]+)\s*<\|tool_call_argument_begin\|>)"
     r"|(?P<deepseek><｜tool▁call▁begin｜>(?:function<｜tool▁sep｜>)?(?P<deepseek_of>[\w.:-]+)(?:<｜tool▁sep｜>)?\s*(?:```json)?)"  # noqa: RUF001 - its very characters
     r"|(?P<mistral>\[TOOL_CALLS\]\s*(?P<mistral_of>[\w.:-]+)\s*(?:\[CALL_ID\]\w+)?(?:\[ARGS\])?(?=\s*\{))"
-    r"|(?P<list>\[TOOL_CALLS\])"
+    r"|(?P<list>\[TOOL_CALLS\]|<\|tool_call\|>|<TOOLCALL>|<tool_calls>|<\|START_ACTION\|>|<\|action_start\|><\|plugin\|>"
+    r"|functools(?=\[))"
     r"|(?P<qwen><function=(?P<qwen_of>[\w.:-]+)>)"
-    r"|(?P<invoke><(?:antml:)?invoke name=[\"'](?P<invoke_of>[\w.:-]+)[\"']>)"
+    r"|(?P<invoke><(?:\w+:)?invoke name=[\"'](?P<invoke_of>[\w.:-]+)[\"']>)"
 )
 READERS: dict[str, Reader] = {
     "hermes": _read_json,
-    "python": _read_json,
+    "python": _read_python,
+    "harmony": _read_named,
+    "react": _read_named,
     "list": _read_json,
     "kimi": _read_named,
     "deepseek": _read_named,

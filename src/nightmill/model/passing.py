@@ -100,7 +100,7 @@ class Seen:
     def take(self, piece: bytes) -> None:
         """A piece of a stream."""
         self._size += len(piece)
-        if self._size > LARGEST or self._clock() - self._began > LONGEST_SECONDS:
+        if self._size > LARGEST:
             raise httpx2.ReadError("the stream went on beyond all bounds")
         self._hear(self._events.feed(piece))
 
@@ -189,8 +189,9 @@ class Pass:
         """
         seen.begin(self.endpoint.dialect.reading())
         try:
-            return await self._answer(passage, way, seen)
-        except httpx2.HTTPError as error:
+            async with asyncio.timeout(LONGEST_SECONDS):
+                return await self._answer(passage, way, seen)
+        except (httpx2.HTTPError, TimeoutError) as error:
             seen.reason = f"{type(error).__name__}: {error}"
             if way.begun:
                 return Given(status=OK, kind="", body=b"")

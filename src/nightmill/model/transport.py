@@ -6,9 +6,10 @@ short reply. Here a reply counts when its terminal event was seen; everything el
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import Any
@@ -24,7 +25,7 @@ from nightmill.model.history import own, signed
 from nightmill.model.message import ModelReply, ModelRequest, ToolCall
 from nightmill.model.price import cost
 from nightmill.model.problem import from_status, tidy_text
-from nightmill.model.stream import Stream
+from nightmill.model.stream import LONGEST_SECONDS, Stream
 from nightmill.model.text import Spoken
 from nightmill.model.written import taken
 from nightmill.settings import Settings
@@ -137,11 +138,14 @@ class HttpModel:
         headers = {"content-type": "application/json", "accept": "text/event-stream", "accept-encoding": "identity"}
         headers |= self._endpoint.dialect.headers(self._endpoint.key.reveal())
         try:
-            async with self._world.client.stream(
-                "POST", self._endpoint.url, content=body, headers=headers, follow_redirects=False
-            ) as response:
+            async with (
+                asyncio.timeout(LONGEST_SECONDS),
+                self._world.client.stream(
+                    "POST", self._endpoint.url, content=body, headers=headers, follow_redirects=False
+                ) as response,
+            ):
                 try:
-                    await _refuse_all_but_events(response)
+                    await _refuse_all_but_events(response, patience=self._settings.idle_read)
                 except ModelUnavailable as error:
                     if passage:
                         passage.heard(response.status_code, response.headers, wait=error.retry_after)
@@ -149,9 +153,10 @@ class HttpModel:
                 if passage:
                     passage.heard(response.status_code, response.headers, wait=None)
                 await stream.read(response)
-        except httpx2.HTTPError as error:
+        except (httpx2.HTTPError, TimeoutError) as error:
             if not stream.reading.complete:
-                raise ModelUnavailable(f"{type(error).__name__}: {error}") from error
+                words = str(error) or f"the reply was not whole after {LONGEST_SECONDS:.0f} s"
+                raise ModelUnavailable(f"{type(error).__name__}: {words}") from error
         if not stream.reading.complete and not stream.chant:
             raise ModelUnavailable("the stream ended before the reply did")
 
@@ -172,7 +177,7 @@ class HttpModel:
         return found
 
 
-async def _refuse_all_but_events(response: httpx2.Response) -> None:
+async def _refuse_all_but_events(response: httpx2.Response, *, patience: float) -> None:
     status, kind = response.status_code, response.headers.get("content-type", "").lower()
     if status in REDIRECTS:
         raise ModelRefused(
@@ -180,7 +185,7 @@ async def _refuse_all_but_events(response: httpx2.Response) -> None:
         )
     if status == OK and "json" not in kind.replace("ndjson", "") and "html" not in kind:
         return
-    body = await _bounded(response)
+    body = await _bounded(response, patience=patience)
     if status != OK:
         raise from_status(status, body, response.headers)
     first = body[0] if isinstance(body, list) and body else body
@@ -193,14 +198,15 @@ async def _refuse_all_but_events(response: httpx2.Response) -> None:
     )
 
 
-async def _bounded(response: httpx2.Response) -> Any:
-    """The start of a body, as JSON if it is some."""
+async def _bounded(response: httpx2.Response, *, patience: float) -> Any:
+    """The start of a body, as JSON if it is some; of one that trickles what came within *patience* seconds."""
     text = b""
-    async with aclosing(response.aiter_bytes()) as chunks:
-        async for chunk in chunks:
-            text += chunk
-            if len(text) > LARGEST_ERROR:
-                break
+    with suppress(TimeoutError):
+        async with asyncio.timeout(patience), aclosing(response.aiter_bytes()) as chunks:
+            async for chunk in chunks:
+                text += chunk
+                if len(text) > LARGEST_ERROR:
+                    break
     words = text[:LARGEST_ERROR].decode("utf-8", "replace")
     try:
         return json.loads(words)
