@@ -12,6 +12,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,7 +26,7 @@ WIDTHS, HEIGHT, LONGEST = (390, 1280, 1920), 900, 4000
 SCHEMES = ("light", "dark")
 AT = re.compile(r"nightmill is at (http://\S+);")
 FIRST = ("/", "/sign-in")
-MOST = 40
+MOST, ALIKE = 40, 3
 LINKS = "found => found.map(each => each.getAttribute('href').split(/[?#]/)[0])"
 
 
@@ -73,17 +74,19 @@ def take(url: str, folder: Path) -> list[Path]:
 
 
 def _walk(page: Page) -> Iterator[str]:
-    """Go to each page once, one of each kind, in the order in which links name them."""
-    todo, seen = list(FIRST), set[str]()
-    while todo and len(seen) < MOST:
+    """Go to one page of each kind, in the order in which links name them; to a few more of it only for their links."""
+    todo, kinds, seen = list(FIRST), Counter[str](), set[str]()
+    while todo and len(kinds) < MOST:
         path = todo.pop(0)
-        if _name(path) in seen or path.startswith(("/static/", "/api/")):
+        if path in seen or kinds[_name(path)] == ALIKE or path.startswith(("/static/", "/api/")):
             continue
-        seen.add(_name(path))
+        seen.add(path)
+        kinds[_name(path)] += 1
         answer = page.goto(path)
         if answer is None or not answer.headers.get("content-type", "").startswith("text/html"):
             continue
-        yield path
+        if kinds[_name(path)] == 1:
+            yield path
         todo += page.locator("a[href^='/']:not([download])").evaluate_all(LINKS)
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from nightmill import event as e
 from nightmill.report.diff import parse
-from nightmill.report.reasons import Why, reasons
+from nightmill.report.reasons import Why, reasons, told_once
 from nightmill.review import Evidence
 from nightmill.review.nouns import Quote
 from tests.report.sample import DIFF, SOURCE, TESTS, edit, fixed, write
@@ -101,6 +101,28 @@ def test_what_was_objected_before_stands_with_what_answers_it() -> None:
     assert early.answers == ()
     assert later.answers == ("reviewer: It forgets zero",)
     assert final.answers == ("sent back: a check failed",)
+
+
+def test_what_many_hunks_have_in_common_is_told_once() -> None:
+    told: set[str] = set()
+    first, second = (told_once(each, told) for each in why(fixed(), DIFF)[0])
+
+    assert all(writer.intent for writer in first.writers)
+    again = [writer for writer in second.writers if writer.id in {each.id for each in first.writers}]
+    assert again
+    assert not [writer for writer in again if writer.intent]
+    assert not set(second.answers) & set(first.answers)
+
+
+def test_findings_are_named_by_their_titles() -> None:
+    told = Telling(run="r1")
+    told.take(write("a.py", "one = 0"), text="First.")
+    findings = "QA tried. - id: Q1 severity: major title: An empty list fails test: t - id: Q2 title: So does one"
+    told.tell(e.SentBack, count=1, limit=3, reason=findings)
+    told.take(write("a.py", "one = 1"), text="Mended.")
+    ((hunk,),) = why(told, patch("a.py", "+one = 1"))
+
+    assert hunk.answers == ("sent back: An empty list fails; So does one",)
 
 
 @pytest.mark.parametrize("at", [1, 40])

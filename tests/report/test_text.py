@@ -11,7 +11,7 @@ from markupsafe import Markup
 
 from nightmill.report.diff import between, parse
 from nightmill.report.hunks import rows
-from nightmill.report.text import fair, one_line, plain, shown, visible
+from nightmill.report.text import fair, one_line, plain, shown, spoken, visible
 from tests.report.sample import DIFF
 
 LEGIBLE = set("\n\t") | set(map(chr, range(0x600, 0x606))) | {"\u06dd", "\u0890", "\u0891", "\u08e2"}
@@ -52,6 +52,12 @@ def test_markup_is_escaped_and_bounded_whatever_the_text(text: str, room: int) -
     assert len(cut.head) + len(cut.tail) <= max(room * 1.5, 40 * 45)
     assert 0 <= cut.left_out <= cut.total
     str(cut.head + cut.tail).encode()
+
+
+def test_what_stands_between_backticks_is_code_and_still_harmless() -> None:
+    assert spoken("`a < b` gives `\x00`, one ` alone") == (
+        '<code>a &lt; b</code> gives <code><b class="x">NUL</b></code>, one ` alone'
+    )
 
 
 def test_room_is_shared_so_that_short_texts_stay_whole() -> None:

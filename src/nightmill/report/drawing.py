@@ -10,7 +10,7 @@ from nightmill import __version__
 from nightmill.report import charts, svg, words
 from nightmill.report.avatar import avatar, mill, sign
 from nightmill.report.hours import hours
-from nightmill.report.text import one_line, plain, visible
+from nightmill.report.text import one_line, plain, spoken, visible
 from nightmill.review import flake
 
 __all__ = ["environment"]
@@ -28,6 +28,7 @@ def environment(*loaders: BaseLoader) -> Environment:
     )
     made.filters |= {
         "text": visible,
+        "spoken": spoken,
         "duration": words.duration,
         "tokens": words.tokens,
         "money": words.money,

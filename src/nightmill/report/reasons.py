@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any, NamedTuple
 
@@ -27,7 +27,7 @@ from nightmill.report.text import one_line
 from nightmill.review import Evidence
 from nightmill.tool.patch import parse as parse_patch
 
-__all__ = ["Serves", "Why", "Writer", "reasons"]
+__all__ = ["Serves", "Why", "Writer", "reasons", "told_once"]
 
 WORKSPACE = "/work/repo/"
 TELLING = 3
@@ -37,6 +37,8 @@ NEAR = 3
 WRITERS, ANSWERS, SAID = 4, 4, 400
 
 letters = re.compile(r"\w")
+title = re.compile(r"\btitle: (.+?)(?=\s+\w+: |\s+- id: |$)")
+"""What a finding is called in the words that an agent is sent back with."""
 
 
 class Writer(NamedTuple):
@@ -108,6 +110,15 @@ def reasons(
     """For each of *files* one reason for each of its hunks; *lanes* are the roles in the order of the run's page."""
     acts = list(_acts(told, blob, lanes))
     return [tuple(_why(file.path, hunk, acts, evidence) for hunk in _hunks(file.lines)) for file in files]
+
+
+def told_once(why: Why, told: set[str]) -> Why:
+    """*why* without the words that stand in *told* already, to which it adds its own: most hunks have the same cause."""
+    writers = tuple(each._replace(intent="") if each.id in told else each for each in why.writers)
+    answers = tuple(each for each in why.answers if each not in told)
+    told.update(each.id for each in why.writers)
+    told.update(answers)
+    return replace(why, writers=writers, answers=answers)
 
 
 def _hunks(lines: Sequence[Line]) -> list[list[Line]]:
@@ -187,7 +198,8 @@ def _acts(told: Sequence[e.Event], blob: Blob, lanes: Sequence[str]) -> Iterator
 
 def _objections(event: e.ReviewGiven | e.SentBack) -> Iterator[_Objection]:
     if isinstance(event, e.SentBack):
-        yield _Objection("", 0, f"sent back: {one_line(event.reason, most=SAID)}")
+        titles = "; ".join(title.findall(event.reason))
+        yield _Objection("", 0, f"sent back: {one_line(titles or event.reason, most=SAID)}")
         return
     for found in event.findings:
         where, line = str(found.get("path") or ""), found.get("line")

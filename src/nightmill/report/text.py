@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from markupsafe import Markup, escape
 
-__all__ = ["Shown", "fair", "one_line", "plain", "shown", "visible"]
+__all__ = ["Shown", "fair", "one_line", "plain", "shown", "spoken", "visible"]
 
 terminal = re.compile(r"\x1b\[[0-9;:?]*[A-Za-z]")
 unseen = re.compile(
@@ -29,6 +29,7 @@ CONTROLS = (
 )
 # fmt: on
 HEAD_SHARE = 0.6
+code = re.compile(r"`([^`\n]+)`")
 GROWTH = 1.5
 """How much longer than its room a text may get by being escaped and marked before it is cut shorter."""
 
@@ -45,6 +46,14 @@ class Shown(NamedTuple):
 def visible(text: str) -> Markup:
     """*text* as markup without any effect, each unseen character as a mark, repeats counted."""
     return Markup(unseen.sub(_mark, str(escape(_words(text)))))  # noqa: S704 - escaped in the line itself
+
+
+def spoken(text: str) -> Markup:
+    """*text* as `visible`, where what people and models put between backticks is code."""
+    parts = code.split(text)
+    return Markup("").join(
+        Markup("<code>{}</code>").format(visible(part)) if at % 2 else visible(part) for at, part in enumerate(parts)
+    )
 
 
 def plain(text: str) -> str:

@@ -19,7 +19,7 @@ from nightmill.forge import PullRequest
 from nightmill.report.diff import parse
 from nightmill.report.hunks import FileView, Row, apart, files
 from nightmill.report.nouns import Told
-from nightmill.report.reasons import Why, reasons
+from nightmill.report.reasons import Why, reasons, told_once
 from nightmill.report.summary import Summary, summary
 from nightmill.report.trust import Trust, trust
 from nightmill.report.weave import timeline
@@ -202,7 +202,7 @@ def _diff(
     lanes = [lane.name for lane in timeline(known, now=known[-1].at).lanes] if known else []
     evidence = proof.trust.evidence if proof else ()
     why = reasons([each.event for each in known], parsed, blob=door.blobs.get, evidence=evidence, lanes=lanes)
-    shown, left = [], ASKED
+    shown, left, told = [], ASKED, set[str]()
     for view, those in zip(views, why, strict=True):
         of_file: dict[int, list[Said]] = {}
         for by, each in said:
@@ -213,7 +213,7 @@ def _diff(
             new = [row.new for row in rows if row.new]
             changed = [row.new for row in rows if row.new and row.kind == "add"]
             at, left = (changed or new or [0])[0] if left > 0 else 0, left - 1
-            reason = those[number] if number < len(those) else None
+            reason = told_once(those[number], told) if number < len(those) else None
             hunks.append(Hunk(head, tuple(rows), reason, {line: of_file[line] for line in new if line in of_file}, at))
         shown.append(Shown(view, tuple(hunks)))
     return shown, left_out

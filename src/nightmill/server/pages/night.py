@@ -55,6 +55,7 @@ def night(request: Request, who: Who) -> Response:
     door, seen, now = site.door, who.projects("view"), site.clock()
     things = [each for each in attention.waiting(door) if seen is None or each.project in seen]
     told = site.nights.since(evening(now), now=now, projects=seen)
+    priced = told.all.cost > 0 or not told.all.unpriced
     titles = {run.id: run for run in door.runs.some({each.run for each in told.landed[:LANDED]})}
     return page(
         request,
@@ -65,7 +66,8 @@ def night(request: Request, who: Who) -> Response:
         began=f"yesterday, {_hour(told.since)} {datetime.fromtimestamp(told.since, UTC).astimezone().tzname()}",
         landed=[(each, titles.get(each.run)) for each in told.landed[:LANDED]],
         now_by_state=_states(door.runs.counts(projects=seen)),
-        burn=[_burn(at, sums) for at, sums in told.hours],
+        priced=priced,
+        burn=[_burn(at, sums, priced=priced) for at, sums in told.hours],
         through=[_through(at, sums) for at, sums in told.hours],
         runs=door.runs.page(projects=seen, parent="", limit=LATEST),
         commands=attention.commands,
@@ -82,9 +84,9 @@ def _states(counts: dict[tuple[str, str], int]) -> list[tuple[Face, int]]:
     ]
 
 
-def _burn(at: float, sums: Sums) -> Hour:
+def _burn(at: float, sums: Sums, *, priced: bool) -> Hour:
     told = f"{_hour(at)}: {money(sums.cost)}, {tokens(sums.tokens)} tokens in {count(sums.turns, 'turn')}"
-    return Hour(_hour(at), (("money", sums.cost),), told)
+    return Hour(_hour(at), (("money", sums.cost if priced else sums.tokens / 1000),), told)
 
 
 def _through(at: float, sums: Sums) -> Hour:
