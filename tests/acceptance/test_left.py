@@ -204,3 +204,31 @@ def followed(stage: Stage, left: str, child: str) -> Any:
     (waits,) = json.loads(stage.call("waiting", "--json"))
     assert (waits["task"], waits["run"]) == (second.task, child)
     return second
+
+
+DIVIDED = """
+name: own
+steps:
+  - {id: implement, agent: developer, prompt: developer/task}
+  - {id: look, review: reviewer, may_fail: true}
+  - {id: objections, python: findings.objections, inputs: {verdicts: "[steps.look]"}}
+  - id: rest
+    emit: remediation
+    data: {findings: steps.objections.open, said: "[steps.look]"}
+  - {id: parked, stop: Not all agree., wait: true}
+"""
+
+
+def test_a_no_that_names_nothing_is_a_finding_of_the_task_with_what_was_said(stage: Stage) -> None:
+    stage.settings |= {"NIGHTMILL_PLAN": "single"}
+    process(stage, DIVIDED)
+    developer = (edit(OLD, WRONG), TRY, over("Added.", evidence=EVIDENCE))
+    with stage.model(script(developer, role("reviewer", judged(approved=False)))) as model:
+        assert stage.ask(model, "--blueprint", "own").wait(240) == 3, said(stage)
+
+    (filed,) = told(stage, "task_filed")
+    (waits,) = json.loads(stage.call("waiting", "--json"))
+    assert (filed.findings, waits["command"]) == (1, f"nightmill task start {filed.task}")
+    shown = stage.call("task", "show", filed.task)
+    assert "reviewer-no  The reviewer does not agree" in shown
+    assert "reviewer does not agree:\n  for it:" in shown

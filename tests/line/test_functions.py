@@ -168,3 +168,18 @@ def test_what_a_function_gives_is_held_to_what_it_says(monkeypatch: pytest.Monke
     monkeypatch.setattr(functions, "FUNCTIONS", MappingProxyType({"findings.settle": wrong}))
     with pytest.raises(ValueError, match="what it gave is not what it says that it gives"):
         functions.call("findings.settle", {}, read=str.encode)
+
+
+def test_a_no_is_a_finding_with_what_blocks_for_it_or_else_with_what_was_said() -> None:
+    blocks = {"id": "look-1", "severity": "major", "title": "Left behind", "detail": "by place", "path": "c.py", "line": 7}
+    verdicts = [
+        {"role": "reviewer", "approved": False, "case_against": "much", "blocking": [blocks]},
+        {"role": "architect", "approved": False, "case_against": "the old format", "blocking": []},
+        {"role": "qa", "approved": True, "case_against": "nothing", "blocking": []},
+    ]
+    found = functions.call("findings.objections", {"verdicts": verdicts}, read=str.encode)["open"]
+
+    assert found == [
+        {"id": "look-1", "severity": "major", "title": "Left behind", "detail": "c.py:7: by place"},
+        {"id": "architect-no", "title": "The architect does not agree", "detail": "the old format"},
+    ]

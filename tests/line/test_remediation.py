@@ -96,6 +96,15 @@ def test_each_finding_is_a_criterion_with_its_test_beside_those_of_the_first_spe
     assert (found.begun.commit, found.begun.first) == ("2" * 40, found.asked.spec.text)
 
 
+def test_what_each_role_said_of_the_whole_goes_with_it(tmp_path: Path) -> None:
+    said = [{"role": "architect", "approved": False, "case_against": "the old format\x1b"}, {"role": "qa", "approved": True}]
+    no = {"id": "architect-no", "title": "The architect does not agree", "detail": "the old format"}
+    spec = accepted(left(asked(tmp_path), {"findings": [no], "said": said}))
+
+    assert "A test that fails without the mend of `architect-no` passes with it" in spec.criteria[1].text
+    assert "architect does not agree\nagainst it: the old format\n\nqa agrees" in spec.text
+
+
 def test_a_run_whose_checks_do_not_pass_leaves_that_as_its_criterion(tmp_path: Path) -> None:
     spec = accepted(left(asked(tmp_path), {"findings": [], "checks": "tests: 1 failed"}), threshold=100)
 

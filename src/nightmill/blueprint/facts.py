@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from nightmill.blueprint.shapes import TEXT, Shape, Signature, listing
+from nightmill.blueprint.shapes import FLAG, TEXT, Shape, Signature, listing
 
 __all__ = ["FACTS", "REMEDIATION"]
 
@@ -25,6 +25,13 @@ FACTS: Mapping[str, Signature] = {
             ),
             "settled": listing(_named("state", "by")),
             "checks": TEXT,
+            "said": listing(
+                {
+                    "type": "object",
+                    "properties": {"role": TEXT, "approved": FLAG, "case_for": TEXT, "case_against": TEXT},
+                    "required": ["role"],
+                }
+            ),
         },
         needs=("findings",),
     )

@@ -121,6 +121,7 @@ GIVES: dict[type[Any], dict[str, Shape]] = {
     },
     AgentStep: {"summary": TEXT, "evidence": ANY, "changed": TEXTS, "turns": NUMBER},
     ReviewStep: {
+        "role": TEXT,
         "approved": FLAG,
         "case_for": TEXT,
         "case_against": TEXT,

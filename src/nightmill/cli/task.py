@@ -164,6 +164,10 @@ def _lines(found: Left) -> list[str]:
     if known.settled:
         lines += ["", f"settled: {len(known.settled)}"]
         lines += [f"  {each.id} {each.state}: {each.title} ({_first(each.by)})" for each in known.settled]
+    for each in known.said:
+        lines += ["", f"{each.role} {'agrees' if each.approved else 'does not agree'}:"]
+        cases = (("for it", each.case_for), ("against it", each.case_against))
+        lines += [f"  {name}: {_first(text)}" for name, text in cases if text]
     for heading, text in (("the checks said", known.checks), ("the approach", known.approach)):
         if text.strip():
             lines += ["", f"{heading}:", *(f"  {line}" for line in text.strip().split("\n"))]

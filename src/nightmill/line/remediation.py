@@ -27,9 +27,9 @@ if TYPE_CHECKING:
     from nightmill.spec import Criterion, Spec
     from nightmill.store.tasks import Filed
 
-__all__ = ["Finding", "Left", "Remediation", "Settled", "known", "read", "write"]
+__all__ = ["Finding", "Judged", "Left", "Remediation", "Settled", "known", "read", "write"]
 
-MOST_FINDINGS, MOST_SETTLED = 40, 40
+MOST_FINDINGS, MOST_SETTLED, MOST_JUDGED = 40, 40, 12
 MOST_TITLE, MOST_TEXT, MOST_LONG = 160, 1_500, 6_000
 """Characters of a title or a name, of what is said of one finding, and of an approach or of what checks say."""
 MOST_SAID, MOST_FIRST = 24_000, 40_000
@@ -67,6 +67,16 @@ class Settled:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Judged:
+    """What *role* said of the whole, where that was asked."""
+
+    role: str
+    approved: bool = False
+    case_for: str = ""
+    case_against: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Remediation:
     """What the run *run*, by the blueprint *blueprint*, leaves.
 
@@ -86,6 +96,7 @@ class Remediation:
     settled: tuple[Settled, ...] = ()
     approach: str = ""
     checks: str = ""
+    said: tuple[Judged, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -195,6 +206,15 @@ def known(
         settled=tuple(settled[:MOST_SETTLED]),
         approach=_text(values, "approach", most=MOST_LONG),
         checks=_text(values, "checks", most=MOST_LONG),
+        said=tuple(
+            Judged(
+                role=_short(each, "role"),
+                approved=bool(each.get("approved")),
+                case_for=_text(each, "case_for", most=MOST_TEXT),
+                case_against=_text(each, "case_against", most=MOST_TEXT),
+            )
+            for each in (values.get("said") or ())[:MOST_JUDGED]
+        ),
     )
 
 
@@ -295,12 +315,20 @@ def _known(known: Remediation, first: str) -> Iterator[str]:
         yield f"The run has {known.more} more: `nightmill show {known.run}`."
     for heading, text in (
         ("What is settled", "\n".join(f"{each.id} ({each.state}): {each.title} — {each.by}" for each in known.settled)),
+        ("What each said of the whole", "\n\n".join(map(_judged, known.said))),
         ("What the checks said", known.checks),
         ("Approach", known.approach),
     ):
         if text.strip():
             yield f"## {heading}\n\n{block(text, limit=MOST_LONG)}"
     yield f"## The first spec\n\n{block(first, width=400, limit=MOST_FIRST)}"
+
+
+def _judged(each: Judged) -> str:
+    """What one role said, in lines."""
+    cases = (("for it", each.case_for), ("against it", each.case_against))
+    said = (f"{name}: {text}" for name, text in cases if text)
+    return "\n".join((f"{each.role} {'agrees' if each.approved else 'does not agree'}", *said))
 
 
 def _said(finding: Finding) -> str:

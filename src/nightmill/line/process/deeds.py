@@ -200,6 +200,7 @@ class Deeds:
         blocking = [each for each in findings if SEVERITIES.index(each["severity"]) <= worst]
         approved = bool(output.get("approved")) and not blocking
         value = {
+            "role": role.name,
             "approved": approved,
             "case_for": output.get("case_for", ""),
             "case_against": output.get("case_against", ""),

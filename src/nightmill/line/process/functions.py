@@ -56,6 +56,29 @@ def settle(
     return {"open": open_, "settled": list(closed.values())}
 
 
+def objections(verdicts: list[Record], *, read: Read) -> dict[str, Any]:
+    """What those have against the change who do not agree, each as a finding, by their *verdicts* on it.
+
+    A no that names nothing that blocks is one, too: what its role said against the change stands in it.
+    """
+    del read  # all functions are called with it
+    found: list[Record] = []
+    for each in verdicts:
+        if each.get("approved"):
+            continue
+        role = str(each.get("role"))
+        no = {"id": f"{role[:16]}-no", "title": f"The {role} does not agree", "detail": _words(each, "case_against")}
+        found += [_placed(finding) for finding in each.get("blocking") or [no]]
+    return {"open": found}
+
+
+def _placed(finding: Record) -> Record:
+    """*finding* of a review, with its place in its words."""
+    place = ":".join(str(finding[name]) for name in ("path", "line") if finding.get(name))
+    plain = {key: value for key, value in finding.items() if key not in {"path", "line"}}
+    return {**plain, "detail": f"{place}: {_words(finding, 'detail')}"} if place else plain
+
+
 def _lacking(answer: Record, amiss: str) -> str:
     """Why *answer* does not settle a finding that is held up against it."""
     if answer.get("state") == "disputed":
@@ -90,7 +113,10 @@ def _told(*needed: str, **more: Shape) -> Shape:
     return {"type": "object", "properties": {"id": TEXT, **more}, "required": ["id", *needed]}
 
 
-FUNCTIONS: Mapping[str, Callable[..., dict[str, Any]]] = {"findings.settle": settle}
+FUNCTIONS: Mapping[str, Callable[..., dict[str, Any]]] = {
+    "findings.settle": settle,
+    "findings.objections": objections,
+}
 SIGNATURES: Mapping[str, Signature] = {
     "findings.settle": Signature(
         inputs={
@@ -108,7 +134,20 @@ SIGNATURES: Mapping[str, Signature] = {
             **closed(open=listing(_told(why=TEXT)), settled=listing(_told("state", "by", by=TEXT, state=TEXT))),
             "required": ["open", "settled"],
         },
-    )
+    ),
+    "findings.objections": Signature(
+        inputs={
+            "verdicts": listing(
+                {
+                    "type": "object",
+                    "properties": {"role": TEXT, "approved": FLAG, "case_against": TEXT, "blocking": listing(_told())},
+                    "required": ["role", "approved"],
+                }
+            )
+        },
+        needs=("verdicts",),
+        gives={**closed(open=listing(_told(title=TEXT))), "required": ["open"]},
+    ),
 }
 """What each takes, by the names of its parameters, and what it gives: looked at when a blueprint is loaded, and when it runs."""
 

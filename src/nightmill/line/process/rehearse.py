@@ -11,7 +11,7 @@ from typing import Any
 
 from nightmill.blueprint import Blueprint, Step, kind
 from nightmill.blueprint.cases import Case, sample
-from nightmill.blueprint.nouns import AgentStep, CallStep, MapStep, PythonStep, RepeatStep, StopStep
+from nightmill.blueprint.nouns import AgentStep, CallStep, MapStep, PythonStep, RepeatStep, ReviewStep, StopStep
 from nightmill.blueprint.shapes import GIVEN, of_step
 from nightmill.line.process import functions
 from nightmill.line.process.walk import At, Ended, Outcome, walk
@@ -143,7 +143,7 @@ def _usual(step: Step) -> dict[str, Any]:
     """What a step gives that does well."""
     made: dict[str, Any] = sample(of_step(step, functions=functions.SIGNATURES))
     what = kind(step)
-    made |= {"approved": True} if what == "review" else {}
+    made |= {"approved": True, "role": step.review} if isinstance(step, ReviewStep) else {}
     made |= {"number": 1} if what == "change" else {}
     return made
 
