@@ -1,20 +1,40 @@
-"""What the store keeps, as everyone reads it: runs, what is wanted of them, what happened, what is asked of people."""
+"""What the store keeps, as everyone reads it: runs, what is wanted of them, what happened, what is asked of people, what is left."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from nightmill.event import Event, from_plain
 
-__all__ = ["OVER", "Back", "Entry", "Question", "Run", "State", "Wanted", "Wish"]
+__all__ = [
+    "OVER",
+    "Back",
+    "Entry",
+    "Filed",
+    "Finding",
+    "Judged",
+    "Part",
+    "Question",
+    "Remediation",
+    "Run",
+    "Settled",
+    "Started",
+    "State",
+    "Task",
+    "Wanted",
+    "Wish",
+]
 
 Wanted = Literal["run", "pause", "cancel"]
 
 State = Literal["open", "granted", "refused", "answered", "expired", "withdrawn"]
 """Of a question."""
+
+Task = Literal["open", "started", "landed", "followed", "settled", "dropped"]
+"""How a task stands that a run left."""
 
 OVER = ("done", "stopped")
 """The states in which a run has ended."""
@@ -133,6 +153,118 @@ class Question:
     by: str = ""
     decided: float = 0.0
     ends: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Filed:
+    """A task that a run left.
+
+    Attributes:
+        run: That left it; *title* is that of what it worked on, *findings* counts what was open.
+        head: Commit with its work so far, which has the tree *tree*.
+        body: Blob with all that is known.
+        child: The newest run that goes on with it, "" for none yet.
+        by: Who started or dropped it last, *because* the reason of who dropped it.
+        state: "open"; "started"; "landed" with a pull request of that run; "followed" by what that run left itself; "settled":
+            the run that left it went on otherwise, or was cancelled; "dropped". When the run that goes on with it ends without a
+            pull request, it is open again.
+    """
+
+    id: str
+    run: str
+    project: str
+    title: str
+    findings: int
+    tree: str
+    head: str
+    body: str
+    filed: float
+    child: str = ""
+    by: str = ""
+    because: str = ""
+    dropped: float = 0.0
+    state: Task = "open"
+
+
+class Started(NamedTuple):
+    """The *run* that goes on with a task; *new*: nobody was first."""
+
+    run: Run
+    new: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """What one role made of the tree: the commit that holds it in the hub, and its words about it."""
+
+    role: str
+    commit: str
+    summary: str = ""
+    evidence: tuple[tuple[str, str], ...] = ()
+    conversation: str = ""
+    """The conversation with the model in which it was made, "" for what a command did."""
+    run: str = ""
+    """The run in which it was made, "" for the one that has it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """What is open: *test* is the one that has to pass, "" where none was named, *why* what its last answer lacks."""
+
+    id: str
+    title: str
+    severity: str = ""
+    criterion: str = ""
+    test: str = ""
+    expected: str = ""
+    happened: str = ""
+    detail: str = ""
+    evidence: str = ""
+    answer: str = ""
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settled:
+    """What was found and is not open any more: *state* is "fixed" or "disputed", *by* a test or a reason."""
+
+    id: str
+    title: str
+    state: str = ""
+    by: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judged:
+    """What *role* said of the whole, where that was asked."""
+
+    role: str
+    approved: bool = False
+    case_for: str = ""
+    case_against: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Remediation:
+    """What the run *run*, by the blueprint *blueprint*, leaves.
+
+    Attributes:
+        commit: Has the tree *tree* and holds the work so far; *parts* says who made it.
+        more: Findings that are left out here: the run itself has them.
+        checks: What the checks said of the tree.
+    """
+
+    run: str
+    blueprint: str
+    commit: str
+    tree: str
+    parts: tuple[Part, ...]
+    findings: tuple[Finding, ...]
+    more: int = 0
+    settled: tuple[Settled, ...] = ()
+    approach: str = ""
+    checks: str = ""
+    said: tuple[Judged, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

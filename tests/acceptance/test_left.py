@@ -13,8 +13,8 @@ import pytest
 from bench.stage import Stage, descendants, shell, until
 from nightmill.desk import remedy
 from nightmill.desk.door import Door
+from nightmill.kept import Started
 from nightmill.settings import load
-from nightmill.store.tasks import Started
 from tests.acceptance.test_process import (
     CASE,
     EVIDENCE,

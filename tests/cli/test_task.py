@@ -11,12 +11,13 @@ import pytest
 from nightmill import crew
 from nightmill import event as e
 from nightmill import spec as specs
+from nightmill.access import ACTS
 from nightmill.blueprint.catalogue import Catalogue
 from nightmill.blueprint.shelves import shipped
 from nightmill.estate.nouns import Environment, Project
+from nightmill.kept import Part
 from nightmill.line import submit
 from nightmill.line.assignment import Assignment, write
-from nightmill.line.begun import Part
 from nightmill.line.process.functions import SIGNATURES
 from nightmill.line.remediation import known
 from nightmill.line.remediation import write as written
@@ -25,6 +26,7 @@ from nightmill.settings import Settings
 from nightmill.store import Question, Questions
 from tests import whole
 from tests.cli.conftest import HOSTILE, Here
+from tests.server.conftest import House, role
 from tests.whole import Mill
 
 DELIVER = Catalogue((shipped(),), {role.name: role for role in crew.find().roles}, SIGNATURES).closure("deliver")
@@ -118,6 +120,30 @@ def test_who_drops_it_says_why_and_the_run_that_waits_is_answered(left: Mill, he
     assert (dropped["state"], "@" in dropped["by"]) == ("dropped", True)
     refused = here("task", "start", "rab1")
     assert refused.code == 1
+
+
+def test_at_a_server_it_is_shown_and_dropped_as_in_the_store(
+    left: Mill, here: Here, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown = [here("task", *words).out for words in (("list",), ("show", "rab1"), ("show", "rab1", "--spec"))]
+    with left.door() as store:
+        house = House(store)
+        house.start()
+        try:
+            owner = house.let_in("ada@example.org", role("operator"))
+            monkeypatch.setenv("NIGHTMILL_TOKEN", house.site.keys.make("t", owner=owner, scopes=ACTS, seconds=3600))
+            monkeypatch.setenv("NIGHTMILL_SERVER", house.url)
+            monkeypatch.setenv("NIGHTMILL_HOME", str(left.folder / "other"))
+            afar = [here("task", *words).out for words in (("list",), ("show", "rab1"), ("show", "rab1", "--spec"))]
+            unknown = here("task", "start", "rab1")
+            dropped = here("task", "drop", "rab1", "--because", "Not needed")
+        finally:
+            house.stop()
+
+    assert afar == shown
+    assert (unknown.code, "there is no project 'p'" in unknown.err) == (1, True), unknown.err
+    assert (dropped.code, "rab1-1-remainder is dropped" in dropped.err) == (0, True)
+    assert not (left.folder / "other").exists(), "something here was used"
 
 
 def test_when_only_its_run_is_answered_it_stays_open(left: Mill, here: Here) -> None:

@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
-from nightmill.client import Client, Diff, Entries, Me, Others, Role, Runs
-from nightmill.desk.nouns import Comparison, Ended, Part, Side, Thing, Turn
-from nightmill.kept import Entry, Question, Run
+from nightmill.client import Client, Diff, Entries, Me, Others, Role, Runs, Tasks
+from nightmill.desk.nouns import Comparison, Ended, Part, Remainder, Side, Thing, Turn
+from nightmill.kept import Entry, Filed, Finding, Judged, Question, Remediation, Run, Settled, Started
+from nightmill.kept import Part as Begun
 from tests.server.conftest import House
 
 CALLS = {
@@ -41,6 +42,18 @@ CALLS = {
         [("Comparison", Comparison), ("Side", Side), ("Turn", Turn)],
     ),
     "start": ("post", "/projects/{project}/runs", {"spec", "model", "blueprint", "base"}, [("RunOut", Run)]),
+    "tasks": ("get", "/tasks", {"project", "every", "cursor", "limit"}, [("Tasks", Tasks), ("Filed", Filed)]),
+    "task": (
+        "get",
+        "/tasks/{task}",
+        set(),
+        [
+            *[("Remainder", Remainder), ("Filed", Filed), ("Remediation", Remediation), ("Part", Begun)],
+            *[("Finding", Finding), ("Settled", Settled), ("Judged", Judged)],
+        ],
+    ),
+    "take_up": ("post", "/tasks/{task}/start", {"model", "blueprint"}, [("TakenUp", Started), ("RunOut", Run)]),
+    "drop": ("post", "/tasks/{task}/drop", {"because"}, [("Filed", Filed)]),
     "approve": ("post", "/runs/{run}/approve", {"because", "question", "tree"}, [("Decided", Ended)]),
     "refuse": ("post", "/runs/{run}/refuse", {"because", "question", "tree"}, [("Decided", Ended)]),
     "answer": ("post", "/runs/{run}/answer", {"text", "question"}, [("Decided", Ended)]),
@@ -81,9 +94,9 @@ def test_a_method_asks_for_what_there_is_and_reads_what_is_promised(contract: An
         names = {each.name for each in fields(kind)} if is_dataclass(kind) else set(kind._fields)
         assert names - OURS.get(kind, set()) <= set(promised)  # type: ignore[call-overload]
     if name != "stream":
-        answer = route["responses"]["201" if name in {"start", "rewind"} else "200"]["content"]["application/json"][
-            "schema"
-        ]["$ref"].rpartition("/")[2]
+        answer = route["responses"]["201" if name in {"start", "rewind", "take_up"} else "200"]["content"][
+            "application/json"
+        ]["schema"]["$ref"].rpartition("/")[2]
         assert answer in {schema for schema, _ in read} | {"Things", "Questions", "TurnOut"}
 
 
@@ -91,7 +104,7 @@ def test_what_is_listed_here_is_what_the_client_sends() -> None:
     """The words in its source, so that neither list can be forgotten."""
     for name, (verb, path, asked, _) in CALLS.items():
         text = inspect.getsource(getattr(Client, name))
-        tail = re.sub(r"^/(runs/\{run\}|projects/\{project\})", "", path)
+        tail = re.sub(r"^/(runs/\{run\}|tasks/\{task\}|projects/\{project\})", "", path)
         assert tail in text or tail.strip("/") in text, (name, tail)
         assert all(each in text or each == "last-event-id" for each in asked), name
         assert f"connection.{verb}" in text or "_decide" in text or "connection.lines" in text, name

@@ -171,7 +171,14 @@ def test_what_a_function_gives_is_held_to_what_it_says(monkeypatch: pytest.Monke
 
 
 def test_a_no_is_a_finding_with_what_blocks_for_it_or_else_with_what_was_said() -> None:
-    blocks = {"id": "look-1", "severity": "major", "title": "Left behind", "detail": "by place", "path": "c.py", "line": 7}
+    blocks = {
+        "id": "look-1",
+        "severity": "major",
+        "title": "Left behind",
+        "detail": "by place",
+        "path": "c.py",
+        "line": 7,
+    }
     verdicts = [
         {"role": "reviewer", "approved": False, "case_against": "much", "blocking": [blocks]},
         {"role": "architect", "approved": False, "case_against": "the old format", "blocking": []},

@@ -12,7 +12,7 @@ import pytest
 from nightmill import event
 from nightmill.agent.external import External
 from nightmill.crew import Memory
-from nightmill.line.begun import Part
+from nightmill.kept import Part
 from nightmill.line.process import measures, mistakes
 from nightmill.line.process.proof import _failed
 from nightmill.line.process.workshop import Workshop

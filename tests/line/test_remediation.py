@@ -15,14 +15,14 @@ from nightmill import spec as specs
 from nightmill.blueprint.catalogue import Catalogue
 from nightmill.blueprint.shelves import shipped
 from nightmill.estate.nouns import Environment, Project
+from nightmill.kept import Filed, Part
 from nightmill.line import assignment, submit
 from nightmill.line.assignment import Assignment, Edit, Origin
-from nightmill.line.begun import Begun, Part
+from nightmill.line.begun import Begun
 from nightmill.line.process.functions import SIGNATURES
 from nightmill.line.remediation import Left, known, read, write
 from nightmill.plan import single
 from nightmill.settings import Settings
-from nightmill.store.tasks import Filed
 from tests import whole
 
 PARTS = (
@@ -97,7 +97,10 @@ def test_each_finding_is_a_criterion_with_its_test_beside_those_of_the_first_spe
 
 
 def test_what_each_role_said_of_the_whole_goes_with_it(tmp_path: Path) -> None:
-    said = [{"role": "architect", "approved": False, "case_against": "the old format\x1b"}, {"role": "qa", "approved": True}]
+    said = [
+        {"role": "architect", "approved": False, "case_against": "the old format\x1b"},
+        {"role": "qa", "approved": True},
+    ]
     no = {"id": "architect-no", "title": "The architect does not agree", "detail": "the old format"}
     spec = accepted(left(asked(tmp_path), {"findings": [no], "said": said}))
 

@@ -26,6 +26,7 @@ from nightmill.server.feed import Feed, Wants, Watcher
 from nightmill.server.source import LedgerSource
 from nightmill.settings import load
 from tests.server.conftest import House, role
+from tests.server.left import leave
 
 EXAMPLES = int(os.environ.get("NIGHTMILL_EXAMPLES", "1"))  # noqa: TID251 - the door of the tests
 SEED = "6"
@@ -70,6 +71,7 @@ def opened(folder: Path, *, local: Person | None = None) -> Iterator[House]:
         house.run(run, project=run[1:5])
         house.asks(run)
         house.asks(run, kind="answer")
+    leave(house, folder)
     try:
         yield house
     finally:

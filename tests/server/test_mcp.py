@@ -25,8 +25,8 @@ from tests.server.conftest import TREE, House, role
 
 ADA = SimpleNamespace(name="Ada", email="ada@example.org", key=None)
 
-LOOKING = {"waiting", "runs", "run_status", "spec_check"}
-STEERING = {"run_say", "answer", "pause", "resume", "cancel"}
+LOOKING = {"waiting", "runs", "run_status", "task_status", "spec_check"}
+STEERING = {"run_say", "answer", "pause", "resume", "cancel", "task_drop"}
 DECIDING = {"approve", "refuse"}
 ERAS = ["legacy", "auto"]
 """The handshake of 2025, and whichever is newest."""

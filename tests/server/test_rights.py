@@ -25,7 +25,7 @@ VALUES = {
     "secret": "none",
     "hook": "none",
 }
-VALUES |= {"number": "none"}
+VALUES |= {"number": "none", "task": "rshop1-rest"}
 
 LASTS = {"/api/v1/events"}
 
@@ -83,6 +83,7 @@ def cases() -> Iterator[Any]:
 @pytest.mark.parametrize(("name", "project"), [*cases()])
 def test_each_role_is_let_in_exactly_where_its_acts_say(house: House, name: RoleName, project: str) -> None:
     house.run("rshop1")
+    house.leaves("rshop1")
     person = f"{name}@example.org"
     with house.program(person, role(name, project)) as client:
         found = {(method, route.path): knock(client, method, route) for method, route in KNOCKS}
@@ -91,7 +92,7 @@ def test_each_role_is_let_in_exactly_where_its_acts_say(house: House, name: Role
         if route.need.act is None:
             continue
         act, reaches = route.need.act, project in {"", "shop"}
-        if route.need.of in {"run", "project"}:
+        if route.need.of in {"run", "task", "project"}:
             expected = 404 if not reaches else None if act in ROLES[name] else 403
         elif route.need.of == "every":
             expected = None if act in ROLES[name] and project == "" else 403

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from collections import defaultdict
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -14,6 +15,7 @@ from nightmill import event as e
 from nightmill.server import pages
 from nightmill.server.guard import Guarded
 from tests.server.conftest import ROOT, House, role
+from tests.server.left import leave
 from tests.server.test_attacks import HOSTILE
 
 if TYPE_CHECKING:
@@ -133,6 +135,23 @@ def test_each_page_is_read_without_a_script(house: House, browser: Browser) -> N
     assert page.get_by_text("Mend the cart, part 0").count()
     assert page.get_by_text("Which cart?").count()
     context.close()
+
+
+def test_what_a_run_left_is_read_and_started_from_night_with_one_press(
+    house: House, page: Page, tmp_path: Path
+) -> None:
+    filed = leave(house, tmp_path, said=HOSTILE)
+    house.let_in("ada@example.org", role("operator"))
+    sign_in(page.context, house, "ada@example.org")
+    page.goto("/")
+    page.get_by_role("link", name="left by run").click()
+    page.get_by_text("does not agree").first.wait_for()
+    assert faults(page) == ""
+    page.goto("/")
+    page.get_by_role("button", name="Start it").press("Enter")
+    page.wait_for_url("**/runs/*")
+
+    assert house.door.tasks.get(filed.task).child == page.url.rpartition("/")[2]
 
 
 @pytest.mark.slow

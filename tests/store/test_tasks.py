@@ -20,8 +20,9 @@ from nightmill.event import (
     TaskFiled,
     TaskStarted,
 )
+from nightmill.kept import Started
 from nightmill.store import Database, Ledger, Runs
-from nightmill.store.tasks import Started, Tasks
+from nightmill.store.tasks import Tasks
 
 ADA, BOB = "Ada <ada@example.org>", "Bob <bob@example.org>"
 LEFT = TaskFiled(

@@ -1,4 +1,4 @@
-"""Asking a server for a run, and watching it there: what `run` does where a server is set."""
+"""Asking a server for a run, and watching it there: what `run` and `task start` do where a server is set."""
 
 from __future__ import annotations
 
@@ -14,9 +14,11 @@ from nightmill.errors import SettingsError
 from nightmill.line import submit
 
 if TYPE_CHECKING:
+    from nightmill.client import ServerDesk
+    from nightmill.kept import Run
     from nightmill.settings import Settings
 
-__all__ = ["Ask", "run"]
+__all__ = ["Ask", "run", "take_up"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,12 +48,32 @@ def run(settings: Settings, ask: Ask, *, detach: bool, json: bool) -> int:
     text = ask.spec.read_text(encoding="utf-8")
     with at_server(settings) as desk:
         asked = desk.client.start(project, text, model=ask.model, blueprint=ask.blueprint, base=ask.base)
-        if detach:
-            detached(asked.id, json=json)
-            return 0
-        if not watched(desk.entries(asked, wait=True), asked.id, json=json):
-            return 0
-        ended = as_its_tasks(desk.run(asked.id), desk.runs(parent=asked.id))
+        return _followed(desk, asked, detach=detach, json=json)
+
+
+def take_up(settings: Settings, task: str, *, model: str, blueprint: str, detach: bool, json: bool) -> int:
+    """Have a run at the server of *settings* go on with *task*, which a run left there; gives the exit status.
+
+    Raises:
+        SettingsError: If the server refuses it.
+    """
+    with at_server(settings) as desk:
+        started = desk.client.take_up(task, model=model, blueprint=blueprint)
+        if not started.new:
+            say(f"somebody was first: run {started.run.id} goes on with it")
+        return _followed(desk, started.run, detach=detach, json=json)
+
+
+def _followed(desk: ServerDesk, asked: Run, *, detach: bool, json: bool) -> int:
+    """Show *asked* until it ends or a person must act, unless nobody waits for that."""
+    if detach:
+        detached(asked.id, json=json)
+        return 0
+    if not watched(desk.entries(asked, wait=True), asked.id, json=json):
+        return 0
+    ended = as_its_tasks(desk.run(asked.id), desk.runs(parent=asked.id))
     if ended.pull_request:
-        say(f"pull request {ended.pull_request} is open at the server: {settings.server.rstrip('/')}/runs/{ended.id}")
+        say(
+            f"pull request {ended.pull_request} is open at the server: {desk.client.connection.address}/runs/{ended.id}"
+        )
     return exit_code(ended)

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nightmill.cli.door import Door, open_door, person, settings, token
-from nightmill.desk.nouns import Asked, Comparison, Ended, Part, Seat, Thing, Verb
-from nightmill.kept import Back, Entry, Run, Wanted
+from nightmill.desk.nouns import Asked, Comparison, Ended, Part, Remainder, Seat, Thing, Verb
+from nightmill.kept import Back, Entry, Filed, Run, Task, Wanted
 
 if TYPE_CHECKING:
     from nightmill.client import ServerDesk
@@ -111,6 +111,23 @@ class StoreDesk:
         kind: decide.Kind = "answer" if verb == "answer" else "approve"
         asked = decide.asked(self.door, self.run(name), kind, question=question, tree=tree)
         return decide.end(self.door, asked, verb, words, by=person())
+
+    def tasks(self, *, project: str = "", every: bool = False) -> Sequence[Filed]:
+        """What runs left and nobody has ended yet."""
+        states: Sequence[Task] = () if every else ("open", "started")
+        return self.door.tasks.list(projects={project} if project else None, states=states)
+
+    def task(self, name: str) -> Remainder:
+        """A task that a run left."""
+        from nightmill.desk import remedy
+
+        return remedy.shown(self.door, name)
+
+    def drop(self, name: str, *, because: str) -> Filed:
+        """Let nobody go on with a task that a run left."""
+        from nightmill.desk import remedy
+
+        return remedy.drop(self.door, name, by=person(), because=because)
 
     def turn(self, run: str, *, role: str, number: int) -> Sequence[Part]:
         """A turn of *role*, whole."""

@@ -32,6 +32,18 @@ class DoorStarter:
         sets = tuple(f"{name}={value}" for name, value in inputs.items())
         return gateway.planned(self.door, words, root=root, blueprint=blueprint, sets=sets)
 
+    def take_up(self, task: str, *, by: str, home: Path) -> str:
+        """Put the run in the queue; its id."""
+        from nightmill.desk import remedy
+
+        started = remedy.start(self.door, remedy.Wanted(task=task, by=by, home=home), now=time.time)
+        if self.here:
+            from nightmill.cli import bell, beside
+
+            beside.ensure(self.door)
+            bell.ring(self.door.settings.home)
+        return started.run.id
+
     def start(self, wanted: Wanted) -> str:
         """Put the run in the queue; its id."""
         from nightmill.desk.start import spec_file, start

@@ -9,7 +9,8 @@ import typer
 
 if TYPE_CHECKING:
     from nightmill.cli.door import Door
-    from nightmill.line.remediation import Left
+    from nightmill.desk.nouns import Remainder
+    from nightmill.desk.remedy import Wanted
 
 __all__ = ["register"]
 
@@ -35,10 +36,11 @@ def list_tasks(
     """List what runs left and nobody has ended yet, oldest first."""
     from dataclasses import asdict
 
-    from nightmill.cli.door import open_door
+    from nightmill.cli.desks import open_desk
     from nightmill.cli.screen import print_json, say, table, when
 
-    found = open_door().tasks.list(project=project, states=() if every else ("open", "started"))
+    with open_desk() as desk:
+        found = desk.tasks(project=project, every=every)
     if json:
         print_json([asdict(each) for each in found])
     elif not found:
@@ -58,19 +60,19 @@ def show(
     """Show all that is known of a task: what is open with its tests, what is settled, what the checks said, whose work it is."""
     import sys
 
-    from nightmill.cli.door import open_door
+    from nightmill.cli.desks import open_desk
     from nightmill.cli.screen import print_json, safe, say
 
-    door = open_door()
-    found = _left(door, task)
+    with open_desk() as desk:
+        found = desk.task(task)
     if json:
         print_json(_plain(found))
         return
-    text = found.spec(threshold=door.settings.spec_threshold).text if spec else "\n".join(_lines(found)) + "\n"
+    text = found.spec if spec else "\n".join(_lines(found)) + "\n"
     sys.stdout.write("".join(f"{safe(line)}\n" for line in text.removesuffix("\n").split("\n")))
     sys.stdout.flush()
-    if found.filed.state == "open" and not spec:
-        say(f"have a run go on with it: nightmill task start {found.filed.id}")
+    if found.task.state == "open" and not spec:
+        say(f"have a run go on with it: nightmill task start {found.task.id}")
 
 
 def start(
@@ -85,11 +87,18 @@ def start(
     import time
 
     from nightmill.cli import asking, bell, beside, watching
-    from nightmill.cli.door import open_door, person
+    from nightmill.cli.door import open_door, person, settings
     from nightmill.cli.screen import say
     from nightmill.cli.site import worker_of
     from nightmill.desk import remedy
+    from nightmill.errors import SettingsError
 
+    if (found := settings()).server:
+        from nightmill.cli import afar
+
+        if base_url:
+            raise SettingsError("a server asks the endpoints that it knows", hint="leave --base-url out")
+        raise typer.Exit(afar.take_up(found, task, model=model or "", blueprint=blueprint, detach=detach, json=json))
     door = open_door(model=model, base_url=base_url)
     wanted = remedy.Wanted(task=task, by=person(), home=Path.home(), blueprint=blueprint)
     if model:
@@ -114,22 +123,15 @@ def drop(
     task: Name, because: Annotated[str, typer.Option("--because", help="Why nobody has to go on with it.")]
 ) -> None:
     """Drop a task. Its work stays where it is."""
-    from nightmill.cli.door import open_door, person
+    from nightmill.cli.desks import open_desk
     from nightmill.cli.screen import say
-    from nightmill.desk import remedy
 
-    door = open_door()
-    dropped = remedy.drop(door, task, by=person(), because=because)
-    say(f"{dropped.id} is dropped; its work is the commit {dropped.head[:12]} of {door.hub(dropped.project).path}")
-
-
-def _left(door: Door, task: str) -> Left:
-    from nightmill.desk import remedy
-
-    return remedy.left(door, task)
+    with open_desk() as desk:
+        dropped = desk.drop(task, because=because)
+    say(f"{dropped.id} is dropped")
 
 
-def _check(door: Door, wanted: Any) -> None:
+def _check(door: Door, wanted: Wanted) -> None:
     """Refuse a model that cannot be had before anything is made."""
     from dataclasses import replace
 
@@ -140,15 +142,15 @@ def _check(door: Door, wanted: Any) -> None:
     asking.check(replace(door, settings=settings))
 
 
-def _lines(found: Left) -> list[str]:
-    filed, known, asked = found.filed, found.known, found.asked
+def _lines(found: Remainder) -> list[str]:
+    filed, known = found.task, found.known
     goes = f": run {filed.child}" if filed.child else ""
     why = f" ({filed.because})" if filed.because else ""
     lines = [
         filed.title,
         f"{filed.id} · {filed.state}{goes}{f' by {filed.by}' if filed.by else ''}{why}",
-        f"left by run {known.run}, by the blueprint {known.blueprint}, of the spec {asked.spec.title!r}",
-        f"its work: commit {known.commit[:12]}, tree {known.tree[:12]}, on top of {asked.base_commit[:12]} ({asked.target})",
+        f"left by run {known.run}, by the blueprint {known.blueprint}, of the spec {found.about!r}",
+        f"its work: commit {known.commit[:12]}, tree {known.tree[:12]}, on top of {found.commit[:12]} ({found.target})",
         *(
             f"  {part.role} in run {part.run or known.run}: {part.commit[:12]} {_first(part.summary)}"
             for part in known.parts
@@ -164,9 +166,9 @@ def _lines(found: Left) -> list[str]:
     if known.settled:
         lines += ["", f"settled: {len(known.settled)}"]
         lines += [f"  {each.id} {each.state}: {each.title} ({_first(each.by)})" for each in known.settled]
-    for each in known.said:
-        lines += ["", f"{each.role} {'agrees' if each.approved else 'does not agree'}:"]
-        cases = (("for it", each.case_for), ("against it", each.case_against))
+    for said in known.said:
+        lines += ["", f"{said.role} {'agrees' if said.approved else 'does not agree'}:"]
+        cases = (("for it", said.case_for), ("against it", said.case_against))
         lines += [f"  {name}: {_first(text)}" for name, text in cases if text]
     for heading, text in (("the checks said", known.checks), ("the approach", known.approach)):
         if text.strip():
@@ -181,13 +183,12 @@ def _first(text: str) -> str:
     return " ".join(text.split())[:400]
 
 
-def _plain(found: Left) -> dict[str, Any]:
+def _plain(found: Remainder) -> dict[str, Any]:
     from dataclasses import asdict
 
-    asked = found.asked
     return {
-        **asdict(found.filed),
+        **asdict(found.task),
         "known": asdict(found.known),
-        "spec": asked.spec.title,
-        "base": {"branch": asked.base_branch, "commit": asked.base_commit, "target": asked.target},
+        "spec": found.about,
+        "base": {"branch": found.branch, "commit": found.commit, "target": found.target},
     }

@@ -5,6 +5,6 @@ from __future__ import annotations
 from nightmill.client.client import Client
 from nightmill.client.connection import Connection
 from nightmill.client.desk import ServerDesk
-from nightmill.client.nouns import Diff, Entries, Me, Others, Role, Runs
+from nightmill.client.nouns import Diff, Entries, Me, Others, Role, Runs, Tasks
 
-__all__ = ["Client", "Connection", "Diff", "Entries", "Me", "Others", "Role", "Runs", "ServerDesk"]
+__all__ = ["Client", "Connection", "Diff", "Entries", "Me", "Others", "Role", "Runs", "ServerDesk", "Tasks"]

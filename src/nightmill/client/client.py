@@ -8,11 +8,12 @@ from typing import Any, NamedTuple
 from urllib.parse import quote
 
 from nightmill.client.connection import Away, Connection
-from nightmill.client.nouns import Diff, Entries, Me, Others, Role, Runs
+from nightmill.client.nouns import Diff, Entries, Me, Others, Role, Runs, Tasks
 from nightmill.client.reading import listed, value
-from nightmill.desk.nouns import Asked, Comparison, Ended, Part, Side, Thing, Turn
+from nightmill.client.remains import remainder
+from nightmill.desk.nouns import Asked, Comparison, Ended, Part, Remainder, Side, Thing, Turn
 from nightmill.errors import EngineError, NotYet, SettingsError
-from nightmill.kept import Back, Entry, Question, Run
+from nightmill.kept import Back, Entry, Filed, Question, Run, Started
 
 __all__ = ["Client"]
 
@@ -116,6 +117,25 @@ class Client:
         asked = {"spec": spec, "model": model, "blueprint": blueprint, "base": base}
         return _run(self.connection.post(f"{API}/projects/{quote(project, safe='') or '-'}/runs", asked))
 
+    def tasks(self, *, project: str = "", every: bool = False, cursor: str = "", limit: int = 50) -> Tasks:
+        """A page of what runs left and nobody has ended yet, oldest first; *every*: what is closed, too."""
+        asked = {"project": project, "every": "true" if every else "false", "cursor": cursor, "limit": limit}
+        plain = self.connection.get(f"{API}/tasks", **asked)
+        return value(Tasks, plain, of="tasks", tasks=listed(plain, "tasks", _filed, of="tasks"))
+
+    def task(self, name: str) -> Remainder:
+        """The task whose id is or begins with *name*, with all that is known of it."""
+        return remainder(self.connection.get(_task(name)))
+
+    def take_up(self, task: str, *, model: str = "", blueprint: str = "") -> Started:
+        """Have a run go on with *task*; "" is as it was in the run that left it."""
+        plain = self.connection.post(f"{_task(task)}/start", {"model": model, "blueprint": blueprint})
+        return value(Started, plain, of="a start", run=_run(plain.get("run")))
+
+    def drop(self, task: str, *, because: str) -> Filed:
+        """Let nobody go on with *task*."""
+        return _filed(self.connection.post(f"{_task(task)}/drop", {"because": because}))
+
     def approve(self, run: str, *, because: str = "", question: str = "", tree: str = "") -> Ended:
         """Say yes to what it asks; with *tree*, only if it asks about that one."""
         return self._decide(run, "approve", {"because": because, "question": question, "tree": tree})
@@ -164,6 +184,11 @@ def _path(run: str) -> str:
     return f"{API}/runs/{quote(run, safe='') or '-'}"
 
 
+def _task(name: str) -> str:
+    """Of a task, as `_path` of a run."""
+    return f"{API}/tasks/{quote(name, safe='') or '-'}"
+
+
 def _told(lines: Iterator[str]) -> Iterator[Entry | None]:
     """The entries in *lines* of server-sent events; None for the first line and for each that says that all is well."""
     data: list[str] = []
@@ -189,6 +214,10 @@ def _json(text: str) -> Any:
 
 def _run(plain: Any) -> Run:
     return value(Run, plain, of="a run", assignment="", wishes=0, words=0)
+
+
+def _filed(plain: Any) -> Filed:
+    return value(Filed, plain, of="a task")
 
 
 def _entry(plain: Any) -> Entry:

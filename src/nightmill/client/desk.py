@@ -8,9 +8,9 @@ from contextlib import closing
 
 from nightmill.client.client import PAGE, Client
 from nightmill.client.connection import Away
-from nightmill.desk.nouns import Asked, Comparison, Ended, Part, Thing, Verb
+from nightmill.desk.nouns import Asked, Comparison, Ended, Part, Remainder, Thing, Verb
 from nightmill.errors import NotYet
-from nightmill.kept import Back, Entry, Run, Wanted
+from nightmill.kept import Back, Entry, Filed, Run, Wanted
 
 __all__ = ["ServerDesk"]
 
@@ -99,6 +99,24 @@ class ServerDesk:
         if verb == "approve":
             return self.client.approve(name, because=words, question=question, tree=tree)
         return self.client.refuse(name, because=words, question=question, tree=tree)
+
+    def tasks(self, *, project: str = "", every: bool = False) -> Sequence[Filed]:
+        """What runs left and nobody has ended yet."""
+        found: list[Filed] = []
+        cursor: str | None = ""
+        while cursor is not None:
+            page = self.client.tasks(project=project, every=every, cursor=cursor, limit=PAGE)
+            found += page.tasks
+            cursor = page.next
+        return found
+
+    def task(self, name: str) -> Remainder:
+        """A task that a run left."""
+        return self.client.task(name)
+
+    def drop(self, name: str, *, because: str) -> Filed:
+        """Let nobody go on with a task that a run left."""
+        return self.client.drop(name, because=because)
 
     def turn(self, run: str, *, role: str, number: int) -> Sequence[Part]:
         """A turn of *role*, whole."""

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from nightmill.kept import Entry, Run
+from nightmill.kept import Entry, Filed, Run
 
-__all__ = ["Diff", "Entries", "Me", "Others", "Role", "Runs"]
+__all__ = ["Diff", "Entries", "Me", "Others", "Role", "Runs", "Tasks"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +33,14 @@ class Runs:
     """A page of runs, newest first; *next* is the cursor of the next one, None at the end."""
 
     runs: tuple[Run, ...]
+    next: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tasks:
+    """A page of tasks that runs left, oldest first; *next* is the cursor of the next one, None at the end."""
+
+    tasks: tuple[Filed, ...]
     next: str | None
 
 

@@ -8,9 +8,23 @@ from pathlib import Path
 from shlex import quote
 from typing import Literal, NamedTuple, Protocol
 
-from nightmill.kept import Back, Entry, Question, Run, Wanted
+from nightmill.kept import Back, Entry, Filed, Question, Remediation, Run, Wanted
 
-__all__ = ["Asked", "Comparison", "Desk", "Ended", "Look", "Part", "Seat", "Side", "Thing", "Turn", "Verb", "commands"]
+__all__ = [
+    "Asked",
+    "Comparison",
+    "Desk",
+    "Ended",
+    "Look",
+    "Part",
+    "Remainder",
+    "Seat",
+    "Side",
+    "Thing",
+    "Turn",
+    "Verb",
+    "commands",
+]
 
 Verb = Literal["approve", "refuse", "answer"]
 
@@ -41,6 +55,28 @@ class Asked(NamedTuple):
 
     question: Question
     text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Remainder:
+    """A task that a run left, with all that is known of it.
+
+    Attributes:
+        about: The title of the spec that the run worked on.
+        branch: The one that it began at, at *commit*; *target* is the one to merge into.
+        model: The one that goes on with it where none is named, by *blueprint*.
+        spec: The text of the spec that a run of it is started with.
+    """
+
+    task: Filed
+    known: Remediation
+    about: str
+    branch: str
+    commit: str
+    target: str
+    model: str
+    blueprint: str
+    spec: str
 
 
 class Part(NamedTuple):
@@ -143,6 +179,26 @@ class Desk(Look, Protocol):
 
         Raises:
             SettingsError: If there is none, there are several, it is about another tree by now, or one may not.
+        """
+        ...
+
+    def tasks(self, *, project: str = "", every: bool = False) -> Sequence[Filed]:
+        """What runs left and nobody has ended yet, oldest first; *every*: what is closed, too."""
+        ...
+
+    def task(self, name: str) -> Remainder:
+        """A task that a run left, with all that is known of it.
+
+        Raises:
+            SettingsError: If there is none.
+        """
+        ...
+
+    def drop(self, name: str, *, because: str) -> Filed:
+        """Let nobody go on with a task that a run left.
+
+        Raises:
+            SettingsError: If it is no longer open, or one may not.
         """
         ...
 

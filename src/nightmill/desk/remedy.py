@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nightmill.desk.door import Door
+from nightmill.desk.nouns import Remainder
 from nightmill.errors import SettingsError
+from nightmill.kept import Filed, Started
 from nightmill.line import submit
 from nightmill.line.assignment import queued, read, write
 from nightmill.line.remediation import Left
 from nightmill.line.remediation import read as read_known
 from nightmill.store import projects
-from nightmill.store.tasks import Filed, Started
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,7 +23,9 @@ if TYPE_CHECKING:
     from nightmill.agent.external import External
     from nightmill.settings import Settings
 
-__all__ = ["Wanted", "drop", "left", "settings_of", "start"]
+__all__ = ["Wanted", "drop", "left", "settings_of", "shown", "start"]
+
+EXTERNAL = "acp:"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +60,27 @@ def left(door: Door, name: str) -> Left:
     )
 
 
+def shown(door: Door, name: str) -> Remainder:
+    """The task *name* as people are shown it.
+
+    Raises:
+        SettingsError: If there is none.
+    """
+    found = left(door, name)
+    asked = found.asked
+    return Remainder(
+        task=found.filed,
+        known=found.known,
+        about=asked.spec.title,
+        branch=asked.base_branch,
+        commit=asked.base_commit,
+        target=asked.target,
+        model=asked.model,
+        blueprint=asked.blueprints[0].name,
+        spec=found.spec(threshold=door.settings.spec_threshold).text,
+    )
+
+
 def settings_of(settings: Settings, found: Left, wanted: Wanted) -> Settings:
     """*settings* with the models and the blueprint by which *found* is gone on with."""
     asked = found.asked
@@ -79,6 +103,11 @@ def start(door: Door, wanted: Wanted, *, now: Callable[[], float]) -> Started:
         SpecError: If the spec that is made of it is refused.
         RepoError: If the work is not there any more.
     """
+    if wanted.model.startswith(EXTERNAL) and wanted.agent is None:
+        raise SettingsError(
+            "an external agent would do the work, and those are started from a terminal only",
+            hint="name another `model`, or use `nightmill task start` on the machine of the server",
+        )
     found = left(door, wanted.task)
     known = projects.get(door.database, found.filed.project)
     project = door.project(known.root)

@@ -4,21 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["Begun", "Part"]
+from nightmill.kept import Part
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Part:
-    """What one role made of the tree: the commit that holds it in the hub, and its words about it."""
-
-    role: str
-    commit: str
-    summary: str = ""
-    evidence: tuple[tuple[str, str], ...] = ()
-    conversation: str = ""
-    """The conversation with the model in which it was made, "" for what a command did."""
-    run: str = ""
-    """The run in which it was made, "" for the one that has it."""
+__all__ = ["Begun"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

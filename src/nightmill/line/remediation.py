@@ -18,16 +18,17 @@ from pydantic import TypeAdapter
 
 from nightmill import spec as specs
 from nightmill.change.words import block, line, plain
+from nightmill.kept import Finding, Judged, Part, Remediation, Settled
 from nightmill.line import brief as briefs
-from nightmill.line.begun import Begun, Part
+from nightmill.line.begun import Begun
 from nightmill.spec.words import leading_id
 
 if TYPE_CHECKING:
+    from nightmill.kept import Filed
     from nightmill.line.assignment import Assignment
     from nightmill.spec import Criterion, Spec
-    from nightmill.store.tasks import Filed
 
-__all__ = ["Finding", "Judged", "Left", "Remediation", "Settled", "known", "read", "write"]
+__all__ = ["Left", "known", "read", "write"]
 
 MOST_FINDINGS, MOST_SETTLED, MOST_JUDGED = 40, 40, 12
 MOST_TITLE, MOST_TEXT, MOST_LONG = 160, 1_500, 6_000
@@ -37,66 +38,6 @@ MOST_SAID, MOST_FIRST = 24_000, 40_000
 PLAIN_ID = re.compile(r"[A-Za-z0-9][\w.-]{0,19}")
 TRACED = re.compile(r"\([^()\n]{1,80}\)\s*:\s*")
 """The requirements that a criterion names before its words."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
-    """What is open: *test* is the one that has to pass, "" where none was named, *why* what its last answer lacks."""
-
-    id: str
-    title: str
-    severity: str = ""
-    criterion: str = ""
-    test: str = ""
-    expected: str = ""
-    happened: str = ""
-    detail: str = ""
-    evidence: str = ""
-    answer: str = ""
-    why: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Settled:
-    """What was found and is not open any more: *state* is "fixed" or "disputed", *by* a test or a reason."""
-
-    id: str
-    title: str
-    state: str = ""
-    by: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Judged:
-    """What *role* said of the whole, where that was asked."""
-
-    role: str
-    approved: bool = False
-    case_for: str = ""
-    case_against: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Remediation:
-    """What the run *run*, by the blueprint *blueprint*, leaves.
-
-    Attributes:
-        commit: Has the tree *tree* and holds the work so far; *parts* says who made it.
-        more: Findings that are left out here: the run itself has them.
-        checks: What the checks said of the tree.
-    """
-
-    run: str
-    blueprint: str
-    commit: str
-    tree: str
-    parts: tuple[Part, ...]
-    findings: tuple[Finding, ...]
-    more: int = 0
-    settled: tuple[Settled, ...] = ()
-    approach: str = ""
-    checks: str = ""
-    said: tuple[Judged, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,6 +10,7 @@ from typing import Any
 from nightmill.desk import attention
 from nightmill.errors import SettingsError
 from nightmill.event import from_plain
+from nightmill.kept import Filed
 from nightmill.peer.foreign import cut, marked
 from nightmill.peer.visit import Visit
 from nightmill.report.nouns import Told
@@ -17,7 +18,7 @@ from nightmill.report.summary import Summary, summary
 from nightmill.store import Run
 from nightmill.store.questions import Question
 
-__all__ = ["diff", "listed", "status", "waiting"]
+__all__ = ["diff", "left", "listed", "status", "waiting"]
 
 MOST_TEXT, MOST_DIFF = 6_000, 200_000
 """Characters of what a question shows, and of a diff."""
@@ -60,6 +61,14 @@ def status(visit: Visit, run: Run) -> dict[str, Any]:
             "diff": f"nightmill://runs/{run.id}/diff" if run.pull_request and run.kind == "task" else None,
         }
     )
+
+
+def left(visit: Visit, task: Filed) -> dict[str, Any]:
+    """*task*, with all that is known of it."""
+    from nightmill.desk import remedy  # noqa: PLC0415 - all that makes a run, which nobody else here needs
+
+    found = asdict(remedy.shown(visit.door, task.id))
+    return marked({name: value for name, value in found.items() if name != "spec"})
 
 
 def diff(visit: Visit, run: Run) -> str:

@@ -12,7 +12,7 @@ from nightmill.access import Act
 from nightmill.errors import SettingsError
 from nightmill.peer.visit import Visit
 
-__all__ = ["Nothing", "OfRun", "Tool", "call"]
+__all__ = ["Nothing", "OfRun", "OfTask", "Tool", "call"]
 
 MOST = 10
 """Faults of one call that are named."""
@@ -30,13 +30,19 @@ class OfRun(Nothing):
     run: Annotated[str, Field(min_length=1, max_length=40, description="Id of a run, or its beginning.")]
 
 
+class OfTask(Nothing):
+    """A task that a run left."""
+
+    task: Annotated[str, Field(min_length=1, max_length=120, description="Id of a task, as `waiting` names it.")]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tool:
     """A tool. One that is about a run gets it after its rule was asked.
 
     Attributes:
-        act: What a person has to be allowed: in the project of the run, or, where no run is named, in some project.
-        do: Called with the visit and what was asked; if that is `OfRun`, with the run, too.
+        act: What a person has to be allowed: in the project of the run or the task, or, where none is named, in some project.
+        do: Called with the visit and what was asked; if that is `OfRun` or `OfTask`, with the run or the task, too.
         says: What it does, for the model that chooses it.
         changes: Whether anything is different afterwards; *ends*, whether that cannot be taken back.
         starts: Whether it is for where runs can begin only.
@@ -74,4 +80,6 @@ def call(tool: Tool, visit: Visit, arguments: dict[str, Any]) -> dict[str, Any]:
         raise SettingsError(f"{tool.name}: {'; '.join(faults)}", hint="see its input schema") from None
     if isinstance(asked, OfRun):
         return tool.do(visit, asked, visit.run(asked.run, tool.act))
+    if isinstance(asked, OfTask):
+        return tool.do(visit, asked, visit.task(asked.task, tool.act))
     return tool.do(visit, asked)

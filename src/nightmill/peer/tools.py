@@ -10,9 +10,10 @@ from nightmill import spec as specs
 from nightmill.desk import decide, steer
 from nightmill.desk.start import spec_file
 from nightmill.errors import SpecError
+from nightmill.kept import Filed
 from nightmill.peer import looking
 from nightmill.peer.foreign import marked
-from nightmill.peer.tool import Nothing, OfRun, Tool
+from nightmill.peer.tool import Nothing, OfRun, OfTask, Tool
 from nightmill.peer.visit import Visit
 from nightmill.plan import from_spec
 from nightmill.store import Run
@@ -52,6 +53,12 @@ class Started(Checked):
     base: Annotated[str, Field(max_length=200, description="Branch to start from; empty: the current one.")] = ""
     blueprint: Annotated[str, Field(max_length=80, description="How each task is worked on; empty: as is set.")] = ""
     model: Annotated[str, Field(max_length=200, description="`provider:name`; empty: as is set.")] = ""
+
+
+class Dropped(OfTask):
+    """A task that nobody has to go on with."""
+
+    because: Annotated[str, Field(min_length=1, max_length=4000, description="Why nobody has to go on with it.")]
 
 
 class Asked(Nothing):
@@ -107,6 +114,21 @@ def _waiting(visit: Visit, _: Nothing) -> dict[str, Any]:
 
 def _status(visit: Visit, _: OfRun, run: Run) -> dict[str, Any]:
     return looking.status(visit, run)
+
+
+def _left(visit: Visit, _: OfTask, task: Filed) -> dict[str, Any]:
+    return looking.left(visit, task)
+
+
+def _take_up(visit: Visit, _: OfTask, task: Filed) -> dict[str, Any]:
+    return {"run": visit.take_up(task), "next": "`run_status` says where it is, `waiting` what it asks"}
+
+
+def _drop(visit: Visit, asked: Dropped, task: Filed) -> dict[str, Any]:
+    from nightmill.desk import remedy  # noqa: PLC0415 - all that makes a run, which nobody else here needs
+
+    dropped = remedy.drop(visit.door, task.id, by=visit.who.by, because=_through(asked.because))
+    return {"task": dropped.id, "state": dropped.state}
 
 
 def _check(visit: Visit, asked: Checked) -> dict[str, Any]:
@@ -219,6 +241,31 @@ TOOLS: dict[str, Tool] = {
             do=_start,
             changes=True,
             starts=True,
+        ),
+        Tool(
+            name="task_status",
+            act="view",
+            says=f"What a run could not end and left as a task: what is open, who said what of it. {DATA}",
+            takes=OfTask,
+            do=_left,
+        ),
+        Tool(
+            name="task_start",
+            act="operate",
+            says=f"Have a run go on with a task that a run left, from the work that there is, and that costs money. {PERSON}",
+            takes=OfTask,
+            do=_take_up,
+            changes=True,
+            starts=True,
+        ),
+        Tool(
+            name="task_drop",
+            act="operate",
+            says=f"Let nobody go on with a task that a run left, and why; its run ends. {PERSON}",
+            takes=Dropped,
+            do=_drop,
+            changes=True,
+            ends=True,
         ),
         Tool(
             name="run_say",

@@ -10,6 +10,7 @@ from nightmill.access import Act, Person
 from nightmill.desk.door import Door
 from nightmill.desk.start import Wanted
 from nightmill.errors import SettingsError
+from nightmill.kept import Filed
 from nightmill.store import Run
 from nightmill.store.projects import known
 
@@ -29,6 +30,14 @@ class Starter(Protocol):
 
     def start(self, wanted: Wanted) -> str:
         """Put a run of what is *wanted* in the queue; its id.
+
+        Raises:
+            NightmillError: If it is refused; the message says why.
+        """
+        ...
+
+    def take_up(self, task: str, *, by: str, home: Path) -> str:
+        """Put a run that goes on with *task* in the queue, in the name of *by*; its id.
 
         Raises:
             NightmillError: If it is refused; the message says why.
@@ -78,6 +87,23 @@ class Visit:
         self._must(act, found.project)
         return found
 
+    def task(self, name: str, act: Act) -> Filed:
+        """The task whose id is or begins with *name*, likewise.
+
+        Raises:
+            SettingsError: If they may not. Of what they may not see it is not said that it is there.
+        """
+        try:
+            found = self.door.tasks.get(name)
+        except SettingsError:
+            found = None
+        if found is None or not self.who.may("view", found.project):
+            raise SettingsError(
+                f"there is no task {name[:80]!r} that you may see", hint="the tool `waiting` lists them"
+            )
+        self._must(act, found.project)
+        return found
+
     def place(self, project: str, act: Act) -> Place:
         """*project*, "" for the one that is meant where none is named, if they may do *act* there.
 
@@ -109,6 +135,16 @@ class Visit:
             raise SettingsError("no runs begin here", hint="`nightmill run` on the machine of the project")
         wanted = Wanted(project=place.project, root=place.root, spec=spec, by=self.who.by, home=self.home, **named)
         return self.starter.start(wanted)
+
+    def take_up(self, task: Filed) -> str:
+        """The id of the run that goes on with *task*, in their name.
+
+        Raises:
+            NightmillError: If it is refused, or no runs begin here.
+        """
+        if self.starter is None:
+            raise SettingsError("no runs begin here", hint="`nightmill task start` on the machine of the project")
+        return self.starter.take_up(task.id, by=self.who.by, home=self.home)
 
     def _must(self, act: Act, project: str) -> None:
         if not self.who.may(act, project):

@@ -76,5 +76,5 @@ def _complete(said: dict[str, Any], need: Need, method: str) -> None:
             content = {MEDIA: {"schema": {"$ref": "#/components/schemas/Problem"}}}
             said["responses"][str(status)] = {"description": words, "content": content}
     # To look on is said again and again, and what forges say has numbers of its own.
-    if method == "POST" and need.of in {"run", "project"} and need.act not in {None, "view"}:
+    if method == "POST" and need.of in {"run", "task", "project"} and need.act not in {None, "view"}:
         said.setdefault("parameters", []).append(KEY)

@@ -14,12 +14,13 @@ from starlette.requests import ClientDisconnect
 
 from nightmill.access import Act, Person
 from nightmill.errors import SettingsError
+from nightmill.kept import Filed
 from nightmill.server.problem import Refused
 from nightmill.server.rates import Rate
 from nightmill.server.site import Site, site_of
 from nightmill.store import Run
 
-__all__ = ["Guarded", "Need", "TheProject", "TheRun", "Who", "needs", "of_api", "of_pages", "who_is"]
+__all__ = ["Guarded", "Need", "TheProject", "TheRun", "TheTask", "Who", "needs", "of_api", "of_pages", "who_is"]
 
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 
@@ -31,14 +32,14 @@ VALUES = 10_000
 
 Endpoint = TypeVar("Endpoint", bound=Callable[..., Any])
 
-Of = Literal["run", "project", "some", "every", "nothing", "signed"]
+Of = Literal["run", "task", "project", "some", "every", "nothing", "signed"]
 
 
 @dataclass(frozen=True, slots=True)
 class Need:
     """What a person needs for a route: *act*, and *of* what.
 
-    In the project of its "run", in its "project", in "some" project (its lists show only those), in "every" one. Of
+    In the project of its "run" or "task", in its "project", in "some" project (its lists show only those), in "every" one. Of
     "nothing": with an act, only to be somebody; without one, not even that. "signed": no person, and no browser that one
     could be made to send something with: the route judges what it is sent.
     """
@@ -69,7 +70,7 @@ class Guarded(APIRoute):
         need = getattr(endpoint, "need", None)
         if not isinstance(need, Need):
             raise TypeError(f"the route {path} has no rule: give its endpoint one with `needs`")
-        if need.of in {"run", "project"} and f"{{{need.of}}}" not in path:
+        if need.of in {"run", "task", "project"} and f"{{{need.of}}}" not in path:
             raise TypeError(f"the route {path} has a rule about a {need.of} that it does not name")
         self.need = need
         super().__init__(path, endpoint, **named)
@@ -181,6 +182,9 @@ def _allow(site: Site, request: Request, need: Need, who: Person) -> None:
     if need.of == "run":
         request.state.run = run = _run(site, request.path_params["run"], who)
         _must(who, need.act, run.project)
+    elif need.of == "task":
+        request.state.task = task = _task(site, request.path_params["task"], who)
+        _must(who, need.act, task.project)
     elif need.of == "project":
         project = request.path_params["project"]
         if not who.may("view", project):
@@ -199,6 +203,16 @@ def _run(site: Site, name: str, who: Person) -> Run:
         found = None
     if found is None or not who.may("view", found.project):
         raise Refused(404, f"there is no run {name[:40]!r} that you may see", hint="the list of runs has the ids")
+    return found
+
+
+def _task(site: Site, name: str, who: Person) -> Filed:
+    try:
+        found = site.door.tasks.get(name)
+    except SettingsError:
+        found = None
+    if found is None or not who.may("view", found.project):
+        raise Refused(404, f"there is no task {name[:80]!r} that you may see", hint="the list of tasks has the ids")
     return found
 
 
@@ -232,10 +246,16 @@ def _the_run(request: Request, run: Annotated[str, Path(description="Id of a run
     return cast("Run", request.state.run)
 
 
+def _the_task(request: Request, task: Annotated[str, Path(description="Id of a task.", max_length=120)]) -> Filed:
+    assert task  # noqa: S101 - the rule has found it by now
+    return cast("Filed", request.state.task)
+
+
 def _the_project(project: Annotated[str, Path(description="Id of a project.", max_length=80)]) -> str:
     return project
 
 
 Who = Annotated[Person, Depends(_who)]
 TheRun = Annotated[Run, Depends(_the_run)]
+TheTask = Annotated[Filed, Depends(_the_task)]
 TheProject = Annotated[str, Depends(_the_project)]

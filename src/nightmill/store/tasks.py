@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple
+from collections.abc import Callable, Collection, Sequence
+from typing import Any
 
 import sqlalchemy as sa
 
 from nightmill.errors import SettingsError
 from nightmill.event import RunQueued, TaskDropped, TaskStarted
-from nightmill.kept import OVER, Run
+from nightmill.kept import OVER, Filed, Run, Started, Task
 from nightmill.store import chain, tables
 from nightmill.store.database import Database
 from nightmill.store.projection import storable
 from nightmill.store.runs import create
 
-__all__ = ["Filed", "Started", "State", "Tasks"]
+__all__ = ["Tasks"]
 
-State = Literal["open", "started", "landed", "followed", "settled", "dropped"]
 table = tables.task
 filer, child, later = tables.run.alias("filer"), tables.run.alias("child"), tables.task.alias("later")
 
@@ -32,44 +30,6 @@ STATE: sa.ColumnElement[str] = sa.case(
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Filed:
-    """A task that a run left.
-
-    Attributes:
-        run: That left it; *title* is that of what it worked on, *findings* counts what was open.
-        head: Commit with its work so far, which has the tree *tree*.
-        body: Blob with all that is known.
-        child: The newest run that goes on with it, "" for none yet.
-        by: Who started or dropped it last, *because* the reason of who dropped it.
-        state: "open"; "started"; "landed" with a pull request of that run; "followed" by what that run left itself; "settled":
-            the run that left it went on otherwise, or was cancelled; "dropped". When the run that goes on with it ends without a
-            pull request, it is open again.
-    """
-
-    id: str
-    run: str
-    project: str
-    title: str
-    findings: int
-    tree: str
-    head: str
-    body: str
-    filed: float
-    child: str = ""
-    by: str = ""
-    because: str = ""
-    dropped: float = 0.0
-    state: State = "open"
-
-
-class Started(NamedTuple):
-    """The *run* that goes on with a task; *new*: nobody was first."""
-
-    run: Run
-    new: bool
-
-
 class Tasks:
     """The tasks of the store."""
 
@@ -77,10 +37,24 @@ class Tasks:
         self.database = database
         self.clock = clock
 
-    def list(self, *, project: str = "", states: Sequence[State] = ()) -> Sequence[Filed]:
-        """Tasks, oldest first; "" and () mean any."""
-        query = _all()
-        query = query.where(table.c.project == project) if project else query
+    def list(
+        self,
+        *,
+        projects: Collection[str] | None = None,
+        run: str = "",
+        states: Sequence[Task] = (),
+        after: tuple[float, str] | None = None,
+        limit: int | None = None,
+    ) -> Sequence[Filed]:
+        """Tasks, oldest first, of *projects* (None: of any) and left by *run*; "" and () mean any.
+
+        *after*: the time and the id of the one after which to go on; None: from the first on.
+        """
+        query = _all().limit(limit)
+        query = query if projects is None else query.where(table.c.project.in_(projects))
+        query = query.where(table.c.run == run) if run else query
+        if after is not None:
+            query = query.where(sa.tuple_(table.c.filed, table.c.id) > sa.tuple_(*map(sa.literal, after)))
         query = query.where(STATE.in_(states)) if states else query
         with self.database.read() as connection:
             return [Filed(**row) for row in connection.execute(query).mappings()]

@@ -19,7 +19,7 @@ from nightmill.blueprint.nouns import (
     RunStep,
     kind,
 )
-from nightmill.line.begun import Part
+from nightmill.kept import Part
 from nightmill.line.brief import role as role_of
 from nightmill.line.process import functions, goals, mistakes
 from nightmill.line.process.agents import Agents, Asked

@@ -20,7 +20,7 @@ from nightmill.line.remediation import known, write
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from nightmill.line.begun import Part
+    from nightmill.kept import Part
     from nightmill.line.process.workshop import Workshop
 
 __all__ = ["file"]

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from nightmill.blueprint.nouns import ChangeStep
-    from nightmill.line.begun import Part
+    from nightmill.kept import Part
     from nightmill.line.process.agents import Agents
     from nightmill.line.process.proof import Proof
     from nightmill.line.process.walk import At

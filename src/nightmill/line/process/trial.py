@@ -11,7 +11,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from nightmill.blueprint.nouns import CheckStep, PythonStep, RunStep
-from nightmill.line.begun import Part
+from nightmill.kept import Part
 from nightmill.line.process import mistakes
 from nightmill.line.process.given import given
 from nightmill.line.process.walk import Outcome

@@ -16,8 +16,8 @@ from nightmill.estate.environment import BUNDLE, Base, parcel
 from nightmill.estate.install import prepare
 from nightmill.estate.registry import Reach
 from nightmill.estate.services import programs
+from nightmill.kept import Part
 from nightmill.line import recall as recalls
-from nightmill.line.begun import Part
 from nightmill.line.entrance import Entrance, with_agent
 from nightmill.line.past import Past
 from nightmill.line.prove import export, plain

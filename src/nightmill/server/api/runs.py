@@ -189,7 +189,7 @@ def listed(  # noqa: PLR0913, PLR0917 - they are the parameters of a query
         before=read_cursor(cursor) if cursor else None,
         limit=limit + 1,
     )
-    more = cursor_of(found[limit - 1]) if len(found) > limit else None
+    more = cursor_of(found[limit - 1].created, found[limit - 1].id) if len(found) > limit else None
     return Runs(runs=[RunOut.model_validate(run) for run in found[:limit]], next=more)
 
 
@@ -333,13 +333,13 @@ def _decide(request: Request, run: Run, who: Who, verb: Verb, said: Why | Answer
     return Decided.model_validate(once(site.door.database, request, body, do, who=who.address, now=site.clock()))
 
 
-def cursor_of(run: Run) -> str:
-    """The cursor of the page that follows *run*."""
-    return base64.urlsafe_b64encode(json.dumps([run.created, run.id]).encode()).decode().rstrip("=")
+def cursor_of(at: float, id: str) -> str:
+    """The cursor of the page that follows what is *id* and was made *at* that time."""
+    return base64.urlsafe_b64encode(json.dumps([at, id]).encode()).decode().rstrip("=")
 
 
 def read_cursor(cursor: str) -> tuple[float, str]:
-    """The run that *cursor* names, as `Runs.page` wants it.
+    """The time and the id that *cursor* names, as `Runs.page` wants them.
 
     Raises:
         Refused: If nobody was given that cursor.

@@ -20,6 +20,7 @@ from nightmill.server.pages import (
     runs,
     settings,
     steer,
+    task,
 )
 
 __all__ = ["routes"]
@@ -36,6 +37,7 @@ def routes() -> list[BaseRoute]:
             run,
             runs,
             steer,
+            task,
             compare,
             change,
             plan,

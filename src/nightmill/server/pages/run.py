@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import Annotated
 
@@ -51,7 +51,7 @@ EVENTS = tuple(
         *(e.PhaseStarted, e.StepFinished, e.WorkspacePrepared, e.WorkspaceRestored, e.ServiceStarted, e.ServiceEnded),
         *(e.TurnStarted, e.ModelRetried, e.ReplyReceived, e.ToolStarted, e.ToolFinished, e.TurnFinished),
         *(e.TodoChanged, e.ContextCompacted, e.AgentNudged, e.AgentFinished, e.SentBack, e.CheckFinished),
-        e.PermissionTaken,
+        *(e.PermissionTaken, e.TaskFiled, e.TaskStarted, e.TaskDropped),
         *(e.VerdictGiven, e.ReviewGiven, e.CommitMade, e.WorkPreserved, e.PlanMade, e.TaskQueued),
         *(e.PullRequestOpened, e.PullRequestMerged, e.QuestionAsked, e.QuestionDecided, e.WordSaid, e.WordHeard),
         e.PastEdited,
@@ -99,13 +99,17 @@ def one(request: Request, run: TheRun, who: Who, turns: Annotated[int, Query(ge=
         child = replace(child, diff=so_far(site.door, run))
     part = section(child, blob=site.door.blobs.get, now=site.clock(), share=SHARE, window=Window(BLOCK, turns))
     children = tuple(reversed(site.door.runs.list(parent=run.id)))
+    left = site.door.tasks.list(run=run.id)
     return page(
         request,
         "run.html",
         run=run,
         part=part,
         children=children,
-        asked=_asked(site.door, (run, *children), who),
+        asked=_asked(
+            site.door, (run, *children), who, left={run.id} if any(each.state == "open" for each in left) else set()
+        ),
+        tasks=left,
         work=_work(child.events),
         words=_words(child.events),
         rungs=rungs(part.summary.steps),
@@ -124,7 +128,8 @@ def one(request: Request, run: TheRun, who: Who, turns: Annotated[int, Query(ge=
     )
 
 
-def _asked(door: Door, runs: Sequence[Run], who: Person) -> list[Asked]:
+def _asked(door: Door, runs: Sequence[Run], who: Person, *, left: Collection[str]) -> list[Asked]:
+    """What *runs* ask; with a task that one of them *left* is decided what it waits with, if it only waits to end."""
     names = {run.id: run for run in runs}
     return [
         Asked(
@@ -134,7 +139,7 @@ def _asked(door: Door, runs: Sequence[Run], who: Person) -> list[Asked]:
             commands=tuple(commands(each)),
         )
         for each in door.questions.open()
-        if each.run in names
+        if each.run in names and not (each.ends and each.run in left)
     ]
 
 

@@ -40,7 +40,7 @@ def listed(
         limit=limit + 1,
     )
     asked = {"project": project, "state": state, "limit": "" if limit == 50 else str(limit)}
-    more = asked | {"cursor": cursor_of(found[limit - 1])} if len(found) > limit else {}
+    more = asked | {"cursor": cursor_of(found[limit - 1].created, found[limit - 1].id)} if len(found) > limit else {}
     return page(
         request,
         "runs.html",
