@@ -75,6 +75,24 @@ def test_a_claim_that_failed_asks_a_person_who_would_not_have_been_asked(stage: 
         assert b"said that it was done, and the checks failed: 1 times" in brief
 
 
+def test_a_complaint_that_is_silenced_asks_a_person_who_would_not_have_been_asked(stage: Stage) -> None:
+    stage.settings |= {"NIGHTMILL_PLAN": "single"}
+    process(stage, STEPS)
+    (stage.home / "policy.yaml").write_text("unsupervised: proven\nprotect: []\n")
+    developer = (
+        edit(OLD, RIGHT),
+        shell(f"printf '{CASE}' >> test_prices.py; sed -i '1s/$/  # noqa: D100/' prices.py; python3 -m unittest -q"),
+        over("Added.", evidence=EVIDENCE),
+    )
+    with stage.model(script(developer)) as model:
+        assert stage.ask(model, "--blueprint", "own").wait(120) == 3, said(stage)
+        assert "major at prices.py:1: suppressed: # noqa: D100" in stage.call("waiting", top(stage).id)
+        stage.call("approve", top(stage).id)
+        until(lambda: stage.run("spec").over, what="the end")
+
+    assert stage.run("spec").state == "done", said(stage)
+
+
 def test_who_refuses_a_change_has_it_counted_against_who_wrote_it(stage: Stage) -> None:
     stage.settings |= {"NIGHTMILL_PLAN": "single"}
     process(stage, STEPS.replace('"Add it?"', '"Add it?", by: person'))

@@ -19,6 +19,7 @@ from nightmill.store import Question
 from tests import whole
 from tests.line.conftest import ADA, World
 
+VERDICTS = TypeAdapter(Verdict)
 NOW = 2_000_000_000.0
 BOB, EVE = "Bob <bob@example.org>", "Eve <eve@example.org>"
 AGENTS = "agents.example"
@@ -91,6 +92,25 @@ def test_what_a_rule_forbids_nobody_merges(change: Change) -> None:
     never = replace(LOOSE, rules=(Rule(source="policy.yaml:2", paths=("calc.py",), change="deny"),))
     decision = change.said(never)
     assert (decision.outcome, decision.reasons[0].rule) == ("deny", "policy.yaml:2")
+
+
+def test_what_loosens_the_checks_is_merged_by_a_person_where_proven_work_needs_none(change: Change) -> None:
+    assert change.said(LOOSE, by="").outcome == "allow"
+    loosened = Finding(
+        kind="rules loosened", path="pyproject.toml", line=9, what="mypy strict is no longer on", blocks=False
+    )
+    verdict = replace(
+        VERDICTS.validate_json(change.world.machines.blobs.get(change.request.verdict)), findings=(loosened,)
+    )
+    change.request = replace(change.request, verdict=change.world.machines.blobs.put(VERDICTS.dump_json(verdict)))
+
+    asked = change.said(LOOSE, by="")
+    assert asked.outcome == "ask"
+    assert [each.what for each in asked.reasons] == [
+        "major at pyproject.toml:9: rules loosened: mypy strict is no longer on"
+    ]
+    assert change.said(LOOSE).outcome == "allow"
+    assert change.said(replace(LOOSE, bends=(("rules loosened", "show"),)), by="").outcome == "allow"
 
 
 def test_a_check_that_the_rule_names_is_looked_for_in_the_verdict_of_the_tree(change: Change) -> None:

@@ -241,13 +241,17 @@ def test_patterns_of_kinds_are_read_as_patterns() -> None:
 
 
 def test_a_project_has_more_of_what_bends_checks_stand_in_the_way_and_never_less(tmp_path: Path) -> None:
-    operator = "bends: {suppressed: block, test skipped: show, setup edited: show}\n"
-    project = "bends: {setup edited: block, suppressed: show, test emptied: show}\n"
+    operator = (
+        "bends: {suppressed: block, test skipped: show, setup edited: show, network used: show, secret used: ask}\n"
+    )
+    project = "bends: {setup edited: block, suppressed: ask, test emptied: ask, network used: ask, secret used: show}\n"
 
     assert dict(held(tmp_path, operator, project).bends) == {
         "suppressed": "block",
         "test skipped": "show",
         "setup edited": "block",
+        "network used": "ask",
+        "secret used": "ask",
     }
     assert held(tmp_path, operator).version != held(tmp_path).version
     with pytest.raises(SettingsError, match=r"unknown key 'bends.test skiped'; did you mean 'test skipped'"):

@@ -83,7 +83,7 @@ def _rung(rung: Rung) -> str:
 
 
 def _bends(policy: Policy) -> str:
-    words = {"block": "stand in the way", "show": "are only told"}
+    words = {"block": "stand in the way", "ask": "are asked about", "show": "are only told"}
     named = {rule: ", ".join(kind for kind, said in policy.bends if said == rule) for rule in words}
     return "; ".join(f"{kinds} {words[rule]}" for rule, kinds in named.items() if kinds)
 

@@ -134,7 +134,7 @@ BOUNDS = (
 )
 
 BEND = tuple(
-    Key(name=kind, kind="text", choices=("block", "show"), doc=f"{rule.capitalize()} if nothing is said.")
+    Key(name=kind, kind="text", choices=("block", "ask", "show"), doc=f"{rule.capitalize()} if nothing is said.")
     for kind, rule in BENDS.items()
 )
 
@@ -168,7 +168,7 @@ POLICY = (
         name="bends",
         kind="record",
         keys=BEND,
-        doc="What of that which bends a change's checks stands in its way, and what is only told; a project may only block more.",
+        doc="What of that which bends a change's checks stands in its way, is asked about, or only told; a project may only want more.",
     ),
     Key(name="budgets", kind="record", keys=BOUNDS, doc="What may be spent, within the settings."),
     Key(name="groups", kind="lists", doc="People by group: name, then addresses."),

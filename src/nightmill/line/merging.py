@@ -19,7 +19,7 @@ from nightmill import event
 from nightmill.estate import rules
 from nightmill.estate.file import at_commit
 from nightmill.estate.nouns import Project
-from nightmill.policy import Approval, Author, Changed, Decision, Facts, Policy, Proof, decide
+from nightmill.policy import Approval, Author, Changed, Decision, Facts, Finding, Policy, Proof, decide
 from nightmill.repo import Change
 from nightmill.review import Verdict
 from nightmill.review.bend import RULES
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from nightmill.store.ledger import Ledger
     from nightmill.store.questions import Questions
 
-__all__ = ["Ground", "Merging", "fingerprint", "ground", "told"]
+__all__ = ["Ground", "Merging", "bent", "fingerprint", "ground", "told"]
 
 STEP = "merge"
 LONGEST = 1_000
@@ -66,6 +66,19 @@ def fingerprint(changes: Sequence[Change]) -> str:
     """A digest of *changes* with what stood and stands in each file: one file that moved beneath makes it another."""
     plain = [(each.status, each.path, each.old_mode, each.mode, each.old, each.sha) for each in changes]
     return hashlib.sha256(json.dumps(sorted(plain)).encode("ascii")).hexdigest()
+
+
+def bent(verdict: Verdict, policy: Policy) -> tuple[Finding, ...]:
+    """What *verdict* found that bends the checks and that *policy* asks a person about: one finding for each kind."""
+    rules = _rules(policy)
+    found = []
+    for kind in rules:
+        mine = [each for each in verdict.findings if each.kind == kind and rules[kind] == "ask"]
+        if mine:
+            more = f" (and {len(mine) - 1} more)" if mine[1:] else ""
+            what = f"{kind}: {mine[0].what}{more}"
+            found.append(Finding(severity="major", what=what, path=mine[0].path, line=mine[0].line))
+    return tuple(found)
 
 
 def told(run: str, facts: Facts, decision: Decision, *, blobs: Blobs) -> event.GateDecided:
@@ -152,7 +165,7 @@ class Merging:
             return None
         verdict = _verdict().validate_json(self.blobs.get(kept))
         wanted = {each.name for each in self.ground.project.checks}
-        bends = dict[str, str](RULES.items()) | dict[str, str](self.policy.bends)
+        bends = _rules(self.policy)
         # What a change is compared with has its definition in it: the same base is the same checks.
         if verdict.base_tree != self.hub.tree(self.ground.tip) or wanted - {each.check for each in verdict.results}:
             return None
@@ -186,7 +199,12 @@ class Merging:
             agents=self.agents,
             proof=self.proof(request, tree),
             evidence=tuple((each.criterion, each.state) for each in verdict.evidence),
+            bends=bent(verdict, self.policy),
         )
+
+
+def _rules(policy: Policy) -> dict[str, str]:
+    return dict[str, str](RULES.items()) | dict[str, str](policy.bends)
 
 
 def _written(facts: Facts) -> bytes:

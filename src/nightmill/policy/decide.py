@@ -171,9 +171,9 @@ def _doubts(facts: Facts) -> Iterator[Reason]:
     for name, state in facts.evidence or ():
         if state != "shown":
             yield _ask(f"criterion {name} is {state}", SHIPPED, "a person looks whether it holds, and approves")
-    for found in facts.findings or ():
+    for found in (*(facts.findings or ()), *facts.bends):
         if found.severity not in MILD:
-            at = f" at {found.path}:{found.line}" if found.path else ""
+            at = f" at {found.path}{f':{found.line}' if found.line else ''}" if found.path else ""
             yield _ask(f"{found.severity}{at}: {found.what}", SHIPPED, MEND)
     for review in facts.reviews:
         if not review.approved and (review.tree == facts.tree or _unmoved(review, facts)):

@@ -106,6 +106,7 @@ class Facts:
         proof: The newest verdict on *tree*.
         evidence: (criterion, state) of every criterion: "shown", "claimed" or "not shown".
         findings: What still stands of what was found.
+        bends: What in the change bends the checks that prove it, as far as policy asks about it.
         blueprint: Whether a person approved of the process that made it.
         records: Of the roles among its authors, as they were when this was looked up.
     """
@@ -118,6 +119,7 @@ class Facts:
     proof: Proof | None = None
     evidence: tuple[tuple[str, str], ...] | None = None
     findings: tuple[Finding, ...] | None = None
+    bends: tuple[Finding, ...] = ()
     blueprint: bool | None = None
     reviews: tuple[Review, ...] = ()
     approvals: tuple[Approval, ...] = ()

@@ -75,8 +75,8 @@ class Policy:
         moved: What a yes or a review counts after the target moved: nothing ("ask" again), or, where none of the change's
             files moved, what it did ("keep").
         protect: Kinds of paths that are protected, as `policy.KINDS` has them.
-        bends: (kind, rule) of what bends the checks of a change: "block" stands in its way, "show" is only told; of kinds
-            that are not named, `review.bend.RULES` says it.
+        bends: (kind, rule) of what bends the checks of a change: "block" stands in its way, a person is asked about
+            "ask", "show" is only told; of kinds that are not named, `review.bend.RULES` says it.
         groups: (name, addresses) of people.
     """
 
@@ -85,7 +85,7 @@ class Policy:
     approval_hours: float = 0.0
     moved: Literal["", "ask", "keep"] = ""
     protect: tuple[str, ...] | None = None
-    bends: tuple[tuple[str, Literal["block", "show"]], ...] = ()
+    bends: tuple[tuple[str, Literal["block", "ask", "show"]], ...] = ()
     budgets: Bounds = Bounds()
     rules: tuple[Rule, ...] = ()
     ladder: tuple[Rung, ...] = ()

@@ -22,6 +22,7 @@ GROUP = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
 UNSUPERVISED = ("proven", "reviewed", "never")
 BLUEPRINTS = ("any", "approved")
 MOVED = ("keep", "ask")
+BENDS = ("show", "ask", "block")
 """The loosest first."""
 
 
@@ -76,9 +77,7 @@ def agree(operator: Policy, project: Policy, *, language: str) -> Policy:
         moved=_stricter(operator.moved or "ask", project.moved, MOVED),
         approval_hours=min(operator.approval_hours or HOURS, project.approval_hours or math.inf),
         protect=tuple(name for name in KINDS if name in kinds),
-        bends=tuple(
-            sorted({**dict(operator.bends), **{kind: rule for kind, rule in project.bends if rule == "block"}}.items())
-        ),
+        bends=tuple(sorted({**dict(operator.bends), **_more(dict(operator.bends), project)}.items())),
         budgets=Bounds(
             task=least(operator.budgets.task, project.budgets.task),
             day=operator.budgets.day,
@@ -148,6 +147,12 @@ def _people(mails: Any, where: str) -> tuple[str, ...]:
         if not MAIL.fullmatch(each):
             _fail(f"{where} holds {each!r}, which is no address", "such as ada@example.org")
     return found
+
+
+def _more(operator: Mapping[str, str], project: Policy) -> dict[str, Any]:
+    """What *project* asks for beyond the *operator*, who may have left a kind to nightmill: then only "block" is surely more."""
+    known = {kind: rule for kind, rule in project.bends if kind in operator or rule == "block"}
+    return {kind: _stricter(operator.get(kind, ""), rule, BENDS) for kind, rule in known.items()}
 
 
 def _stricter(one: str, other: str, order: tuple[str, ...]) -> Any:

@@ -190,6 +190,7 @@ class Gate:
             proof=facts.Proof(tree=verdict.tree, passed=verdict.passed, checks=passed),
             evidence=tuple((each.criterion, each.state) for each in verdict.evidence),
             findings=tuple(_finding(found) for each in self.verdicts for found in each.findings),
+            bends=merging.bent(verdict, shop.assignment.policy),
             blueprint=bool(shop.assignment.answers),
             reviews=tuple(each.plain(domain, change if each.tree == tree else "") for each in self.verdicts),
             approvals=tuple(self.approvals),

@@ -17,13 +17,13 @@ from nightmill.review.nouns import Check, Finding
 
 __all__ = ["RULES", "Rule", "find", "judged", "reason"]
 
-Rule = Literal["block", "show"]
+Rule = Literal["block", "ask", "show"]
 
 RULES: Mapping[Kind, Rule] = {
-    "test deleted": "show",  # one that passed on the base is missing from the check, and that blocks
+    "test deleted": "ask",  # one that passed on the base is missing from the check, and that blocks
     "test skipped": "block",
     "test emptied": "block",
-    "test weakened": "show",
+    "test weakened": "ask",
     "outcome changed": "block",
     "check left": "block",
     "report forged": "block",
@@ -32,17 +32,17 @@ RULES: Mapping[Kind, Rule] = {
     "check disabled": "block",
     "check edited": "block",
     "threshold lowered": "block",
-    "rules loosened": "show",
-    "suppressed": "show",
+    "rules loosened": "ask",
+    "suppressed": "ask",
     "setup edited": "show",
-    "network used": "show",
-    "secret used": "show",
+    "network used": "ask",
+    "secret used": "ask",
     "not read": "block",
     "failure hidden": "block",
-    "expectation changed": "show",
-    "test edited": "show",
+    "expectation changed": "ask",
+    "test edited": "ask",
 }
-"""What stands in the way, and what is only shown; a policy may say otherwise of any of them."""
+"""What stands in the way, what a person is asked about before it is merged, and what is only shown; a policy may say otherwise."""
 
 MOST = 40
 """Findings of one kind; what is beyond is counted in the last of them."""
