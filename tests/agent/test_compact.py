@@ -190,6 +190,37 @@ def test_a_note_keeps_its_number_so_that_none_is_replaced_by_mistake() -> None:
     assert not any(f". {gone}\n" in stage.state.carried for gone in "ABD")
 
 
+@pytest.mark.parametrize("kind", ["discovery", "failed_approach"])
+def test_notes_without_end_are_not_kept_and_no_request_grows_with_them(kind: str) -> None:
+    """None is ever left out, so that no compaction could help."""
+    stage = stage_of_long_output(length=100)
+    most = 0
+    for number in range(100):
+        request = agent.ask(LONG, stage.state, stage.tools, max_tokens=100)
+        most = max(most, tokens(request))
+        notes = (remember(kind, f"{number}.{at} {'x' * 900}", 10 * number + at) for at in range(4))
+        stage.turn(reply("I note.", *notes, usage=Usage(input=tokens(request), output=4_000)))
+        if stage.state.ending:
+            break
+
+    assert stage.state.ending is not None
+    assert "your notes of this kind are full" in stage.state.ending.text
+    assert most < LONG.compact_at
+    assert f"0.0 {'x' * 900}" in agent.ask(LONG, stage.state, stage.tools, max_tokens=100).messages[0].parts[1].text  # type: ignore[union-attr]
+
+
+def test_a_note_that_takes_the_place_of_others_has_room(stage: Stage) -> None:
+    stage.brief = replace(LONG, compact_at=4_000)
+    stage.tools = type(stage.tools)((Remember(),))
+    stage.turn(reply(*(note("discovery", f"{at}" + "x" * 380) for at in range(3))))
+    assert "full" not in stage.results()[0]
+    stage.turn(reply(note("discovery", "y" * 400)))
+    assert "full" in stage.results()[0]
+    stage.turn(reply(note("discovery", "z" * 400, 1, 2)))
+    assert stage.results()[0] == "noted"
+    assert [each[:1] for each in stage.state.working.discoveries] == ["", "", "2", "z"]
+
+
 def test_why_work_was_sent_back_outlives_the_turns_that_were_shown_it() -> None:
     stage = stage_of_long_output(length=12_000)
     walk(stage, 4)

@@ -32,13 +32,20 @@ def test_one():
 def test_two():
     assert parse("x") is None
 """
+CASES = """import pytest
+
+
+@pytest.mark.parametrize("n", [1, 2, 3])
+def test_many(n):
+    assert half(2 * n) == approx(n)
+"""
 TWO = PYTHON[PYTHON.index("@pytest") :]
 
 
 def seen(*changes: tuple[str, str | None, str | None], state: AgentState | None = None) -> list[str]:
     return [
         f"{each.path}: {each.what}"
-        for each in weaken.findings(state or AgentState(), deltas(Change(*each) for each in changes))
+        for each in weaken.findings(state or AgentState(), [Change(*each) for each in changes])
     ]
 
 
@@ -65,6 +72,46 @@ def seen(*changes: tuple[str, str | None, str | None], state: AgentState | None 
             PYTHON.replace('    assert parse("1") == 1', "    assert True\n    assert parse"),
             "new: assert True",
         ),
+        (
+            "tests/test_a.py",
+            PYTHON,
+            PYTHON.replace('parse("1") == 1', 'parse("1") == 1 or True'),
+            'test_one has 1 assertion(s) fewer: assert parse("1") == 1'.replace('"', "'"),
+        ),
+        (
+            "tests/test_a.py",
+            PYTHON,
+            PYTHON.replace("def test_one():\n", "def test_one():\n    return\n"),
+            "test_one asserts nothing any more: assert parse('1') == 1; assert parse('2') == 2",
+        ),
+        (
+            "tests/test_a.py",
+            PYTHON,
+            PYTHON.replace("== 1", "is not None"),
+            "test_one asserts less: assert parse('1') == 1 became assert parse('1') is not None",
+        ),
+        ("tests/test_a.py", CASES, CASES.replace("[1, 2, 3]", "[]"), "test_many is run with 0 of 3 values"),
+        ("tests/test_a.py", CASES, CASES.replace("[1, 2, 3]", "[1]"), "test_many is run with 1 of 3 values"),
+        (
+            "tests/test_a.py",
+            CASES,
+            CASES.replace("approx(n)", "approx(n, abs=1e9)"),
+            "test_many asserts less: assert half(2 * n) == approx(n) became assert half(2 * n) == approx(n, abs=1000000000.0)",
+        ),
+        (
+            "tests/test_a.py",
+            PYTHON,
+            PYTHON.replace("def test_one():\n", "def test_one():\n    raise SkipTest\n"),
+            "new: raise SkipTest",
+        ),
+        (
+            "tests/conftest.py",
+            None,
+            "def pytest_collection_modifyitems(items):\n    items.clear()\n",
+            "new: def pytest_collection_modifyitems(items):",
+        ),
+        ("conftest.py", None, 'collect_ignore = ["tests"]\n', 'new: collect_ignore = ["tests"]'),
+        ("pytest.ini", None, "addopts = --ignore=tests/slow", "new: addopts = --ignore=tests/slow"),
         ("src/a.test.ts", 'it("adds", () => { expect(f()).toBe(1) })', "", "test adds is gone"),
         ("src/a.test.ts", 'it("adds", () => {\n})', 'it.only("adds", () => {\n})', 'new: it.only("adds", () => {'),
         ("a_test.go", "func TestAdd(t *testing.T) {\n}", "package a", "test TestAdd is gone"),
@@ -96,7 +143,7 @@ def seen(*changes: tuple[str, str | None, str | None], state: AgentState | None 
         ("pytest.ini", "addopts = -q", "addopts = -q --ignore=tests/slow", "new: addopts = -q --ignore=tests/slow"),
     ],
 )
-def test_each_way_to_weaken_is_named(path: str, before: str, after: str | None, what: str) -> None:
+def test_each_way_to_weaken_is_named(path: str, before: str | None, after: str | None, what: str) -> None:
     assert f"{path}: {what}" in seen((path, before, after))
 
 
@@ -120,6 +167,18 @@ def test_each_way_to_weaken_is_named(path: str, before: str, after: str | None, 
         [("pyproject.toml", "fail_under = 60\n", "fail_under = 90\nline-length = 100\n")],
         [("pyproject.toml", 'addopts = "--ignore=slow"', 'addopts = "--ignore=slow"\nname = "x"')],
         [("tests/conftest.py", "x = 1\n", "x = 2\n")],
+        [("tests/conftest.py", None, "import pytest\n")],
+        [("tests/test_a.py", CASES, CASES.replace("[1, 2, 3]", "[1, 2, 3, 4]"))],
+        [("tests/test_a.py", CASES, CASES.replace("[1, 2, 3]", "NUMBERS"))],
+        [("tests/test_a.py", CASES, CASES.replace("approx(n)", "n"))],
+        [
+            (
+                "tests/test_a.py",
+                PYTHON,
+                PYTHON.replace('    assert parse("2") == 2\n', "")
+                + '\n\ndef test_more():\n    assert parse("2") == 2\n',
+            )
+        ],
     ],
 )
 def test_what_weakens_nothing_is_none(changes: list[tuple[str, str | None, str | None]]) -> None:
@@ -141,8 +200,8 @@ def test_a_test_that_is_renamed_first_and_then_taken_away_is_gone_all_the_same()
 
 
 def test_a_test_that_turns_up_again_later_is_forgotten() -> None:
-    gone = deltas([Change("tests/test_a.py", PYTHON, PYTHON.replace(TWO, ""))])
-    found = weaken.findings(AgentState(), gone)
+    change = Change("tests/test_a.py", PYTHON, PYTHON.replace(TWO, ""))
+    gone, found = deltas([change]), weaken.findings(AgentState(), [change])
     back = balance(named(gone), named(deltas([Change("tests/test_b.py", None, TWO)])))
 
     assert settled(found, named(gone)) == found
@@ -189,7 +248,7 @@ def test_edits_and_commands_that_weaken_tests_are_seen(tell: Tell) -> None:
         assert await developer.does("run_command", command="sed -i 's/assert parse/parse/' tests/test_a.py") == [
             'tests/test_a.py: 3 fewer assertions: assert parse("1") == 1; assert parse("2") == 2; assert parse("x") is None'
         ]
-        assert await developer.does("run_command", command="rm -f tests/test_b.py") == [
+        assert await developer.does("run_command", command="cd tests && rm -f test_b.py") == [
             "tests/test_b.py: test test_four is gone"
         ]
         assert [each.measure for each in developer.told if isinstance(each, event.AgentNudged)] == [

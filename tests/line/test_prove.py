@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from nightmill.line.prove import LARGEST, read
+from nightmill.line.prove import LARGEST, look_twice, read
 from nightmill.repo import Hub
 from nightmill.review.bend import find
 from tests import whole
@@ -75,3 +75,16 @@ def test_what_is_left_unread_of_a_change_is_counted(tmp_path: Path, files: int, 
     found, base, head = hub(tmp_path, root)
 
     assert read(found, base, head, files=files, characters=characters).left == left
+
+
+def test_what_is_outside_the_footprint_is_looked_at_twice_whoever_wrote_it(tmp_path: Path) -> None:
+    root = whole.repository(tmp_path / "root", {"src/a.py": "a = 1\n", "setup/install.sh": "true\n"})
+    for path in ("src/a.py", "src/new.py", "setup/install.sh", "setup/new.sh", "tests/test_a.py", "NOTES.md"):
+        (root / path).parent.mkdir(exist_ok=True)
+        (root / path).write_text("b = 2\n")
+    whole.commit(root, "by a command: no tool of ours wrote any of these")
+    found, base, head = hub(tmp_path, root)
+
+    told = look_twice(found, base, head, seen=(), footprint=("src/a.py",))
+    assert [path for path, what in told if "outside" in what] == ["setup/install.sh", "setup/new.sh"]
+    assert not [what for _, what in look_twice(found, base, head, seen=()) if "outside" in what]

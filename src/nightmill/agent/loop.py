@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from hashlib import sha256
 from typing import Any
 
@@ -77,7 +78,8 @@ async def act(
         done = [Done(_error(call, guard.NOT_RUN[reply.stop]), None) for call in reply.calls]
     else:
         seen = dict(state.known)
-        done = await _run_calls(reply.calls, turn, tools, replace(context, known=seen), told, seen)
+        fits = partial(working.fits, brief, state.working)
+        done = await _run_calls(reply.calls, turn, tools, replace(context, known=seen, fits=fits), told, seen)
     results = shown.point(state, turn, reply.calls, [_material(brief, each.result) for each in done])
     answers = [each.answer for each in done if each.answer]
     todo = _todo(answers)

@@ -11,11 +11,13 @@ from nightmill.agent.past import lines
 from nightmill.model import Message
 from nightmill.tool.base import one_line
 
-__all__ = ["MOST_NOTES", "after", "fold", "known", "ran", "words"]
+__all__ = ["MOST_NOTES", "after", "fits", "fold", "known", "ran", "words"]
 
 MOST_FILES = 40
 MOST_NOTES = 40
 """Of one kind: whoever wants to write down more merges some."""
+NOTED = 0.3
+"""Characters of all notes of one kind, as a share of the tokens from which a request is compacted: a tenth of it."""
 MOST_CHECKS = 8
 MOST_COMMAND = 120
 """Characters of a check's command as it is told: the agent wrote it, and reads it at every turn."""
@@ -40,6 +42,15 @@ def after(working: Working, record: TurnRecord) -> Working:
         edits=record.late if good else noted.edits + edits,
         touched=touched,
     )
+
+
+def fits(brief: Brief, working: Working, kind: str, text: str, replaces: Sequence[int]) -> bool:
+    """Whether there is room for a note: none is ever left out of a request, so that too many would be all of it."""
+    if kind == "next":
+        return True
+    before = working.discoveries if kind == "discovery" else working.failed
+    kept = sum(len(each) for number, each in enumerate(before, 1) if number not in replaces)
+    return kept + len(text) <= NOTED * brief.compact_at
 
 
 def known(before: dict[str, str], record: TurnRecord) -> dict[str, str]:

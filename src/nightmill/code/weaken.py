@@ -35,13 +35,15 @@ ASSERTS = re.compile(
 )
 MARKS = re.compile(
     r"mark\.(?:skip|skipif|xfail)\b|\bpytest\.(?:skip|xfail)\(|\bunittest\.(?:skip|expectedFailure)\w*|\.skipTest\("
+    r"|\braise (?:\w+\.)*SkipTest\b"
     r"|\b(?:it|test|describe|context|suite)\.(?:skip|only|todo|failing)\b|\bx(?:it|describe|test)\(|\bf(?:it|describe)\("
     r"|\bt\.Skip\w*\(|#\[ignore|@(?:Disabled|Ignore)\b|\bSkip\s*=\s*\"|\bpending\b\s+[\"']"
     r"|\bassert\s+True\s*(?:$|[,#])|\bassertTrue\(\s*[Tt]rue\s*\)|\bexpect\(\s*true\s*\)\.toBe(?:\(true\)|Truthy)"
 )
 LOOSE = re.compile(
     r"\|\|\s*(?:true|:|exit 0)\b|\bcontinue-on-error:\s*true|\ballow_failure:\s*true|--deselect\b|--ignore[= ]|--ignore-glob"
-    r"|-k\s+[\"']?not\b|\bignore_errors\s*=\s*true|--passWithNoTests|--exit-zero\b|\bcollect_ignore\b",
+    r"|-k\s+[\"']?not\b|\bignore_errors\s*=\s*true|--passWithNoTests|--exit-zero\b|\bcollect_ignore\b"
+    r"|\bdef pytest_(?:collection_modifyitems|ignore_collect|pyfunc_call|runtest_(?:makereport|protocol|call))\b",
     re.IGNORECASE,
 )
 """What makes a check pass that does not."""

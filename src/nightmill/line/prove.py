@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 from pydantic import TypeAdapter
 
 from nightmill import event, review
+from nightmill.agent.guard.edits import outside
 from nightmill.code import Change
 from nightmill.errors import LimitReached, RepoError, SandboxError, ToolError
 from nightmill.estate import agreed
@@ -56,7 +57,7 @@ LIMIT = 64 << 20
 
 LARGEST, MOST_READ, MOST_FILES = 4 << 20, 64 << 20, 5_000
 """Of a change's text that is looked at: bytes of a file, characters together, files."""
-LINK = "120000"
+LINK, NOWHERE = "120000", "000000"
 
 STOPPED = {"timeout": "it took too long", "memory": "it took too much memory"}
 TOO_LARGE = 128 + 25
@@ -280,7 +281,7 @@ def _unread(seen: Read) -> list[str]:
 
 def _text(hub: Hub, commit: str, path: str, mode: str, large: list[str]) -> str | None:
     """*path* as text; None if it is not there, or is too large, which is then noted in *large*."""
-    if mode in {"000000", "160000"}:
+    if mode in {NOWHERE, "160000"}:
         return None
     try:
         body = hub.show(commit, path, limit=LARGEST)
@@ -309,11 +310,17 @@ def _adapter(kind: Any) -> TypeAdapter[Any]:
     return TypeAdapter(kind)  # building one takes longer than a whole turn's other work
 
 
-def look_twice(hub: Hub, base: str, head: str, *, seen: Sequence[Finding]) -> tuple[tuple[str, str], ...]:
-    """(path, what) that deserves a second look: in the change itself, and *seen* by guards in what is still part of it."""
-    changed = {change.path for change in hub.changes(base, head)}
-    found = ((each.path, each.what) for each in seen if each.path in changed or each.guard == "false_claim")
-    return (*suspicious(hub, base, head), *found)
+def look_twice(
+    hub: Hub, base: str, head: str, *, seen: Sequence[Finding], footprint: Sequence[str] = ()
+) -> tuple[tuple[str, str], ...]:
+    """(path, what) that deserves a second look: in the change itself, and *seen* by guards in what is still part of it.
+
+    What is outside *footprint* is looked for in the whole change: a guard sees no file that a command wrote.
+    """
+    changed = {change.path: change.old_mode == NOWHERE for change in hub.changes(base, head)}
+    found = [(each.path, each.what) for each in seen if each.path in changed or each.guard == "false_claim"]
+    found += [(each.path, each.what) for each in outside(changed.items(), footprint)]
+    return (*suspicious(hub, base, head), *dict.fromkeys(found))
 
 
 def _quoted(path: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 from posixpath import normpath
@@ -47,6 +47,11 @@ class Arguments(BaseModel):
 def as_it_is(text: str) -> str:
     """Nothing is hidden."""
     return text
+
+
+def always(_kind: str, _text: str, _replaces: Sequence[int]) -> bool:
+    """There is room for each note."""
+    return True
 
 
 def quiet() -> str:
@@ -101,7 +106,8 @@ class ToolContext:
     *news* gives what happened beside the commands since it was asked last, in lines for the model.
     *known* has the digest of each file as this agent saw it last, by `known_as`: what `Answer.seen` told before, also
     in calls of the same turn. *outputs* keeps what is too long to be shown. *hide* leaves secrets out of what commands
-    print. *explore* sends explorers out, *results* knows how commands end; None: there are none.
+    print. *explore* sends explorers out, *results* knows how commands end; None: there are none. *fits* says whether a
+    note (kind, text, numbers of those that it replaces) has room beside the others.
     """
 
     workspace: Workspace
@@ -113,6 +119,7 @@ class ToolContext:
     hide: Callable[[str], str] = as_it_is
     explore: Callable[[tuple[Question, ...]], Awaitable[Explored]] | None = None
     results: Results | None = None
+    fits: Callable[[str, str, Sequence[int]], bool] = always
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

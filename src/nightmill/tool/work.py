@@ -6,6 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from nightmill.errors import ToolError
 from nightmill.tool.base import Answer, Arguments, Finish, Progress, ToolContext
 
 __all__ = ["FinishWork", "Remember", "UpdateTodo"]
@@ -67,7 +68,11 @@ class Remember:
         return f"{arguments.kind.replace('_', ' ')}: {arguments.text}"
 
     async def call(self, arguments: Call, context: ToolContext) -> Answer:
-        del context
+        if not context.fits(arguments.kind, arguments.text, arguments.replaces):
+            raise ToolError(
+                "your notes of this kind are full, and this one was not kept: say in one what several say, and name the"
+                " numbers of those in `replaces`"
+            )
         return Answer(text="noted", notes=((arguments.kind, arguments.text, tuple(arguments.replaces)),))
 
 

@@ -1,8 +1,11 @@
-"""Edits outside what the task was expected to touch: a forecast, so the agent is asked, never kept from it."""
+"""Edits outside what the task was expected to touch: a forecast, so the agent is asked, never kept from it.
+
+What a command wrote is no edit that is seen in its turn; the whole change is, when it is handed over.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from fnmatch import fnmatch
 from posixpath import dirname
 
@@ -11,10 +14,11 @@ from nightmill.agent.nouns import AgentState, Brief, Finding, TurnRecord
 from nightmill.code import is_test
 from nightmill.tool.base import ROOT, known_as
 
-__all__ = ["fault", "findings"]
+__all__ = ["fault", "findings", "outside"]
 
 GUARD = "outside_footprint"
 PROSE = (".md", ".rst", ".txt")
+WHAT = "edited, and outside what the task was expected to touch"
 
 
 def findings(brief: Brief, state: AgentState, record: TurnRecord) -> tuple[Finding, ...]:
@@ -22,17 +26,20 @@ def findings(brief: Brief, state: AgentState, record: TurnRecord) -> tuple[Findi
     if not brief.footprint:
         return ()
     told = {each.path for each in state.findings if each.guard == GUARD}
-    outside: list[str] = []
-    for edited in dict.fromkeys(record.edited):
-        known = known_as(edited)
-        path = known.removeprefix(f"{ROOT}/")
-        new = known not in state.known
-        if path in told or path.startswith("/") or is_test(path) or path.lower().endswith(PROSE):
-            continue
-        if not any(_within(path, each) or (new and _beside(path, each)) for each in brief.footprint):
-            outside.append(path)
-    what = "edited, and outside what the task was expected to touch"
-    return tuple(Finding(guard=GUARD, path=path, what=what) for path in outside)
+    known = {edited: known_as(edited) for edited in record.edited}
+    paths = ((path.removeprefix(f"{ROOT}/"), path not in state.known) for path in known.values())
+    return tuple(each for each in outside(paths, brief.footprint) if each.path not in told)
+
+
+def outside(paths: Iterable[tuple[str, bool]], footprint: Sequence[str]) -> tuple[Finding, ...]:
+    """Those of *paths*, (path, whether it is new), that are none of *footprint*; tests, prose, and new files beside are none."""
+    return tuple(
+        Finding(guard=GUARD, path=path, what=WHAT)
+        for path, new in dict.fromkeys(paths)
+        if footprint
+        and not (path.startswith("/") or is_test(path) or path.lower().endswith(PROSE))
+        and not any(_within(path, each) or (new and _beside(path, each)) for each in footprint)
+    )
 
 
 def fault(brief: Brief, found: Sequence[Finding]) -> Fault | None:

@@ -39,7 +39,7 @@ def judge(
     results = [part for message in record.messages[1:] for part in message.parts if isinstance(part, ToolResult)]
     outside = edits.findings(brief, state, record)
     deltas = change.deltas(scene.changes)
-    weakened = weaken.findings(state, deltas)
+    weakened = weaken.findings(state, scene.changes)
     record = replace(record, tests=change.tests(deltas), findings=(*outside, *weakened))
     faults = [*reply.faults(brief, state, record.reply)]
     now = loops.made(record.turn, record.reply.calls, results) if reply.usable(record.reply) else ()

@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from fnmatch import fnmatch
-from posixpath import basename, dirname
+from posixpath import basename, dirname, join
 
 from nightmill.code import Change, is_setup, is_test
 from nightmill.errors import ToolError
@@ -31,6 +31,9 @@ TOUCHING = frozenset({"path", "command", "patch"})
 REMOVES = re.compile(r"\b(?:rm|mv|unlink|find|shred|trash)\b")
 """Commands that may take away whole folders."""
 PATH = re.compile(r"[\w.@+*?/\[\]-]+")
+GOES = re.compile(r"\bcd\s+([\w.@+/-]+)")
+"""A folder that the commands behind it are run in."""
+MOST_FOLDERS = 4
 GLOB = re.compile(r"[*?\[]")
 
 
@@ -88,7 +91,9 @@ def _named(arguments: str) -> Iterator[str]:
     if command and not WRITES.search(text):
         return
     folders = command and REMOVES.search(text)
+    inside = (".", *dict.fromkeys(GOES.findall(text)[:MOST_FOLDERS] if command else ()))
     for token in dict.fromkeys(PATH.findall(text)):
-        path = known_as(token.strip(".,:") or ".").removeprefix(f"{ROOT}/")
-        if not path.startswith("/") and (watched(path) or (folders and is_test(f"{path}/"))):
-            yield path
+        for folder in inside:
+            path = known_as(join(folder, token.strip(".,:") or ".")).removeprefix(f"{ROOT}/")
+            if not path.startswith("/") and (watched(path) or (folders and is_test(f"{path}/"))):
+                yield path

@@ -244,7 +244,13 @@ class Gate:
             turns=spent.turns,
             tokens=spent.tokens,
             cost=spent.money if all(state.priced for state in states) else None,
-            findings=look_twice(shop.hub, assignment.base_commit, head, seen=seen),
+            findings=look_twice(
+                shop.hub,
+                assignment.base_commit,
+                head,
+                seen=seen,
+                footprint=assignment.task.footprint.paths,
+            ),
             co_author=assignment.project.co_author,
             reviews=tuple(
                 Judged(role=each.role, approved=each.approved, findings=_listed(each)) for each in self.verdicts

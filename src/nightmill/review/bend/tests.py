@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import ast
-import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from nightmill.code import Change, is_test, weaken
+from nightmill.code.asserts import Test, loss, tests
 from nightmill.code.python import parse, walk
 from nightmill.review.bend import lines
-from nightmill.review.bend.asserts import Test, strength, tests
 from nightmill.review.bend.signs import Place, Sign
 from nightmill.review.formats import FORMATS
 from nightmill.review.nouns import Check
@@ -19,10 +18,6 @@ from nightmill.review.nouns import Check
 __all__ = ["Suite", "born_skipped", "deleted", "suite", "weakened"]
 
 SHOWN = 160
-number = re.compile(r"(\b(?:rel|abs|delta|atol|rtol|places|decimal|timeout)\b\s*=\s*)([\d.e-]+)")
-FEWER = {"places", "decimal"}
-"""Tolerances that are wider the smaller they are."""
-
 Tests = Mapping[str, Test]
 
 
@@ -77,9 +72,8 @@ def weakened(found: Suite) -> Iterator[Place]:
     for asserts in (*(after.asserts - before.asserts for _, before, after in pairs), *(test.asserts for test in born)):
         moved.update(asserts)
     for path, before, after in pairs:
-        told = _weaker(before, after, moved)
-        if told:
-            yield Place(path, told)
+        if lost := loss(before, after, moved):
+            yield Place(path, Sign("test emptied" if lost.whole else "test weakened", lost.what, after.line))
     by_lines = False
     for path, file in found.items():
         for sign in _by_lines(path, file.change):
@@ -186,43 +180,6 @@ def _pairs(found: Suite) -> Iterator[tuple[str, Test, Test]]:
             elif elsewhere[name]:
                 where, moved = elsewhere[name].pop(0)
                 yield where, test, moved
-
-
-def _weaker(before: Test, after: Test, moved: Counter[str]) -> Sign | None:
-    gone, new = before.asserts - after.asserts, after.asserts - before.asserts
-    if not gone:
-        return None
-    lost = Counter({each: count for each, count in gone.items() if moved[each] <= new[each]})
-    shown = "; ".join(lost or gone)[:SHOWN]
-    if not after.asserts and after.others <= before.others:
-        return Sign("test emptied", f"{before.name} asserts nothing any more: {shown}", after.line)
-    if new.total() < lost.total():
-        fewer = lost.total() - new.total()
-        return Sign("test weakened", f"{before.name} has {fewer} assertion(s) fewer: {shown}", after.line)
-    if _less(gone, new):
-        return Sign("test weakened", f"{before.name} asserts less: {shown} became {'; '.join(new)[:SHOWN]}", after.line)
-    return None
-
-
-def _less(gone: Counter[str], new: Counter[str]) -> bool:
-    if sum(strength(each) * count for each, count in new.items()) < sum(
-        strength(each) * count for each, count in gone.items()
-    ):
-        return True
-    plain = {number.sub(r"\1", each): each for each in gone}
-    pairs = [(plain[key], each) for each in new if (key := number.sub(r"\1", each)) in plain]
-    return any(_wider(old, now) for old, now in pairs)
-
-
-def _wider(old: str, now: str) -> bool:
-    for (name, before), (_, after) in zip(number.findall(old), number.findall(now), strict=False):
-        try:
-            less = float(after) < float(before)
-        except ValueError:
-            continue
-        if before != after and less == (name.partition("=")[0].strip() in FEWER):
-            return True
-    return False
 
 
 def _body(test: Test) -> str:

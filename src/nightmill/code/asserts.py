@@ -5,12 +5,12 @@ from __future__ import annotations
 import ast
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 from nightmill.code.python import Names, parse, walk
 
-__all__ = ["Test", "strength", "tests"]
+__all__ = ["Loss", "Test", "loss", "tests"]
 
 ASSERTING = re.compile(
     r"(?:^|[._])(?:assert|expect|verify|check|raises|warns|fail|validate|ensure|compare|should)", re.IGNORECASE
@@ -22,6 +22,11 @@ LOOSE = re.compile(
     r"\bANY\b|\bapprox\(|(?:^|\.)assert(?:True|False|IsNotNone|IsNone|AlmostEqual|NotEqual|In)\b|\braises\((?:Base)?Exception\)"
 )
 
+TOLERANCE = re.compile(r"(?:, )?\b(rel|abs|delta|atol|rtol|places|decimal|timeout)\b\s*=\s*([\d.e-]+)")
+FEWER = {"places", "decimal"}
+"""Tolerances that are wider the smaller they are."""
+SHOWN = 160
+
 
 class Test(NamedTuple):
     """A test by its name with its classes, and its live assertions as text."""
@@ -31,6 +36,15 @@ class Test(NamedTuple):
     asserts: Counter[str]
     others: int
     """Calls that may assert, by their names."""
+    cases: int | None = 1
+    """With how many values it is run; None where they are not written out."""
+
+
+class Loss(NamedTuple):
+    """What a test asserts less than it did; *whole*: nothing of it can fail any more."""
+
+    what: str
+    whole: bool = False
 
 
 def tests(text: str) -> dict[str, Test] | None:
@@ -49,13 +63,73 @@ def tests(text: str) -> dict[str, Test] | None:
             live = list(_live(node.body, names))
             calls = [each for each in walk(node) if isinstance(each, ast.Call)]
             others = sum(bool(ASSERTING.search(names.dotted(each.func))) for each in calls)
-            found[prefix + node.name] = Test(prefix + node.name, node.lineno, Counter(live), others)
+            cases = _cases(node.decorator_list, names)
+            found[prefix + node.name] = Test(prefix + node.name, node.lineno, Counter(live), others, cases)
         elif isinstance(node, ast.If | ast.Try):
             waiting += [(prefix, each) for each in ast.iter_child_nodes(node) if isinstance(each, ast.stmt)]
     return found
 
 
-def strength(assertion: str) -> int:
+def loss(before: Test, after: Test, moved: Mapping[str, int]) -> Loss | None:
+    """What *after* asserts less than *before*; *moved* counts assertions that came, over all tests of the change."""
+    if after.cases is not None and before.cases is not None and after.cases < before.cases:
+        return Loss(f"{before.name} is run with {after.cases} of {before.cases} values", whole=not after.cases)
+    gone, new = before.asserts - after.asserts, after.asserts - before.asserts
+    if not gone:
+        return None
+    lost = Counter({each: count for each, count in gone.items() if moved.get(each, 0) <= new[each]})
+    shown = "; ".join(lost or gone)[:SHOWN]
+    if not after.asserts and after.others <= before.others:
+        return Loss(f"{before.name} asserts nothing any more: {shown}", whole=True)
+    if new.total() < lost.total():
+        return Loss(f"{before.name} has {lost.total() - new.total()} assertion(s) fewer: {shown}")
+    if lost and _less(lost, new):
+        return Loss(f"{before.name} asserts less: {shown} became {'; '.join(new)[:SHOWN]}")
+    return None
+
+
+def _less(gone: Counter[str], new: Counter[str]) -> bool:
+    if sum(_strength(each) * count for each, count in new.items()) < sum(
+        _strength(each) * count for each, count in gone.items()
+    ):
+        return True
+    plain = {TOLERANCE.sub("", each): each for each in gone}
+    pairs = [(plain[key], each) for each in new if (key := TOLERANCE.sub("", each)) in plain]
+    return any(_wider(old, now) for old, now in pairs)
+
+
+def _wider(old: str, now: str) -> bool:
+    """Whether a tolerance of *now* is wider than in *old*, or is there where none was."""
+    before = dict(TOLERANCE.findall(old))
+    for name, value in TOLERANCE.findall(now):
+        if name not in before:
+            return True
+        try:
+            less = float(value) < float(before[name])
+        except ValueError:
+            continue
+        if value != before[name] and less == (name in FEWER):
+            return True
+    return False
+
+
+def _cases(decorators: list[ast.expr], names: Names) -> int | None:
+    """How many cases `parametrize` makes of a test, None if that is not written out."""
+    cases = 1
+    for each in decorators:
+        if not isinstance(each, ast.Call) or not names.dotted(each.func).endswith("parametrize"):
+            continue
+        match each.args:
+            case [_, ast.List(elts=values) | ast.Tuple(elts=values), *_] if not any(
+                isinstance(value, ast.Starred) for value in values
+            ):
+                cases *= len(values)
+            case _:
+                return None
+    return cases
+
+
+def _strength(assertion: str) -> int:
     """How much *assertion* says: one value, a range or kind of them, or hardly anything."""
     if LOOSE.search(assertion) or " or " in assertion:
         return WEAK
