@@ -115,6 +115,22 @@ def test_runs_are_listed_shown_and_told(where: str, kept: House, here: Here) -> 
     assert "there is no run" in here("log", "rnone").err
 
 
+def test_a_plan_is_shown_with_how_each_task_stands(where: str, kept: House, here: Here) -> None:
+    assert "has no plan" in here("plan", "rab1").err
+    task: dict[str, Any] = {"instruction": "x", "criteria": ["AC1"], "footprint": {"paths": ["a.py"], "symbols": []}}
+    tasks = [{**task, "id": name, "title": f"Do {name} {HOSTILE}"} for name in ("T1", "T2")]
+    kept.door.ledger.append([e.PlanMade(run="rab1", tasks=tasks, source="architect")])
+    plain = json.loads(here("plan", "rab1-1", "--json").out)
+    shown = here("plan", "rab1")
+
+    assert [(each["id"], each["state"], each["run"]) for each in plain["tasks"]] == [
+        ("T1", "queued", "rab1-1"),
+        ("T2", "planned", ""),
+    ]
+    assert ("rab1-1" in shown.out, "\x1b" in shown.out) == (True, False)
+    assert "T1 and T2 may both touch a.py" in shown.err
+
+
 def test_what_waits_is_listed_and_shown_whole(where: str, here: Here) -> None:
     found = json.loads(here("waiting", "--json").out)
     assert [(each["run"], each["kind"], each["command"]) for each in found] == [

@@ -5,7 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from nightmill import event as e
+from tests.client.conftest import Login, at, login
 from tests.server.conftest import House, role
+
+__all__ = ["at", "login"]
 
 HOSTILE = "<script>alert(1)</script>\u202e"
 
@@ -51,6 +54,22 @@ def test_each_task_is_drawn_with_its_state_and_leads_to_its_run(house: House) ->
     assert "<script>alert" not in text
     assert "\u202e" not in text
     assert "1 of 3 tasks done" in child.text.replace("\xa0", " "), "a task's run shows the plan that it is part of"
+
+
+def test_a_program_reads_the_same_with_waves_and_what_may_collide(house: House, login: Login) -> None:
+    planned(house)
+    client = login("ada@example.org", "viewer")
+    found, child = client.plan("rspec"), client.plan("rspec-1")
+
+    assert found == child
+    assert [(each.id, each.wave, each.state, each.run, each.pull_request) for each in found.tasks] == [
+        ("T1", 1, "done", "rspec-1", 7),
+        ("T2", 2, "planned", "", 0),
+        ("T3", 1, "planned", "", 0),
+    ]
+    assert next((each.one, each.other, each.paths) for each in found.ties) == ("T1", "T3", ("calc.py",))
+    house.run("rone")
+    assert client.plan("rone").tasks == ()
 
 
 def test_a_run_without_a_plan_says_so(house: House) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nightmill.cli.door import Door, open_door, person, settings, token
-from nightmill.desk.nouns import Asked, Comparison, Ended, Part, Remainder, Seat, Thing, Verb
+from nightmill.desk.nouns import Asked, Comparison, Ended, Part, Remainder, Seat, Standing, Thing, Verb
 from nightmill.kept import Back, Entry, Filed, Run, Task, Wanted
 
 if TYPE_CHECKING:
@@ -111,6 +111,12 @@ class StoreDesk:
         kind: decide.Kind = "answer" if verb == "answer" else "approve"
         asked = decide.asked(self.door, self.run(name), kind, question=question, tree=tree)
         return decide.end(self.door, asked, verb, words, by=person())
+
+    def plan(self, name: str) -> Standing:
+        """The plan that a run is part of."""
+        from nightmill.desk.planned import standing
+
+        return standing(self.door, self.run(name))
 
     def tasks(self, *, project: str = "", every: bool = False) -> Sequence[Filed]:
         """What runs left and nobody has ended yet."""

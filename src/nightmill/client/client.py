@@ -11,7 +11,7 @@ from nightmill.client.connection import Away, Connection
 from nightmill.client.nouns import Diff, Entries, Me, Others, Role, Runs, Tasks
 from nightmill.client.reading import listed, value
 from nightmill.client.remains import remainder
-from nightmill.desk.nouns import Asked, Comparison, Ended, Part, Remainder, Side, Thing, Turn
+from nightmill.desk.nouns import Asked, Comparison, Ended, Part, Planned, Remainder, Side, Standing, Thing, Tie, Turn
 from nightmill.errors import EngineError, NotYet, SettingsError
 from nightmill.kept import Back, Entry, Filed, Question, Run, Started
 
@@ -116,6 +116,13 @@ class Client:
         """Ask for a run of *spec*, which is Markdown; "" is as the server's settings say."""
         asked = {"spec": spec, "model": model, "blueprint": blueprint, "base": base}
         return _run(self.connection.post(f"{API}/projects/{quote(project, safe='') or '-'}/runs", asked))
+
+    def plan(self, run: str) -> Standing:
+        """The plan that it is part of, as it is now."""
+        plain = self.connection.get(f"{_path(run)}/plan")
+        tasks = listed(plain, "tasks", lambda each: value(Planned, each, of="a task"), of="a plan")
+        ties = listed(plain, "ties", lambda each: value(Tie, each, of="a tie"), of="a plan")
+        return value(Standing, plain, of="a plan", tasks=tasks, ties=ties)
 
     def tasks(self, *, project: str = "", every: bool = False, cursor: str = "", limit: int = 50) -> Tasks:
         """A page of what runs left and nobody has ended yet, oldest first; *every*: what is closed, too."""

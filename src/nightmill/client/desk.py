@@ -8,7 +8,7 @@ from contextlib import closing
 
 from nightmill.client.client import PAGE, Client
 from nightmill.client.connection import Away
-from nightmill.desk.nouns import Asked, Comparison, Ended, Part, Remainder, Thing, Verb
+from nightmill.desk.nouns import Asked, Comparison, Ended, Part, Remainder, Standing, Thing, Verb
 from nightmill.errors import NotYet
 from nightmill.kept import Back, Entry, Filed, Run, Wanted
 
@@ -99,6 +99,10 @@ class ServerDesk:
         if verb == "approve":
             return self.client.approve(name, because=words, question=question, tree=tree)
         return self.client.refuse(name, because=words, question=question, tree=tree)
+
+    def plan(self, name: str) -> Standing:
+        """The plan that a run is part of."""
+        return self.client.plan(name)
 
     def tasks(self, *, project: str = "", every: bool = False) -> Sequence[Filed]:
         """What runs left and nobody has ended yet."""

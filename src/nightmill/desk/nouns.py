@@ -17,10 +17,13 @@ __all__ = [
     "Ended",
     "Look",
     "Part",
+    "Planned",
     "Remainder",
     "Seat",
     "Side",
+    "Standing",
     "Thing",
+    "Tie",
     "Turn",
     "Verb",
     "commands",
@@ -77,6 +80,51 @@ class Remainder:
     model: str
     blueprint: str
     spec: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Planned:
+    """A task of a plan, and how it stands.
+
+    Attributes:
+        criteria: Ids of those of the spec that it has to show.
+        depends: Ids of the tasks that come before it.
+        paths: What it is expected to touch, *symbols* likewise.
+        wave: The earliest in which all that it depends on is there, from 1.
+        state: That of its run, which is *run*; "planned": nobody has started it. *why* as a run has it.
+    """
+
+    id: str
+    title: str
+    criteria: tuple[str, ...]
+    depends: tuple[str, ...]
+    paths: tuple[str, ...]
+    symbols: tuple[str, ...]
+    wave: int
+    state: str
+    why: str
+    run: str
+    pull_request: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tie:
+    """Two tasks that may both touch *paths*, in no order."""
+
+    one: str
+    other: str
+    paths: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """The plan of the run *run* as it is now."""
+
+    run: str
+    title: str
+    state: str
+    tasks: tuple[Planned, ...]
+    ties: tuple[Tie, ...]
 
 
 class Part(NamedTuple):
@@ -180,6 +228,10 @@ class Desk(Look, Protocol):
         Raises:
             SettingsError: If there is none, there are several, it is about another tree by now, or one may not.
         """
+        ...
+
+    def plan(self, name: str) -> Standing:
+        """The plan that a run is part of, as it is now; without tasks where there is none."""
         ...
 
     def tasks(self, *, project: str = "", every: bool = False) -> Sequence[Filed]:

@@ -10,8 +10,8 @@ from typing import Annotated, Any, Literal
 from fastapi import Path, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from nightmill.desk import attention, decide, steer
-from nightmill.desk.nouns import Comparison, Verb
+from nightmill.desk import attention, decide, planned, steer
+from nightmill.desk.nouns import Comparison, Standing, Verb
 from nightmill.kept import Back
 from nightmill.server.beside import compared
 from nightmill.server.guard import TheRun, Who, needs, of_api
@@ -293,6 +293,13 @@ def compare(
 ) -> Comparison:
     """It beside another run of its project: the turns that both have, what came of each after them, how their trees differ."""
     return compared(site_of(request), run, who, other)
+
+
+@router.get("/runs/{run}/plan")
+@needs("view", "run")
+def plan(request: Request, run: TheRun) -> Standing:
+    """The plan that it is part of as it is now: tasks in waves, how each stands, and which may touch the same in no order."""
+    return planned.standing(site_of(request).door, run)
 
 
 @router.get("/waiting")

@@ -6,13 +6,13 @@ from fastapi import Request
 from starlette.responses import Response
 
 from nightmill import event
+from nightmill.desk import planned
 from nightmill.plan import Task
 from nightmill.report.graph import Node, graph, ties, waves
-from nightmill.report.summary import read
 from nightmill.report.words import Face, face
 from nightmill.server.guard import TheRun, needs, of_pages
 from nightmill.server.pages.render import page
-from nightmill.server.site import Site, site_of
+from nightmill.server.site import site_of
 from nightmill.store import Run
 
 __all__ = ["router"]
@@ -36,9 +36,6 @@ LIFE = tuple(
 )
 """What changes this page."""
 
-MOST = 100
-"""Tasks that are drawn."""
-
 NOT_STARTED = Face("not started", "past", "ring")
 
 
@@ -46,15 +43,14 @@ NOT_STARTED = Face("not started", "past", "ring")
 @needs("view", "run")
 def plan(request: Request, run: TheRun) -> Response:
     """The page; of a task's run that of the run that started it."""
-    site = site_of(request)
-    above = next(iter(site.door.runs.some({run.parent})), run) if run.parent else run
-    whole = above if above.project == run.project else run
-    tasks, children = _planned(site, whole)
+    door = site_of(request).door
+    above = planned.whole(door, run)
+    tasks, children = planned.tasks(door, above)
     rows = [(task, children.get(task.id), _node(task, children.get(task.id))) for task in tasks]
     return page(
         request,
         "plan.html",
-        run=whole,
+        run=above,
         here=run.id,
         rows=rows,
         picture=graph([node for _, _, node in rows]) if rows else None,
@@ -62,16 +58,6 @@ def plan(request: Request, run: TheRun) -> Response:
         waves=1 + max(waves(tasks).values(), default=-1),
         life=LIFE,
     )
-
-
-def _planned(site: Site, run: Run) -> tuple[list[Task], dict[str, Run]]:
-    """The tasks of the latest plan of *run*, and their runs by the id of the task."""
-    names = (event.PlanMade.name, event.TaskQueued.name)
-    told = [entry.event() for entry in site.door.ledger.read(run=run.id, names=names)]
-    plans = [each for each in told if isinstance(each, event.PlanMade)]
-    tasks = [task for plain in (plans[-1].tasks[:MOST] if plans else ()) if (task := read(Task, plain)) is not None]
-    started = {each.child: each.task for each in told if isinstance(each, event.TaskQueued)}
-    return tasks, {started[child.id]: child for child in site.door.runs.some(set(started))}
 
 
 def _node(task: Task, child: Run | None) -> Node:
