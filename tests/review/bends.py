@@ -258,6 +258,7 @@ BENDS: dict[str, Bend] = {
     # Settings
     "pytest.ini turns up": Bend({"pytest.ini": "[pytest]\naddopts = -k half\npythonpath = .\n"}, "check disabled"),
     "addopts -k": Bend(project(INI, INI + 'addopts = "-k half"\n'), "check disabled"),
+    "addopts --setup-plan": Bend(project(INI, INI + 'addopts = "--setup-plan"\n'), "check disabled"),
     "addopts --deselect": Bend(
         project(INI, INI + 'addopts = ["--deselect", "tests/test_calc.py::test_add"]\n'), "check disabled"
     ),
@@ -290,6 +291,8 @@ BENDS: dict[str, Bend] = {
         "check edited",
         "make test",
     ),
+    "make file that goes before": Bend({"GNUmakefile": "test:\n\ttrue\n"}, "check edited", "make test"),
+    "make's shell": Bend({"Makefile": "SHELL = /bin/true\n" + MAKE}, "check edited", "make test"),
     "script of the check": Bend({"check.sh": "exit 0\n"}, "check edited", "sh check.sh"),
     "workflow": Bend({".github/workflows/ci.yml": FLOW.replace("make test", "make test || true")}, "check disabled"),
     "pytest.py": Bend({"pytest.py": "raise SystemExit(0)\n"}, "startup code", "python -m pytest"),

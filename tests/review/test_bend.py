@@ -116,6 +116,31 @@ def test_no_text_crashes_the_search(path: str) -> None:
             find((Change(path, before, after),), checks)
 
 
+MAKE = "PY = $(TOOL) -q\nTOOL := pytest\n\ntest: deps\n\t$(PY)\n\ndeps:\n\techo d\n\nother:\n\techo $(Z)\n"
+
+
+@pytest.mark.parametrize(
+    ("after", "bent"),
+    [
+        (MAKE.replace("TOOL := pytest", "TOOL := true"), "what stands outside of targets: TOOL := true"),
+        (MAKE + "TOOL = true\n", "what stands outside of targets: TOOL = true"),
+        (MAKE + "PY += || true\n", "what stands outside of targets: PY += || true"),
+        ("include fast.mk\n" + MAKE, "what stands outside of targets: include fast.mk"),
+        (".ONESHELL:\n" + MAKE, "what stands outside of targets: .ONESHELL:"),
+        ("ifdef CI\n" + MAKE + "endif\n", "what stands outside of targets: ifdef CI"),
+        ("test: PY = true\n" + MAKE, "the target 'test'"),
+        (MAKE.replace("echo d", "exit 1"), "the target 'deps'"),
+        ("# said\n.PHONY: test\n" + MAKE + "X = 1\nmore:\n\techo $(X)\n", ""),
+        (MAKE + "Z = 2\n", ""),
+        (MAKE.replace("TOOL := pytest\n", "") + "TOOL := pytest\n", ""),
+    ],
+)
+def test_what_a_make_file_changes_of_what_the_check_runs_stands_in_the_way(after: str, bent: str) -> None:
+    found = find((Change("Makefile", MAKE, after),), (Check(name="t", command="make test"),))
+    told = [each.what for each in found if each.blocks]
+    assert told[-1:] == ([f"check 't' runs {bent}"] if bent else [])
+
+
 def test_policy_decides_what_blocks() -> None:
     change = Change("a.py", "x = 1\n", "x = 1  # noqa\n")
     assert [(each.kind, each.blocks, each.line) for each in find((change,), ())] == [("suppressed", False, 1)]

@@ -65,7 +65,10 @@ KINDS: dict[str, Kind] = {
     ),
     "checks": Kind(
         about="how the checks run",
-        paths=("Makefile", "tox.ini", "noxfile.py", "pytest.ini", ".coveragerc", "**/conftest.py"),
+        paths=(
+            "Makefile", "makefile", "GNUmakefile", "**/*.mk", "justfile", "Justfile", "Taskfile.y*ml", "tox.ini",
+            "noxfile.py", "pytest.ini", ".coveragerc", "**/conftest.py",
+        ),
         more={"javascript": ("jest.config.*", "vitest.config.*", "playwright.config.*", ".mocharc*"),
               "go": (".golangci.y*ml",), "rust": ("clippy.toml", "rustfmt.toml"),
               "python": ("mypy.ini", "ruff.toml", ".ruff.toml")},

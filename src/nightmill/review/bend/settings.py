@@ -24,18 +24,12 @@ NEW = {
 }  # fmt: skip
 """Files that, where they turn up, take the place of other settings of their tool."""
 
-LEAVES_OUT = (
-    "-k",
-    "-m",
-    "--ignore",
-    "--ignore-glob",
-    "--deselect",
-    "--collect-only",
-    "--co",
-    "--no-cov",
-    "--maxfail",
-    "-x",
+LEAVES_OUT = frozenset(
+    "-k -m -x -h -V -o -c --ignore --ignore-glob --deselect --collect-only --collectonly --co --no-cov --maxfail --exitfirst"
+    " --lf --last-failed --sw --stepwise --stepwise-skip --setup-only --setup-plan --fixtures --fixtures-per-test --markers"
+    " --version --help --override-ini --config-file --rootdir --confcutdir --noconftest --pyargs".split()
 )
+"""Options of pytest by which tests are not run, or other settings than the project's are read."""
 COLLECTED = (
     "testpaths",
     "python_files",
