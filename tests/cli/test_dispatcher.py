@@ -72,7 +72,9 @@ def desk(request: pytest.FixtureRequest, scripted: ScriptedFactory, tmp_path: Pa
     """One for each dialect."""
     model = scripted({"roles": ROLES})
     checkout = repository(tmp_path / "calc")
-    mill = Mill(folder=tmp_path).given(NIGHTMILL_MODEL=MODELS[request.param], NIGHTMILL_BASE_URL=model.url)
+    mill = Mill(folder=tmp_path).given(
+        NIGHTMILL_MODEL=MODELS[request.param], NIGHTMILL_BASE_URL=model.url, NIGHTMILL_RETRIES="0"
+    )
     assert not mill.run("init", at=checkout).returncode
     return Desk(mill, model, checkout)
 

@@ -22,6 +22,12 @@ pytestmark = pytest.mark.wall("proxy")
 CHANGE = bytes.fromhex("140303000101")
 
 
+@pytest.fixture(autouse=True)
+def brief(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who is refused here sends nothing more and waits for the end: the proxy need not hear them out."""
+    monkeypatch.setattr("nightmill.sandbox.network.egress.LINGER_SECONDS", 0.05)
+
+
 def careless() -> ssl.SSLContext:
     """How an attacker's tool speaks TLS: it trusts anybody."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)

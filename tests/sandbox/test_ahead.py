@@ -69,7 +69,7 @@ def test_what_waits_is_the_next_command_s_keeper_and_no_snapshot_sees_it(within:
 @pytest.mark.parametrize("signal", ["KILL", "STOP"])
 def test_a_command_that_ends_or_stops_what_waits_delays_the_next_and_no_more(within: Within, signal: str) -> None:
     async def scenario(box: Box) -> None:
-        hostile = asyncio.ensure_future(box.sh(f"{READY} kill -{signal} -1"))
+        hostile = asyncio.ensure_future(box.sh(f"{READY} kill -{signal} -1", seconds=4.0))
         while "ready" not in (await box.sh("ls")).text:  # noqa: ASYNC110 - nobody tells
             await asyncio.sleep(0.005)
         await box.sandbox.snapshot()  # now one waits, while the other is still there

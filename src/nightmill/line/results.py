@@ -61,6 +61,7 @@ class CheckResults:
     machines: Machines
     assignment: Assignment
     environment: str
+    least: float = LEAST
     turn: int = 0
     _asked: set[tuple[str, str]] = field(default_factory=set)
     _trees: dict[str, tuple[str, float]] = field(default_factory=dict)
@@ -104,7 +105,7 @@ class CheckResults:
         tree, seconds = self._trees.pop(name, ("", 0.0))
         if not tree or outcome.stopped or outcome.exit < 0:
             return
-        if outcome.seconds <= max(LEAST, seconds / SHARE):
+        if outcome.seconds <= max(self.least, seconds / SHARE):
             self._idle.add(name)
         elif await _tree(workspace) == tree:
             result = Result(

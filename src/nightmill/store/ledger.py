@@ -6,6 +6,7 @@ import asyncio
 import threading
 from collections import deque
 from collections.abc import Callable, Collection, Sequence
+from contextlib import suppress
 
 import sqlalchemy as sa
 
@@ -100,12 +101,13 @@ class Ledger:
         done: asyncio.Future[None] = loop.create_future()
 
         def wait() -> None:
+            failed: EngineError | None = None
             try:
                 self.flush_sync()
             except EngineError as error:
-                loop.call_soon_threadsafe(_finish, done, error)
-            else:
-                loop.call_soon_threadsafe(_finish, done, None)
+                failed = error
+            with suppress(RuntimeError):  # the loop is closed, and nobody waits any more
+                loop.call_soon_threadsafe(_finish, done, failed)
 
         with self._turn:
             if self._kept == self._told and not self._lost:

@@ -59,7 +59,7 @@ class Ahead:
     def take(self, spec: Dict[str, Any], given: List[int]) -> int:
         """Have the one that waits keep the command *spec* with the descriptors *given*; its id, 0: there is none that can."""
         told = marshal.dumps(spec)
-        if self.pid not in self.children or self.word < 0 or len(told) > LONGEST:
+        if self.pid not in self.children or self.word < 0 or len(told) > LONGEST or doomed(self.pid):
             return 0
         door = _socket.socket(_socket.AF_UNIX, _socket.SOCK_SEQPACKET, 0, self.word)
         try:
@@ -89,6 +89,16 @@ class Ahead:
                 pass
             self.children.discard(self.pid)
         self.pid = 0
+
+
+def doomed(pid: int) -> bool:
+    """Whether the child *pid* has ended, or was killed: on a busy machine it takes a while until that has come to it."""
+    try:
+        with open("/proc/%d/stat" % pid, "rb") as file:
+            fields = file.read().rpartition(b")")[2].split()
+    except OSError:
+        return False
+    return fields[0] in (b"Z", b"X") or bool(int(fields[28]) >> (signal.SIGKILL - 1) & 1)
 
 
 def wait(word: int) -> NoReturn:

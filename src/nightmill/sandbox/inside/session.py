@@ -48,6 +48,14 @@ class SessionRunner(Runner):
             self.reap()
         os._exit(code)
 
+    def obey(self, header: Dict[str, Any], body: bytes) -> None:
+        """Do what one frame asks; the signal to end waits meanwhile: whoever was forked is known before."""
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+        try:
+            super().obey(header, body)
+        finally:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
+
     def remains(self, job: Job) -> bool:
         """End a command; whether something of it was there, or may begin yet."""
         if not job.session and job.status >= 0:
@@ -57,6 +65,7 @@ class SessionRunner(Runner):
     def keep(self, spec: Dict[str, Any], source: int, sink: int, report: int, groups: List[int]) -> NoReturn:
         """Start the command, tell its session, then its end."""
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
         close_all_but(source, sink, report, self.lifeline, *groups)
         wait, go = os.pipe()
         main = os.fork()
