@@ -31,9 +31,10 @@ outputs: {notes: steps.last.output, each: steps.each.results}
 """
 GAVE = {"notes": "first\nslow\nlast\n", "each": ["first\nslow\n1\n", "first\nslow\n2\n"]}
 
+NAPS = {"run": "sleep 2.01", "map": "sleep 2.02"}
 MOMENTS: dict[str, Callable[[Stage], Any]] = {
-    "run": lambda _: "sleep 2.01" in descendants().values(),
-    "map": lambda _: "sleep 2.02" in descendants().values(),
+    "run": lambda _: NAPS["run"] in descendants().values(),
+    "map": lambda _: NAPS["map"] in descendants().values(),
     "ask": lambda stage: stage.events("question_asked"),
 }
 """When somebody is in the midst of a step."""
@@ -43,7 +44,11 @@ MOMENTS: dict[str, Callable[[Stage], Any]] = {
 def asked(stage: Stage, moment: str) -> Iterator[list[int]]:
     """The process of `STEPS` under way, in the midst of the step *moment*; gives the processes that are not its."""
     stage.settings |= {"NIGHTMILL_PLAN": "single"}
-    process(stage, STEPS.replace("[on, off]", '["on", "off"]'))
+    steps = STEPS.replace("[on, off]", '["on", "off"]')
+    for other, nap in NAPS.items():
+        if other != moment:
+            steps = steps.replace(nap, "true")
+    process(stage, steps)
     with stage.model(play()) as model:
         spare = list(descendants())
         stage.ask(model, "--blueprint", "own")

@@ -37,17 +37,23 @@ steps:
   - {id: sure, approve: "Add it?", by: person}
   - {id: land, change: "{{ task.title }}"}
 """
-SLOW = CASE.replace(
-    "        self", '        subprocess.run(["sleep", os.environ.get("NAP", "2.04")], check=True)\\n        self'
-)
-DEVELOPER = (
-    edit(OLD, RIGHT),
-    shell("sleep 2.03"),
-    shell(
-        f"sed -i '1i import os, subprocess' test_prices.py; printf '{SLOW}' >> test_prices.py; NAP=0 python3 -m unittest -q"
-    ),
-    over("Added.", evidence=EVIDENCE),
-)
+
+
+def developer(moment: str) -> tuple[dict[str, Any], ...]:
+    """Whose command lasts, if that is the *moment*, or whose test, when the engine runs it."""
+    naps = (
+        f'        subprocess.run(["sleep", os.environ.get("NAP", "{2.04 if moment == "check" else 0}")], check=True)\\n'
+    )
+    case = CASE.replace("        self", f"{naps}        self")
+    return (
+        edit(OLD, RIGHT),
+        shell("sleep 2.03" if moment == "agent" else "true"),
+        shell(
+            "sed -i '1i import os, subprocess' test_prices.py;"
+            f" printf '{case}' >> test_prices.py; NAP=0 python3 -m unittest -q"
+        ),
+        over("Added.", evidence=EVIDENCE),
+    )
 
 
 def sleeps(seconds: float) -> Callable[[Stage], Any]:
@@ -68,7 +74,8 @@ def asked(stage: Stage, moment: str) -> Iterator[None]:
     """The process of `STEPS` under way, in the midst of the step *moment*."""
     stage.settings |= {"NIGHTMILL_PLAN": "single"}
     process(stage, STEPS)
-    with stage.model(script(DEVELOPER, role("reviewer", shell("sleep 2.05"), judged(approved=True)))) as model:
+    looks = shell("sleep 2.05" if moment == "review" else "true")
+    with stage.model(script(developer(moment), role("reviewer", looks, judged(approved=True)))) as model:
         stage.ask(model, "--blueprint", "own")
         until(lambda: MOMENTS[moment](stage) or any(run.over for run in stage.runs()), what=moment)
         assert not any(run.over for run in stage.runs()), said(stage)

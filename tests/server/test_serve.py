@@ -5,14 +5,19 @@ from __future__ import annotations
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import httpx2
 import pytest
+
+from nightmill.server.process import PatientProtocol
+from tests.server.conftest import House
 
 AT = re.compile(r"nightmill is at (http://\S+);")
 LINK = re.compile(r"(http://\S+/welcome/\S+)")
@@ -97,3 +102,16 @@ def test_what_would_open_it_to_more_than_is_meant_is_refused(tmp_path: Path, wor
 
     assert done.returncode == 1
     assert said in done.stderr
+
+
+def test_no_answer_waits_for_its_head_to_be_acknowledged(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    made, at_once = PatientProtocol.connection_made, list[int]()
+
+    def connected(self: PatientProtocol, transport: Any) -> None:
+        made(self, transport)
+        at_once.append(transport.get_extra_info("socket").getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
+
+    monkeypatch.setattr(PatientProtocol, "connection_made", connected)
+    with house.nobody() as client:
+        assert client.get("/api/v1/health").status_code == 200
+    assert at_once == [1]
