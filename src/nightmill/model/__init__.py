@@ -33,7 +33,10 @@ __all__ = [
 ]
 
 Progress = Callable[[str, str], None]
-"""Called while a reply streams in: (kind of part, new text), for people to watch; never recorded."""
+"""Called while a reply streams in: (kind of part, new text), for people to watch; never recorded.
+
+The kinds are those of parts; "tool" begins a call and says its name, "aside" is of a call that began before another.
+"""
 
 Notice = Callable[[str, float, int], None]
 """Called before a retry: (reason, seconds to wait, attempt that failed, counted from 1).

@@ -114,8 +114,9 @@ class AnthropicReading:
         if kind == "content_block_delta":
             return self._delta(event["index"], event["delta"])
         if kind == "content_block_start":
-            self._blocks[event["index"]] = event["content_block"]
-        elif kind == "message_start":
+            self._blocks[event["index"]] = block = event["content_block"]
+            return (("tool", block.get("name") or ""),) if block["type"] == "tool_use" else NOTHING
+        if kind == "message_start":
             message = event["message"]
             self._id, self._model = message.get("id") or "", message.get("model") or ""
             self._count(message.get("usage"))
@@ -161,6 +162,8 @@ class AnthropicReading:
         if pieces is None:
             pieces = self._pieces[index, field] = []
         pieces.append(piece)
+        if shown == "tool_call" and index != next(reversed(self._blocks)):
+            shown = "aside"
         return ((shown, piece),) if shown and piece else NOTHING
 
     def _count(self, usage: dict[str, Any] | None) -> None:

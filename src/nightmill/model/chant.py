@@ -19,6 +19,8 @@ WORDS, ELSE = 4_000, 32_000
 """Characters of nothing but repetition that are a chant: in words, and in what may be made of one thing many times."""
 PLAIN = 4
 """Different characters that a rule, padding or a run of zeros has at most."""
+KINDS = frozenset({"text", "thinking", "tool_call"})
+"""What is looked at: not the names of calls, between which nobody would see that they say the same."""
 FENCE = re.compile(r"^[ \t]*(?:```|~~~)", re.MULTILINE)
 NO_PROSE = re.compile(r"^[ \t]*(?:\||[-*+] |\d+[.)] |>|#).*$", re.MULTILINE)
 
@@ -36,7 +38,7 @@ class Chant:
 
     def feed(self, kind: str, text: str) -> str:
         """What is said over and over up to *text*, which goes on with the part of *kind*; "" as long as nothing is."""
-        if not text:
+        if not text or kind not in KINDS:
             return ""
         if kind != self._kind:
             self._kind, self._held, self._new = kind, "", []

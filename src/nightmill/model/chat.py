@@ -169,23 +169,25 @@ class ChatReading:
         if refusal := delta.get("refusal"):
             self._refusal.append(refusal)
             pieces.append(("text", refusal))
-        pieces += [("tool_call", self._fragment(fragment)) for fragment in delta.get("tool_calls") or ()]
+        for fragment in delta.get("tool_calls") or ():
+            pieces += self._fragment(fragment)
         return pieces
 
-    def _fragment(self, fragment: dict[str, Any]) -> str:
-        function = fragment.get("function") or {}
+    def _fragment(self, fragment: dict[str, Any]) -> list[Piece]:
+        function, begun = fragment.get("function") or {}, len(self._calls)
         call = self._find(fragment, function)
         for name, value in fragment.items():
             if name not in {"index", "id", "type", "function"}:
                 call["extra"][name] = value
         call["id"] = call["id"] or fragment.get("id") or ""
         call["name"] = call["name"] or function.get("name") or ""
+        found: list[Piece] = [("tool", call["name"])] if len(self._calls) > begun else []
         piece = function.get("arguments")
         if piece is None:
-            return ""
+            return found
         text = piece if isinstance(piece, str) else arguments(piece)
         call["arguments"].append(text)
-        return text
+        return [*found, ("tool_call" if call is self._calls[-1] else "aside", text)]
 
     def _find(self, fragment: dict[str, Any], function: dict[str, Any]) -> dict[str, Any]:
         """The call that *fragment* goes on with: by index, else by id, else the latest one if it names none."""

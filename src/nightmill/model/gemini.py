@@ -156,7 +156,7 @@ class GeminiReading:
         )
 
     def _candidate(self, candidate: dict[str, Any]) -> tuple[Piece, ...]:
-        pieces = [self._take(part) for part in (candidate.get("content") or {}).get("parts") or ()]
+        pieces = [piece for part in (candidate.get("content") or {}).get("parts") or () for piece in self._take(part)]
         self._token = candidate.get(TOKEN) or self._token
         finish = candidate.get("finishReason")
         if finish == "MISSING_THOUGHT_SIGNATURE":
@@ -165,14 +165,14 @@ class GeminiReading:
             self._finish, self.complete = finish, True
         return tuple(piece for piece in pieces if piece[1])
 
-    def _take(self, part: dict[str, Any]) -> Piece:
+    def _take(self, part: dict[str, Any]) -> tuple[Piece, ...]:
         """Add *part*; text goes on the text before it if both are of one kind and neither bears anything else."""
         call, text = part.get("functionCall"), part.get("text")
         if call is not None:
             self._parts.append(part)
-            return "tool_call", f"{call['name']}{arguments(call.get('args'))}"
+            return ("tool", call["name"]), ("tool_call", arguments(call.get("args")))
         if text is None:
-            return "text", ""
+            return NOTHING
         if not isinstance(text, str):
             raise TypeError(text)
         last = self._parts[-1] if self._parts else {}
@@ -180,7 +180,7 @@ class GeminiReading:
             last["text"].append(text)
         elif text or not _bare(part):
             self._parts.append({**part, "text": [text]})
-        return ("thinking" if part.get("thought") else "text"), text
+        return (("thinking" if part.get("thought") else "text", text),)
 
 
 def _bare(part: dict[str, Any]) -> bool:

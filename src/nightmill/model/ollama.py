@@ -115,7 +115,7 @@ class OllamaReading:
             function = call["function"]
             raw = arguments(function.get("arguments"))
             self._calls.append(ToolCall(id=call.get("id") or "", name=function["name"], arguments=raw))
-            pieces.append(("tool_call", f"{function['name']}{raw}"))
+            pieces += [("tool", function["name"]), ("tool_call", raw)]
         if event.get("done"):
             self._last = event
             self.complete = self.over = True

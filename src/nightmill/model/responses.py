@@ -103,11 +103,15 @@ class ResponsesReading:
         shown = DELTAS.get(kind)
         if shown:
             piece: str = event["delta"]
-            self._deltas.setdefault(event["output_index"], []).append(piece)
+            index = event["output_index"]
+            self._deltas.setdefault(index, []).append(piece)
+            if shown == "tool_call" and index != next(reversed(self._begun), index):
+                shown = "aside"
             return ((shown, piece),)
         if kind == "response.output_item.added":
-            self._begun[event["output_index"]] = event["item"]
-        elif kind == "response.output_item.done":
+            self._begun[event["output_index"]] = item = event["item"]
+            return (("tool", item.get("name") or ""),) if item.get("type") == "function_call" else NOTHING
+        if kind == "response.output_item.done":
             self._done[event["output_index"]] = event["item"]
             self._deltas.pop(event["output_index"], None) if _holds(event["item"]) else None
         elif kind in {"response.completed", "response.incomplete"}:
