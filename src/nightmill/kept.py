@@ -12,11 +12,13 @@ from nightmill.event import Event, from_plain
 __all__ = [
     "OVER",
     "Back",
+    "Draft",
     "Entry",
     "Filed",
     "Finding",
     "Judged",
     "Part",
+    "Piece",
     "Question",
     "Remediation",
     "Run",
@@ -86,12 +88,16 @@ class Run:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wish:
-    """What people want of a run, who said so last ("": nobody yet), and how often anybody did; how many *words* they said."""
+    """What people want of a run, who said so last ("": nobody yet), and how often anybody did; how many *words* they said.
+
+    *watched*: somebody looks on just now, and wants to see what it writes while it is written.
+    """
 
     wanted: Wanted
     by: str
     count: int
     words: int = 0
+    watched: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,6 +119,38 @@ class Entry:
             EngineError: If this version does not know it.
         """
         return from_plain(name=self.name, run=self.run, body=json.loads(self.body))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Piece:
+    """The newest part of one thing that is being written, without secrets.
+
+    Attributes:
+        kind: "thinking", "text", "call" (of a tool, its arguments as they come) or "output" (what a command prints).
+        name: The tool that is called, or the command that prints.
+        cut: Characters before *text* that are left out.
+    """
+
+    kind: str
+    name: str
+    text: str
+    cut: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Draft:
+    """What a run is writing just now: a turn that has not ended. It is no fact, and kept nowhere.
+
+    Attributes:
+        attempt: Another one each time that the turn is begun: what was written before has gone.
+        pieces: In order; none: nothing is being written any more.
+    """
+
+    run: str
+    role: str
+    turn: int
+    attempt: str
+    pieces: tuple[Piece, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,7 +11,7 @@ import pytest
 
 from nightmill.client import Client, Diff, Entries, Me, Others, Role, Runs, Tasks
 from nightmill.desk.nouns import Comparison, Ended, Part, Planned, Remainder, Side, Standing, Thing, Tie, Turn
-from nightmill.kept import Entry, Filed, Finding, Judged, Question, Remediation, Run, Settled, Started
+from nightmill.kept import Draft, Entry, Filed, Finding, Judged, Piece, Question, Remediation, Run, Settled, Started
 from nightmill.kept import Part as Begun
 from tests.server.conftest import House
 
@@ -63,7 +63,12 @@ CALLS = {
     "approve": ("post", "/runs/{run}/approve", {"because", "question", "tree"}, [("Decided", Ended)]),
     "refuse": ("post", "/runs/{run}/refuse", {"because", "question", "tree"}, [("Decided", Ended)]),
     "answer": ("post", "/runs/{run}/answer", {"text", "question"}, [("Decided", Ended)]),
-    "stream": ("get", "/events", {"run", "last-event-id"}, [("EntryOut", Entry)]),
+    "stream": (
+        "get",
+        "/events",
+        {"run", "last-event-id", "drafts"},
+        [("EntryOut", Entry), ("DraftOut", Draft), ("PieceOut", Piece)],
+    ),
 }
 """The route of each method, what is asked of it, and its schemas with what they are read into."""
 

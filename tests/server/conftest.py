@@ -22,6 +22,7 @@ from nightmill.server.feed import Feed
 from nightmill.server.site import Site
 from nightmill.server.source import LedgerSource
 from nightmill.settings import load
+from nightmill.store.drafts import Drafts
 from nightmill.store.keys import Keys
 from nightmill.store.people import People
 from nightmill.store.questions import Question
@@ -62,7 +63,7 @@ class House:
             door=self.door,
             people=people,
             keys=Keys(self.door.database, self.clock, known=people.known),
-            feed=Feed(LedgerSource(self.door)),
+            feed=Feed(LedgerSource(self.door), Drafts(self.door.database)),
             origin=self.url,
             clock=self.clock,
             local=self.local,

@@ -22,9 +22,11 @@ import pytest
 
 from nightmill.access import Person
 from nightmill.desk.door import Door
-from nightmill.server.feed import Feed, Wants, Watcher
+from nightmill.server.feed import Feed
 from nightmill.server.source import LedgerSource
+from nightmill.server.watcher import Wants, Watcher
 from nightmill.settings import load
+from nightmill.store.drafts import Drafts
 from tests.server.conftest import House, role
 from tests.server.left import leave
 
@@ -53,8 +55,8 @@ class Brief(Feed):
     """A feed that lets everybody go once they have what they missed, so that each stream has an end."""
 
     @contextlib.contextmanager
-    def watch(self, wants: Wants, *, newest: int, after: int) -> Iterator[Watcher]:
-        with super().watch(wants, newest=newest, after=after) as watcher:
+    def watch(self, wants: Wants, *, newest: int, after: int, drafts: str = "") -> Iterator[Watcher]:
+        with super().watch(wants, newest=newest, after=after, drafts=drafts) as watcher:
             watcher.let_go()
             yield watcher
 
@@ -65,7 +67,7 @@ def opened(folder: Path, *, local: Person | None = None) -> Iterator[House]:
     door = Door(load(file={}, environment={}, flags={"home": folder / "home"}))
     house = House(door, local=local)
     house.start()
-    house.site.feed = Brief(LedgerSource(door))
+    house.site.feed = Brief(LedgerSource(door), Drafts(door.database))
     house.site.rates.clock = itertools.count(0.0, 3600.0).__next__
     for run in RUNS:
         house.run(run, project=run[1:5])

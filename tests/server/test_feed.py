@@ -13,7 +13,8 @@ import pytest
 from bench.stage import until
 from nightmill import event as e
 from nightmill.server import process
-from nightmill.server.feed import FIRST, MOST, RESUME, Feed, Place
+from nightmill.server.feed import FIRST, RESUME, Feed
+from nightmill.server.watcher import MOST, Place
 from nightmill.store import Entry
 from tests.server.conftest import House, frames, role
 

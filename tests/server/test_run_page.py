@@ -5,17 +5,23 @@ from __future__ import annotations
 import re
 import shutil
 from html.parser import HTMLParser
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 
 from nightmill import event as e
+from nightmill.kept import Draft, Piece
+from nightmill.store.drafts import Drafts
 from tests.report.others import under_way
 from tests.report.sample import command, fixed
 from tests.report.strangers import huge
 from tests.report.telling import Telling
 from tests.server.conftest import TREE, House, role
 from tests.server.shelf import shelve
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
 
 EVIL = '</title></p><script src="//evil.example/x.js"></script><img src=x onerror=alert(1)>" onclick="alert(2)'
 HTML = {"Accept": "text/html"}
@@ -194,7 +200,10 @@ def test_the_page_of_a_spec_shows_what_its_tasks_ask(house: House) -> None:
     assert "/runs/rspec1-1/approve" in Elements(text).forms()
 
 
-def test_a_page_that_is_looked_at_grows_and_what_is_open_stays_open(house: House) -> None:
+def test_a_page_that_is_looked_at_grows_and_what_is_open_stays_open(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("nightmill.store.drafts.STAYS", 600.0)
     sync_api = pytest.importorskip("playwright.sync_api")
     chromium = shutil.which("chromium") or shutil.which("chromium-browser")
     if chromium is None:
@@ -218,7 +227,37 @@ def test_a_page_that_is_looked_at_grows_and_what_is_open_stays_open(house: House
 
         assert page.locator("#t0-1-turn").get_attribute("open") is not None
         assert page.locator("#decide article textarea").input_value() == "the left"
+        see_it_written(page, house, run)
         browser.close()
+
+
+def see_it_written(page: Page, house: House, run: str) -> None:
+    """What the run writes is on its page as text while it is written, and gone when it is not."""
+    drafts, box = Drafts(house.door.database), page.locator("#draft")
+
+    def draft(attempt: str, *said: tuple[str, str, str]) -> Draft:
+        pieces = tuple(Piece(kind=kind, name=name, text=text, cut=7) for kind, name, text in said)
+        return Draft(run=run, role="developer", turn=3, attempt=attempt, pieces=pieces)
+
+    written = [
+        draft("a", ("text", "", "The first words")),
+        draft("a", ("thinking", "", "Hm."), ("text", "", EVIL), ("call", EVIL, "{}"), ("output", "make", "it builds")),
+        draft("b", ("text", "", "Another attempt")),
+    ]
+    drafts.put([(0, written[0])], stays=[], gone=[])
+    box.get_by_text("… The first words", exact=True).wait_for(timeout=60_000)
+    drafts.put([(1, written[1])], stays=[], gone=[])
+    box.get_by_text("… it builds", exact=True).wait_for(timeout=60_000)
+    assert box.locator("script, a, img").count() == 0
+    assert EVIL in (box.locator("[data-kind=text] .say").text_content() or "")
+    assert (box.locator("[data-kind=call] .name code").text_content() or "") == EVIL
+    assert not Axe().run(page).violations_count
+    drafts.put([(0, written[2])], stays=[], gone=[])
+    box.get_by_text("… Another attempt", exact=True).wait_for(timeout=60_000)
+    assert box.locator("> div").count() == 1
+    drafts.put([], stays=[], gone=[written[2]])
+    box.wait_for(state="hidden", timeout=60_000)
+    assert box.locator("> div").count() == 0
 
 
 def test_what_a_person_says_on_it_is_in_it_as_text_with_who_heard_it(house: House) -> None:

@@ -341,7 +341,7 @@ def test_a_call_that_is_cancelled_ends(tell: Tell) -> None:
         prepared = standard().prepare(
             ToolCall(id="c", name="run_command", arguments='{"command": "echo go; sleep 1000"}')
         )
-        context = ToolContext(workspace=bench.workspace, limits=bench.limits, watch=lambda _: begun.set())
+        context = ToolContext(workspace=bench.workspace, limits=bench.limits, watch=lambda _: lambda _: begun.set())
         task = asyncio.ensure_future(standard().call(prepared, context))
         await begun.wait()
         task.cancel()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from nightmill.cli.door import Door, open_door, person, settings, token
 from nightmill.desk.nouns import Asked, Comparison, Ended, Part, Remainder, Seat, Standing, Thing, Verb
-from nightmill.kept import Back, Entry, Filed, Run, Task, Wanted
+from nightmill.kept import Back, Draft, Entry, Filed, Run, Task, Wanted
 
 if TYPE_CHECKING:
     from nightmill.client import ServerDesk
@@ -66,6 +66,12 @@ class StoreDesk:
         from nightmill.cli import follow
 
         return follow.entries(self.door, run, wait=wait)
+
+    def live(self, run: Run) -> Iterator[Entry | Draft | None]:
+        """As `entries` until it ends, and what is being written meanwhile."""
+        from nightmill.cli import follow
+
+        return follow.live(self.door, run)
 
     def waiting(self) -> Sequence[tuple[Thing, str]]:
         """What waits for a person; of projects that this folder is not in, the commands say where."""

@@ -64,6 +64,7 @@ def _site(door: Door, *, origin: str, local: Person | None) -> Site:
     from nightmill.server.feed import Feed
     from nightmill.server.site import Site
     from nightmill.server.source import LedgerSource
+    from nightmill.store.drafts import Drafts
     from nightmill.store.keys import Keys
     from nightmill.store.people import People
 
@@ -74,7 +75,7 @@ def _site(door: Door, *, origin: str, local: Person | None) -> Site:
         door=door,
         people=people,
         keys=keys,
-        feed=Feed(LedgerSource(door)),
+        feed=Feed(LedgerSource(door), Drafts(door.database)),
         origin=origin,
         clock=time.time,
         local=local,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Generator, Iterator
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple, overload
 from urllib.parse import quote
 
 from nightmill.client.connection import Away, Connection
@@ -13,7 +13,7 @@ from nightmill.client.reading import listed, value
 from nightmill.client.remains import remainder
 from nightmill.desk.nouns import Asked, Comparison, Ended, Part, Planned, Remainder, Side, Standing, Thing, Tie, Turn
 from nightmill.errors import EngineError, NotYet, SettingsError
-from nightmill.kept import Back, Entry, Filed, Question, Run, Started
+from nightmill.kept import Back, Draft, Entry, Filed, Piece, Question, Run, Started
 
 __all__ = ["Client"]
 
@@ -155,23 +155,37 @@ class Client:
         """Answer the question that it asks."""
         return self._decide(run, "answer", {"text": text, "question": question})
 
-    def stream(self, run: str = "", *, after: int | None = None) -> Generator[Entry | None, None, None]:
+    @overload
+    def stream(self, run: str = "", *, after: int | None = None) -> Generator[Entry | None, None, None]: ...
+
+    @overload
+    def stream(
+        self, run: str, *, after: int | None = None, drafts: Literal[True]
+    ) -> Generator[Entry | Draft | None, None, None]: ...
+
+    def stream(
+        self, run: str = "", *, after: int | None = None, drafts: bool = False
+    ) -> Generator[Entry | Draft | None, None, None]:
         """What happens, as it happens, in *run* and what it starts, or in all that one may see. It ends when its connection is closed.
 
         Begins after the entry *after*, None: now. A broken connection is made again, and nothing comes twice. None says
         that the connection was made, for the first time or again, and that there is nothing new for a while. Whoever
         began without *after* should then look at what it has: before its first entry there is no number to go on from.
 
+        With *drafts* also what the run and those that it started write just now, each state in place of the one before;
+        of a slow reader some are left out, and one without pieces says that nothing is written any more.
+
         Raises:
             EngineError: If the server stays away.
         """
+        asked = {**({"run": run} if run else {}), **({"drafts": "true"} if drafts else {})}
         last, wait, waited = after, SOON, 0.0
         while True:
             try:
-                with self.connection.lines(f"{API}/events", last=last, **({"run": run} if run else {})) as lines:
+                with self.connection.lines(f"{API}/events", last=last, **asked) as lines:
                     for entry in _told(lines):
                         wait, waited = SOON, 0.0
-                        last = entry.seq if entry else last
+                        last = entry.seq if isinstance(entry, Entry) else last
                         yield entry
             except (Away, NotYet) as error:
                 if waited >= self.patience:
@@ -196,20 +210,23 @@ def _task(name: str) -> str:
     return f"{API}/tasks/{quote(name, safe='') or '-'}"
 
 
-def _told(lines: Iterator[str]) -> Iterator[Entry | None]:
-    """The entries in *lines* of server-sent events; None for the first line and for each that says that all is well."""
+def _told(lines: Iterator[str]) -> Iterator[Entry | Draft | None]:
+    """What is in *lines* of server-sent events; None for the first line and for each that says that all is well."""
     data: list[str] = []
-    first = True
+    first, name = True, ""
     for line in lines:
         if first or line.startswith(":"):
             first = False
             yield None
-        if line.startswith("data:"):
+        if line.startswith("event:"):
+            name = line.removeprefix("event:").strip()
+        elif line.startswith("data:"):
             data.append(line.removeprefix("data:").removeprefix(" "))
         elif not line and data:
-            plain, data = _json("\n".join(data)), []
+            kind, plain = name, _json("\n".join(data))
+            name, data = "", []
             if plain:  # what says that one is let go, and should come again, has nothing in it
-                yield _entry(plain)
+                yield _draft(plain) if kind == "draft" else _entry(plain)
 
 
 def _json(text: str) -> Any:
@@ -232,6 +249,11 @@ def _entry(plain: Any) -> Entry:
     if not isinstance(body, dict):
         raise EngineError(f"an entry of the ledger without a body: {plain!r:.60}")
     return value(Entry, plain, of="an entry", body=json.dumps(body))
+
+
+def _draft(plain: Any) -> Draft:
+    pieces = listed(plain, "pieces", lambda each: value(Piece, each, of="a piece"), of="a draft")
+    return value(Draft, plain, of="a draft", pieces=pieces)
 
 
 def _thing(plain: Any) -> tuple[Thing, str]:

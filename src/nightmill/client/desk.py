@@ -10,7 +10,7 @@ from nightmill.client.client import PAGE, Client
 from nightmill.client.connection import Away
 from nightmill.desk.nouns import Asked, Comparison, Ended, Part, Remainder, Standing, Thing, Verb
 from nightmill.errors import NotYet
-from nightmill.kept import Back, Entry, Filed, Run, Wanted
+from nightmill.kept import Back, Draft, Entry, Filed, Run, Wanted
 
 __all__ = ["ServerDesk"]
 
@@ -43,29 +43,42 @@ class ServerDesk:
         return list(self._after(run.id, 0))
 
     def entries(self, run: Run, *, wait: bool) -> Iterator[Entry | None]:
-        """What happened in *run* and in what it started, each once; with *wait* until it ends.
+        """What happened in *run* and in what it started, each once; with *wait* until it ends."""
+        if not wait:
+            yield from self._missing({run.id: 0})
+            return
+        with closing(self.client.stream(run.id)) as told:
+            for each in self._followed(run, told):
+                assert not isinstance(each, Draft)  # noqa: S101 - none was asked for
+                yield each
+
+    def live(self, run: Run) -> Iterator[Entry | Draft | None]:
+        """As `entries` until it ends, and what is being written meanwhile."""
+        with closing(self.client.stream(run.id, drafts=True)) as told:
+            yield from self._followed(run, told)
+
+    def _followed(self, run: Run, told: Iterator[Entry | Draft | None]) -> Iterator[Entry | Draft | None]:
+        """What is *told* until the run ends, and all that was before.
 
         Whenever the stream is connected, what is missing is read page by page: so nothing is missed before its first
         event, and a long ledger is not gone through for it.
         """
-        seen = {run.id: 0}
-        if not wait:
-            yield from self._missing(seen)
-            return
-        behind = True
-        with closing(self.client.stream(run.id)) as told:
-            for entry in told:
-                try:
-                    fresh = self._fresh(entry, seen, behind=behind)
-                except (Away, NotYet):  # it went away again, or wants to be asked later: then nothing of it was taken
-                    behind = True
-                    continue
-                behind = False
-                yield from fresh
-                if any(each.run == run.id and each.name in ENDS for each in fresh):
-                    return
-                if entry is None:
-                    yield None
+        seen, behind = {run.id: 0}, True
+        for entry in told:
+            if isinstance(entry, Draft):
+                yield entry
+                continue
+            try:
+                fresh = self._fresh(entry, seen, behind=behind)
+            except (Away, NotYet):  # it went away again, or wants to be asked later: then nothing of it was taken
+                behind = True
+                continue
+            behind = False
+            yield from fresh
+            if any(each.run == run.id and each.name in ENDS for each in fresh):
+                return
+            if entry is None:
+                yield None
 
     def waiting(self) -> Sequence[tuple[Thing, str]]:
         """What waits for a person."""

@@ -8,7 +8,7 @@ from pathlib import Path
 from shlex import quote
 from typing import Literal, NamedTuple, Protocol
 
-from nightmill.kept import Back, Entry, Filed, Question, Remediation, Run, Wanted
+from nightmill.kept import Back, Draft, Entry, Filed, Question, Remediation, Run, Wanted
 
 __all__ = [
     "Asked",
@@ -261,6 +261,10 @@ class Desk(Look, Protocol):
 
 class Seat(Desk, Protocol):
     """A `Desk` at which one stays, and sees what a line of the ledger does not hold."""
+
+    def live(self, run: Run) -> Iterator[Entry | Draft | None]:
+        """As `entries` with *wait*, and what *run* and what it started write meanwhile, in turns that have not ended."""
+        ...
 
     def turn(self, run: str, *, role: str, number: int) -> Sequence[Part]:
         """A turn of *role*, whole.

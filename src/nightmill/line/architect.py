@@ -21,6 +21,7 @@ from nightmill.policy import Spent
 if TYPE_CHECKING:
     from nightmill.line.assignment import Assignment
     from nightmill.line.machines import Machines
+    from nightmill.line.writing import Writing
 
 __all__ = ["Architect", "Exchange", "exchanges"]
 
@@ -45,6 +46,7 @@ class Architect:
     run: str
     assignment: Assignment
     machines: Machines
+    writing: Writing
     turns: list[dict[str, Any]] = field(default_factory=list)
     _spent: Spent = Spent()
 
@@ -64,6 +66,7 @@ class Architect:
             machines=machines,
             assignment=assignment,
             journal=Journal(machines.folder(self.run) / "replies"),
+            writing=self.writing,
         )
 
         async def ask(asked: ModelRequest) -> ModelReply:

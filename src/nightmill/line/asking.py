@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from nightmill.line.assignment import Assignment
     from nightmill.line.journal import Journal
     from nightmill.line.machines import Machines
+    from nightmill.line.writing import Writing
     from nightmill.model import Model, ModelReply, ModelRequest, Progress
     from nightmill.model.route import Choice, Trial
     from nightmill.policy import Spent
@@ -57,6 +58,8 @@ class Asking:
     cheap: bool = False
     heard: Progress | None = None
     """Hears each reply while it streams in."""
+    writing: Writing | None = None
+    """What people may see of it meanwhile."""
     _asked: str = ""
     _models: dict[Choice, Model] = field(default_factory=dict)
 
@@ -122,6 +125,7 @@ class Asking:
             reason = trial.passed or ("another model was asked for" if question.start else "")
             emit(event.ModelSwitched(run=self.run, turn=turn, model=name, before=self._asked, reason=reason))
             self._asked = name
+        self._begin(question)
         emit(event.TurnStarted(run=self.run, turn=turn, role=self.role.name, model=name, request=question.key))
 
     async def _reply(self, choice: Choice, question: Question, allowed: int) -> ModelReply:
@@ -129,6 +133,7 @@ class Asking:
 
         def notice(reason: str, wait: float, attempt: int) -> None:
             if attempt:
+                self._begin(question)
                 emit(event.ModelRetried(run=run, turn=turn, reason=reason, wait=wait, attempt=attempt))
             else:
                 emit(event.ModelAwaited(run=run, turn=turn, reason=reason))
@@ -136,8 +141,10 @@ class Asking:
         if choice not in self._models:
             self._models[choice] = self.machines.model(choice.name, choice.base_url)
         reply = await self._models[choice].reply(
-            replace(question.request, model="", max_tokens=allowed), progress=self.heard, notice=notice
+            replace(question.request, model="", max_tokens=allowed), progress=self._progress(), notice=notice
         )
+        if self.writing is not None:
+            self.writing.whole()
         emit(
             event.ReplyReceived(
                 run=run,
@@ -148,6 +155,24 @@ class Asking:
             )
         )
         return reply
+
+    def _begin(self, question: Question) -> None:
+        """What was heard of the answer before, if there was one, counts no more."""
+        if self.writing is not None:
+            self.writing.begin(role=self.role.name, turn=question.turn)
+
+    def _progress(self) -> Progress | None:
+        heard, writing = self.heard, self.writing
+        if writing is None:
+            return heard
+        if heard is None:
+            return writing.hear
+
+        def both(kind: str, text: str) -> None:
+            heard(kind, text)
+            writing.hear(kind, text)
+
+        return both
 
     def _paid(self, call: Call) -> tuple[float | None, int] | None:
         return self.journal.paid(call.id)

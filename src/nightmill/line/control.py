@@ -6,6 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from nightmill.errors import NightmillError
+from nightmill.line.writing import Writing
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
@@ -24,12 +25,15 @@ class Control:
     """The latest wish: "run", "pause" or "cancel", and whose it is. The worker sets it, the run looks at it.
 
     *words* is how many words people have said to the run: only if that is more than it heard does it look for them.
+    *writing* is what it writes just now, which is shown while it is *watched*.
     """
 
     def __init__(self) -> None:
         self.wanted = "run"
         self.by = ""
         self.words = 0
+        self.watched = False
+        self.writing = Writing()
         self._cancelled = asyncio.Event()
 
     def want(self, wanted: str, by: str) -> None:

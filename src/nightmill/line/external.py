@@ -122,6 +122,7 @@ class ExternalWork:
         live, self._live = self._live, None
         if live is not None:
             await live.end()
+        self.control.writing.clear()
 
     # One turn
 
@@ -132,6 +133,7 @@ class ExternalWork:
         self._free.set()
         self._began = self.machines.clock()
         self._words = ()
+        self.control.writing.begin(role=self.brief.role, turn=meter.turn)
         self.machines.ledger.emit(
             event.TurnStarted(
                 run=self.run, turn=meter.turn, role=self.brief.role, model=self.assignment.worker, request=""
@@ -269,6 +271,7 @@ class ExternalWork:
         live = self._live
         if live is None or live.session.wire.lost.done():
             await self.forget()
+            self.control.writing.begin(role=self.brief.role, turn=self.state.turn + 1)
             workspace = await self.workplace.stand_at(snapshot)
             self.workplace.touched()
             live = self._live = Process(workspace, self._ears())
@@ -319,7 +322,8 @@ class ExternalWork:
         if self._hearing is None:
             clock = self.machines.clock
             told = Told(run=self.run, emit=self.machines.ledger.emit, clock=clock)
-            self._hearing = Hearing(told, hide=self.machines.blobs.hidden.text)
+            hide = self.machines.blobs.hidden.text
+            self._hearing = Hearing(told, hide=hide, aloud=self.control.writing.hear)
         return self._hearing
 
     # The account

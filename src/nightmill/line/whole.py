@@ -80,12 +80,16 @@ class SpecRun:
         if given is not None:
             made: dict[str, Any] = {"plan": plan.to_plain(given), "turns": []}
         else:
-            made = await self.control.unless_cancelled(self._architect().plan())
+            try:
+                made = await self.control.unless_cancelled(self._architect().plan())
+            finally:
+                self.control.writing.clear()
         # Tasks may quote their spec at length, and a checkpoint is bounded.
         return {**made, "plan": self.machines.blobs.put(json.dumps(made["plan"]).encode())}
 
     def _architect(self) -> Architect:
-        return Architect(run=self.run, assignment=self.assignment, machines=self.machines)
+        writing = self.control.writing
+        return Architect(run=self.run, assignment=self.assignment, machines=self.machines, writing=writing)
 
     async def _tasks(self, found: Plan) -> dict[str, Any]:
         """Run the tasks in order. Where any depends on another, each starts from the one before: a stack."""

@@ -117,6 +117,7 @@ class Work:
             ahead.taking.cancel()
             await asyncio.wait({ahead.taking})
         self.asking.rest()
+        self.control.writing.clear()
 
     async def _turn(self, snapshot: str) -> dict[str, Any]:
         key, ahead = self._key(self.state), self._ahead
@@ -189,6 +190,7 @@ class Work:
     async def _act(self, state: AgentState, reply: ModelReply, snapshot: str) -> TurnRecord:
         """Carry out *reply* to *state*; a sandbox that fails is built again once, from the snapshot before."""
         for last in (False, True):
+            self.control.writing.go_on(role=self.brief.role, turn=state.turn + 1)
             try:
                 workspace = await self.workplace.stand_at(snapshot)
                 self.workplace.touched()
@@ -197,6 +199,7 @@ class Work:
                 context = ToolContext(
                     workspace=workspace,
                     limits=self.assignment.project.limits,
+                    watch=self.control.writing.output,
                     news=self.workplace.news,
                     outputs=self._outputs,
                     hide=self.machines.blobs.hidden.text,

@@ -14,6 +14,7 @@ from nightmill.line.ahead import Ahead
 from nightmill.line.assignment import read
 from nightmill.line.control import Control
 from nightmill.line.quota import Quota
+from nightmill.line.scribe import Scribe
 from nightmill.line.stop import Stopped
 from nightmill.line.task import TaskRun
 from nightmill.line.whole import SpecRun
@@ -61,6 +62,7 @@ class Worker:
         self._logged: set[str] = set()
         self._ahead = Ahead(machines)
         self._quota = Quota(machines)
+        self._scribe = Scribe(machines)
 
     @property
     def workflows(self) -> dict[str, Any]:
@@ -76,6 +78,7 @@ class Worker:
         finally:
             await self._ahead.leave()
             await self._quota.leave()
+            await self._scribe.leave()
 
     def wake(self) -> None:
         """Say that something was asked for: it is looked for now."""
@@ -89,6 +92,7 @@ class Worker:
                 looked = self.machines.clock() if rare else looked
                 await self._look(engine, rare=rare)
                 self._quota.look()
+                self._scribe.look(self.controls)
                 if self.machines.clock() - buried > STRANDED:
                     await self._tell_stranded(engine)
                     buried = self.machines.clock()
@@ -203,6 +207,7 @@ class Worker:
         for run, wish in wishes.items():
             if run in self.controls:
                 self.controls[run].said(wish.words)
+                self.controls[run].watched = wish.watched
             if not wish.count or self._wishes.get(run) == wish.count:
                 continue
             if run in self.controls:

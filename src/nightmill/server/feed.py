@@ -9,15 +9,16 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-from collections import OrderedDict, deque
+from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
+from nightmill.server.board import Board, Written
+from nightmill.server.watcher import Item, Place, Wants, Watcher
 from nightmill.store import Entry
 
-__all__ = ["RESUME", "Feed", "Item", "Place", "Source", "Watcher"]
+__all__ = ["RESUME", "Feed", "Source"]
 
 LOOK = 0.05
 """Seconds between two looks at the ledger, while anybody watches."""
@@ -27,23 +28,11 @@ FIRST, PIECE = 16, 256 << 10
 """Entries that are read at first of what a watcher has missed, and bytes of them from then on: it may take none of them."""
 PAST = 2
 """Who reads what they have missed at once: what happens now goes before it, however many come again together."""
-MOST, MOST_BYTES = 2_000, 1 << 20
-"""Entries, and bytes of them, that wait for one watcher."""
-BEAT = 15.0
-"""Seconds without an entry after which a watcher hears that all is well."""
 KNOWN = 20_000
 """Runs whose project is remembered."""
 
 RESUME = b"event: resume\ndata: {}\n\n"
 """Said to one that is let go: come again and name the last entry that you have."""
-QUIET = b": all is well\n\n"
-
-
-class Place(NamedTuple):
-    """Where a run belongs: its project, and the runs *above* it, of which each started the one before."""
-
-    project: str = ""
-    above: tuple[str, ...] = ()
 
 
 class Source(Protocol):
@@ -62,68 +51,13 @@ class Source(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Item:
-    """An entry as it goes out: *frame* is its event of the stream, made once for everybody."""
-
-    seq: int
-    run: str
-    place: Place
-    frame: bytes
-
-
-Wants = Callable[[Item], bool]
-
-
-class Watcher:
-    """One that watches. Made by `Feed.watch`."""
-
-    def __init__(self, wants: Wants, start: int, after: int) -> None:
-        """*start* is where the feed was: what comes before that it has to read itself, if it has seen less than that."""
-        self.wants, self.start, self.after = wants, start, after
-        self.lost = False
-        self._waiting: deque[Item] = deque()
-        self._bytes = 0
-        self._more = asyncio.Event()
-
-    def offer(self, item: Item) -> None:
-        """Put *item* by, if it is wanted; too many at once and it is let go."""
-        if self.lost or item.seq <= max(self.start, self.after) or not self.wants(item):
-            return
-        self._waiting.append(item)
-        self._bytes += len(item.frame)
-        if len(self._waiting) > MOST or self._bytes > MOST_BYTES:
-            self.lost = True
-            self._waiting.clear()
-        self._more.set()
-
-    def let_go(self) -> None:
-        """It gets nothing more."""
-        self.lost = True
-        self._more.set()
-
-    async def take(self) -> bytes | None:
-        """The frames that wait, `QUIET` if there were none for long; None: it was let go."""
-        if not self._waiting and not self.lost:
-            self._more.clear()
-            try:
-                async with asyncio.timeout(BEAT):  # `wait_for` would make a task each time
-                    await self._more.wait()
-            except TimeoutError:
-                return QUIET
-        if self.lost:
-            return None
-        frames = b"".join(item.frame for item in self._waiting)
-        self._waiting.clear()
-        self._bytes = 0
-        return frames
-
-
 class Feed:
     """For one event loop. `serve` runs as long as the server does; while nobody watches it does nothing at all."""
 
-    def __init__(self, source: Source) -> None:
+    def __init__(self, source: Source, drafts: Written | None = None) -> None:
+        """*drafts* has what runs write just now; None: nobody gets to see that."""
         self.source = source
+        self.board = None if drafts is None else Board(drafts, self.places)
         self.watchers: set[Watcher] = set()
         self.seq = 0
         self._somebody = asyncio.Event()
@@ -132,7 +66,11 @@ class Feed:
         self._places: OrderedDict[str, Place] = OrderedDict()
 
     async def serve(self) -> None:
-        """Look at the ledger until cancelled; a look that fails is made again, later and later."""
+        """Look at the ledger, and at what is being written, until cancelled."""
+        await asyncio.gather(self._serve(), *([] if self.board is None else [self.board.serve()]))
+
+    async def _serve(self) -> None:
+        """A look that fails is made again, later and later."""
         wait = LOOK
         while True:
             await self._somebody.wait()
@@ -145,31 +83,36 @@ class Feed:
             await asyncio.sleep(wait)
 
     @contextlib.contextmanager
-    def watch(self, wants: Wants, *, newest: int, after: int) -> Iterator[Watcher]:
+    def watch(self, wants: Wants, *, newest: int, after: int, drafts: str = "") -> Iterator[Watcher]:
         """A watcher, to whom all entries come that follow both its *start* and *after*; *newest* was so a moment ago."""
         if not self.watchers:
             self.seq = newest
-        watcher = Watcher(wants, self.seq, after)
+        watcher = Watcher(wants, self.seq, after, drafts=drafts)
         self.watchers.add(watcher)
         self._somebody.set()
+        if drafts and self.board is not None:
+            self.board.add(watcher)
         try:
             yield watcher
         finally:
             self.watchers.discard(watcher)
+            if self.board is not None:
+                self.board.remove(watcher)
             if not self.watchers:
                 self._somebody.clear()
 
     async def frames(
-        self, wants: Wants, *, after: int | None, alone: Callable[[], str | None] = lambda: None
+        self, wants: Wants, *, after: int | None, alone: Callable[[], str | None] = lambda: None, drafts: str = ""
     ) -> AsyncIterator[bytes]:
         """The stream for one watcher: what it has missed since *after* (None: nothing), then what comes, then `RESUME`.
 
         If what it has missed is all of one run, *alone* names that. It blocks, and is asked once what comes is kept for
-        the watcher: a run that is started later is not among what it has missed.
+        the watcher: a run that is started later is not among what it has missed. With what the run *drafts*, and what
+        it started, write just now: these frames have no number, and are none to go on from.
         """
         newest = await asyncio.to_thread(self.source.last)
         seen = newest if after is None else min(after, newest)  # of a store that was put back, it may have seen more
-        with self.watch(wants, newest=newest, after=seen) as watcher:
+        with self.watch(wants, newest=newest, after=seen, drafts=drafts) as watcher:
             yield b"retry: 1000\n\n"
             run = await asyncio.to_thread(alone) if seen < watcher.start else None
             limit = FIRST
@@ -207,20 +150,25 @@ class Feed:
 
     async def _items(self, entries: Sequence[Entry]) -> list[Item]:
         """*entries* as they go out. One about no run is of no project: only who sees all of them sees it."""
-        unknown = {entry.run for entry in entries if entry.run and entry.run not in self._places}
-        if unknown:
-            self._places.update(await asyncio.to_thread(self.source.places, unknown))
-            while len(self._places) > KNOWN:
-                self._places.popitem(last=False)
-        return [self._item(entry) for entry in entries]
+        places = await self.places({entry.run for entry in entries if entry.run})
+        return [_item(entry, places.get(entry.run, Place())) for entry in entries]
 
-    def _item(self, entry: Entry) -> Item:
-        place = self._places.get(entry.run, Place())
-        told = {"seq": entry.seq, "at": entry.at, "run": entry.run, "project": place.project, "name": entry.name}
-        head = json.dumps({**told, "key": entry.key, "hash": entry.hash})
-        # The body is one line of ASCII already, see `store.chain.canonical`.
-        frame = f'id: {entry.seq}\nevent: {entry.name}\ndata: {head[:-1]}, "body": {entry.body}}}\n\n'
-        return Item(entry.seq, entry.run, place, frame.encode())
+    async def places(self, runs: set[str]) -> dict[str, Place]:
+        """The place of each of *runs* that there is."""
+        if unknown := runs - self._places.keys():
+            self._places.update(await asyncio.to_thread(self.source.places, unknown))
+        found = {run: self._places[run] for run in runs if run in self._places}
+        while len(self._places) > KNOWN:
+            self._places.popitem(last=False)
+        return found
+
+
+def _item(entry: Entry, place: Place) -> Item:
+    told = {"seq": entry.seq, "at": entry.at, "run": entry.run, "project": place.project, "name": entry.name}
+    head = json.dumps({**told, "key": entry.key, "hash": entry.hash})
+    # The body is one line of ASCII already, see `store.chain.canonical`.
+    frame = f'id: {entry.seq}\nevent: {entry.name}\ndata: {head[:-1]}, "body": {entry.body}}}\n\n'
+    return Item(entry.seq, entry.run, place, frame.encode())
 
 
 def _next(limit: int, items: Sequence[Item]) -> int:

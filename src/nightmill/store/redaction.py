@@ -16,6 +16,10 @@ from nightmill.store.lookalike import STARS
 __all__ = ["Redaction"]
 
 SHORTEST = 8
+WORD = 12
+"""Signs from which a word may look like a secret that nobody knows."""
+SIGNS = "".join(sign for sign in map(chr, range(33, 127)) if sign not in "'\"")
+"""What words are made of that may become one that looks like a secret."""
 
 
 class Redaction:
@@ -33,6 +37,26 @@ class Redaction:
     def text(self, text: str) -> str:
         """*text* for people and models, without known secrets and without what looks like one."""
         return lookalike.hide(self._without(text))
+
+    def growing(self, text: str, *, rests: bool) -> str:
+        """*text*, which is still written, as `text`; without an end that may be the beginning of a secret.
+
+        One that *rests* goes on later, if at all: then a short word at its end is seen, too.
+        """
+        text = self.text(text)
+        for each, _ in self.spellings:
+            text = text[: _ahead(text, each)]
+        settled = text.rstrip(SIGNS)
+        if rests and len(text) - len(settled) < WORD and not any(map(str.isdigit, text[len(settled) :])):
+            return text
+        # A password in an address may be of any signs.
+        word = max(settled.rfind(sign) for sign in " \n\t'\"") + 1
+        return settled[:word] if "://" in text[word:] else settled
+
+    @property
+    def longest(self) -> int:
+        """Characters of the longest spelling."""
+        return len(self.spellings[0][0]) if self.spellings else 0
 
     def exact(self, body: bytes) -> bytes:
         """*body* without known secrets, and as it is otherwise; the same object if there are none in it."""
@@ -57,6 +81,14 @@ class Redaction:
             if each in text:
                 text = text.replace(each, STARS)
         return text
+
+
+def _ahead(text: str, secret: str) -> int:
+    """Where *text* begins to end as *secret* begins; its length, if it does not."""
+    at = text.find(secret[0], max(0, len(text) - len(secret) + 1))
+    while at >= 0 and not secret.startswith(text[at:]):
+        at = text.find(secret[0], at + 1)
+    return len(text) if at < 0 else at
 
 
 def _spellings(secret: str) -> Iterator[str]:

@@ -28,10 +28,14 @@ _asked: sa.BindParameter[Any] = sa.bindparam("ids", expanding=True)
 NAMED = sa.select(tables.run).where(tables.run.c.id == sa.bindparam("id"))
 QUEUED = sa.select(tables.run).where(tables.run.c.state == "queued").order_by(tables.run.c.created, tables.run.c.id)
 WISHES = sa.select(
-    tables.run.c.id, tables.run.c.wanted, tables.run.c.wanted_by, tables.run.c.wishes, tables.run.c.words
-)
-WISHES_OF = WISHES.where(tables.run.c.id.in_(_asked))
-WISHES_WAITING = WISHES.where(sa.or_(tables.run.c.id.in_(_asked), tables.run.c.state.in_(WAITING)))
+    tables.run.c.id,
+    tables.run.c.wanted,
+    tables.run.c.wanted_by,
+    tables.run.c.wishes,
+    tables.run.c.words,
+).outerjoin(tables.watch, tables.watch.c.run == tables.run.c.id)
+OF = tables.run.c.id.in_(_asked)
+OF_OR_WAITING = sa.or_(OF, tables.run.c.state.in_(WAITING))
 
 
 class Runs:
@@ -40,6 +44,8 @@ class Runs:
     def __init__(self, database: Database, clock: Callable[[], float]) -> None:
         self.database = database
         self.clock = clock
+        wishes = WISHES.add_columns((tables.watch.c.until > database.now).label("watched"))
+        self._wishes, self._wishes_waiting = wishes.where(OF), wishes.where(OF_OR_WAITING)
 
     def create(
         self, asked: RunQueued, *, assignment: str, said: str = "", by: str = "", also: Sequence[Event] = ()
@@ -201,10 +207,16 @@ class Runs:
         """
         if not ids and not waiting:
             return {}
-        query = WISHES_WAITING if waiting else WISHES_OF
+        query = self._wishes_waiting if waiting else self._wishes
         with self.database.read() as connection:
             return {
-                row.id: Wish(wanted=row.wanted, by=row.wanted_by, count=row.wishes, words=row.words)
+                row.id: Wish(
+                    wanted=row.wanted,
+                    by=row.wanted_by,
+                    count=row.wishes,
+                    words=row.words,
+                    watched=bool(row.watched),
+                )
                 for row in connection.execute(query, {"ids": list(ids)})
             }
 

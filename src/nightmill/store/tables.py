@@ -24,6 +24,7 @@ __all__ = [
     "account",
     "approval",
     "baseline",
+    "draft",
     "event",
     "gate",
     "grant",
@@ -44,6 +45,7 @@ __all__ = [
     "result",
     "run",
     "task",
+    "watch",
     "worker",
 ]
 
@@ -333,6 +335,23 @@ presence = Table(  # who looks on at a run from a terminal, for as long as the t
     Column("by", String(400), primary_key=True),
     Column("terminal", String(40), primary_key=True),
     Column("until", Float, nullable=False, index=True),
+)
+
+watch = Table(  # runs of which somebody wants to see what is being written, for as long as they say so again and again
+    "watch",
+    metadata,
+    Column("run", String(40), primary_key=True),
+    Column("until", Float, nullable=False),
+)
+
+draft = Table(  # what such a run writes just now: gone when its turn ends, and soon after its worker says no more
+    "draft",
+    metadata,
+    Column("run", String(40), primary_key=True),
+    Column("attempt", String(20), nullable=False),
+    Column("number", Integer, nullable=False),  # of what was written of that attempt: a later one is another text
+    Column("body", Text, nullable=False),  # JSON
+    Column("until", Float, nullable=False),
 )
 
 receipt = Table(  # writes that were answered, so that one sent again is answered again and not done again

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict
 
 from nightmill.errors import ToolError
 from nightmill.model import Usage
-from nightmill.sandbox import Limits, Outcome, Workspace
+from nightmill.sandbox import Limits, Outcome, Output, Workspace
 from nightmill.tool.outputs import MemoryOutputs, Outputs, ends
 
 __all__ = [
@@ -103,6 +103,7 @@ class Results(Protocol):
 class ToolContext:
     """What a tool works with: the sandbox, the bounds on commands, and who watches the output.
 
+    *watch* gives what is given the output of a command, by its name, while it runs.
     *news* gives what happened beside the commands since it was asked last, in lines for the model.
     *known* has the digest of each file as this agent saw it last, by `known_as`: what `Answer.seen` told before, also
     in calls of the same turn. *outputs* keeps what is too long to be shown. *hide* leaves secrets out of what commands
@@ -112,7 +113,7 @@ class ToolContext:
 
     workspace: Workspace
     limits: Limits
-    watch: Callable[[bytes], None] | None = None
+    watch: Callable[[str], Output] | None = None
     news: Callable[[], str] = quiet
     known: Mapping[str, str] = field(default_factory=dict)
     outputs: Outputs = field(default_factory=MemoryOutputs)

@@ -62,7 +62,8 @@ class RunCommand:
         limits = replace(context.limits, output=max(KEPT, context.limits.output))
         limits = replace(limits, seconds=arguments.timeout) if arguments.timeout else limits
         command = Command(argv=("bash", "-c", arguments.command), limits=limits)
-        outcome = await context.workspace.run(command, output=context.watch)
+        output = context.watch(self.label(arguments)) if context.watch else None
+        outcome = await context.workspace.run(command, output=output)
         if context.results:
             await context.results.keep(arguments.command, outcome, context.workspace)
         ends = {

@@ -50,6 +50,10 @@ class Heard(NamedTuple):
     edited: tuple[str, ...]
 
 
+def _unheard(_kind: str, _text: str) -> None:
+    pass
+
+
 @dataclass(slots=True)
 class Hearing:
     """Takes updates in, tells the ledger, and gives what came since the last cut."""
@@ -57,6 +61,8 @@ class Hearing:
     told: Told
     hide: Callable[[str], str] = str
     """Leaves secrets out of what it says and its calls print; asked for each text when it is whole."""
+    aloud: Callable[[str, str], None] = _unheard
+    """Hears its words as they come."""
     turn: int = 1
     ended: int = 0
     """Calls that ended since the last cut."""
@@ -186,6 +192,7 @@ class Hearing:
         if not text:
             return
         self._words += len(text)
+        self.aloud("text" if kind is Text else "thinking", text)
         last = self._parts[-1] if self._parts else None
         if type(last) is kind:  # one text, however it was cut
             self._parts[-1] = kind(text=last.text + text)

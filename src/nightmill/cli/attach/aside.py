@@ -10,7 +10,7 @@ from contextlib import suppress
 from typing import TypeVar
 
 from nightmill.errors import EngineError, NightmillError
-from nightmill.kept import Entry
+from nightmill.kept import Draft, Entry
 
 __all__ = ["Follow", "aside", "known"]
 
@@ -26,16 +26,16 @@ class Follow:
     It is a daemon, and so holds up no end: what it waits for may not come.
     """
 
-    def __init__(self, entries: Iterator[Entry | None]) -> None:
+    def __init__(self, entries: Iterator[Entry | Draft | None]) -> None:
         self._entries = entries
-        self._found: queue.Queue[Entry | NightmillError] = queue.Queue(ROOM)
+        self._found: queue.Queue[Entry | Draft | NightmillError] = queue.Queue(ROOM)
         self._ends = threading.Event()
         self._thread = threading.Thread(target=self._take, name="follow", daemon=True)
         self._thread.start()
 
-    def taken(self, most: int) -> list[Entry | NightmillError]:
+    def taken(self, most: int) -> list[Entry | Draft | NightmillError]:
         """What has come, up to *most* of it; the error for which it ended, if it did, is the last."""
-        found: list[Entry | NightmillError] = []
+        found: list[Entry | Draft | NightmillError] = []
         with suppress(queue.Empty):
             while len(found) < most:
                 found.append(self._found.get_nowait())
@@ -57,7 +57,7 @@ class Follow:
                 raise
             self._put(failed)
 
-    def _put(self, found: Entry | NightmillError) -> None:
+    def _put(self, found: Entry | Draft | NightmillError) -> None:
         while not self._ends.is_set():
             with suppress(queue.Full):
                 self._found.put(found, timeout=0.2)

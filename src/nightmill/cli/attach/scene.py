@@ -11,7 +11,7 @@ from nightmill.cli.lines import Line, line
 from nightmill.cli.live import Sight
 from nightmill.cli.screen import safe
 from nightmill.errors import EngineError
-from nightmill.kept import Entry
+from nightmill.kept import Draft, Entry
 from nightmill.report.words import duration
 
 __all__ = ["MOST", "Row", "Scene", "clean", "paragraphs"]
@@ -20,6 +20,11 @@ MOST = 5_000
 """Rows that are kept; the log has what was before."""
 SLACK = 500
 """Rows that may be kept beyond, so that not each new one moves all others."""
+TAIL, BEFORE = 24, 6
+"""Lines that are shown of the thing that is being written, and of each before it in its turn: the newest."""
+LEFT = (e.TurnFinished, e.RunRecovered, e.RunParked, e.RunPaused, e.RunDone, e.RunStopped)
+"""After which what a run was writing has gone."""
+SAYS = {"thinking": "thinks", "text": "writes", "output": "runs", "call": "calls"}
 SHORT, LONG = 1, 8
 """Lines that a row takes up to, until it is opened."""
 
@@ -70,6 +75,18 @@ def paragraphs(text: str) -> tuple[str, ...]:
     return tuple(safe(each).encode("utf-8", "backslashreplace").decode() for each in lines)
 
 
+def _live(draft: Draft) -> list[Row]:
+    rows = []
+    for piece in draft.pieces:
+        what = f"{draft.role} {draft.turn} {SAYS.get(piece.kind, 'writes')} {piece.name}"
+        lines = [line for line in paragraphs(piece.text.lstrip("\n")) if line or piece.kind != "call"]
+        most = TAIL if piece is draft.pieces[-1] else BEFORE
+        body = ("…", *lines[-most:]) if len(lines) > most or piece.cut else tuple(lines)
+        style = "dim" if piece.kind == "thinking" else ""
+        rows.append(Row(clean(what), "▸", style or "bold", run=draft.run, body=body))
+    return rows
+
+
 @dataclass(slots=True)
 class Scene:
     """A run and what it started. *dropped* rows were there before the first of *rows*."""
@@ -98,6 +115,10 @@ class Scene:
     asks: int = 0
     """How often what people are asked has changed."""
     over: bool = False
+    drafts: dict[str, Draft] = field(default_factory=dict)
+    """What is being written, by run: of turns that have not ended."""
+    _finished: dict[tuple[str, str], int] = field(default_factory=dict)
+    """The latest turn of each role of a run that has ended: what is still told of it comes too late."""
     _begun: dict[tuple[str, str], Row] = field(default_factory=dict)
     _roles: dict[str, str] = field(default_factory=dict)
 
@@ -109,8 +130,22 @@ class Scene:
             self._add(Row(f"{clean(entry.name)}: what a newer version tells", "·", "dim", entry.at))
             return
         self.sight.take(entry, told)
+        if isinstance(told, e.TurnFinished):
+            self._finished[told.run, told.role] = told.turn
+        if isinstance(told, LEFT):
+            self.drafts.pop(told.run, None)
         self._stand(told)
         self._tell(entry, told)
+
+    def write(self, draft: Draft) -> None:
+        """Take in what a run writes now, in place of what it wrote before."""
+        self.drafts.pop(draft.run, None)
+        if draft.pieces and draft.turn > self._finished.get((draft.run, draft.role), 0):
+            self.drafts[draft.run] = draft
+
+    def live(self) -> list[Row]:
+        """What is being written, as rows behind all others."""
+        return [row for draft in self.drafts.values() for row in _live(draft)]
 
     def _tell(self, entry: Entry, told: e.Event) -> None:
         """The row of *told*, if it has one."""

@@ -22,7 +22,7 @@ from nightmill.cli.attach.scene import Row, Scene, clean
 from nightmill.cli.attach.style import CSS
 from nightmill.desk.nouns import Asked, Seat, Verb
 from nightmill.errors import NightmillError, SettingsError
-from nightmill.kept import Back, Entry, Run, Wanted
+from nightmill.kept import Back, Draft, Entry, Run, Wanted
 
 __all__ = ["Attached"]
 
@@ -93,7 +93,7 @@ class Attached(App[None]):
     def on_mount(self) -> None:
         """Begin to follow, and say that somebody is here."""
         self.query_one("#head").can_focus = False
-        self.follow = Follow(self.watching.entries(self.about, wait=True))
+        self.follow = Follow(self.watching.live(self.about))
         self.set_interval(LOOK, self.look)
         self.set_interval(BEAT, self.beat)
         self.set_interval(1.0, self.draw_head)
@@ -127,6 +127,8 @@ class Attached(App[None]):
         for each in found:
             if isinstance(each, Entry):
                 scene.take(each)
+            elif isinstance(each, Draft):
+                scene.write(each)
             else:
                 self.lost = f"this view has ended, attach again: {each.message}"
         self.draw()
@@ -191,7 +193,7 @@ class Attached(App[None]):
     def draw(self) -> None:
         """All but the diff."""
         self.draw_head()
-        self.query_one(Talk).show(self.scene.rows)
+        self._talk()
         self.query_one("#work", Pane).show(board.beside(self.scene))
         self.query_one("#say").display = not self.scene.over
         self.refresh_bindings()
@@ -342,7 +344,10 @@ class Attached(App[None]):
             oldest = self._opened.popleft()
             oldest.body = oldest.laid = None
         row.body, row.laid = body, None
-        self.query_one(Talk).show(self.scene.rows)
+        self._talk()
+
+    def _talk(self) -> None:
+        self.query_one(Talk).show([*self.scene.rows, *self.scene.live()])
 
     async def _do(self, do: Callable[[], T], then: Callable[[T], str]) -> bool:
         """Do it, and say what came of it."""

@@ -250,6 +250,7 @@ class Agents:
             before, work.state = work.state, work.after(record)
             named = {"role": work.brief.role, "model": shop.assignment.worker, "snapshot": snapshot}
             shop.tell(finished(record, run=shop.run, kept=result["record"], **named))
+            shop.control.writing.end(role=work.brief.role, turn=record.turn)
             for word in record.heard:
                 shop.tell(event.WordHeard(run=shop.run, number=word.number, turn=record.turn, role=work.brief.role))
             for told in work.moved(before):
@@ -278,6 +279,7 @@ class Agents:
                 assignment=assignment,
                 journal=Journal(shop.folder / "replies"),
                 heard=workplace.rouse,
+                writing=shop.control.writing,
             ),
             knowledge=self.knowledge,
             results=CheckResults(

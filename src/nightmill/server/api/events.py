@@ -4,23 +4,23 @@ from __future__ import annotations
 
 import time
 from collections.abc import Awaitable, Callable
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from fastapi import Header, Query, Request
 from fastapi.responses import Response
-from pydantic import Field
+from pydantic import BaseModel, Field
 from pydantic.json_schema import SkipJsonSchema
 from starlette.concurrency import run_in_threadpool
 
 from nightmill.errors import SettingsError
-from nightmill.server.feed import Item
 from nightmill.server.guard import Who, needs, of_api, who_is
 from nightmill.server.problem import Refused
 from nightmill.server.site import Site, site_of
 from nightmill.server.stream import EventStream
+from nightmill.server.watcher import Item
 from nightmill.store import AWAY
 
-__all__ = ["router"]
+__all__ = ["DraftOut", "router"]
 
 router = of_api("events")
 
@@ -36,14 +36,41 @@ EVENT = {
     "properties": {
         "id": {"type": "string", "pattern": "^[0-9]+$"},
         "event": {"type": "string"},
-        "data": {"type": "string", "contentMediaType": "application/json"},
+        "data": {
+            "type": "string",
+            "contentMediaType": "application/json",
+            "contentSchema": {"anyOf": [{"$ref": f"#/components/schemas/{name}"} for name in ("EntryOut", "DraftOut")]},
+        },
         "retry": {"type": "integer"},
     },
 }
 
+
+class PieceOut(BaseModel):
+    """The newest part of one thing that is being written, without secrets."""
+
+    kind: Literal["thinking", "text", "call", "output"]
+    name: str = Field(description="The tool that is called, with its arguments as they come; the command that prints.")
+    text: str
+    cut: int = Field(description="Characters before it that are left out.")
+
+
+class DraftOut(BaseModel):
+    """What a run writes just now, in a turn that has not ended."""
+
+    run: str
+    project: str
+    role: str
+    turn: int
+    attempt: str = Field(description="Another one each time that the turn is begun: what was written before has gone.")
+    pieces: list[PieceOut] = Field(description="None: it writes nothing any more.")
+
+
 STREAM: dict[int | str, dict[str, Any]] = {
     200: {
         "description": "Server-sent events: `id` is the number in the ledger, `event` the name, `data` JSON. "
+        "`event: draft` is no entry and has no `id`: what a run writes in a turn that has not ended, in place of what "
+        "it wrote before; without pieces it writes nothing any more. "
         "After `event: resume`, and whenever it ends, connect again with `Last-Event-ID`.",
         # Of each event: OpenAPI 3.1 has no words of its own for a stream.
         "content": {"text/event-stream": {"schema": EVENT}},
@@ -61,6 +88,10 @@ async def stream(
     last_event_id: Annotated[
         Numeral | SkipJsonSchema[None], Header(description="As `after`, said by browsers.")
     ] = None,
+    *,
+    drafts: Annotated[
+        bool, Query(description="Of the run that is named, also what is written just now: the event `draft`.")
+    ] = False,
 ) -> Response:
     """What happens, as it happens, in all that you may see. Without a number it begins now."""
     site = site_of(request)
@@ -76,7 +107,8 @@ async def stream(
         return only if only and not site.door.runs.list(parent=only, limit=1) else None
 
     begin = int(last_event_id) if last_event_id is not None else after
-    return EventStream(site.feed.frames(wants, after=begin, alone=alone), good=_still(site, request, who))
+    frames = site.feed.frames(wants, after=begin, alone=alone, drafts=only if drafts else "")
+    return EventStream(frames, good=_still(site, request, who))
 
 
 def _the_run(site: Site, name: str, who: Who) -> str:

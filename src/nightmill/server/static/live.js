@@ -22,6 +22,7 @@ async function renew() {
     const next = fresh.getElementById(part.id);
     if (next) "each" in part.dataset ? grow(part, next) : put(part, next);
   }
+  document.dispatchEvent(new Event("renewed"));
 }
 
 function put(part, next) {
@@ -72,7 +73,9 @@ function mark(state) {
 for (const part of parts()) for (const each of [part, ...part.children]) sent.set(each, each.outerHTML);
 
 if (parts().length) {
-  const source = new EventSource(about ? `/api/v1/events?run=${encodeURIComponent(about)}` : "/api/v1/events");
+  const drafts = document.getElementById("draft") ? "&drafts=true" : ""; // draft.js shows them
+  const source = new EventSource(about ? `/api/v1/events?run=${encodeURIComponent(about)}${drafts}` : "/api/v1/events");
+  source.addEventListener("draft", (event) => document.dispatchEvent(new CustomEvent("draft", { detail: JSON.parse(event.data) })));
   const take = (event) => { if (concerns(event.type)) later(); };
   for (const name of (document.body.dataset.events || "").split(" ")) if (name) source.addEventListener(name, take);
   source.onopen = () => { if (last || document.documentElement.dataset.connection === "lost") later(); mark("live"); };

@@ -1,0 +1,90 @@
+"""What an agent writes is seen while it is written, and only then: nothing of it is left, and none of it is a secret."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from nightmill.desk import steer
+from nightmill.store import tables
+from tests.cli.attach.conftest import Attach, attach, seats
+from tests.halting import Halting, Reply, halting
+from tests.server.conftest import House
+from tests.whole import MODELS, SPEC, Mill, repository, wait_for
+
+__all__ = ["attach", "seats"]
+
+pytestmark = pytest.mark.slow
+
+TOKEN = "ghp_" + "aB3dE6gH9jK2mN5pQ8sT1vW4xY7zA0cD3fG6"
+COMMAND = "echo as it runs; until [ -e /work/repo/go ]; do sleep 0.05; done"
+
+
+@pytest.fixture
+def model() -> Iterator[Halting]:
+    first = Reply(before=f"I look at the sign, with {TOKEN[:20]}", after=f"{TOKEN[20:]} in hand.")
+    again = Reply(before="The second attempt ", after="ends.", call=("run_command", {"command": COMMAND}))
+    with halting(first, again) as made:
+        yield made
+
+
+@pytest.fixture
+def mill(model: Halting, tmp_path: Path) -> Mill:
+    checkout = repository(tmp_path / "calc")
+    (tmp_path / "SPEC.md").write_text(SPEC.format(title=""))
+    named = {"NIGHTMILL_MODEL": MODELS["anthropic"], "NIGHTMILL_BASE_URL": model.url, "NIGHTMILL_PLAN": "single"}
+    made = Mill(folder=tmp_path).given(**named)
+    assert not made.run("init", at=checkout).returncode
+    return made
+
+
+@pytest.fixture
+def house(mill: Mill) -> Iterator[House]:
+    with mill.door() as door:
+        made = House(door)
+        made.start()
+        yield made
+        made.stop()
+
+
+def test_a_reply_is_seen_while_it_is_written_and_goes_with_its_turn_or_its_worker(
+    mill: Mill, house: House, model: Halting, attach: Attach
+) -> None:
+    def drafts() -> list[str]:
+        with house.door.database.read() as connection:
+            return list(connection.execute(sa.select(tables.draft.c.body)).scalars())
+
+    async def see_it_go(run: str) -> None:
+        async with attach(run, size=(160, 50)) as screen:
+            await screen.shows("developer 1 writes", "I look at the sign, with")
+            assert "ghp_" not in screen.text + "".join(drafts())
+            worker.kill()
+            await screen.until(lambda: "I look at the sign" not in screen.text)
+
+    async def see_it_again(run: str) -> None:
+        async with attach(run, size=(160, 50)) as screen:
+            await screen.shows("The second attempt")
+            assert "I look at the sign" not in screen.text
+            model.replies[1].go.set()
+            await screen.shows("The second attempt ends.", "developer 1 runs echo as it runs", "│ as it runs")
+            steer.want(house.door, run, "cancel", by="Ada <ada@example.org>")
+            await screen.until(lambda: screen.app.scene.over)
+            assert "The second attempt" not in screen.text
+
+    with mill.worker() as worker:
+        asked = mill.run("run", mill.folder / "SPEC.md", "--detach", at=mill.folder / "calc")
+        assert not asked.returncode, asked.stderr
+        run = asked.stdout.strip()
+        wait_for("a reply that halts", lambda: model.asked == 1)
+        wait_for("the turn", lambda: house.door.ledger.read(names={"turn_started"}))
+        assert not drafts(), "nobody watches, and nothing is written"
+        asyncio.run(see_it_go(run))
+        worker.wait()
+    with mill.worker():
+        wait_for("a reply that halts", lambda: model.asked == 2)
+        asyncio.run(see_it_again(run))
+        wait_for("an end that leaves nothing", lambda: not drafts())
