@@ -271,12 +271,18 @@ class Stage:
     def store(self) -> Database:
         """The store, opened once per home."""
         if self._store is None:
-            self._store = Database.open(f"sqlite:///{self.home / 'nightmill.db'}")
+            url = self.settings.get("NIGHTMILL_STORE") or f"sqlite:///{self.home / 'nightmill.db'}"
+            self._store = Database.open(url)
         return self._store
+
+    @property
+    def is_there(self) -> bool:
+        """Whether anything made the store."""
+        return "NIGHTMILL_STORE" in self.settings or (self.home / "nightmill.db").exists()
 
     def runs(self, *, kind: str = "") -> list[Run]:
         """All runs, oldest first."""
-        if not (self.home / "nightmill.db").exists():
+        if not self.is_there:
             return []
         return [run for run in reversed(Runs(self.store(), time.time).list()) if kind in {"", run.kind}]
 
@@ -293,7 +299,7 @@ class Stage:
 
     def events(self, *names: str) -> list[Entry]:
         """The ledger; only events with one of *names* if any are given."""
-        if not (self.home / "nightmill.db").exists():
+        if not self.is_there:
             return []
         return Ledger(self.store(), time.time).read(names=names or None)
 

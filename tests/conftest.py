@@ -186,6 +186,11 @@ def postgres() -> Iterator[str]:
 @pytest.fixture
 def fresh_postgres(postgres: str) -> str:
     """The URL of an empty database of its own."""
+    return new_database(postgres)
+
+
+def new_database(postgres: str) -> str:
+    """The URL of an empty database beside *postgres*."""
     name = f"t{uuid.uuid4().hex}"
     with psycopg.connect(postgres, autocommit=True) as connection:
         connection.execute(f"CREATE DATABASE {name}")  # type: ignore[call-overload]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import sys
 import tarfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -78,7 +79,7 @@ def odd(layer: Path) -> None:
 
 
 def keep(home: Path, file: Path) -> Path:
-    backup(home, file, store="", dump=None, at=1.0)
+    backup(home, file, store="", at=1.0)
     return file
 
 
@@ -156,23 +157,40 @@ def test_a_backup_goes_nowhere_where_it_would_be_lost_or_would_replace_something
         keep(home, home / "a.tar")
     with pytest.raises(SettingsError, match="not empty"):
         restore(file, home, store="")
-    with pytest.raises(SettingsError, match="pg_dump"):
-        backup(home, tmp_path / "b.tar", store="postgresql://x/y", dump=None, at=1.0)
     with pytest.raises(SettingsError, match="settings say otherwise"):
         restore(file, tmp_path / "made", store="postgresql://x/y")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.tar", "home", "made"]
 
 
-def test_a_dump_takes_the_place_of_the_databases(home: Path, tmp_path: Path) -> None:
-    dump = tmp_path / "dump"
-    dump.write_text("of pg_dump")
-    backup(home, tmp_path / "a.tar", store="postgresql://x/y", dump=dump, at=1.0)
+PROGRAM = f"""#!{sys.executable}
+import sys, urllib.parse
+(store,) = (word.partition("=")[2] for word in sys.argv if word.startswith("--dbname="))
+named = urllib.parse.parse_qs(urllib.parse.urlsplit(store).query).get("passfile", [])
+sys.exit(" ".join(["pg_dump:", *map(repr, [open(name).read() for name in named]), *sys.argv]))
+"""
 
-    restore(tmp_path / "a.tar", tmp_path / "made", store="postgresql://x/y")
 
-    assert (tmp_path / "made/postgresql.dump").read_text() == "of pg_dump"
-    assert not (tmp_path / "made/nightmill.db").exists()
-    remove(tmp_path / "made")
+def test_of_postgresql_its_own_programs_make_the_copy_and_nobody_reads_its_password_meanwhile(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, programs = "postgresql://ada:se:cret@127.0.0.1:1/none", tmp_path / "programs"
+    programs.mkdir()
+    monkeypatch.setenv("PATH", str(programs))
+    with pytest.raises(SettingsError, match="only its own `pg_dump`"):
+        backup(home, tmp_path / "a.tar", store=store, at=1.0)
+
+    (programs / "pg_dump").write_text(PROGRAM)
+    (programs / "pg_dump").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{programs}:{os.defpath}")
+    with pytest.raises(SettingsError) as caught:
+        backup(home, tmp_path / "a.tar", store=store, at=1.0)
+
+    assert repr("*:*:*:*:se\\:cret\n") in caught.value.message, "the program was told where its password is"
+    assert "se:cret" not in caught.value.message.partition("--")[2]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["home", "programs"], "and nothing is left"
+    with pytest.raises(SettingsError) as caught:
+        backup(home, tmp_path / "a.tar", store=store.replace(":se:cret", ""), at=1.0)
+    assert "--dbname=postgresql://ada@127.0.0.1:1/none" in caught.value.message
 
 
 Change = Callable[[bytes], bytes]

@@ -162,10 +162,17 @@ def frames(response: httpx2.Response) -> Iterator[dict[str, Any]]:
             found[name] = json.loads(value) if name == "data" else value
 
 
+both = pytest.mark.parametrize("house", ["sqlite", "postgresql"], indirect=True)
+"""For tests of what is different in the two databases."""
+
+
 @pytest.fixture
-def house(tmp_path: Path) -> Iterator[House]:
+def house(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[House]:
     """A server that runs."""
-    door = Door(load(file={}, environment={}, flags={"home": tmp_path / "home"}))
+    flags: dict[str, Any] = {"home": tmp_path / "home"}
+    if getattr(request, "param", "sqlite") == "postgresql":
+        flags["store"] = request.getfixturevalue("fresh_postgres")
+    door = Door(load(file={}, environment={}, flags=flags))
     made = House(door)
     made.start()
     yield made

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
+import httpx2
 import pytest
 
 from nightmill import event as e
-from tests.server.conftest import TREE, House, role
+from tests.server.conftest import TREE, House, both, role
+
+pytestmark = both
 
 
 def test_runs_are_paged_from_the_newest_and_none_is_left_out_or_twice(house: House) -> None:
@@ -107,6 +112,19 @@ def test_a_write_that_is_sent_again_is_answered_again_and_not_done_again(house: 
     assert first.json() == second.json()
     assert house.door.runs.get("rone").wishes == 1
     assert (other.status_code, other.json()["detail"]) == (422, "this Idempotency-Key came with another request before")
+
+
+def test_of_a_write_that_is_sent_many_times_at_once_one_is_done(house: House) -> None:
+    house.run("rone")
+    with house.program("ada@example.org", role("operator")) as client, ThreadPoolExecutor(8) as pool:
+
+        def pause(number: int) -> httpx2.Response:
+            return client.post("/api/v1/runs/rone/pause", headers={"Idempotency-Key": f"k{number % 2}"})
+
+        answers = [*pool.map(pause, range(16))]
+
+    assert {each.status_code for each in answers} <= {200, 409}, "409: the first of them is under way"
+    assert house.door.runs.get("rone").wishes == 2
 
 
 def test_a_key_of_a_write_that_failed_may_be_used_again(house: House) -> None:

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 import sqlalchemy as sa
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -130,6 +131,26 @@ def test_on_sqlite_the_words_are_not_left_in_the_file(tmp_path: Path) -> None:
     database.close()
 
     assert not [path for path in tmp_path.iterdir() if WORDS.encode() in path.read_bytes()]
+
+
+def test_on_postgresql_the_words_are_not_left_in_the_files_of_the_database(fresh_postgres: str) -> None:
+    database = Database.open(fresh_postgres)
+    past = Past(database)
+    for number in range(20):
+        past.run(f"r{number}", at=1.0)
+    with psycopg.connect(fresh_postgres, autocommit=True) as connection:
+        query = "SELECT current_setting('data_directory') || '/' || pg_relation_filepath('nightmill.event')"
+        (file,) = connection.execute(query).fetchone() or ("",)
+
+        def left() -> list[Path]:
+            connection.execute("CHECKPOINT")
+            return [path for path in Path(file).parent.iterdir() if WORDS.encode() in path.read_bytes()]
+
+        assert left(), "they are on the disk"
+        past.forget(before=2.0)
+        assert left() == []
+    assert past.ledger.verify() is None
+    database.close()
 
 
 @pytest.mark.parametrize(

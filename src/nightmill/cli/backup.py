@@ -18,9 +18,6 @@ def register(app: typer.Typer) -> None:
 
 def backup(
     file: Annotated[Path, typer.Argument(help="Where to write it: a new file, outside of the home.")],
-    dump: Annotated[
-        Path | None, typer.Option(help="What `pg_dump` wrote just before, where the store is on PostgreSQL.")
-    ] = None,
 ) -> None:
     """Write everything that nightmill keeps to one file, while its workers work. It holds keys: guard it as the home."""
     import time
@@ -30,9 +27,7 @@ def backup(
     from nightmill.desk import backup as keeping
 
     settings = open_door().settings
-    packed = keeping.backup(
-        settings.home, file.absolute(), store=settings.store, dump=dump and dump.absolute(), at=time.time()
-    )
+    packed = keeping.backup(settings.home, file.absolute(), store=settings.store, at=time.time())
     say(f"wrote {packed.entries:,} files and folders, {packed.bytes / 1e6:,.1f} MB, to {file}")
 
 
@@ -46,6 +41,3 @@ def restore(file: Annotated[Path, typer.Argument(help="What `backup` wrote.")]) 
     home = settings.home
     head = keeping.restore(file, home, store=settings.store)
     say(f"{home} is what {head.home} was at {when(head.at)}; `nightmill ledger verify` proves its ledger")
-    if head.store == "postgresql":
-        dump = home / keeping.DUMP
-        say(f'now fill the store: `pg_restore --clean --if-exists --dbname="$NIGHTMILL_STORE" {dump}`')

@@ -20,6 +20,7 @@ import sqlalchemy as sa
 from nightmill import __version__
 from nightmill.crew import signers
 from nightmill.crew.memory import FOLDER as MEMORY
+from nightmill.desk import dump
 from nightmill.desk.archive import Head, Packing
 from nightmill.desk.laying import unpack
 from nightmill.errors import SettingsError
@@ -27,7 +28,7 @@ from nightmill.repo import Hub
 from nightmill.sandbox.disk.layers import remove
 from nightmill.store import Database, tables
 
-__all__ = ["DUMP", "Packed", "backup", "restore"]
+__all__ = ["Packed", "backup", "restore"]
 
 DATABASES = ("engine.db", "nightmill.db")
 """In the order in which they are taken: the ledger knows all that the engine has done, never the other way round."""
@@ -60,32 +61,34 @@ class Packed(NamedTuple):
     bytes: int
 
 
-def backup(home: Path, file: Path, *, store: str, dump: Path | None, at: float) -> Packed:
+def backup(home: Path, file: Path, *, store: str, at: float) -> Packed:
     """Write *home* to the new *file*, whole or not at all. Runs go on meanwhile.
 
-    *dump* is what `pg_dump` wrote of the PostgreSQL *store* beforehand; it takes the place of our own databases.
+    What `pg_dump` writes of a *store* on PostgreSQL takes the place of our own databases.
 
     Raises:
         SettingsError: If *file* cannot be there, or nothing is to be kept.
         OSError: If something cannot be read or written.
     """
-    _look(home, file, store=store, dump=dump)
+    _look(home, file, store=store)
     with ExitStack() as stack:
         beside = file.with_name(f".{file.name}.tmp")
         stack.callback(beside.unlink, missing_ok=True)
         out = stack.enter_context(os.fdopen(os.open(beside, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o600), "w+b"))
         packing = Packing(out)
-        if dump is not None:
-            packing.add(dump, DUMP)
-        for name in DATABASES if dump is None else ():
+        for name in (DUMP,) if store else DATABASES:
             copy = file.with_name(f".{file.name}.{name}")
             stack.callback(copy.unlink, missing_ok=True)
-            if (home / name).exists():
+            if store:
+                _dump(store, copy)
+            elif (home / name).exists():
                 _copy(home / name, copy)
-                packing.add(copy, name)
+            else:
+                continue
+            packing.add(copy, name)
         for name in _names(home):
             packing.add(home / name, name)
-        kind = "postgresql" if dump else "sqlite"
+        kind = "postgresql" if store else "sqlite"
         packing.end(Head(version=__version__, at=at, home=str(home), store=kind))
         out.flush()
         os.fsync(out.fileno())
@@ -95,6 +98,8 @@ def backup(home: Path, file: Path, *, store: str, dump: Path | None, at: float) 
 
 def restore(file: Path, home: Path, *, store: str) -> Head:
     """Make the empty or absent folder *home* what *file* holds, whole or not at all; *store* is the setting.
+
+    A *store* on PostgreSQL is filled with what the backup has of it; nothing of ours may be there yet.
 
     Raises:
         SettingsError: If *home* is in use, or *file* is no backup that can be used.
@@ -110,9 +115,9 @@ def restore(file: Path, home: Path, *, store: str) -> Head:
         with file.open("rb") as source:
             head = unpack(source, made, refused=lambda name: name not in {*DATABASES, DUMP} and _has_no_place(name))
         if bool(store) != (head.store == "postgresql"):
-            hint = "set NIGHTMILL_STORE to the new database" if not store else "take the setting `store` away"
+            hint = "set NIGHTMILL_STORE to an empty database" if not store else "take the setting `store` away"
             raise SettingsError(f"the backup is of a store on {head.store}, and the settings say otherwise", hint=hint)
-        _settle(made, head, home=home)
+        _settle(made, store, home=home)
         # Until the store is there no command sees a home: it comes last.
         for path in sorted(made.iterdir(), key=lambda path: path.name == "nightmill.db"):
             path.rename(home / path.name)
@@ -121,21 +126,12 @@ def restore(file: Path, home: Path, *, store: str) -> Head:
     return head
 
 
-def _look(home: Path, file: Path, *, store: str, dump: Path | None) -> None:
+def _look(home: Path, file: Path, *, store: str) -> None:
     if file.exists():
         raise SettingsError(f"{str(file)!r} is there already", hint="name a new file")
     if Path(os.path.realpath(file)).is_relative_to(os.path.realpath(home)):
         raise SettingsError(
             "a backup in the home is lost with it", hint="name a file elsewhere, best on another machine"
-        )
-    if store and dump is None:
-        hint = (
-            'first `pg_dump --format=custom --file=DUMP "$NIGHTMILL_STORE"`, then `nightmill backup FILE --dump DUMP`'
-        )
-        raise SettingsError("the store is on PostgreSQL, which only `pg_dump` can copy whole", hint=hint)
-    if dump is not None and not (store and dump.is_file()):
-        raise SettingsError(
-            "--dump is a file that `pg_dump` wrote of a PostgreSQL store", hint="correct or leave it out"
         )
     if not store and not (home / "nightmill.db").exists():
         raise SettingsError(f"there is no store in {str(home)!r}", hint="NIGHTMILL_HOME names the home")
@@ -202,16 +198,25 @@ def _has_no_place(name: str) -> bool:
     return LAYER.match(name) is None and LEFT.fullmatch(name) is not None
 
 
-def _settle(made: Path, head: Head, *, home: Path) -> None:
-    """Have what was laid in *made* know where it will be, and that every worker is dead."""
+def _dump(store: str, copy: Path) -> None:
+    """What the *store* on PostgreSQL holds, in *copy*, which nobody else can read."""
+    copy.unlink(missing_ok=True)
+    copy.touch(0o600)
+    dump.dump(store, copy)
+
+
+def _settle(made: Path, store: str, *, home: Path) -> None:
+    """Have what was laid in *made*, and the *store*, know where it will be, and that every worker is dead."""
     hubs = {path.parent.name: path for path in made.glob("projects/*/hub.git")}
     for path in (*hubs.values(), *made.glob(MEMORY)):
         Hub(path).settle(signers=signers(home))
-    if head.store != "sqlite":
-        return
-    for name in DATABASES:
-        _whole(made / name)
-    database = Database.open(f"sqlite:///{made / 'nightmill.db'}")
+    if store:
+        dump.fill(store, made / DUMP)
+        (made / DUMP).unlink()
+    else:
+        for name in DATABASES:
+            _whole(made / name)
+    database = Database.open(store or f"sqlite:///{made / 'nightmill.db'}")
     try:
         with database.write() as connection:
             # Also those that were struck off: the engine's checkpoints are older, and may still name them.
@@ -219,8 +224,9 @@ def _settle(made: Path, head: Head, *, home: Path) -> None:
             for project in hubs:
                 moved = tables.project.update().where(tables.project.c.id == project)
                 connection.execute(moved.values(hub=str(home / "projects" / project / "hub.git")))
-        with database.read() as connection:
-            connection.execute(sa.text("PRAGMA wal_checkpoint(TRUNCATE)"))
+        if not store:
+            with database.read() as connection:
+                connection.execute(sa.text("PRAGMA wal_checkpoint(TRUNCATE)"))
     finally:
         database.close()
 

@@ -54,7 +54,8 @@ def _begin(database: Database, *, who: str, key: str, asked: str, now: float) ->
         connection.execute(receipt.delete().where(receipt.c.at < now - KEPT))
         row = {"address": who, "key": key, "request": asked, "status": 0, "body": "", "at": now}
         # Of two that come at once one waits here for the other, on PostgreSQL too.
-        if connection.execute(database.insert(receipt).values(row).on_conflict_do_nothing()).rowcount:
+        put = database.insert(receipt).values(row).on_conflict_do_nothing().returning(receipt.c.key)
+        if connection.execute(put).first():
             return None
         query = sa.select(receipt).where(receipt.c.address == who, receipt.c.key == key)
         found = connection.execute(query).mappings().one_or_none()

@@ -48,9 +48,14 @@ def forget(database: Database, *, before: float, by: str, at: float, pretend: bo
             connection.execute(table.update().where(*words).values(body=chain.FORGOTTEN))
             said = EntriesForgotten(run="", upto=upto, count=count, digest=digest.text(), before=before, by=by)
             chain.append(connection, [chain.fact(said, at=at)])
-    if connection.dialect.name == "sqlite" and count and not pretend:
+    if database.dialect == "sqlite" and count and not pretend:
         with database.read() as connection:
             connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+    elif (
+        count and not pretend
+    ):  # PostgreSQL keeps what rows held before in the table's file, until that is written anew
+        with database.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            connection.exec_driver_sql("VACUUM FULL event")
     return Forgetting(upto, count)
 
 
