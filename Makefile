@@ -88,8 +88,8 @@ lock: $(dev) ## Resolve requirements/*.txt again; UPGRADE=--upgrade takes newer 
 shots: $(dev) ## Take pictures of all pages, into shots/; PAGE=report.html: the one of the README
 	@if test -n "$(PAGE)"; then $(bin)/python -m scripts.shots "$(PAGE)"; else $(bin)/python -m scripts.pages; fi
 
-fuzz: $(dev) ## Ask a server for everything that its OpenAPI file says, and for what it does not; EXAMPLES=50 of each
-	@NIGHTMILL_EXAMPLES="$(or $(EXAMPLES),50)" $(bin)/pytest tests/server/test_contract.py --timeout 7200
+fuzz: $(dev) ## Ask a server for all that its OpenAPI file and its pages have, and for what they do not; EXAMPLES=50 of each
+	@NIGHTMILL_EXAMPLES="$(or $(EXAMPLES),50)" $(bin)/pytest tests/server/test_contract.py tests/server/test_forms.py --timeout 7200
 
 # The development environment holds what a run needs, so having it is enough for both.
 $(runtime): requirements/runtime.txt requirements/uv.txt pyproject.toml scripts/bootstrap
