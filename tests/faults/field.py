@@ -26,7 +26,7 @@ class Case:
     """One spec with the replies that a model gives to it.
 
     *architect* and *developer* are the faults of their turns, as a script names them: one for all turns, or none.
-    *sound* of the developer's turns, from the first, are without.
+    *sound* of the developer's turns, from the first, are without. *explorer* is what each explorer says, over and over.
     """
 
     name: str
@@ -35,6 +35,7 @@ class Case:
     developer: Any = None
     sound: int = 0
     turns: tuple[dict[str, Any], ...] = WORK
+    explorer: dict[str, Any] | None = None
     settings: Mapping[str, Any] = field(default_factory=dict)
 
     @property
@@ -61,7 +62,13 @@ class Case:
                 "end": end,
             },
             f"developer {self.title}": {"system": "You are the developer", "user": self.title, "turns": turns},
+            **self._explorers(),
         }
+
+    def _explorers(self) -> dict[str, Any]:
+        """Known by their questions, which name the case."""
+        role = {"system": "You are an explorer", "user": self.title, "turns": [], "end": self.explorer}
+        return {f"explorer {self.title}": role} if self.explorer else {}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from nightmill.agent.explore import MOST_TURNS
 from tests.conftest import ScriptedFactory
 from tests.faults.field import DEADLINE, Case, Field, Outcome
 from tests.whole import EDIT, FINISH, LOOK, MODELS, TRY, Mill, repository, right_tree
@@ -125,6 +126,37 @@ BOUND = [
     )
     for number, (name, settings) in enumerate(BUDGETS.items())
 ]
+GREEDY = [
+    Case(
+        name=f"five explorers and a bound on {name}",
+        dialect=DIALECTS[number],
+        turns=(
+            {
+                "tool_calls": [
+                    {
+                        "name": "explore",
+                        "arguments": {
+                            "questions": [
+                                {"question": f"Part {at} of {DIALECTS[number]}, five explorers and a bound on {name}."}
+                                for at in range(5)
+                            ]
+                        },
+                    }
+                ]
+            },
+            LOOK,
+            EDIT,
+            TRY,
+            FINISH,
+        ),
+        explorer={**LOOK, "usage": {"input_tokens": 3_000, "output_tokens": 500}},
+        settings={"plan": "single", **bound},
+    )
+    for number, (name, bound) in enumerate(
+        {"tokens": {"budget_tokens": 60_000}, "money": {"budget_money": 0.3}}.items()
+    )
+]
+"""All five ask at once, and each would use up everything alone."""
 LUCKLESS = [Case(name=f"chance {number}", dialect=DIALECTS[number % 3]) for number in range(20)]
 
 
@@ -143,7 +175,7 @@ def of(cases: list[Case]) -> Any:
 @pytest.fixture(scope="module")
 def harvest(scripted_for_all: ScriptedFactory, tmp_path_factory: pytest.TempPathFactory) -> Harvest:
     folder: Path = tmp_path_factory.mktemp("faults")
-    planned = [*ONCE, *AGAIN, *ALWAYS, *TOO_LONG, *REFUSED, *NO_PLAN, *BOUND]
+    planned = [*ONCE, *AGAIN, *ALWAYS, *TOO_LONG, *REFUSED, *NO_PLAN, *BOUND, *GREEDY]
     roles = {name: role for case in (*planned, *LUCKLESS) for name, role in case.roles().items()}
     model = scripted_for_all({"roles": roles}, "--slow", "7", "--retry-after", "0.2")
     chance = scripted_for_all(
@@ -230,6 +262,20 @@ def test_a_budget_holds_whatever_the_model_does(harvest: Harvest, case: Case) ->
     assert outcome.task.turns <= BUDGETS["turns"]["budget_turns"] or name != "turns"
     assert outcome.task.tokens <= BUDGETS["tokens"]["budget_tokens"] or name != "tokens"
     assert outcome.task.cost <= BUDGETS["money"]["budget_money"] or name != "money"
+
+
+@of(GREEDY)
+def test_explorers_side_by_side_cannot_pass_the_budget_together(harvest: Harvest, case: Case) -> None:
+    outcome = harvest.outcomes[case.title]
+
+    assert len(outcome.told("explorer_sent")) == 5
+    assert outcome.task is not None
+    assert outcome.task.tokens <= case.settings.get("budget_tokens", outcome.task.tokens)
+    assert outcome.task.cost <= case.settings.get("budget_money", outcome.task.cost)
+    turns = [each["role"] for each in outcome.told("turn_finished")]
+    used = [turns.count(f"explorer 1.{at}") for at in range(1, 6)]
+    assert min(used) > 0, "each had its share"
+    assert max(used) < MOST_TURNS, "and ended with it"
 
 
 @of(LUCKLESS)

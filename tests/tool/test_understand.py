@@ -53,6 +53,9 @@ LEARNT = [
     ("exec_command", {"cmd": "ls -la", "workdir": "/work/repo/a b"}, (
         "run_command", {"command": "cd '/work/repo/a b' || exit\nls -la"})),
     ("shell", {"command": "ls -la", "timeout_ms": 5000}, ("run_command", {"command": "ls -la", "timeout": 5.0})),
+    ("Bash", {"command": "ls -la", "timeout": 120000}, ("run_command", {"command": "ls -la", "timeout": 120.0})),
+    ("read_file", {"path": "a.py", "offset": 0}, ("read_file", {"path": "a.py", "offset": 1})),
+    ("update_todo", {"items": ["a", "b"]}, ("update_todo", {"items": [{"text": "a"}, {"text": "b"}]})),
     ("Edit", {"file_path": "a.py", "old_string": "x", "new_string": "y"}, EDIT),
     ("edit_file", {"path": "a.py", "edits": {"old": "x", "new": "y"}}, EDIT),
     ("edit_file", {"path": "a.py", "edits": '[{"old": "x", "new": "y"}]'}, EDIT),

@@ -7,6 +7,7 @@ None of them knows that turns are durable; `line` owns the loop and its checkpoi
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -33,6 +34,7 @@ REMEMBERED = 24
 """Turns that are looked back on for drift."""
 MOST_CALLS, AT_ONCE = 32, 8
 """Calls of one reply that are run, and how many of those that only read go at once."""
+NO_SIGN = "(a sign that is not the system's)"
 WORTH = 1_000
 """Characters of a command's output from which the whole is kept: it may be left out later, and may not come again."""
 RETURNED = 4_000
@@ -239,7 +241,12 @@ def _material(brief: Brief, result: ToolResult) -> ToolResult:
 
 
 def _unsigned(brief: Brief, text: str) -> str:
-    return text.replace(brief.tag, "(a sign that is not the system's)") if brief.tag else text
+    """*text* without the sign, however it is dressed: in other letters, brackets, blanks, or colours."""
+    if not brief.tag:
+        return text
+    word = brief.tag.strip("[]").rpartition(" ")[2]
+    dressed = rf"\W?system(?:\x1b\[[\d;]*m|\W){{1,8}}{re.escape(word)}\b\W?"
+    return re.sub(dressed, NO_SIGN, text.replace(brief.tag, NO_SIGN), flags=re.IGNORECASE)
 
 
 async def _run_calls(

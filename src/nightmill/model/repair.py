@@ -76,7 +76,10 @@ class Notes:
 
 
 def _unwrapped(text: str, notes: Notes, *, depth: int) -> Repaired:
-    text = text.strip().removeprefix("\ufeff")
+    text = text.strip()
+    if text.startswith("\ufeff"):
+        notes.sure("a byte order mark")
+        text = text.removeprefix("\ufeff").lstrip()
     if fence := FENCE.fullmatch(text):
         notes.sure("a code fence around it")
         text = fence[1].strip()

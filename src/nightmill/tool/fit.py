@@ -218,14 +218,23 @@ def _text(value: Any, schema: Mapping[str, Any], name: str, made: Fitted) -> Any
     return value
 
 
-def _integer(value: Any, _schema: Mapping[str, Any], _name: str, _made: Fitted) -> Any:
+def _integer(value: Any, _schema: Mapping[str, Any], name: str, made: Fitted) -> Any:
     if isinstance(value, str) and INTEGER.fullmatch(value.strip()):
-        return int(value)
-    return int(value) if isinstance(value, float) and value.is_integer() else value
+        value = int(value)
+    value = int(value) if isinstance(value, float) and value.is_integer() else value
+    if name == "offset" and value == 0:  # where the first line is number 0
+        made.notes.append("'offset' 0 read as 1")
+        return 1
+    return value
 
 
-def _number(value: Any, _schema: Mapping[str, Any], _name: str, _made: Fitted) -> Any:
-    return float(value) if isinstance(value, str) and NUMBER.fullmatch(value.strip()) else value
+def _number(value: Any, schema: Mapping[str, Any], name: str, made: Fitted) -> Any:
+    value = float(value) if isinstance(value, str) and NUMBER.fullmatch(value.strip()) else value
+    most = schema.get("maximum")
+    if name == "timeout" and most and isinstance(value, int | float) and most < value <= 1000 * most:
+        made.notes.append("'timeout' read as milliseconds")  # as Claude Code's
+        return value / 1000
+    return value
 
 
 def _boolean(value: Any, _schema: Mapping[str, Any], _name: str, _made: Fitted) -> Any:
@@ -248,8 +257,11 @@ def _list(value: Any, schema: Mapping[str, Any], name: str, made: Fitted) -> Any
 
 
 def _object(value: Any, schema: Mapping[str, Any], _name: str, made: Fitted) -> Any:
+    needed: list[str] = list(schema.get("required") or ())
     if isinstance(value, str) and value.lstrip().startswith("{"):
         value = read_object(value) or value
+    elif isinstance(value, str) and len(needed) == 1:
+        value = {needed[0]: value}
     if not isinstance(value, dict) or "properties" not in schema:
         return value
     inner = fit(value, schema)
