@@ -180,6 +180,7 @@ def test_what_may_be_a_quotation_is_not_run_and_the_model_is_told(text: str) -> 
         '<invoke name="x">',
         "```json\n[1, 2]\n```",
         "print(1 + 2)",
+        "quit(n=5)",
         "odd(5)",
         "[odd(n=f(5))]",
         "odd(**{'n': 5})",
