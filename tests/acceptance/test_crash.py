@@ -8,6 +8,7 @@ import pytest
 
 from bench import crash
 from bench.stage import Model, Stage
+from tests.acceptance.adopting import adopting
 
 pytestmark = pytest.mark.slow
 
@@ -23,7 +24,9 @@ MOMENTS = [
 def usual(built: Stage) -> Iterator[tuple[Model, crash.Unharmed]]:
     """The model, and what the run does when nobody harms it."""
     with built.model(crash.SCRIPT, "--latency", str(crash.LATENCY)) as model:
-        yield model, crash.unharmed(built, model)
+        with adopting():
+            unharmed = crash.unharmed(built, model)
+        yield model, unharmed
 
 
 @pytest.mark.parametrize("moment", MOMENTS, ids=lambda moment: moment.phase.replace(" ", "-"))

@@ -1,7 +1,7 @@
 """Each way in which a model or its provider goes wrong: a finished run, or a stop that says why.
 
-What goes wrong once goes wrong in each dialect; what then happens again and again is told to an agent in the same
-words, so for that one dialect each will do. All runs of this module go on at once, in one worker.
+How each dialect tells what goes wrong is tests/model's to try; what comes of it is the same for all, so here they take
+turns. All runs of this module go on at once, in one worker.
 """
 
 from __future__ import annotations
@@ -76,14 +76,18 @@ BUDGETS = {
 ONCE = [
     *(
         # An empty reply leaves no trace in a request, so the script takes an empty beginning for a new conversation.
-        Case(name=f"{kind} once each turn", dialect=d, architect=kind, developer=kind, sound=int(kind == "empty"))
-        for kind in ANYWHERE
-        for d in DIALECTS
+        Case(
+            name=f"{kind} once each turn",
+            dialect=DIALECTS[number % 3],
+            architect=kind,
+            developer=kind,
+            sound=int(kind == "empty"),
+        )
+        for number, kind in enumerate(ANYWHERE)
     ),
     *(
-        Case(name=f"{kind} once each turn", dialect=d, developer=kind)
-        for kind in (*OF_CALLS, "refusal")
-        for d in DIALECTS
+        Case(name=f"{kind} once each turn", dialect=DIALECTS[number % 3], developer=kind)
+        for number, kind in enumerate((*OF_CALLS, "refusal"))
     ),
     *(
         Case(name="each call is in the text", dialect=d, developer={"kind": "text_tool_call", "times": "always"})

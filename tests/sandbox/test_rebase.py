@@ -51,10 +51,10 @@ async def rebased(box: Box) -> bool:
     return box.sandbox.packs.stand.layers != before
 
 
-@pytest.mark.parametrize("seed", ["oak", "pine", "rue"])
 def test_what_is_seen_is_the_same_on_any_number_of_layers(
-    within: Within, sandboxes: BubblewrapSandboxes, tmp_path: Path, seed: str
+    within: Within, sandboxes: BubblewrapSandboxes, tmp_path: Path
 ) -> None:
+    seed = "oak"
     pick = random.Random(seed)
     turns = DEEP + 8
 
