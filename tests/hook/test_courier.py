@@ -16,7 +16,7 @@ from nightmill.hook import Courier, fresh
 from nightmill.hook.courier import SHORT, WAITS
 from nightmill.hook.post import Outside
 from nightmill.store import Database, Ledger, Runs, projects
-from nightmill.store.hooks import LEASE, Hooks
+from nightmill.store.hooks import KEPT, LEASE, Hooks
 from tests.hook.test_post import HERE, NAME, OK, Far
 
 ADA = "Ada <ada@example.org>"
@@ -55,7 +55,7 @@ class Post:
 
     def courier(self, **more: Any) -> Courier:
         named = {"hooks": self.hooks, "ledger": self.ledger, "runs": self.runs, "clock": self.clock}
-        given = {"outside": Outside(private=(NAME,), lookup=HERE), "secret": lambda _: self.secret}
+        given = {"outside": Outside(private=(NAME,), lookup=HERE), "secrets": lambda _: (self.secret,)}
         return Courier(**{**named, **given, **more})
 
     def heard(self, path: str = "/") -> list[Any]:
@@ -193,6 +193,75 @@ def test_what_was_given_up_is_sent_again_when_somebody_wants_it(mail: Post) -> N
     during(mail, story)
 
 
+def test_what_waits_to_be_tried_again_is_tried_at_once_when_somebody_wants_it(mail: Post) -> None:
+    async def story() -> None:
+        hook = mail.add()
+        mail.tell("one")
+        courier = mail.courier()
+        await turned_away(mail, courier, hook, times=3)
+        mail.now -= WAITS[2] / 2
+        await courier.round()
+        assert mail.heard() == ["one"] * 3
+        assert mail.hooks.again(hook) == 1
+        await courier.round()
+        assert mail.heard() == ["one"] * 4
+        assert mail.hooks.get(hook).tries == 0
+
+    during(mail, story)
+
+
+def test_one_that_is_paused_hears_nothing_and_what_it_missed_when_it_is_resumed(mail: Post) -> None:
+    async def story() -> None:
+        hook = mail.add()
+        asked: list[str] = []
+
+        def paused_while_the_first_is_sent(id: str) -> tuple[str, ...]:
+            asked.append(id)
+            if len(asked) == 2:
+                mail.hooks.change(hook, "paused", by=ADA)
+            return (mail.secret,)
+
+        mail.tell("one", "two")
+        courier = mail.courier(secrets=paused_while_the_first_is_sent)
+        await courier.round()
+        mail.tell("three")
+        await courier.round()
+        assert (mail.heard(), mail.hooks.get(hook).paused) == (["one"], True)
+        mail.hooks.change(hook, "paused", by=ADA)
+        mail.hooks.change(hook, "resumed", by=ADA)
+        await courier.round()
+
+    during(mail, story)
+
+    assert mail.heard() == ["one", "two", "three"]
+    told = [json.loads(each.body)["how"] for each in mail.ledger.read(names={"hook_changed"})]
+    assert told == ["paused", "resumed"], "what it was already is not told again"
+
+
+def test_of_its_letters_the_last_are_remembered_with_what_was_answered(mail: Post) -> None:
+    async def story() -> None:
+        hook = mail.add()
+        mail.tell(*map(str, range(KEPT + 5)))
+        courier = mail.courier()
+        await courier.round()
+        mail.far.reply = NO
+        mail.tell("last")
+        await courier.round()
+        found = mail.hooks.delivered(hook)
+        assert len(found) == KEPT
+        assert [(each.event, each.status, each.reason) for each in found[:2]] == [
+            ("phase_started", 503, "it answered 503"),
+            ("phase_started", 204, ""),
+        ]
+        assert [each.seq for each in found] == sorted((each.seq for each in found), reverse=True)
+        mail.hooks.remove(hook, by=ADA)
+        assert mail.hooks.delivered(hook) == []
+        mail.hooks.tried(hook, found[0])
+        assert mail.hooks.delivered(hook) == [], "nothing is kept of one that is gone"
+
+    during(mail, story)
+
+
 def test_one_that_does_not_answer_holds_up_no_other(mail: Post) -> None:
     async def story() -> None:
         waits = asyncio.Event()
@@ -226,13 +295,14 @@ def test_one_that_dies_between_sending_and_writing_that_down_sends_again(mail: P
         dies = mail.courier()
         taken = mail.hooks.take(hook, dies.name)
         assert taken is not None
-        assert await dies._send(taken, mail.ledger.read(names={"phase_started"}, limit=1)[0], "shop") == ""
+        sent = await dies._send(taken, mail.ledger.read(names={"phase_started"}, limit=1)[0], "shop")
+        assert (sent.status, sent.reason) == (204, "")
         other = mail.courier()
         await other.round()
         assert mail.heard() == ["one"], "it is the other's for now"
         mail.now += LEASE
         await other.round()
-        assert not mail.hooks.passed(hook, 1, holder=dies.name), "it was taken for dead"
+        assert not mail.hooks.passed(hook, sent, holder=dies.name), "it was taken for dead"
 
     during(mail, story)
 
@@ -241,13 +311,13 @@ def test_one_that_dies_between_sending_and_writing_that_down_sends_again(mail: P
 
 
 def test_without_its_secret_nothing_is_sent_and_it_says_why(mail: Post) -> None:
-    def gone(_: str) -> str:
+    def gone(_: str) -> tuple[str, ...]:
         raise SettingsError("its secret is gone", hint="")
 
     async def story() -> None:
         hook = mail.add()
         mail.tell("one")
-        await mail.courier(secret=gone).round()
+        await mail.courier(secrets=gone).round()
         assert mail.hooks.get(hook).reason == "its secret is gone"
 
     during(mail, story)
@@ -259,7 +329,7 @@ def test_a_server_without_the_secret_leaves_the_hook_to_one_that_has_it(mail: Po
     async def story() -> None:
         hook = mail.add()
         mail.tell("one")
-        await mail.courier(secret=lambda _: None).round()
+        await mail.courier(secrets=lambda _: ()).round()
         assert (mail.heard(), mail.hooks.get(hook).tries) == ([], 0)
         await mail.courier().round()
 

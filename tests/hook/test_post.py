@@ -7,7 +7,7 @@ import contextlib
 import re
 import ssl
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -73,20 +73,45 @@ class Names:
         return self.answers[min(self.asked, len(self.answers)) - 1]
 
 
+def parts(far: Far) -> tuple[dict[str, str], bytes]:
+    """The headers and the body of the first letter to *far*."""
+    head, _, body = far.heard[0].partition(b"\r\n\r\n")
+    return dict(line.split(": ", 1) for line in head.decode().split("\r\n")[1:]), body
+
+
+def judge() -> Any:
+    """What the guide tells receivers to judge letters with."""
+    code = re.search(r"```python\n(.+?)\n```", GUIDE.read_text(encoding="utf-8"), re.DOTALL)
+    assert code
+    space: dict[str, Any] = {}
+    exec(code[1], space)
+    return space["is_from_nightmill"]
+
+
 HERE = Names(["127.0.0.1"])
 SECRET = fresh()
 
 
-def sent(far: Far, *, url: str = "http://{name}:{port}/in?a=b", secret: str = SECRET, **network: Any) -> None:
+def sent(
+    far: Far, *, url: str = "http://{name}:{port}/in?a=b", secrets: Sequence[str] = (SECRET,), **network: Any
+) -> None:
     """Send a letter to *far*."""
 
     async def whole() -> None:
         async with far.there() as port:
             made = Letter(url=url.format(name=NAME, port=port), id="h1.7", body=b'{"type":"run_done"}')
             outside = Outside(**{"private": (NAME,), "lookup": HERE, **network})
-            await post(made, made.headers(secret, at=1_800_000_000), outside)
+            await post(made, made.headers(secrets, at=1_800_000_000), outside)
 
     asyncio.run(whole())
+
+
+def test_a_letter_that_is_signed_with_two_secrets_is_good_for_who_has_either() -> None:
+    far, newer = Far(), fresh()
+    sent(far, secrets=(newer, SECRET))
+
+    headers, body = parts(far)
+    assert [judge()(headers, body, each, now=1_800_000_010) for each in (newer, SECRET, fresh())] == [True, True, False]
 
 
 def test_a_letter_arrives_and_the_snippet_of_the_guide_finds_it_good() -> None:
@@ -95,14 +120,10 @@ def test_a_letter_arrives_and_the_snippet_of_the_guide_finds_it_good() -> None:
 
     head, _, body = far.heard[0].partition(b"\r\n\r\n")
     lines = head.decode().split("\r\n")
-    headers = dict(line.split(": ", 1) for line in lines[1:])
+    headers, _ = parts(far)
     assert lines[0] == "POST /in?a=b HTTP/1.1"
     assert headers["host"] == f"{NAME}:{far.port}"
-    code = re.search(r"```python\n(.+?)\n```", GUIDE.read_text(encoding="utf-8"), re.DOTALL)
-    assert code
-    space: dict[str, Any] = {}
-    exec(code[1], space)
-    good = space["is_from_nightmill"]
+    good = judge()
     assert good(headers, body, SECRET, now=1_800_000_010)
     assert not good(headers, body + b" ", SECRET, now=1_800_000_010)
     assert not good(headers, body, fresh(), now=1_800_000_010)

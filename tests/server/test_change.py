@@ -22,7 +22,7 @@ from nightmill.store import projects
 from tests import whole
 from tests.report.sample import edit
 from tests.report.telling import Telling
-from tests.server.conftest import House, role
+from tests.server.conftest import ROOT, House, role
 from tests.server.test_hooks import say
 
 HOSTILE = "<script>alert(1)</script>\u202e"
@@ -261,7 +261,7 @@ def test_changes_are_listed_to_those_who_may_see_them(shop: Shop) -> None:
 
 def test_what_went_in_elsewhere_is_merged_here_as_soon_as_the_forge_says_so(shop: Shop) -> None:
     door, head = shop.house.door, shop.request.head
-    secret = heard.listen(door, shop.project, at=1.0)
+    secret = heard.listen(door, shop.project, at=1.0, by=ROOT)
     door.hub(shop.project).advance("main", head)
     assert [each.number for each in door.forge.all(project=shop.project, state="open")] == [1], "nobody has looked yet"
 

@@ -16,10 +16,11 @@ import pytest
 from nightmill import event as e
 from nightmill.desk import heard
 from nightmill.desk.door import Door
+from nightmill.hook.sign import signature
 from nightmill.settings import load
 from nightmill.store import projects
 from tests.hook.test_post import OK, Far
-from tests.server.conftest import House, role
+from tests.server.conftest import ROOT, House, role
 
 PATIENCE = 60.0
 
@@ -134,7 +135,7 @@ PUSHED = json.dumps({"ref": "refs/heads/main", "after": "a" * 40, "sender": {"lo
 
 def test_what_a_forge_says_is_in_the_ledger_once_however_often_it_is_sent(told: House, tmp_path: Path) -> None:
     projects.keep(told.door.database, projects.Known(id="shop", root=tmp_path, hub=tmp_path, added=1.0))
-    secret = heard.listen(told.door, "shop", at=1.0)
+    secret = heard.listen(told.door, "shop", at=1.0, by=ROOT)
     with told.nobody() as client:
         said = [say(client, PUSHED, secret), say(client, PUSHED, secret), say(client, PUSHED, secret, delivery="d2")]
         later = say(client, PUSHED.replace(b"aaaa", b"bbbb"), secret)
@@ -145,7 +146,7 @@ def test_what_a_forge_says_is_in_the_ledger_once_however_often_it_is_sent(told: 
     assert [(each.kind, each.about, each.by) for each in events if isinstance(each, e.ForgeHeard)] == [
         ("pushed", "main", "ada")
     ] * 2
-    assert heard.listening(told.door) == ["shop"]
+    assert list(heard.listening(told.door)) == ["shop"]
 
 
 def test_what_is_forged_too_large_or_for_a_project_that_is_not_heard_is_refused_before_it_is_read(
@@ -153,9 +154,9 @@ def test_what_is_forged_too_large_or_for_a_project_that_is_not_heard_is_refused_
 ) -> None:
     for name in ("shop", "barn"):
         projects.keep(told.door.database, projects.Known(id=name, root=tmp_path, hub=tmp_path, added=1.0))
-    secret = heard.listen(told.door, "shop", at=1.0)
-    other = heard.listen(told.door, "barn", at=1.0)
-    heard.deafen(told.door, "barn")
+    secret = heard.listen(told.door, "shop", at=1.0, by=ROOT)
+    other = heard.listen(told.door, "barn", at=1.0, by=ROOT)
+    heard.deafen(told.door, "barn", by=ROOT)
     with told.nobody() as client:
         forged = [
             say(client, PUSHED, other),
@@ -170,3 +171,57 @@ def test_what_is_forged_too_large_or_for_a_project_that_is_not_heard_is_refused_
     assert len({each.json()["detail"] for each in forged}) == 1, "it does not say which projects there are"
     assert (large.status_code, broken.status_code) == (413, 409)
     assert told.door.ledger.read(names={"forge_heard"}) == []
+
+
+def test_a_webhook_gets_another_secret_and_for_a_day_its_letters_are_good_under_both(told: House) -> None:
+    async def whole() -> tuple[Far, list[str]]:
+        far = Far()
+        async with far.there() as port:
+            with told.browser("root@example.org", role("admin")) as client:
+                made = client.post("/api/v1/hooks", json={"url": f"http://localhost:{port}/", "events": EVENTS}).json()
+                at = f"/api/v1/hooks/{made['hook']['id']}"
+                secrets = [made["secret"], client.put(f"{at}/secret", json={}).json()["secret"]]
+                await asyncio.to_thread(client.post, f"{at}/test")
+                told.clock.now += 86_400
+                await asyncio.to_thread(client.post, f"{at}/test")
+                secrets.append(client.put(f"{at}/secret", json={"at_once": True}).json()["secret"])
+                await asyncio.to_thread(client.post, f"{at}/test")
+                sent = client.get(f"{at}/deliveries").json()["deliveries"]
+                assert [(each["event"], each["status"]) for each in sent] == [("test", 204)] * 3
+                assert client.delete(at).status_code == 204
+        return far, secrets
+
+    far, (first, second, third) = asyncio.run(whole())
+
+    said = [good(letter, (first, second, third)) for letter in far.heard]
+    assert said == [[True, True, False], [False, True, False], [False, False, True]]
+    assert told.door.vault.names() == {}, "they are forgotten with it"
+
+
+def good(letter: bytes, secrets: tuple[str, ...]) -> list[bool]:
+    """Under which of *secrets* a letter is good."""
+    head, _, body = letter.partition(b"\r\n\r\n")
+    headers = dict(line.split(": ", 1) for line in head.decode().split("\r\n")[1:])
+    letter_id, at, signed = (headers[f"webhook-{name}"] for name in ("id", "timestamp", "signature"))
+    return [signature(each, id=letter_id, at=int(at), body=body) in signed.split() for each in secrets]
+
+
+def test_an_admin_of_a_project_has_its_forge_heard_and_no_other(told: House, tmp_path: Path) -> None:
+    for name in ("shop", "barn"):
+        projects.keep(told.door.database, projects.Known(id=name, root=tmp_path, hub=tmp_path, added=1.0))
+    with told.program("ada@example.org", role("admin", "shop")) as client, told.nobody() as forge:
+        before = client.get("/api/v1/projects/shop/heard").json()
+        made = client.put("/api/v1/projects/shop/heard").json()
+        heard_ = say(forge, PUSHED, made["secret"]).status_code
+        since = client.get("/api/v1/projects/shop/heard").json()
+        barred = client.put("/api/v1/projects/barn/heard").status_code
+        gone = client.delete("/api/v1/projects/shop/heard").status_code
+        deaf = say(forge, PUSHED, made["secret"]).status_code
+
+    assert (before["heard"], since["heard"], since["by"]) == (False, True, "Ada <ada@example.org>")
+    assert made["address"] == f"{told.url}/api/v1/projects/shop/heard"
+    assert (heard_, barred, gone, deaf) == (202, 404, 204, 403)
+    called = [
+        entry.event().to_plain()["called"] for entry in told.door.ledger.read(names={"secret_kept", "secret_removed"})
+    ]
+    assert called == ["ear.shop", "ear.shop"]

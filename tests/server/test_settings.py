@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import re
+from pathlib import Path
 
 import pytest
 
 from nightmill.access import matches
+from nightmill.store import projects
 from tests.server.conftest import ROOT, House, role
 
 SECRET = re.compile(r'data-copy="([^"]+)"')
@@ -123,3 +125,52 @@ def test_who_does_not_administer_sees_nobody_else(house: House) -> None:
     with house.browser("ada@example.org", role("admin", "shop")) as client:
         assert "secret@example.org" not in client.get("/settings", headers=HTML).text
         assert client.get("/settings/people", headers=HTML).status_code == 403
+
+
+def test_an_admin_has_somebody_told_and_steers_that_on_the_page(house: House) -> None:
+    with house.browser("root@example.org", role("admin")) as client:
+        new = {"url": "https://hooks.example/in", "events": ["run_done"], "others": "run_parked, phase_started"}
+        made = client.post("/settings/webhooks", data=new)
+        (secret,) = SECRET.findall(made.text)
+        (hook,) = house.door.hooks.all()
+        at = f"/settings/webhooks/{hook.id}"
+        arrived = client.post(f"{at}/test").text
+        client.post(f"{at}/pause")
+        paused = client.get("/settings/webhooks").text
+        client.post(f"{at}/resume")
+        rotated = client.post(f"{at}/rotate", data={"leaked": "yes"}).text
+        again = client.post(f"{at}/again").status_code
+        unsure = client.post(f"{at}/remove").status_code
+        gone = client.post(f"{at}/remove", data={"sure": "yes"}).status_code
+
+    assert hook.events == ("phase_started", "run_done", "run_parked")
+    assert "did not arrive" in arrived
+    assert "hooks.example has no address" in arrived
+    assert ">Resume<" in paused
+    assert "good no more" in rotated
+    assert secret not in rotated + paused
+    assert SECRET.findall(rotated) != [secret]
+    assert (again, unsure, gone) == (409, 422, 303)
+    assert house.door.hooks.all() == []
+
+
+def test_an_admin_of_one_project_has_its_forge_heard_and_sees_no_webhook(house: House, tmp_path: Path) -> None:
+    for name in ("shop", "barn"):
+        projects.keep(house.door.database, projects.Known(id=name, root=tmp_path, hub=tmp_path, added=1.0))
+    house.door.hooks.add("https://hooks.example/secret", host="hooks.example", events=(), project="", by=ROOT)
+    with house.browser("ada@example.org", role("admin", "shop")) as client:
+        page = client.get("/settings/webhooks").text
+        address, secret = SECRET.findall(client.post("/settings/heard/shop").text)
+        heard = client.get("/settings/webhooks").text
+        barred = [client.post(f"/settings/{each}").status_code for each in ("heard/barn", "webhooks/h1/pause")]
+        led = client.get("/settings/secrets").headers["location"]
+    with house.browser("bob@example.org", role("operator")) as client:
+        barred += [client.get(f"/settings/{each}").status_code for each in ("webhooks", "secrets", "secrets/of/shop")]
+
+    assert "hooks.example" not in page
+    assert "barn" not in page
+    assert address.endswith("/api/v1/projects/shop/heard")
+    assert secret not in heard
+    assert "waits for a first word" in heard
+    assert barred == [404, 403, 403, 403, 403]
+    assert led == "/settings/secrets/of/shop"

@@ -102,6 +102,59 @@ def test_somebody_who_was_invited_comes_in_goes_out_and_comes_again_by_keyboard(
         assert faults(page) == ""
 
 
+def fold(page: Page, name: str) -> None:
+    """Open what is folded under *name*, by keyboard."""
+    page.get_by_text(name, exact=True).first.focus()
+    page.keyboard.press("Enter")
+
+
+def test_an_admin_tends_webhooks_and_secrets_by_keyboard_and_sees_each_secret_once(house: House, page: Page) -> None:
+    house.let_in("root@example.org", role("admin"))
+    sign_in(page.context, house, "root@example.org")
+    page.goto("/settings")
+    page.get_by_role("link", name="Webhooks").press("Enter")
+    page.get_by_label("Address").fill("https://hooks.example/in")
+    page.keyboard.press("Tab")
+    page.keyboard.press("Space")
+    page.get_by_role("button", name="Add it").press("Enter")
+    secret = page.locator("[role=status] code").inner_text()
+    assert secret.startswith("whsec_")
+    page.get_by_role("button", name="Pause").press("Enter")
+    page.get_by_role("button", name="Resume").wait_for()
+    assert secret not in page.content()
+    for name in ("Last letters", "Another secret", "Tell somebody"):
+        fold(page, name)
+    assert faults(page) == ""
+
+    page.get_by_role("link", name="Secrets").press("Enter")
+    fold(page, "Keep another")
+    page.get_by_label("Name").fill("SHOP_TOKEN")
+    page.keyboard.press("Tab")
+    page.keyboard.type("a secret of the shop")
+    page.keyboard.press("Enter")
+    page.get_by_role("heading", name="SHOP_TOKEN").wait_for()
+    assert "a secret of the shop" not in page.content()
+    fold(page, "Replace")
+    assert faults(page) == ""
+
+
+def test_somebody_changes_their_password_by_keyboard_and_sees_who_else_is_let_in(house: House, page: Page) -> None:
+    house.let_in("root@example.org", role("admin"))
+    sign_in(page.context, house, "root@example.org")
+    page.goto("/settings")
+    fold(page, "Choose another")
+    assert faults(page) == ""
+    page.get_by_label("The password that you have now").fill(WORDS)
+    page.keyboard.press("Tab")
+    page.keyboard.type("another horse altogether")
+    page.keyboard.press("Enter")
+    page.get_by_text("You have another password").wait_for()
+    page.get_by_role("link", name="People").press("Enter")
+    page.get_by_role("heading", name="Root").wait_for()
+    fold(page, "Change roles")
+    assert faults(page) == ""
+
+
 def test_what_happens_is_on_the_page_without_asking_for_it_again(house: House, page: Page) -> None:
     house.let_in("ada@example.org", role("viewer"))
     sign_in(page.context, house, "ada@example.org")

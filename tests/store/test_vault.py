@@ -20,7 +20,7 @@ from nightmill.store import Blobs, Database, Ledger, Runs, notes, results, table
 from nightmill.store.notes import Note
 from nightmill.store.questions import Question, Questions
 from nightmill.store.redaction import Redaction
-from nightmill.store.vault import Vault, read_key
+from nightmill.store.vault import Kept, Vault, read_key
 
 SECRET = 'correct "horse" battery'
 KEY = bytes(range(32))
@@ -29,11 +29,11 @@ KEY = bytes(range(32))
 def test_a_secret_is_kept_and_read_by_name_and_is_in_no_file(tmp_path: Path) -> None:
     vault = Vault(home=tmp_path)
 
-    vault.put("SHOP_TOKEN", SECRET, at=5.0)
+    vault.put("SHOP_TOKEN", SECRET, at=5.0, by="Ada <ada@example.org>")
     vault.put("OTHER", "another secret", at=6.0)
 
     assert Vault(home=tmp_path).get("SHOP_TOKEN") == SECRET
-    assert vault.names() == {"OTHER": 6.0, "SHOP_TOKEN": 5.0}
+    assert vault.names() == {"OTHER": Kept(6.0, ""), "SHOP_TOKEN": Kept(5.0, "Ada <ada@example.org>")}
     assert vault.get("ABSENT") is None
     for path in tmp_path.iterdir():
         assert path.stat().st_mode & 0o777 == 0o600
@@ -92,7 +92,7 @@ def test_after_a_rotation_only_the_new_key_opens_them(tmp_path: Path) -> None:
 
     assert old.rotate(None) == 1
     assert (tmp_path / "secret.key").read_bytes() != before
-    assert (old.get("A"), old.names()) == (SECRET, {"A": 1.0})
+    assert (old.get("A"), old.names()) == (SECRET, {"A": Kept(1.0, "")})
     assert old.rotate(KEY) == 1
     assert Vault(home=tmp_path, key=KEY).get("A") == SECRET
     with pytest.raises(SettingsError, match="cannot be opened"):

@@ -7,7 +7,7 @@ import os
 import stat
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import yaml
 
@@ -15,7 +15,10 @@ from nightmill.errors import SettingsError
 from nightmill.estate.file import identify
 from nightmill.sandbox.network.credential import Credential
 
-__all__ = ["NAME", "load"]
+if TYPE_CHECKING:
+    from nightmill.desk.nouns import Use
+
+__all__ = ["NAME", "load", "uses"]
 
 NAME = "credentials.yaml"
 LARGEST = 1 << 16
@@ -28,16 +31,46 @@ HINT = "each is a mapping with name, host, projects and from; see docs/guides/ne
 
 
 def load(
-    path: Path, *, environment: Mapping[str, str], kept: Callable[[str], str | None] = lambda _: None
+    path: Path, *, environment: Mapping[str, str], kept: Callable[[str], Mapping[str, str]] = lambda _: {}
 ) -> tuple[Credential, ...]:
-    """What the file *path* describes, secrets and all, *kept* ones by name; none if there is no such file.
+    """What the file *path* describes, secrets and all; none if there is no such file.
+
+    *kept* gives the secrets of a name by the project whose own each is, "": the operator's. A project's own takes the place
+    of the operator's there.
 
     Raises:
         SettingsError: If others can read it, or it cannot be used. No message holds a secret.
     """
+    read = _read(path)
+    sources = Sources(environment, kept)
+    found = [_credential(each, index) for index, each in enumerate(read)]
+    names = [each["name"] for each in found]
+    twice = [name for name in names if names.count(name) > 1]
+    if twice:
+        raise SettingsError(f"two credentials are called {twice[0]!r}", hint="every name once")
+    return tuple(one for index, each in enumerate(found) for one in _opened(each, f"credential {index + 1}", sources))
+
+
+def uses(path: Path) -> tuple[Use, ...]:
+    """What the credentials in the file *path* take of the secrets that are kept.
+
+    Raises:
+        SettingsError: If others can read it, or it cannot be used.
+    """
+    from nightmill.desk.nouns import Use
+
+    found = [_credential(each, index) for index, each in enumerate(_read(path))]
+    return tuple(
+        Use(secret=source, by=each["name"], host=each["host"], projects=each["projects"])
+        for each in found
+        if (source := each["from"].removeprefix("secret:")) != each["from"]
+    )
+
+
+def _read(path: Path) -> list[Any]:
     body = _private(path, missing=True)
     if body is None:
-        return ()
+        return []
     try:
         read = yaml.safe_load(body.decode())
     except (ValueError, yaml.YAMLError) as error:
@@ -46,22 +79,27 @@ def load(
         raise SettingsError(f"{str(path)!r} is not valid YAML{where}", hint=HINT) from None
     if read is not None and not isinstance(read, list):
         raise SettingsError(f"{str(path)!r} must hold a list of credentials", hint=HINT)
-    found = tuple(_credential(each, index, Sources(environment, kept)) for index, each in enumerate(read or ()))
-    names = [each.name for each in found]
-    twice = [name for name in names if names.count(name) > 1]
-    if twice:
-        raise SettingsError(f"two credentials are called {twice[0]!r}", hint="every name once")
-    return found
+    return read or []
 
 
 class Sources(NamedTuple):
     """Where secrets are, besides files."""
 
     environment: Mapping[str, str]
-    kept: Callable[[str], str | None]
+    kept: Callable[[str], Mapping[str, str]]
 
 
-def _credential(plain: Any, index: int, sources: Sources) -> Credential:
+def _opened(plain: dict[str, Any], where: str, sources: Sources) -> list[Credential]:
+    """The credential that *plain* describes with its secret, and those of projects that have one of their own."""
+    named = {key: value for key, value in plain.items() if key != "from"}
+    general, own = _secrets(plain["from"], where, sources)
+    own = {project: secret for project, secret in own.items() if {project, "*"} & set(plain["projects"])}
+    made = [Credential(**named | {"projects": (project,)}, of=project, secret=own[project]) for project in sorted(own)]
+    return [*([Credential(**named, but=tuple(sorted(own)), secret=general)] if general is not None else []), *made]
+
+
+def _credential(plain: Any, index: int) -> dict[str, Any]:
+    """What *plain* says, judged as far as that is done without its secret."""
     where = f"credential {index + 1}"
     if not isinstance(plain, dict):
         raise SettingsError(f"{where} in {NAME} is no mapping", hint=HINT)
@@ -78,36 +116,36 @@ def _credential(plain: Any, index: int, sources: Sources) -> Credential:
         raise SettingsError(f"{where}: its scheme or port cannot be", hint=f"schemes: {', '.join(SCHEMES)}")
     if not isinstance(projects, list) or not all(map(_place, projects)):
         raise SettingsError(f"{where}: projects must be a list", hint='of whole paths of checkouts, or "*" for all')
-    return Credential(
-        **texts,
-        host=str(plain["host"]).lower().rstrip("."),
-        scheme=scheme,
-        port=port,
-        projects=tuple(each if each == "*" else identify(Path(each).expanduser()) for each in projects),
-        secret=_secret(str(plain["from"]), where, sources),
-    )
+    return texts | {
+        "host": str(plain["host"]).lower().rstrip("."),
+        "scheme": scheme,
+        "port": port,
+        "projects": tuple(each if each == "*" else identify(Path(each).expanduser()) for each in projects),
+        "from": str(plain["from"]),
+    }
 
 
 def _place(project: Any) -> bool:
     return isinstance(project, str) and (project == "*" or project.startswith(("/", "~")))
 
 
-def _secret(source: str, where: str, sources: Sources) -> str:
+def _secrets(source: str, where: str, sources: Sources) -> tuple[str | None, dict[str, str]]:
+    """The secret at *source*, None: there are only those of projects; and these."""
     kind, _, rest = source.partition(":")
     if kind == "env" and rest:
         value = sources.environment.get(rest)
         if value is None:
             raise SettingsError(f"{where}: the environment has no {rest!r}", hint="set it where the worker is started")
-        return value
+        return value, {}
     if kind == "secret" and rest:
-        value = sources.kept(rest)
-        if value is None:
+        kept = dict(sources.kept(rest))
+        if not kept:
             raise SettingsError(f"{where}: no secret {rest!r} is kept", hint=f"nightmill secret set {rest}")
-        return value
+        return kept.pop("", None), kept
     if kind == "file" and rest:
         body = _private(Path(rest).expanduser())
         try:
-            return (body or b"").decode("ascii").rstrip("\r\n")
+            return (body or b"").decode("ascii").rstrip("\r\n"), {}
         except UnicodeDecodeError:
             raise SettingsError(f"{where}: {rest!r} is not ASCII", hint="a secret is one line of ASCII") from None
     raise SettingsError(

@@ -21,6 +21,7 @@ __all__ = [
     "Door",
     "credentials",
     "for_workers",
+    "keeper",
     "keys",
     "new_key",
     "open_door",
@@ -33,6 +34,7 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
+    from nightmill.desk.nouns import Use
     from nightmill.sandbox.network.credential import Credential
     from nightmill.store.vault import Vault
 
@@ -71,7 +73,7 @@ def open_door(**flags: Any) -> Door:
             f"this works on a store itself, and not through the server {found.server!r}",
             hint='`nightmill --server "" …` does it here; else give the command where the server runs',
         )
-    return Door(found, secrets=_secrets, key=_key)
+    return Door(found, secrets=_secrets, key=_key, uses=_uses)
 
 
 def token() -> str:
@@ -98,7 +100,16 @@ def credentials() -> tuple[Credential, ...]:
     """
     from nightmill.cli.credentials import NAME, load
 
-    return load(settings_file(os.environ).with_name(NAME), environment=os.environ, kept=lambda name: vault().get(name))
+    return load(settings_file(os.environ).with_name(NAME), environment=os.environ, kept=_kept_as)
+
+
+def keeper() -> Door:
+    """The store of the secrets, which is here whatever server is looked at.
+
+    Raises:
+        SettingsError: If the settings are wrong.
+    """
+    return Door(settings(), secrets=_secrets, key=_key, uses=_uses)
 
 
 def vault() -> Vault:
@@ -107,7 +118,28 @@ def vault() -> Vault:
     Raises:
         SettingsError: If NIGHTMILL_SECRET_KEY is no key.
     """
-    return Door(settings(), key=_key).vault
+    return keeper().vault
+
+
+def _kept_as(name: str) -> dict[str, str]:
+    """The secrets called *name*, by the project whose own each is; "": the operator's."""
+    kept, found = vault(), {}
+    for each in kept.names():
+        project, _, its = each.rpartition("/")
+        if its == name and (value := kept.get(each)) is not None:
+            found[project] = value
+    return found
+
+
+def _uses() -> tuple[Use, ...]:
+    """What takes secrets that are kept: providers, and the credentials."""
+    from nightmill.cli.credentials import NAME, uses
+    from nightmill.desk.nouns import Use
+
+    models = [
+        Use(secret=name, by=f"models of {account}", hidden=bool(os.environ.get(name))) for account, name in KEYS.items()
+    ]
+    return (*models, *uses(settings_file(os.environ).with_name(NAME)))
 
 
 def _key() -> bytes | None:

@@ -277,7 +277,14 @@ LINES: dict[type[e.Event], Callable[[Any], Line | None]] = {
     e.BlueprintRevoked: lambda told: Line("✗", f"blueprint {told.blueprint} of {told.project} revoked by {told.by}"),
     e.ForgeHeard: lambda told: Line("·", f"{told.forge}: {told.by} {told.kind} {told.about}", "dim"),
     e.HookAdded: lambda told: Line("·", f"webhook {told.hook}: {told.by} has {told.host} told of what happens"),
+    e.HookChanged: lambda told: Line("·", f"webhook {told.hook} {told.how} by {told.by}"),
     e.HookRemoved: lambda told: Line("·", f"webhook {told.hook} removed by {told.by}"),
+    e.SecretKept: lambda told: Line(
+        "·", f"{told.by} set the secret {told.called} for {told.project or 'all projects'}"
+    ),
+    e.SecretRemoved: lambda told: Line(
+        "·", f"{told.by} deleted the secret {told.called} of {told.project or 'the operator'}"
+    ),
     e.EntriesForgotten: lambda told: Line(
         "·", f"the words of {told.count} entries up to {told.upto} forgotten by {told.by}"
     ),

@@ -15,6 +15,15 @@ Named = Annotated[
 ]
 
 
+Project = Annotated[
+    str,
+    typer.Option(
+        metavar="ID", help="Only for this project, in place of the operator's; its id, as `project list` has it."
+    ),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
 def register(app: typer.Typer) -> None:
     """Add the commands."""
     for command in (set_, remove, rotate):
@@ -23,38 +32,67 @@ def register(app: typer.Typer) -> None:
     app.add_typer(secret_app, name="secret")
 
 
-def set_(name: Named) -> None:
+def set_(name: Named, project: Project = "") -> None:
     """Keep the secret that comes on standard input; one of this name is replaced. Workers read it when they start."""
     import sys
     import time
     from getpass import getpass
 
-    from nightmill.cli.door import vault
+    from nightmill.cli.door import keeper, person
     from nightmill.cli.screen import say
+    from nightmill.desk import secrets
 
     value = getpass(f"{name}: ") if sys.stdin.isatty() else sys.stdin.read(1 << 16).rstrip("\r\n")
-    vault().put(name, value, at=time.time())
+    secrets.keep(keeper(), name, value, project=project, by=person(), at=time.time())
     say(f"{name} is kept; nothing shows it again")
 
 
-def list_() -> None:
-    """List the names, and when each was set."""
-    from nightmill.cli.door import vault
-    from nightmill.cli.screen import say, table, when
+def list_(project: Project = "", json: Json = False) -> None:
+    """List the names, what takes each, and when and by whom it was set."""
+    from dataclasses import asdict
 
-    names = vault().names()
-    if not names:
-        say("no secrets are kept")
+    from nightmill.cli.door import keeper
+    from nightmill.cli.screen import print_json, say, table, when
+    from nightmill.desk import secrets
+
+    door = keeper()
+    found = secrets.of_project(door, project) if project else secrets.listed(door)
+    if json:
+        print_json(
+            [
+                {
+                    **asdict(each),
+                    "kept": each.kept and each.kept._asdict(),
+                    "uses": [use._asdict() for use in each.uses],
+                }
+                for each in found
+            ]
+        )
         return
-    table(["name", "set"], [[name, when(at)] for name, at in names.items()])
+    there = [each for each in found if project or each.kept or each.others]
+    if not there:
+        say("no secrets are kept" if not project else f"no credential of {project} takes a secret")
+        return
+    rows = [
+        (
+            each.name,
+            ", ".join(use.by for use in each.uses) or "nothing",
+            when(each.kept.at) if each.kept else "not set",
+            each.kept.by if each.kept else "",
+            ", ".join(other or "the operator's" for other in each.others),
+        )
+        for each in there
+    ]
+    table(("name", "taken by", "set", "by", "else" if project else "own of"), rows, spare=("by",), wrap=True)
 
 
-def remove(name: Named) -> None:
+def remove(name: Named, project: Project = "") -> None:
     """Delete a secret."""
-    from nightmill.cli.door import vault
+    from nightmill.cli.door import keeper, person
     from nightmill.cli.screen import say
+    from nightmill.desk import secrets
 
-    vault().remove(name)
+    secrets.remove(keeper(), name, project=project, by=person(), even_last=True)
     say(f"{name} is gone")
 
 

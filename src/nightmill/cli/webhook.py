@@ -1,10 +1,15 @@
-"""Programs elsewhere that are told what happens, or tell: webhook add, list, test, dead, resend, remove, hear."""
+"""Programs elsewhere that are told what happens, or tell: webhook add, list, test, deliveries, dead, resend, and the others."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from nightmill.store.hooks import Hook
 
 __all__ = ["register"]
 
@@ -19,7 +24,7 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 def register(app: typer.Typer) -> None:
     """Add the commands."""
     webhook_app.command("list")(list_)
-    for command in (add, test, dead, resend, remove, hear):
+    for command in (add, test, deliveries, dead, resend, pause, resume, rotate, remove, hear):
         webhook_app.command()(command)
     app.add_typer(webhook_app, name="webhook")
 
@@ -65,12 +70,80 @@ def list_(json: Json = False) -> None:
                 each.url,
                 ", ".join(each.events) or "all",
                 each.project or "every",
-                f"{each.reason}; again {when(each.due)}" if each.tries else "well" if not each.lost else each.reason,
+                _goes(each, when),
                 str(lost[each.id]),
             )
             for each in found
         ]
         table(("id", "url", "events", "project", "how it goes", "dead"), rows, spare=("project", "events"), wrap=True)
+
+
+def _goes(hook: Hook, when: Callable[[float], str]) -> str:
+    if hook.paused:
+        return "paused"
+    if hook.tries:
+        return f"{hook.reason}; again {when(hook.due)}"
+    return hook.reason if hook.lost else "well"
+
+
+def deliveries(webhook: Id, json: Json = False) -> None:
+    """List the last letters to it, newest first, and how each went."""
+    from dataclasses import asdict
+
+    from nightmill.cli.door import open_door
+    from nightmill.cli.screen import print_json, say, table, when
+
+    door = open_door()
+    door.hooks.get(webhook)
+    found = door.hooks.delivered(webhook)
+    if json:
+        print_json([asdict(each) for each in found])
+    elif not found:
+        say("nothing was sent to it yet")
+    else:
+        rows = [
+            (str(each.seq or ""), each.event, when(each.at), str(each.status or "none"), each.reason or "it arrived")
+            for each in found
+        ]
+        table(("entry", "event", "at", "answer", "how it went"), rows, wrap=True)
+
+
+def pause(webhook: Id) -> None:
+    """Send it nothing until it is resumed; what happens meanwhile is sent then."""
+    from nightmill.cli.door import open_door, person
+    from nightmill.cli.screen import say
+
+    open_door().hooks.change(webhook, "paused", by=person())
+    say(f"webhook {webhook} is paused")
+
+
+def resume(webhook: Id) -> None:
+    """Send it what happened since it was paused, and go on."""
+    from nightmill.cli.door import open_door, person
+    from nightmill.cli.screen import say
+
+    open_door().hooks.change(webhook, "resumed", by=person())
+    say(f"webhook {webhook} goes on while `nightmill serve` runs")
+
+
+def rotate(
+    webhook: Id,
+    at_once: Annotated[
+        bool, typer.Option("--at-once", help="The secret of now is good no more: others know it. Else it is for a day.")
+    ] = False,
+) -> None:
+    """Have its letters signed with another secret, and print that, this once."""
+    import sys
+    import time
+
+    from nightmill.cli.door import open_door, person
+    from nightmill.cli.screen import say
+    from nightmill.desk import hooks
+
+    secret = hooks.rotate(open_door(), webhook, by=person(), at=time.time(), at_once=at_once)
+    until = "from now on" if at_once else "from now on, and for a day with the one before, too"
+    say(f"letters to {webhook} are signed with this secret {until}; shown this once:")
+    sys.stdout.write(f"{secret}\n")
 
 
 def test(webhook: Id) -> None:
@@ -113,7 +186,7 @@ def dead(
 def resend(
     webhook: Id, entry: Annotated[int, typer.Argument(metavar="[ENTRY]", help="Number of one; none: all of them.")] = 0
 ) -> None:
-    """Have what was given up sent once more, by the server."""
+    """Have what was given up, and what waits to be tried again, sent now, by the server."""
     from nightmill.cli.door import open_door
     from nightmill.cli.screen import say
 
@@ -139,7 +212,7 @@ def hear(
     import sys
     import time
 
-    from nightmill.cli.door import open_door
+    from nightmill.cli.door import open_door, person
     from nightmill.cli.screen import say
     from nightmill.desk import heard
 
@@ -148,10 +221,10 @@ def hear(
         found = heard.listening(door)
         say("\n".join(found) or "no forge is heard")
     elif stop:
-        heard.deafen(door, project)
+        heard.deafen(door, project, by=person())
         say(f"the forge of {project} is not heard any more")
     else:
-        secret = heard.listen(door, project, at=time.time())
+        secret = heard.listen(door, project, at=time.time(), by=person())
         say(
             f"its address there: where browsers find the server, then /api/v1/projects/{project}/heard; the secret, shown this once:"
         )

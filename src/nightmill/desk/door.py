@@ -14,6 +14,7 @@ from nightmill.errors import SettingsError
 from nightmill.settings import Settings
 
 if TYPE_CHECKING:
+    from nightmill.desk.nouns import Use
     from nightmill.estate.nouns import Project
     from nightmill.forge.local import LocalForge
     from nightmill.repo import Hub
@@ -43,6 +44,9 @@ class Door:
 
     key: Callable[[], bytes | None] = lambda: None
     """Under which secrets are kept; None: that of its file."""
+
+    uses: Callable[[], tuple[Use, ...]] = tuple
+    """What takes which of the secrets that are kept."""
 
     @property
     def vault(self) -> Vault:

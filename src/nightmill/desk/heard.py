@@ -5,16 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from nightmill.desk.door import Door
-from nightmill.event import ForgeHeard
+from nightmill.errors import SettingsError
+from nightmill.event import ForgeHeard, SecretKept, SecretRemoved
 from nightmill.forge import PullRequest
 from nightmill.hook import fresh, is_from, read
 from nightmill.hook.hear import Said
 from nightmill.store import projects
+from nightmill.store.vault import Kept
 
 __all__ = ["deafen", "hear", "listen", "listening", "take_in"]
 
 
-def listen(door: Door, project: str, *, at: float) -> str:
+def listen(door: Door, project: str, *, at: float, by: str) -> str:
     """Hear the forge of *project* from now on; the secret that it has to be given, which replaces the one before.
 
     Raises:
@@ -22,23 +24,29 @@ def listen(door: Door, project: str, *, at: float) -> str:
     """
     projects.get(door.database, project)
     key = fresh()
-    door.vault.put(_named(project), key, at=at)
+    door.vault.put(_named(project), key, at=at, by=by)
+    door.ledger.append([SecretKept(run="", called=_named(project), project=project, by=by)])
     return key
 
 
-def listening(door: Door) -> list[str]:
-    """The projects whose forges are heard."""
+def listening(door: Door) -> dict[str, Kept]:
+    """The projects whose forges are heard, since when, and as who wanted."""
     kept = door.vault.names()
-    return [each.id for each in projects.known(door.database) if _named(each.id) in kept]
+    return {each.id: kept[_named(each.id)] for each in projects.known(door.database) if _named(each.id) in kept}
 
 
-def deafen(door: Door, project: str) -> None:
+def deafen(door: Door, project: str, *, by: str) -> None:
     """Hear it no more.
 
     Raises:
         SettingsError: If it was not heard.
     """
+    if _named(project) not in door.vault.names():
+        raise SettingsError(
+            f"the forge of {project[:80]} is not heard", hint="nightmill webhook hear lists those that are"
+        )
     door.vault.remove(_named(project))
+    door.ledger.append([SecretRemoved(run="", called=_named(project), project=project, by=by)])
 
 
 def hear(door: Door, project: str, headers: Mapping[str, str], body: bytes) -> bool:

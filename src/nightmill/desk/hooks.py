@@ -1,4 +1,4 @@
-"""Webhooks as people handle them: added with a secret that is shown once, tried out, removed, and sent again."""
+"""Webhooks as people handle them: added with a secret that is shown once, tried out, given another secret, removed."""
 
 from __future__ import annotations
 
@@ -9,11 +9,14 @@ from typing import NamedTuple
 
 from nightmill.desk.door import Door
 from nightmill.errors import SettingsError
-from nightmill.hook import Letter, fresh, post
+from nightmill.hook import Letter, Undelivered, fresh, post
 from nightmill.hook.post import Outside, read_url
-from nightmill.store.hooks import Hook
+from nightmill.store.hooks import Delivery, Hook
 
-__all__ = ["Added", "add", "kept", "outside", "remove", "secret", "try_out"]
+__all__ = ["Added", "add", "kept", "outside", "remove", "rotate", "secrets", "try_out"]
+
+BOTH = 86_400.0
+"""Seconds after a rotation in which letters are signed with the secret before, too: so long its receiver may take."""
 
 
 class Added(NamedTuple):
@@ -37,7 +40,7 @@ def add(door: Door, url: str, *, events: Collection[str], project: str, by: str)
     host = read_url(url, private=door.settings.private_hosts).hostname or ""
     made, key = door.hooks.add(url, host=host, events=events, project=project, by=by), fresh()
     try:
-        door.vault.put(_named(made.id), key, at=made.added)
+        door.vault.put(_named(made.id), key, at=made.added, by=by)
     except BaseException:
         door.hooks.remove(made.id, by=by)
         raise
@@ -45,48 +48,80 @@ def add(door: Door, url: str, *, events: Collection[str], project: str, by: str)
 
 
 def remove(door: Door, id: str, *, by: str) -> None:
-    """Tell it nothing more, and forget its secret.
+    """Tell it nothing more, and forget its secrets.
 
     Raises:
         SettingsError: If there is no such webhook.
     """
     door.hooks.remove(id, by=by)
-    if _named(id) in door.vault.names():
-        door.vault.remove(_named(id))
+    for name in {_named(id), _before(id)} & door.vault.names().keys():
+        door.vault.remove(name)
 
 
-def kept(door: Door, id: str) -> str | None:
-    """What letters to the webhook *id* are signed with, if it is kept in this home.
+def rotate(door: Door, id: str, *, by: str, at: float, at_once: bool) -> str:
+    """A new secret for the webhook *id*. That of now is good for a day more, unless it has to end *at_once*.
 
     Raises:
-        SettingsError: If it cannot be opened.
+        SettingsError: If there is no such webhook, or its secret is in another home or cannot be opened.
     """
-    return door.vault.get(_named(id))
+    now, key = secrets(door, id, at=at)[0], fresh()
+    door.hooks.change(id, "rotated", by=by)
+    if at_once and _before(id) in door.vault.names():
+        door.vault.remove(_before(id))
+    if not at_once:
+        door.vault.put(_before(id), now, at=at, by=by)
+    door.vault.put(_named(id), key, at=at, by=by)
+    return key
 
 
-def secret(door: Door, id: str) -> str:
-    """What letters to the webhook *id* are signed with.
+def kept(door: Door, id: str, *, at: float) -> tuple[str, ...]:
+    """What letters to the webhook *id* are signed with *at* that time, the newest first; none: it is not in this home.
+
+    Raises:
+        SettingsError: If one cannot be opened.
+    """
+    vault, before = door.vault, door.vault.names().get(_before(id))
+    names = (_named(id), *((_before(id),) if before and at < before.at + BOTH else ()))
+    return tuple(value for name in names if (value := vault.get(name)) is not None)
+
+
+def secrets(door: Door, id: str, *, at: float) -> tuple[str, ...]:
+    """What letters to the webhook *id* are signed with *at* that time.
 
     Raises:
         SettingsError: If it is not kept here, or cannot be opened.
     """
-    if (found := kept(door, id)) is None:
+    if not (found := kept(door, id, at=at)):
         raise SettingsError(f"the secret of webhook {id} is not in this home", hint="remove it and add it again")
     return found
 
 
-async def try_out(door: Door, id: str, *, now: float) -> None:
-    """Send a letter of the type "test" to the webhook *id* now, once.
+async def try_out(door: Door, id: str, *, now: float) -> int:
+    """Send a letter of the type "test" to the webhook *id* now, once; the status of the answer.
 
     Raises:
         SettingsError: If there is no such webhook.
         Undelivered: If it did not arrive.
     """
-    hook, key = await asyncio.to_thread(lambda: (door.hooks.get(id), secret(door, id)))
+    hook, keys = await asyncio.to_thread(lambda: (door.hooks.get(id), secrets(door, id, at=now)))
     body = json.dumps({"type": "test", "at": now, "hook": id}).encode()
     sent = Letter(url=hook.url, id=f"{id}.test.{now:.6f}", body=body)
-    await post(sent, sent.headers(key, at=int(now)), outside(door))
+    began, status, reason = asyncio.get_running_loop().time(), 0, ""
+    try:
+        status = await post(sent, sent.headers(keys, at=int(now)), outside(door))
+    except Undelivered as error:
+        status, reason = error.status, str(error)
+        raise
+    finally:
+        seconds = asyncio.get_running_loop().time() - began
+        told = Delivery(seq=0, event="test", at=now, seconds=seconds, status=status, reason=reason)
+        await asyncio.to_thread(door.hooks.tried, id, told)
+    return status
 
 
 def _named(id: str) -> str:
     return f"webhook.{id}"
+
+
+def _before(id: str) -> str:
+    return f"webhook.{id}.before"

@@ -25,6 +25,7 @@ __all__ = [
     "Thing",
     "Tie",
     "Turn",
+    "Use",
     "Verb",
     "commands",
 ]
@@ -356,3 +357,21 @@ def commands(thing: Thing | Question, *, roots: dict[str, Path] | None = None) -
         return [f"nightmill resume {thing.run}"]
     root = (roots or {}).get(thing.project)
     return [f"nightmill pr show {thing.number}" + (f" --project {quote(str(root))}" if root else "")]
+
+
+class Use(NamedTuple):
+    """Something takes a secret.
+
+    *by* is the credential, or the models of a provider; *host* where it goes, "" if that is not one; *projects* are ids, or "*".
+    *hidden*: the environment of the server has another, which goes before it.
+    """
+
+    secret: str
+    by: str
+    host: str = ""
+    projects: tuple[str, ...] = ("*",)
+    hidden: bool = False
+
+    def serves(self, project: str) -> bool:
+        """Whether it does so for *project*."""
+        return bool({project, "*"} & set(self.projects))

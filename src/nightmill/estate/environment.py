@@ -80,8 +80,8 @@ class Site:
     before: tuple[str, ...] = ()
 
     def names(self, project: str) -> tuple[str, ...]:
-        """The credentials that sandboxes of *project* may use."""
-        return tuple(each.name for each in self.credentials if each.serves(project))
+        """The ids of the credentials that sandboxes of *project* may use."""
+        return tuple(each.id for each in self.credentials if each.serves(project))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

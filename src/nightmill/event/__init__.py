@@ -21,7 +21,7 @@ from nightmill.event.access import (
 from nightmill.event.ask import DispatcherAsked
 from nightmill.event.blueprint import BlueprintApproved, BlueprintRevoked
 from nightmill.event.environment import EnvironmentBuilt, EnvironmentFailed
-from nightmill.event.hook import ForgeHeard, HookAdded, HookRemoved
+from nightmill.event.hook import ForgeHeard, HookAdded, HookChanged, HookRemoved, SecretKept, SecretRemoved
 from nightmill.event.ledger import EntriesForgotten
 from nightmill.event.life import (
     RunDone,
@@ -109,6 +109,7 @@ __all__ = [
     "GateDecided",
     "GrantChanged",
     "HookAdded",
+    "HookChanged",
     "HookRemoved",
     "IdentityBound",
     "MistakeMade",
@@ -143,6 +144,8 @@ __all__ = [
     "RunResumed",
     "RunStarted",
     "RunStopped",
+    "SecretKept",
+    "SecretRemoved",
     "SentBack",
     "ServiceEnded",
     "ServiceStarted",

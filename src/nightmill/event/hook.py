@@ -1,4 +1,4 @@
-"""Which programs elsewhere are told of what happens, and what they tell; no run, so their `run` is ""."""
+"""Which programs elsewhere are told of what happens, what they tell, and the secrets for that; no run, so their `run` is ""."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from nightmill.happening import Event
 
-__all__ = ["ForgeHeard", "HookAdded", "HookRemoved"]
+__all__ = ["ForgeHeard", "HookAdded", "HookChanged", "HookRemoved", "SecretKept", "SecretRemoved"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,6 +18,15 @@ class HookAdded(Event):
     project: str
     by: str
     events: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HookChanged(Event):
+    """The webhook *hook* is "paused" or "resumed" by *by*, or "rotated": signed with another secret from now on."""
+
+    hook: str
+    how: str
+    by: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,3 +57,21 @@ class ForgeHeard(Event):
     change: int = 0
 
     key = property(lambda self: f"heard/{self.digest}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SecretKept(Event):
+    """*by* set the secret that is *called* so, for *project* alone, "": for all that have no own."""
+
+    called: str
+    project: str
+    by: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SecretRemoved(Event):
+    """*by* deleted the secret that was *called* so, that of *project*, "": the operator's."""
+
+    called: str
+    project: str
+    by: str

@@ -9,8 +9,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-import secrets
-from collections.abc import Callable
+import secrets as chance
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 
@@ -18,7 +18,7 @@ from nightmill.errors import NightmillError
 from nightmill.hook.letter import letter
 from nightmill.hook.post import Outside, Undelivered, post
 from nightmill.store import Entry, Ledger, Runs
-from nightmill.store.hooks import OWN, Dead, Hook, Hooks
+from nightmill.store.hooks import OWN, Dead, Delivery, Hook, Hooks
 
 __all__ = ["WAITS", "Courier"]
 
@@ -35,15 +35,15 @@ log = logging.getLogger(__name__)
 
 @dataclass(slots=True, kw_only=True)
 class Courier:
-    """For one event loop. *secret* gives the secret of a hook; None: it is kept in another home, and so for another server."""
+    """For one event loop. *secrets* gives what a hook's letters are signed with; none: it is kept in another home, for another server."""
 
     hooks: Hooks
     ledger: Ledger
     runs: Runs
     outside: Outside
-    secret: Callable[[str], str | None]
+    secrets: Callable[[str], Sequence[str]]
     clock: Callable[[], float]
-    name: str = field(default_factory=lambda: secrets.token_hex(8))
+    name: str = field(default_factory=lambda: chance.token_hex(8))
     _under_way: dict[str, asyncio.Task[None]] = field(default_factory=dict)
     _seen: dict[str, int] = field(default_factory=dict)
     """Up to where a hook has been looked for without finding anything for it."""
@@ -97,7 +97,7 @@ class Courier:
 
     def _ours(self, id: str) -> bool:
         try:
-            return self.secret(id) is not None
+            return bool(self.secrets(id))
         except NightmillError:  # it is here and cannot be opened: that is said where deliveries are
             return True
 
@@ -110,44 +110,51 @@ class Courier:
             for entry in page:
                 project = await self._project(entry)
                 if entry.name not in OWN and hook.project in {"", project}:
-                    reason = await self._send(hook, entry, project)
-                    if not await asyncio.to_thread(self._noted, hook, entry.seq, reason) or reason:
+                    sent = await self._send(hook, entry, project)
+                    if not await asyncio.to_thread(self._noted, hook, sent) or sent.reason:
                         return
                     hook = await asyncio.to_thread(self.hooks.get, hook.id)
+                    if hook.paused:
+                        return
                 self._seen[hook.id] = entry.seq
             if len(page) < PAGE:
                 self._seen[hook.id] = max(newest, self._seen.get(hook.id, 0))
                 return
 
-    def _noted(self, hook: Hook, seq: int, reason: str) -> bool:
+    def _noted(self, hook: Hook, sent: Delivery) -> bool:
         """Write down how it went; whether the hook is still ours."""
-        if not reason:
-            return self.hooks.passed(hook.id, seq, holder=self.name)
+        if not sent.reason:
+            return self.hooks.passed(hook.id, sent, holder=self.name)
         if hook.tries >= (min(SHORT, len(WAITS)) if hook.lost else len(WAITS)):
-            return self.hooks.give_up(hook, seq, reason=reason, holder=self.name)
+            return self.hooks.give_up(hook, sent, holder=self.name)
         wait = WAITS[hook.tries] * random.uniform(0.9, 1.1)  # noqa: S311 - so that not all come back at once
-        return self.hooks.failed(hook, reason=reason, due=self.clock() + wait, holder=self.name)
+        return self.hooks.failed(hook, sent, due=self.clock() + wait, holder=self.name)
 
     async def _again(self, hook: Hook) -> None:
         """Send what was given up and is wanted once more."""
         wanted: list[Dead] = [each for each in await asyncio.to_thread(self.hooks.dead, hook.id) if each.again]
         for each in wanted:
             entries = await asyncio.to_thread(self.ledger.read, after=each.seq - 1, limit=1)
-            reason = await self._send(hook, entries[0], await self._project(entries[0]))
-            await asyncio.to_thread(self.hooks.sent_again, each, reason=reason)
+            sent = await self._send(hook, entries[0], await self._project(entries[0]))
+            await asyncio.to_thread(self.hooks.sent_again, each, sent)
 
-    async def _send(self, hook: Hook, entry: Entry, project: str) -> str:
-        """Send it once; "" if it arrived, else why not."""
-        made = letter(hook.url, hook.id, entry, project=project)
+    async def _send(self, hook: Hook, entry: Entry, project: str) -> Delivery:
+        """Send it once; how that went."""
+        made, began, status, reason = letter(hook.url, hook.id, entry, project=project), self._now(), 0, ""
         try:
-            if (secret := await asyncio.to_thread(self.secret, hook.id)) is None:
-                return "its secret was removed"
-            await post(made, made.headers(secret, at=int(self.clock())), self.outside)
+            if secrets := await asyncio.to_thread(self.secrets, hook.id):
+                status = await post(made, made.headers(secrets, at=int(self.clock())), self.outside)
+            else:
+                reason = "its secret was removed"
         except Undelivered as error:
-            return str(error)
+            status, reason = error.status, str(error)
         except NightmillError as error:
-            return error.message
-        return ""
+            reason = error.message
+        seconds = self._now() - began
+        return Delivery(seq=entry.seq, event=entry.name, at=self.clock(), seconds=seconds, status=status, reason=reason)
+
+    def _now(self) -> float:
+        return asyncio.get_running_loop().time()
 
     async def _project(self, entry: Entry) -> str:
         found = await asyncio.to_thread(self.runs.some, {entry.run}) if entry.run else ()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from nightmill import __version__
@@ -20,14 +21,15 @@ class Letter:
     id: str
     body: bytes
 
-    def headers(self, secret: str, *, at: int) -> dict[str, str]:
-        """What goes with it when it is sent *at* (Unix seconds)."""
+    def headers(self, secrets: Sequence[str], *, at: int) -> dict[str, str]:
+        """What goes with it when it is sent *at* (Unix seconds): signed with each of *secrets*, of which a receiver knows one."""
+        signed = [signature(each, id=self.id, at=at, body=self.body) for each in secrets]
         return {
             "content-type": "application/json",
             "user-agent": f"nightmill/{__version__}",
             "webhook-id": self.id,
             "webhook-timestamp": str(at),
-            "webhook-signature": signature(secret, id=self.id, at=at, body=self.body),
+            "webhook-signature": " ".join(signed),
         }
 
 

@@ -30,7 +30,14 @@ URL = re.compile(r"[\x21-\x7e]+")
 
 
 class Undelivered(Exception):
-    """A letter did not arrive; why, in words for the operator that repeat nothing of the answer."""
+    """A letter did not arrive; why, in words for the operator that repeat nothing of the answer.
+
+    *status* is that of the answer, 0: there was none.
+    """
+
+    def __init__(self, reason: str, *, status: int = 0) -> None:
+        super().__init__(reason)
+        self.status = status
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,8 +76,8 @@ def read_url(text: str, *, private: tuple[str, ...]) -> SplitResult:
     return parts
 
 
-async def post(letter: Letter, headers: Mapping[str, str], outside: Outside) -> None:
-    """Send *letter* once.
+async def post(letter: Letter, headers: Mapping[str, str], outside: Outside) -> int:
+    """Send *letter* once; the status of the answer, which says that it arrived.
 
     Raises:
         Undelivered: If no answer said that it arrived.
@@ -85,9 +92,10 @@ async def post(letter: Letter, headers: Mapping[str, str], outside: Outside) -> 
     except (OSError, EOFError, asyncio.LimitOverrunError, ValueError) as error:
         raise Undelivered(f"the connection failed: {type(error).__name__}") from error
     if 300 <= status < 400:
-        raise Undelivered(f"it answered {status}, and no redirect is followed")
+        raise Undelivered(f"it answered {status}, and no redirect is followed", status=status)
     if not 200 <= status < 300:
-        raise Undelivered(f"it answered {status}")
+        raise Undelivered(f"it answered {status}", status=status)
+    return status
 
 
 async def _asked(letter: Letter, headers: Mapping[str, str], outside: Outside) -> int:

@@ -14,7 +14,7 @@ from nightmill.report.svg import element
 from nightmill.report.words import duration, money, share, tokens
 from nightmill.review.flake import wilson
 
-__all__ = ["WORK", "Spent", "context", "cost", "gauge", "interval", "time"]
+__all__ = ["WORK", "Spent", "context", "cost", "gauge", "interval", "stripe", "time"]
 
 HEIGHT, TOP, FOOT = 120, 16, 18
 DIGIT = 2.6
@@ -182,3 +182,29 @@ def interval(good: int, total: int) -> Markup:
     if total:
         parts.append(element("circle", cx=f"{good / total:.1%}", cy=8, r=4, class_="rate"))
     return element("svg", *parts, class_="interval", width="100%", height=16, role="img", aria_label=label)
+
+
+def stripe(ends: Sequence[bool], *, label: str) -> Markup:
+    """How things ended one after the other, oldest first: a tall bar for each that went well, a short one for each that did not."""
+    bars = [
+        element(
+            "rect",
+            x=at * 8,
+            y=2 if good else 10,
+            width=6,
+            height=14 if good else 6,
+            rx=1,
+            class_="good" if good else "bad",
+        )
+        for at, good in enumerate(ends)
+    ]
+    return element(
+        "svg",
+        element("title", label),
+        *bars,
+        class_="stripe",
+        width=len(ends) * 8,
+        height=18,
+        role="img",
+        aria_label=label,
+    )

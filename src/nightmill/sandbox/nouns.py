@@ -217,7 +217,7 @@ class Place:
         run: Whose it is, for the record of its requests; "": nobody's.
         hosts: Names that the egress proxy lets through, as "host" or "*.host"; empty: no network at all.
         inspect: Those of them whose TLS the proxy opens, to check and record each request inside.
-        credentials: Names of the credentials that the proxy may add to requests.
+        credentials: Ids of the credentials that the proxy may add to requests.
         gateway: Answers requests to the proxy's port that name no host.
         trusted: Certificates (PEM) that are trusted inside besides the host's; with a network, the proxy's are added.
         tools: Host programs shown read-only in /opt/nightmill/bin, by their name inside.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import cached_property, partial
+from functools import cached_property
 from typing import TYPE_CHECKING, cast
 from urllib.parse import urlsplit
 
@@ -65,7 +65,7 @@ class Site:
             ledger=door.ledger,
             runs=door.runs,
             outside=hooks.outside(door),
-            secret=partial(hooks.kept, door),
+            secrets=lambda hook: hooks.kept(door, hook, at=self.clock()),
             clock=self.clock,
         )
 

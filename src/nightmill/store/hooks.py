@@ -1,4 +1,4 @@
-"""Webhooks: who is told of what, how far in the ledger each one is, and what could not be delivered to it.
+"""Webhooks: who is told of what, how far in the ledger each one is, how its last letters went, and which were given up.
 
 The ledger is the outbox: a hook is a place in it. What was told while nobody delivered is delivered later.
 """
@@ -9,24 +9,28 @@ import json
 import secrets
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import sqlalchemy as sa
 
 from nightmill.errors import SettingsError
-from nightmill.event import EVENTS, HookAdded, HookRemoved
+from nightmill.event import EVENTS, HookAdded, HookChanged, HookRemoved
 from nightmill.store import chain, tables
 from nightmill.store.database import Database
 
-__all__ = ["OWN", "Dead", "Hook", "Hooks"]
+__all__ = ["KEPT", "OWN", "Dead", "Delivery", "Hook", "Hooks", "How"]
 
-OWN = frozenset({HookAdded.name, HookRemoved.name})
+How = Literal["paused", "resumed", "rotated"]
+
+OWN = frozenset({HookAdded.name, HookChanged.name, HookRemoved.name})
 """Events that no hook is told of."""
 LEASE = 60.0
 """Seconds for which one process may deliver to a hook before others take it for dead."""
 MOST = 100
+KEPT = 30
+"""Deliveries of a hook that are remembered."""
 
-table, letters = tables.hook, tables.letter
+table, letters, deliveries = tables.hook, tables.letter, tables.delivery
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +44,7 @@ class Hook:
         tries: How often the next one failed so far, and *reason*: why, the last time.
         due: When it is tried again.
         lost: How many in a row were given up before it.
+        paused: Nothing is sent to it until somebody resumes it; what happens meanwhile is sent then.
     """
 
     id: str
@@ -53,6 +58,22 @@ class Hook:
     reason: str
     due: float
     lost: int
+    paused: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delivery:
+    """One letter that was sent, about the entry *seq*, 0: to try the hook out, of the name *event*.
+
+    *status* is that of the answer, 0: there was none; *reason* says why it did not arrive, "": it did.
+    """
+
+    seq: int
+    event: str
+    at: float
+    seconds: float
+    status: int
+    reason: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,7 +112,17 @@ class Hooks:
                 raise SettingsError(f"there is no project {project!r}", hint="nightmill project list")
             last = connection.execute(sa.select(sa.func.max(tables.event.c.seq))).scalar() or 0
             row = {"id": made, "url": url, "events": json.dumps(sorted(events)), "project": project, "added": now}
-            row |= {"by": by, "seq": last, "tries": 0, "reason": "", "due": 0.0, "lost": 0, "holder": "", "until": 0.0}
+            row |= {
+                "by": by,
+                "seq": last,
+                "tries": 0,
+                "reason": "",
+                "due": 0.0,
+                "lost": 0,
+                "holder": "",
+                "until": 0.0,
+                "paused": False,
+            }
             connection.execute(sa.insert(table).values(row))
             told = HookAdded(run="", hook=made, host=host, project=project, by=by, events=sorted(events))
             chain.append(connection, [chain.fact(told, at=now)])
@@ -108,7 +139,24 @@ class Hooks:
             if not connection.execute(table.delete().where(table.c.id == id)).rowcount:
                 raise _unknown(id)
             connection.execute(letters.delete().where(letters.c.hook == id))
+            connection.execute(deliveries.delete().where(deliveries.c.hook == id))
             chain.append(connection, [chain.fact(HookRemoved(run="", hook=id, by=by), at=self.clock())])
+
+    def change(self, id: str, how: How, *, by: str) -> None:
+        """Note that *by* paused, resumed or rotated it; what it missed while it was paused is due at once.
+
+        Raises:
+            SettingsError: If there is no such hook.
+        """
+        values: dict[str, Any] = {"paused": how == "paused", "due": 0.0} if how != "rotated" else {}
+        with self.database.write() as connection:
+            chain.lock(connection)
+            was = connection.execute(sa.select(table.c.paused).where(table.c.id == id)).scalar_one_or_none()
+            if was is None:
+                raise _unknown(id)
+            if values.get("paused") != was:
+                connection.execute(table.update().where(table.c.id == id).values({"id": id, **values}))
+                chain.append(connection, [chain.fact(HookChanged(run="", hook=id, how=how, by=by), at=self.clock())])
 
     def get(self, id: str) -> Hook:
         """The hook *id*.
@@ -132,17 +180,27 @@ class Hooks:
         with self.database.read() as connection:
             return [Dead(**row) for row in connection.execute(query).mappings()]
 
+    def delivered(self, id: str) -> Sequence[Delivery]:
+        """The last letters to the hook *id*, newest first."""
+        columns = [deliveries.c[name] for name in Delivery.__slots__]
+        query = sa.select(*columns).where(deliveries.c.hook == id).order_by(deliveries.c.number.desc())
+        with self.database.read() as connection:
+            return [Delivery(**row) for row in connection.execute(query).mappings()]
+
     def again(self, id: str, seq: int = 0) -> int:
-        """Have the entry *seq*, 0: all that were given up for the hook *id*, sent once more; how many that are.
+        """Have the entry *seq*, given up for the hook *id*, sent once more; 0: all of them, and what waits to be tried again.
+
+        Gives how many that are.
 
         Raises:
             SettingsError: If there is no such hook or letter.
         """
-        self.get(id)
+        failing = self.get(id).tries > 0 and not seq
         same = (letters.c.hook == id, *((letters.c.seq == seq,) if seq else ()))
         with self.database.write() as connection:
             count = connection.execute(letters.update().where(*same).values(again=True)).rowcount
             connection.execute(table.update().where(table.c.id == id).values(due=0.0))
+        count += failing
         if not count:
             raise SettingsError(
                 f"nothing was given up for {id}{f' at {seq}' if seq else ''}", hint="nightmill webhook dead"
@@ -153,12 +211,12 @@ class Hooks:
 
     def due(self) -> Sequence[Hook]:
         """Those for which it is time, if there is anything for them."""
-        return self._all(table.c.due <= self.clock())
+        return self._all(sa.and_(table.c.due <= self.clock(), ~table.c.paused))
 
     def take(self, id: str, holder: str) -> Hook | None:
-        """Have the hook *id* for *holder* alone, for a while; None: another has it, or it is gone."""
+        """Have the hook *id* for *holder* alone, for a while; None: another has it, or it is paused or gone."""
         now = self.clock()
-        free = (table.c.id == id, sa.or_(table.c.holder == holder, table.c.until <= now))
+        free = (table.c.id == id, ~table.c.paused, sa.or_(table.c.holder == holder, table.c.until <= now))
         with self.database.write() as connection:
             taken = connection.execute(table.update().where(*free).values(holder=holder, until=now + LEASE)).rowcount
         found = self._all(table.c.id == id) if taken else ()
@@ -169,42 +227,63 @@ class Hooks:
         with self.database.write() as connection:
             connection.execute(table.update().where(table.c.holder == holder).values(holder="", until=0.0))
 
-    def passed(self, id: str, seq: int, *, holder: str) -> bool:
-        """Note that everything up to *seq* is done; whether *holder* still has it."""
-        return self._note(id, holder, seq=seq, tries=0, reason="", due=0.0, lost=0)
+    def passed(self, id: str, sent: Delivery, *, holder: str) -> bool:
+        """Note that everything up to what was *sent* is done; whether *holder* still has it."""
+        return self._note(id, holder, sent, seq=sent.seq, tries=0, reason="", due=0.0, lost=0)
 
-    def failed(self, hook: Hook, *, reason: str, due: float, holder: str) -> bool:
-        """Note that the next entry could not be delivered and is tried again at *due*."""
-        return self._note(hook.id, holder, tries=hook.tries + 1, reason=reason, due=due)
+    def failed(self, hook: Hook, sent: Delivery, *, due: float, holder: str) -> bool:
+        """Note that what was *sent* did not arrive and is tried again at *due*."""
+        return self._note(hook.id, holder, sent, tries=hook.tries + 1, reason=sent.reason, due=due)
 
-    def give_up(self, hook: Hook, seq: int, *, reason: str, holder: str) -> bool:
-        """Put the entry *seq* by, and go on behind it."""
-        values = {"seq": seq, "tries": 0, "reason": reason, "due": 0.0, "lost": hook.lost + 1}
+    def give_up(self, hook: Hook, sent: Delivery, *, holder: str) -> bool:
+        """Put by what was *sent*, and go on behind it."""
+        values = {"seq": sent.seq, "tries": 0, "reason": sent.reason, "due": 0.0, "lost": hook.lost + 1}
         with self.database.write() as connection:
             if not connection.execute(table.update().where(*_held(hook.id, holder)).values(values)).rowcount:
                 return False
-            row = {"hook": hook.id, "seq": seq, "at": self.clock(), "reason": reason, "again": False}
-            connection.execute(letters.delete().where(letters.c.hook == hook.id, letters.c.seq == seq))
+            row = {"hook": hook.id, "seq": sent.seq, "at": self.clock(), "reason": sent.reason, "again": False}
+            connection.execute(letters.delete().where(letters.c.hook == hook.id, letters.c.seq == sent.seq))
             connection.execute(sa.insert(letters).values(row))
+            _remember(connection, hook.id, sent)
         return True
 
-    def sent_again(self, dead: Dead, *, reason: str) -> None:
-        """Note how it went: with "" for *reason* it has arrived."""
+    def sent_again(self, dead: Dead, sent: Delivery) -> None:
+        """Note how it went with what had been given up."""
         same = (letters.c.hook == dead.hook, letters.c.seq == dead.seq)
-        change = letters.update().where(*same).values(again=False, reason=reason, at=self.clock())
+        change = letters.update().where(*same).values(again=False, reason=sent.reason, at=self.clock())
         with self.database.write() as connection:
-            connection.execute(change if reason else letters.delete().where(*same))
+            connection.execute(change if sent.reason else letters.delete().where(*same))
+            _remember(connection, dead.hook, sent)
 
-    def _note(self, id: str, holder: str, **values: Any) -> bool:
+    def tried(self, id: str, sent: Delivery) -> None:
+        """Note how it went with a letter that only tries it out."""
+        with self.database.write() as connection:
+            _remember(connection, id, sent)
+
+    def _note(self, id: str, holder: str, sent: Delivery, **values: Any) -> bool:
         values["until"] = self.clock() + LEASE
         with self.database.write() as connection:
-            return connection.execute(table.update().where(*_held(id, holder)).values(values)).rowcount == 1
+            held = connection.execute(table.update().where(*_held(id, holder)).values(values)).rowcount == 1
+            if held:
+                _remember(connection, id, sent)
+        return held
 
     def _all(self, which: Any) -> Sequence[Hook]:
         query = sa.select(*(table.c[name] for name in Hook.__slots__)).where(which).order_by(table.c.added, table.c.id)
         with self.database.read() as connection:
             rows = connection.execute(query).mappings().all()
         return [Hook(**{**row, "events": tuple(json.loads(row["events"]))}) for row in rows]
+
+
+def _remember(connection: sa.Connection, id: str, sent: Delivery) -> None:
+    """Keep how it went with what was *sent*, and forget what is older than the last ones; of a hook that is gone, nothing."""
+    if connection.execute(sa.select(table.c.id).where(table.c.id == id).with_for_update()).first() is None:
+        return
+    last = sa.select(sa.func.max(deliveries.c.number)).where(deliveries.c.hook == id)
+    number = (connection.execute(last).scalar() or 0) + 1
+    row = {name: getattr(sent, name) for name in Delivery.__slots__}
+    connection.execute(sa.insert(deliveries).values(hook=id, number=number, **row))
+    connection.execute(deliveries.delete().where(deliveries.c.hook == id, deliveries.c.number <= number - KEPT))
 
 
 def _held(id: str, holder: str) -> tuple[sa.ColumnElement[bool], ...]:

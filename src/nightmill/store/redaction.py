@@ -23,7 +23,7 @@ SIGNS = "".join(sign for sign in map(chr, range(33, 127)) if sign not in "'\"")
 
 
 class Redaction:
-    """Hides the secrets that *known* gives; asked once, when something is first hidden."""
+    """Hides the secrets that *known* gives; asked once, when something is first hidden, and after each `renew`."""
 
     def __init__(self, known: Callable[[], Iterable[str]] = tuple) -> None:
         self._known = known
@@ -33,6 +33,10 @@ class Redaction:
         """How the known secrets may be written, the longest first."""
         found = {spelt for each in self._known() if len(each) >= SHORTEST for spelt in _spellings(each)}
         return tuple((each, each.encode()) for each in sorted(found, key=len, reverse=True))
+
+    def renew(self) -> None:
+        """Ask anew which secrets are known: there is another."""
+        self.__dict__.pop("spellings", None)
 
     def text(self, text: str) -> str:
         """*text* for people and models, without known secrets and without what looks like one."""

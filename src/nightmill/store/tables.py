@@ -6,13 +6,11 @@ What is queried has columns, the rest is JSON text or a blob's hash. Times are U
 from __future__ import annotations
 
 from sqlalchemy import (
-    BigInteger,
     Boolean,
     Column,
     Float,
     Index,
     Integer,
-    MetaData,
     String,
     Table,
     Text,
@@ -20,10 +18,14 @@ from sqlalchemy import (
 )
 from sqlalchemy import false as sa_false
 
+from nightmill.store.hook_tables import delivery, hook, letter
+from nightmill.store.metadata import big, metadata
+
 __all__ = [
     "account",
     "approval",
     "baseline",
+    "delivery",
     "draft",
     "event",
     "gate",
@@ -48,10 +50,6 @@ __all__ = [
     "watch",
     "worker",
 ]
-
-metadata = MetaData()
-
-big = BigInteger().with_variant(Integer, "sqlite")
 
 project = Table(
     "project",
@@ -363,32 +361,4 @@ receipt = Table(  # writes that were answered, so that one sent again is answere
     Column("status", Integer, nullable=False),  # 0: under way
     Column("body", Text, nullable=False),
     Column("at", Float, nullable=False, index=True),
-)
-
-hook = Table(  # who elsewhere is told of what, and up to where in the ledger they were
-    "hook",
-    metadata,
-    Column("id", String(20), primary_key=True),
-    Column("url", Text, nullable=False),
-    Column("events", Text, nullable=False),  # JSON: names; [] all
-    Column("project", String(80), nullable=False),  # "": every one
-    Column("added", Float, nullable=False),
-    Column("by", Text, nullable=False),
-    Column("seq", big, nullable=False),  # everything up to here is done
-    Column("tries", Integer, nullable=False),  # of the next, that failed
-    Column("reason", Text, nullable=False),  # the last of them
-    Column("due", Float, nullable=False),
-    Column("lost", Integer, nullable=False),  # given up in a row
-    Column("holder", String(40), nullable=False),  # the process that delivers, and until when no other may
-    Column("until", Float, nullable=False),
-)
-
-letter = Table(  # entries that were given up for a hook
-    "letter",
-    metadata,
-    Column("hook", String(20), primary_key=True),
-    Column("seq", big, primary_key=True),
-    Column("at", Float, nullable=False),
-    Column("reason", Text, nullable=False),
-    Column("again", Boolean, nullable=False),  # to be sent once more
 )

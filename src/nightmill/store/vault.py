@@ -18,19 +18,28 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from nightmill.errors import SettingsError
 from nightmill.store.keyfile import made_once
 
-__all__ = ["Vault", "read_key"]
+__all__ = ["NAME", "Kept", "Vault", "read_key"]
 
 FILE, KEY = "secrets.json", "secret.key"
-NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,79}")
+NAME = re.compile(r"(?:[A-Za-z0-9][A-Za-z0-9_.-]{0,79}/)?[A-Za-z_][A-Za-z0-9_.-]{0,99}")
+"""Of a project's own, the id of the project stands before it: `shop-1a2b3c4d/SHOP_TOKEN`."""
+
 VALUE = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?")
 SHORTEST = 8
 """Characters of a secret: a shorter one would be found in everything that is redacted."""
 BYTES = 32
+
+
+class Kept(NamedTuple):
+    """When a secret was set, in Unix seconds, and by whom, "" where that was not said."""
+
+    at: float
+    by: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,9 +49,10 @@ class Vault:
     home: Path
     key: bytes | None = None
 
-    def names(self) -> dict[str, float]:
-        """Each secret's name and when it was set, in Unix seconds. No key is needed."""
-        return {name: float(each["at"]) for name, each in sorted(self._read()["secrets"].items())}
+    def names(self) -> dict[str, Kept]:
+        """Each secret's name, and when and by whom it was set. No key is needed."""
+        held = self._read()["secrets"]
+        return {name: Kept(float(each["at"]), str(each.get("by", ""))) for name, each in sorted(held.items())}
 
     def get(self, name: str) -> str | None:
         """The value of *name*; None if there is none.
@@ -62,8 +72,8 @@ class Vault:
         held = self._read()
         return {name: self._open(held, name) for name in held["secrets"]}
 
-    def put(self, name: str, value: str, *, at: float) -> None:
-        """Set *name*.
+    def put(self, name: str, value: str, *, at: float, by: str = "") -> None:
+        """Set *name*, as *by* asks.
 
         Raises:
             SettingsError: If name or value cannot be used, or the key is not that of the others.
@@ -78,7 +88,7 @@ class Vault:
         with self._changed() as held:
             for other in held["secrets"]:
                 self._open(held, other)  # one key for all of them
-            held["secrets"][name] = _sealed(self._key(held), name, value, at=at)
+            held["secrets"][name] = _sealed(self._key(held), name, value, Kept(at, by))
 
     def remove(self, name: str) -> None:
         """Delete *name*. No key is needed.
@@ -98,13 +108,14 @@ class Vault:
         """
         beside = self.home / f"{KEY}.new"
         with self._changed() as held:
-            values = {name: (self._open(held, name), each["at"]) for name, each in held["secrets"].items()}
+            kept = self.names()
+            values = {name: self._open(held, name) for name in held["secrets"]}
             key = new or secrets.token_bytes(BYTES)
             if new is None:
                 beside.unlink(missing_ok=True)
                 made_once(beside, key)
             held["key"] = _id(key)
-            held["secrets"] = {name: _sealed(key, name, value, at=at) for name, (value, at) in values.items()}
+            held["secrets"] = {name: _sealed(key, name, value, kept[name]) for name, value in values.items()}
         if new is None:
             beside.replace(self.home / KEY)
         return len(values)
@@ -225,12 +236,13 @@ def _in_keyring(name: str) -> str:
     return found
 
 
-def _sealed(key: bytes, name: str, value: str, *, at: float) -> dict[str, Any]:
+def _sealed(key: bytes, name: str, value: str, kept: Kept) -> dict[str, Any]:
     from cryptography.hazmat.primitives.ciphers.aead import AESGCM  # noqa: PLC0415 - only where there are secrets
 
     nonce = secrets.token_bytes(12)
     body = AESGCM(key).encrypt(nonce, value.encode(), name.encode())
-    return {"at": at, "nonce": base64.b64encode(nonce).decode(), "body": base64.b64encode(body).decode()}
+    sealed = {"nonce": base64.b64encode(nonce).decode(), "body": base64.b64encode(body).decode()}
+    return kept._asdict() | sealed
 
 
 def _id(key: bytes) -> str:

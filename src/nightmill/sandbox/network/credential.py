@@ -33,6 +33,8 @@ class Credential:
         scheme: How it is written there: `bearer`, `basic` (as the password of *user*), or `raw`.
         variable: Environment variable that shows the placeholder inside, for tools that want one; "": none.
         projects: Ids of the projects whose sandboxes it serves; "*" for all.
+        but: Ids of those of them that have a secret of their own in its place.
+        of: The id of the one project whose own it is; "": it is the operator's.
     """
 
     name: str
@@ -43,6 +45,8 @@ class Credential:
     user: str = "x-access-token"
     variable: str = ""
     projects: tuple[str, ...] = ()
+    but: tuple[str, ...] = ()
+    of: str = ""
     secret: str = field()
 
     def __post_init__(self) -> None:
@@ -63,13 +67,18 @@ class Credential:
         return f"<credential {self.name!r} for {self.host}:{self.port}>"
 
     @property
+    def id(self) -> str:
+        """What tells it from that of another project with the same name."""
+        return f"{self.name}@{self.of}" if self.of else self.name
+
+    @property
     def placeholder(self) -> str:
         """What a sandbox sees in its place. It means something nowhere but in this header, to this host."""
         return f"nightmill-placeholder-{self.name}"
 
     def serves(self, project: str) -> bool:
         """Whether sandboxes of *project* may use it."""
-        return project in self.projects or "*" in self.projects
+        return project not in self.but and (project in self.projects or "*" in self.projects)
 
     def line(self) -> bytes:
         """The header, secret and all."""

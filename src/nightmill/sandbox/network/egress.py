@@ -48,7 +48,7 @@ class Egress:
         """Listen in the folder of *place* and let its hosts through."""
         self.path = place.directory / "net" / "egress.sock"
         self.place, self.network, self.hosts = place, network, place.hosts
-        self.credentials = [each for each in network.credentials if each.name in place.credentials]
+        self.credentials = [each for each in network.credentials if each.id in place.credentials]
         self.authority = _authority(network) if self.credentials or place.inspect else None
         self.budget = Budget(network.upload)
         self.tally = Tally(partial(network.on_request, place.run))

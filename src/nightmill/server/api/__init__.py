@@ -4,12 +4,25 @@ from __future__ import annotations
 
 from starlette.routing import BaseRoute
 
-from nightmill.server.api import account, events, heard, hooks, live, mcp, people, questions, runs, start, tasks
+from nightmill.server.api import (
+    account,
+    events,
+    heard,
+    hooks,
+    live,
+    mcp,
+    people,
+    questions,
+    runs,
+    secrets,
+    start,
+    tasks,
+)
 
 __all__ = ["routes"]
 
 
 def routes() -> list[BaseRoute]:
     """All routes of the API."""
-    modules = (account, runs, questions, live, start, tasks, events, people, hooks, heard, mcp)
+    modules = (account, runs, questions, live, start, tasks, events, people, hooks, heard, secrets, mcp)
     return [route for module in modules for route in module.router.routes]

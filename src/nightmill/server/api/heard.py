@@ -1,4 +1,4 @@
-"""What forges say: the one route that asks for no person, but for a signature over its body."""
+"""What forges say: the one route that asks for no person, but for a signature over its body; and whether they are heard."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pydantic import BaseModel
 from starlette.concurrency import run_in_threadpool
 
 from nightmill.desk import heard
-from nightmill.server.guard import TheProject, needs, of_api
+from nightmill.server.guard import TheProject, Who, needs, of_api
 from nightmill.server.problem import Refused
 from nightmill.server.rates import Rate
 from nightmill.server.site import site_of
@@ -26,6 +26,45 @@ class Heard(BaseModel):
     """Whether it was news: said again, or about nothing that matters here, it is not."""
 
     news: bool
+
+
+class Ear(BaseModel):
+    """Whether the forge of a project is heard; if so, since when (Unix seconds), and who wanted it."""
+
+    heard: bool
+    since: float
+    by: str
+
+
+class EarMade(BaseModel):
+    """What the forge has to be given: the address, and the secret, shown this once."""
+
+    address: str
+    secret: str
+
+
+@router.get("/projects/{project}/heard")
+@needs("administer", "project")
+def listening(request: Request, project: TheProject) -> Ear:
+    """Whether what its forge says is heard."""
+    found = heard.listening(site_of(request).door).get(project)
+    return Ear(heard=found is not None, since=found.at if found else 0.0, by=found.by if found else "")
+
+
+@router.put("/projects/{project}/heard")
+@needs("administer", "project")
+def listen(request: Request, who: Who, project: TheProject) -> EarMade:
+    """Hear its forge from now on, by a new secret; the one before is good no more."""
+    site = site_of(request)
+    secret = heard.listen(site.door, project, at=site.clock(), by=who.by)
+    return EarMade(address=f"{site.origin}/api/v1/projects/{project}/heard", secret=secret)
+
+
+@router.delete("/projects/{project}/heard", status_code=204)
+@needs("administer", "project")
+def deafen(request: Request, who: Who, project: TheProject) -> None:
+    """Hear its forge no more."""
+    heard.deafen(site_of(request).door, project, by=who.by)
 
 
 @router.post("/projects/{project}/heard", status_code=202)

@@ -37,6 +37,7 @@ class HookOut(BaseModel):
     reason: str
     due: float
     lost: int = Field(description="How many in a row were given up before it.")
+    paused: bool = Field(description="Nothing is sent until it is resumed; what happens meanwhile is sent then.")
 
 
 class HooksOut(BaseModel):
@@ -62,6 +63,39 @@ class HookMade(BaseModel):
     secret: str
 
 
+class Rotation(BaseModel):
+    """How it gets another secret: letters are signed with that of now, too, for a day; with *at_once* they are not."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    at_once: bool = False
+
+
+class Secret(BaseModel):
+    """What letters are signed with from now on, shown this once."""
+
+    secret: str
+
+
+class DeliveryOut(BaseModel):
+    """A letter that was sent; *seq* 0: to try it out. *status* 0: there was no answer; *reason* empty: it arrived."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    seq: int
+    event: str
+    at: float
+    seconds: float
+    status: int
+    reason: str
+
+
+class Deliveries(BaseModel):
+    """The last letters, newest first."""
+
+    deliveries: list[DeliveryOut]
+
+
 class DeadOut(BaseModel):
     """An entry of the ledger that was given up; *again*: it is to be sent once more."""
 
@@ -81,7 +115,7 @@ class Deads(BaseModel):
 
 
 class Again(BaseModel):
-    """Which entry to send once more; 0: all that were given up."""
+    """Which entry to send once more; 0: all that were given up, and the one that waits to be tried again."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -115,6 +149,37 @@ def add(request: Request, who: Who, hook: HookIn) -> HookMade:
 def remove(request: Request, who: Who, hook: Id) -> None:
     """Tell it nothing more."""
     hooks.remove(site_of(request).door, hook, by=who.by)
+
+
+@router.post("/hooks/{hook}/pause", status_code=204)
+@needs("administer", "every")
+def pause(request: Request, who: Who, hook: Id) -> None:
+    """Send it nothing until it is resumed."""
+    site_of(request).door.hooks.change(hook, "paused", by=who.by)
+
+
+@router.post("/hooks/{hook}/resume", status_code=204)
+@needs("administer", "every")
+def resume(request: Request, who: Who, hook: Id) -> None:
+    """Send it what happened since it was paused, and go on."""
+    site_of(request).door.hooks.change(hook, "resumed", by=who.by)
+
+
+@router.put("/hooks/{hook}/secret")
+@needs("administer", "every")
+def rotate(request: Request, who: Who, hook: Id, how: Rotation) -> Secret:
+    """Have its letters signed with another secret, which this answer alone shows."""
+    site = site_of(request)
+    return Secret(secret=hooks.rotate(site.door, hook, by=who.by, at=site.clock(), at_once=how.at_once))
+
+
+@router.get("/hooks/{hook}/deliveries")
+@needs("administer", "every")
+def deliveries(request: Request, hook: Id) -> Deliveries:
+    """How the last letters to it went."""
+    door = site_of(request).door
+    door.hooks.get(hook)
+    return Deliveries(deliveries=[DeliveryOut.model_validate(asdict(each)) for each in door.hooks.delivered(hook)])
 
 
 @router.post("/hooks/{hook}/test", status_code=204)

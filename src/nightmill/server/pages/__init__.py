@@ -18,9 +18,11 @@ from nightmill.server.pages import (
     projects,
     run,
     runs,
+    secrets,
     settings,
     steer,
     task,
+    webhooks,
 )
 
 __all__ = ["routes"]
@@ -47,6 +49,8 @@ def routes() -> list[BaseRoute]:
             ledger,
             settings,
             people,
+            webhooks,
+            secrets,
         )
         for route in module.router.routes
     ]
