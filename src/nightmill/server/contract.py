@@ -7,7 +7,7 @@ from typing import Any
 
 from starlette.routing import BaseRoute
 
-from nightmill.server.api.events import DraftOut
+from nightmill.server.api.events import DraftOut, Resume
 from nightmill.server.guard import SAFE, Guarded, Need
 from nightmill.server.problem import MEDIA, Problem
 
@@ -55,9 +55,9 @@ def whole(schema: dict[str, Any], routes: Iterable[BaseRoute]) -> dict[str, Any]
     kinds.pop("HTTPValidationError", None)
     kinds.pop("ValidationError", None)
     kinds["Problem"] = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
-    # No route answers with it: it is in the data of a stream.
-    draft = DraftOut.model_json_schema(ref_template="#/components/schemas/{model}")
-    kinds |= {**draft.pop("$defs"), "DraftOut": draft}
+    for each in (DraftOut, Resume):  # no route answers with these: they are in the data of a stream
+        made = each.model_json_schema(ref_template="#/components/schemas/{model}")
+        kinds |= {**made.pop("$defs", {}), each.__name__: made}
     for route in guarded(routes):
         for method in route.methods or ():
             if said := schema["paths"].get(route.path, {}).get(method.lower()):

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from fastapi import Header, Query, Request
 from fastapi.responses import Response
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 from pydantic.json_schema import SkipJsonSchema
 from starlette.concurrency import run_in_threadpool
 
@@ -20,7 +20,7 @@ from nightmill.server.stream import EventStream
 from nightmill.server.watcher import Item
 from nightmill.store import AWAY
 
-__all__ = ["DraftOut", "router"]
+__all__ = ["DraftOut", "Resume", "router"]
 
 router = of_api("events")
 
@@ -30,6 +30,7 @@ AGAIN = 5.0
 Number = Annotated[int, Field(ge=0, le=2**53)]
 Numeral = Annotated[str, Field(pattern=r"^[0-9]{1,16}$")]
 
+DATA = ("EntryOut", "DraftOut", "Resume")
 EVENT = {
     "type": "object",
     "required": ["data"],
@@ -39,7 +40,7 @@ EVENT = {
         "data": {
             "type": "string",
             "contentMediaType": "application/json",
-            "contentSchema": {"anyOf": [{"$ref": f"#/components/schemas/{name}"} for name in ("EntryOut", "DraftOut")]},
+            "contentSchema": {"anyOf": [{"$ref": f"#/components/schemas/{name}"} for name in DATA]},
         },
         "retry": {"type": "integer"},
     },
@@ -64,6 +65,12 @@ class DraftOut(BaseModel):
     turn: int
     attempt: str = Field(description="Another one each time that the turn is begun: what was written before has gone.")
     pieces: list[PieceOut] = Field(description="None: it writes nothing any more.")
+
+
+class Resume(BaseModel):
+    """Come again: nothing."""
+
+    model_config = ConfigDict(extra="forbid")
 
 
 STREAM: dict[int | str, dict[str, Any]] = {
