@@ -13,7 +13,7 @@ import pytest
 from bench.stage import until
 from nightmill import event as e
 from nightmill.server import process
-from nightmill.server.feed import FIRST, RESUME, Feed
+from nightmill.server.feed import FIRST, PAGE, PAST, RESUME, Feed
 from nightmill.server.watcher import MOST, Place
 from nightmill.store import Entry
 from tests.server.conftest import House, frames, role
@@ -146,8 +146,9 @@ def test_watchers_who_come_at_any_time_all_get_the_same_without_a_gap_or_a_doubl
                 break
         while feed.seq < memory.last():
             await asyncio.sleep(0.01)
-        await asyncio.sleep(0)
-        for watcher in feed.watchers:
+        while len(feed.watchers) < len(watching):
+            await asyncio.sleep(0.01)
+        for watcher in list(feed.watchers):
             while watcher._waiting:
                 await asyncio.sleep(0.01)
         feed.close()
@@ -223,6 +224,48 @@ def test_one_that_comes_while_a_look_for_another_is_under_way_hears_nothing_twic
         return [int(line[4:]) for line in b"".join(found).decode().splitlines() if line.startswith("id: ")]
 
     assert asyncio.run(scenario()) == list(range(1, 12))
+
+
+def test_what_happens_now_is_heard_however_many_come_again_and_wait_for_what_they_missed() -> None:
+    class Heavy(Memory):
+        """A ledger in which the past takes as long as a test wants."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.go, self.asked = threading.Event(), 0
+
+        def read(self, *, after: int, limit: int, run: str | None = None) -> Sequence[Entry]:
+            if limit < PAGE:  # of what somebody missed
+                self.asked += 1
+                assert self.go.wait(60)
+            return super().read(after=after, limit=limit, run=run)
+
+    async def scenario() -> tuple[bytes, int, int]:
+        memory = Heavy()
+        memory.add(100)
+        feed = Feed(memory)
+        serving = asyncio.create_task(feed.serve())
+        now = feed.frames(lambda _: True, after=None)
+        await anext(now)
+        again = [asyncio.create_task(numbers(feed, after=0)) for _ in range(60)]
+        while len(feed.watchers) < 61:
+            await asyncio.sleep(0.01)
+        memory.add(1)
+        async with asyncio.timeout(60):
+            heard = await anext(now)
+        held = memory.asked
+        memory.go.set()
+        while any(each.start < 100 for each in feed.watchers) or memory.asked < 60:
+            await asyncio.sleep(0.01)
+        await now.aclose()  # type: ignore[attr-defined]
+        for each in again:
+            each.cancel()
+        serving.cancel()
+        return heard, held, memory.asked
+
+    heard, held, asked = asyncio.run(scenario())
+    assert b"id: 101\n" in heard
+    assert held <= PAST < asked
 
 
 def test_while_nobody_watches_nothing_is_asked() -> None:
