@@ -7,6 +7,7 @@ import json
 import logging
 import socket
 from base64 import urlsafe_b64encode
+from contextlib import ExitStack
 from itertools import product
 from typing import Any
 
@@ -138,6 +139,21 @@ def test_a_yes_that_is_sent_slowly_counts_by_the_rights_at_its_end(house: House)
 
     assert answer.startswith((b"HTTP/1.1 403", b"HTTP/1.1 404"))
     assert house.door.questions.get(asked).state == "open"
+
+
+def test_nobody_takes_all_streams_for_themselves(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(events, "STREAMS", 2)
+    with (
+        house.program("ada@example.org", role("viewer")) as ada,
+        house.program("bob@example.org", role("viewer")) as bob,
+    ):
+        with ExitStack() as stack:
+            streams = [stack.enter_context(ada.stream("GET", "/api/v1/events")) for _ in range(2)]
+            until(lambda: house.site.streams["ada@example.org"] == 2, what="both streams")
+            assert ada.get("/api/v1/events").status_code == 429
+            streams.append(stack.enter_context(bob.stream("GET", "/api/v1/events")))
+            assert {each.status_code for each in streams} == {200}
+        until(lambda: not house.site.streams, what="that all have left")
 
 
 # Who they say that they are

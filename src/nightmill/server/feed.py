@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import json
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Protocol
 
@@ -103,7 +103,7 @@ class Feed:
 
     async def frames(
         self, wants: Wants, *, after: int | None, alone: Callable[[], str | None] = lambda: None, drafts: str = ""
-    ) -> AsyncIterator[bytes]:
+    ) -> AsyncGenerator[bytes]:
         """The stream for one watcher: what it has missed since *after* (None: nothing), then what comes, then `RESUME`.
 
         If what it has missed is all of one run, *alone* names that. It blocks, and is asked once what comes is kept for

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -37,6 +38,7 @@ class Site:
         local: Everybody who comes is this person, where sign-in is off; None: they have to show who they are.
         clock: Unix seconds.
         provider: Who speaks for people besides their passwords; None: nobody.
+        streams: How many streams of events each person has open, by address.
         starter: What has runs begin on this machine; None: none begin through this server.
     """
 
@@ -50,6 +52,7 @@ class Site:
     starter: Starter | None = None
     provider: Provider | None = None
     rates: Rates = field(default_factory=Rates)
+    streams: Counter[str] = field(default_factory=Counter)
 
     @cached_property
     def nights(self) -> Nights:

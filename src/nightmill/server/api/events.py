@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable
+from collections import Counter
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import aclosing
 from typing import Annotated, Any, Literal
 
 from fastapi import Header, Query, Request
@@ -24,6 +26,8 @@ __all__ = ["DraftOut", "Resume", "router"]
 
 router = of_api("events")
 
+STREAMS = 100
+"""Of one person at once: connections are bounded for all together, and nobody is to have all of them."""
 AGAIN = 5.0
 """Seconds after which it is asked again whether a watcher may still watch."""
 
@@ -102,6 +106,8 @@ async def stream(
 ) -> Response:
     """What happens, as it happens, in all that you may see. Without a number it begins now."""
     site = site_of(request)
+    if site.streams[who.address] >= STREAMS:
+        raise Refused(429, f"you have {STREAMS} streams already", hint="end one", headers={"Retry-After": "5"})
     only = await run_in_threadpool(_the_run, site, run, who) if run else ""
     seen = who.projects("view")
 
@@ -115,7 +121,20 @@ async def stream(
 
     begin = int(last_event_id) if last_event_id is not None else after
     frames = site.feed.frames(wants, after=begin, alone=alone, drafts=only if drafts else "")
-    return EventStream(frames, good=_still(site, request, who))
+    return EventStream(_counted(site.streams, who.address, frames), good=_still(site, request, who))
+
+
+async def _counted(streams: Counter[str], who: str, frames: AsyncGenerator[bytes]) -> AsyncGenerator[bytes]:
+    """*frames*, as one of the *streams* of *who* for as long as it lasts."""
+    streams[who] += 1
+    try:
+        async with aclosing(frames) as whole:
+            async for each in whole:
+                yield each
+    finally:
+        streams[who] -= 1
+        if not streams[who]:
+            del streams[who]
 
 
 def _the_run(site: Site, name: str, who: Who) -> str:
