@@ -21,9 +21,9 @@ def refused(shipped: Catalogue, text: str, *, name: str = "quick") -> str:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("cases: []", "t.yaml:1: cases: Tuple should have at least 1 item"),
-        ("cases:\n  - {name: a, stepz: {}}", "t.yaml:2: cases.0.stepz: unknown key"),
-        ("cases:\n  - {name: a, ends: never}", "t.yaml:2: cases.0.ends: Input should be"),
+        ("cases: []", "t.yaml:1: `cases` is empty"),
+        ("cases:\n  - {name: a, stepz: {}}", "t.yaml:2: unknown key 'stepz'; did you mean 'steps'?"),
+        ("cases:\n  - {name: a, ends: never}", "t.yaml:2: `cases.0.ends` is 'never', and has to be one of: done,"),
         (
             "cases:\n  - name: a\n    steps:\n      prof: {ok: true}",
             "t.yaml:4: there is no step 'prof'; did you mean 'proof'?",
@@ -35,6 +35,11 @@ def refused(shipped: Catalogue, text: str, *, name: str = "quick") -> str:
             "t.yaml:2: 'proof' gives no 'wrds'; did you mean 'words'?",
         ),
         ("cases:\n  - {name: a, steps: {work: {rounds: 1}}}", "t.yaml:2: 'work' gives what its own steps come to"),
+        (
+            "cases:\n  - {nmae: a}",
+            "t.yaml:2: the key 'name' is missing\nt.yaml:2: unknown key 'nmae'; did you mean 'name'?",
+        ),
+        ("- {name: a}", "t.yaml:1: the file is a list, and has to be a mapping"),
         ("cases:\n  - {name: a, inputs: {x: 1}}", "t.yaml:2: there is no input 'x'"),
         ("cases:\n  - {name: a, given: {tsk: {}}}", "t.yaml:2: no run is given 'tsk'; did you mean 'task'?"),
         ("cases: [{name: a}, &x {name: b}]", "t.yaml:1: anchors and aliases are not allowed"),

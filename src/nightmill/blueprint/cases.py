@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
+from nightmill.blueprint.mistakes import shapeless
 from nightmill.blueprint.nouns import Blueprint, CallStep, MapStep, RepeatStep, Step, StopStep, walk
 from nightmill.blueprint.shapes import GIVEN, lacking, meant, of_step
 from nightmill.errors import SettingsError
@@ -90,19 +91,17 @@ def parse(body: bytes, blueprint: Blueprint, *, source: str) -> tuple[Case, ...]
     try:
         found = _adapter().validate_python(written.value)
     except ValidationError as error:
-        first = error.errors()[0]
-        said = "unknown key" if first["type"] in {"unexpected_keyword_argument", "extra_forbidden"} else first["msg"]
-        place = _line(written.lines, first["loc"])
-        raise SettingsError(
-            f"{source}:{place}: {'.'.join(map(str, first['loc']))}: {said}",
-            hint=f"a case has: {', '.join(Case.__dataclass_fields__)}",
-        ) from None
+        raise shapeless(error.errors(), written, source, keys=_keys) from None
     for number, case in enumerate(found.cases):
         for way, said in wrong(case, blueprint):
             raise SettingsError(
                 f"{source}:{_line(written.lines, ('cases', number, *way))}: {said}", hint="see `blueprint show`"
             )
     return found.cases
+
+
+def _keys(_: Any, way: tuple[str | int, ...]) -> tuple[str, ...]:
+    return tuple(Case.__dataclass_fields__) if way else tuple(Given.__dataclass_fields__)
 
 
 def wrong(case: Case, blueprint: Blueprint) -> Iterator[tuple[tuple[str, ...], str]]:

@@ -16,7 +16,7 @@ from typing import Literal, NamedTuple
 from nightmill.blueprint.check import Known, faults
 from nightmill.blueprint.nouns import Blueprint, CallStep, walk
 from nightmill.blueprint.reading import parse, places
-from nightmill.blueprint.shapes import Signature
+from nightmill.blueprint.shapes import Signature, meant
 from nightmill.crew import Role
 from nightmill.errors import SettingsError
 
@@ -115,7 +115,8 @@ class Catalogue:
         """
         found = self.entries.get(name)
         if found is None:
-            raise SettingsError(f"there is no blueprint {name!r}", hint="`nightmill blueprint list` lists them")
+            near = meant(name, tuple(self.entries))
+            raise SettingsError(f"there is no blueprint {name!r}{near}", hint="`nightmill blueprint list` lists them")
         return found
 
     def get(self, name: str) -> Blueprint:

@@ -1,18 +1,21 @@
-"""What has not the shape of a blueprint, in words: where it stands in its file, what it is, and what it has to be."""
+"""What has not the shape of its file, in words: where it stands, what it is, and what it has to be."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import Any, NamedTuple
 
 from nightmill.blueprint.nouns import KINDS, Blueprint, Input, Most
 from nightmill.blueprint.shapes import meant
 from nightmill.errors import SettingsError
-from nightmill.written import Lines
+from nightmill.written import Lines, Written
 
 __all__ = ["OURS", "known", "shapeless"]
 
+Way = tuple[str | int, ...]
+Keys = Callable[[Any, Way], tuple[str, ...]]
+"""The keys that a mapping, to which a way leads, may have."""
 OURS = frozenset({"source", "digest", "line"})
 """Keys of the values that no file has."""
 COMMON = ("id", "title", "when", "may_fail")
@@ -39,24 +42,13 @@ BOUNDS = {"greater_than_equal": "at least", "greater_than": "more than", "less_t
 class Mistake(NamedTuple):
     """Something that has not its shape: the *way* to it, what is *said* of it, and what to do."""
 
-    way: tuple[str | int, ...]
+    way: Way
     said: str
     hint: str
 
 
-def shapeless(errors: Sequence[Mapping[str, Any]], value: Any, lines: Lines, source: str) -> SettingsError:
-    """All that *errors*, pydantic's, are about in the *value* of the file *source*, in the order of its *lines*."""
-    found: dict[tuple[str | int, ...], Mistake] = {}
-    for error in errors:
-        for mistake in _mistakes(error, value):
-            found.setdefault(mistake.way, mistake)
-    placed = sorted((_line(lines, each.way), number, each) for number, each in enumerate(found.values()))
-    said = "\n".join(f"{source}:{line}: {each.said}" for line, _, each in placed)
-    return SettingsError(said, hint=placed[0][2].hint)
-
-
-def known(at: Any, way: tuple[str | int, ...]) -> tuple[str, ...]:
-    """The keys that the mapping *at*, to which *way* leads, may have."""
+def known(at: Any, way: Way) -> tuple[str, ...]:
+    """The keys that the mapping *at*, to which *way* leads in a blueprint, may have."""
     shape: Any = next((KINDS[key] for key in KINDS if isinstance(at, dict) and key in at), None)
     if not way:
         shape = Blueprint
@@ -67,7 +59,23 @@ def known(at: Any, way: tuple[str | int, ...]) -> tuple[str, ...]:
     return tuple(key for key in shape.__dataclass_fields__ if key not in OURS) if shape else (*COMMON, *KINDS)
 
 
-def _mistakes(error: Mapping[str, Any], value: Any) -> Iterator[Mistake]:
+def shapeless(
+    errors: Sequence[Mapping[str, Any]], written: Written, source: str, *, keys: Keys = known
+) -> SettingsError:
+    """All that *errors*, pydantic's, are about in what is *written* in the file *source*, in the order of its lines.
+
+    *keys* are those of a blueprint if nothing is said.
+    """
+    found: dict[Way, Mistake] = {}
+    for error in errors:
+        for mistake in _mistakes(error, written.value, keys):
+            found.setdefault(mistake.way, mistake)
+    placed = sorted((_line(written.lines, each.way), number, each) for number, each in enumerate(found.values()))
+    said = "\n".join(f"{source}:{line}: {each.said}" for line, _, each in placed)
+    return SettingsError(said, hint=placed[0][2].hint)
+
+
+def _mistakes(error: Mapping[str, Any], value: Any, known: Keys) -> Iterator[Mistake]:
     way, at, holder = _followed(error["loc"], value)
     kind, context, last = error["type"], error.get("ctx", {}), str(error["loc"][-1]) if error["loc"] else ""
     match kind:
@@ -88,7 +96,8 @@ def _mistakes(error: Mapping[str, Any], value: Any) -> Iterator[Mistake]:
                 yield Mistake(way, f"the name {way[-1]!r} {said}", hint)
             else:
                 hint = "`all`, or names of checks such as [tests]" if _named(way) == "check" else hint
-                yield Mistake(way, f"`{_named(way)}` is {_shown(at)}, and {said}", hint)
+                named = f"`{_named(way)}`" if way else "the file"
+                yield Mistake(way, f"{named} is {_shown(at)}, and {said}", hint)
 
 
 def _unfit(kind: str, context: Mapping[str, Any], at: Any, message: str) -> tuple[str, str]:
@@ -120,7 +129,7 @@ def _kinds(at: Any) -> str:
     return f"says not what it does{near}"
 
 
-def _followed(loc: Sequence[str | int], value: Any) -> tuple[tuple[str | int, ...], Any, Any]:
+def _followed(loc: Sequence[str | int], value: Any) -> tuple[Way, Any, Any]:
     """The way of *loc* as the file has it, what stands there, and what that stands in."""
     way: list[str | int] = []
     at: Any = value
@@ -134,11 +143,11 @@ def _followed(loc: Sequence[str | int], value: Any) -> tuple[tuple[str | int, ..
     return tuple(way), at, holder
 
 
-def _line(lines: Lines, way: tuple[str | int, ...]) -> int:
+def _line(lines: Lines, way: Way) -> int:
     return next(lines[way[:size]] for size in range(len(way), -1, -1) if way[:size] in lines)
 
 
-def _named(way: tuple[str | int, ...]) -> str:
+def _named(way: Way) -> str:
     """The keys of *way* from the innermost step on."""
     steps = [at for at, name in enumerate(way) if name == "steps" and isinstance((*way, "")[at + 1], int)]
     return ".".join(str(each) for each in way[steps[-1] + 2 if steps else 0 :])

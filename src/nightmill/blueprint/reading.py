@@ -42,7 +42,7 @@ def parse(body: bytes, *, source: str) -> Blueprint:
     try:
         return _adapter().validate_python({**written.value, "source": source, "digest": digest})
     except ValidationError as error:
-        raise shapeless(error.errors(), written.value, written.lines, source) from None
+        raise shapeless(error.errors(), written, source) from None
 
 
 def places(body: bytes, *, source: str) -> Mapping[str, int]:

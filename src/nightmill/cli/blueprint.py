@@ -92,7 +92,7 @@ def show(
         values = _values(entry.blueprint) if entry.blueprint else None
         print_json({**_plain(entry), "state": state and state.word, "why": state and state.said, "blueprint": values})
         return
-    said = f"{MARKS[state.word]} {state.said}" if state else ""
+    said = f"{MARKS[state.word]} {state.said}" if state and state.word != "broken" else ""
     sys.stdout.write("\n".join(map(safe, described(entry, said))) + "\n")
 
 
