@@ -9,11 +9,11 @@ from typing import Any
 from bench.figures import Figure, spread
 from bench.stage import Stage, play
 
-__all__ = ["figures"]
+__all__ = ["blueprints", "figures"]
 
 COUNT = 100
 GOAL = 15.0
-INPUTS = "inputs: {findings: '[]', answers: '[]', passed: '[]'}"
+INPUTS = "inputs: {findings: '[]', results: '[]'}"
 
 BLOCKS = {
     "run": [f"{{id: s{at}, run: 'true'}}" for at in range(COUNT)],
@@ -41,13 +41,19 @@ SAID = {
 }
 
 
+def blueprints() -> dict[str, str]:
+    """The files of the blueprints that are run, by their names."""
+    files = {_file(name): _blueprint(_file(name), steps) for name, steps in BLOCKS.items()}
+    files["called"] = _blueprint("called", ["{id: e, emit: fact}"])
+    return {**files, "all": _blueprint("all", [f"{{id: {name}, call: {_file(name)}}}" for name in BLOCKS])}
+
+
 def figures(stage: Stage) -> Iterator[Figure]:
     """One run through `COUNT` steps of each kind, between whose ends the ledger says how long they took."""
     folder = stage.home / "blueprints"
     folder.mkdir(exist_ok=True)
-    for name, steps in {**BLOCKS, "called": ["{id: e, emit: fact}"]}.items():
-        (folder / f"{_file(name)}.yaml").write_text(_blueprint(_file(name), steps))
-    (folder / "all.yaml").write_text(_blueprint("all", [f"{{id: {name}, call: {_file(name)}}}" for name in BLOCKS]))
+    for name, text in blueprints().items():
+        (folder / f"{name}.yaml").write_text(text)
     stage.call("blueprint", "approve", "all")
     stage.settings = {**stage.settings, "NIGHTMILL_PLAN": "single"}
     with stage.model(play()) as model:
@@ -82,7 +88,7 @@ def _seconds(stage: Stage, told: Any) -> float:
 
 
 def _file(name: str) -> str:
-    return name if name == "called" else f"block-{name}"
+    return f"block-{name}"
 
 
 def _blueprint(name: str, steps: list[str]) -> str:

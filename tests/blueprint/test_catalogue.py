@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from bench import process_steps
 from nightmill.blueprint import shelves
 from nightmill.blueprint.approval import require, standing
 from nightmill.blueprint.catalogue import Catalogue
@@ -166,6 +167,11 @@ def test_every_shipped_blueprint_is_whole(shipped: Catalogue) -> None:
         assert each.body.startswith(
             b"# yaml-language-server: $schema=../../../../docs/reference/blueprint.schema.json\n"
         )
+
+
+def test_what_the_bench_measures_is_whole() -> None:
+    found = catalogue(operator={name: text.encode() for name, text in process_steps.blueprints().items()})
+    assert [each.faults for each in found.entries.values() if each.faults] == []
 
 
 def test_the_guide_shows_a_blueprint_that_is_whole() -> None:
