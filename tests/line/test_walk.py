@@ -235,17 +235,17 @@ def process(text: str) -> Blueprint:
 
 def test_a_step_reads_what_it_names_and_a_called_blueprint_only_what_it_is_given() -> None:
     own = process(
-        "name: own\nsteps:\n"
-        "  - {id: one, run: make}\n"
+        "name: own\ninputs: {word: {default: mine}, secret: {default: mine}}\nsteps:\n"
+        "  - {id: zero, run: make}\n"
         "  - {id: two, call: low, inputs: {word: task.title}}\n"
         "outputs: {said: steps.two.said}\n"
     )
     low = process(
         "name: low\ninputs: {word: {}, other: {default: d}}\nsteps:\n  - {id: one, run: make, env: {W: inputs.word}}\n"
-        "outputs: {said: inputs.word ~ inputs.other ~ (steps.two is defined)}\n"
+        "outputs: {said: inputs.word ~ inputs.other ~ (steps.zero is defined) ~ (inputs.secret is defined)}\n"
     )
     ended = asyncio.run(walk(own, {}, doer=World([True]), blueprints={"low": low}))
-    assert ended.outputs == {"said": "task.titledFalse"}
+    assert ended.outputs == {"said": "task.titledFalseFalse"}
 
 
 @pytest.mark.parametrize(("until", "rounds"), [("round == 2", 2), ("steps.b.exit == 3", 4), ("false", None)])
