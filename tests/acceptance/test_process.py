@@ -79,6 +79,22 @@ def test_a_review_sends_work_back_and_only_what_was_approved_lands(stage: Stage)
     assert len(stage.pulls()) == 1
 
 
+def test_a_review_that_policy_wants_is_given(stage: Stage) -> None:
+    stage.settings |= {"NIGHTMILL_PLAN": "single"}
+    (stage.home / "policy.yaml").write_text("rules:\n- {paths: [prices.py], reviews: {security: 1}}\n")
+    developer = (
+        edit(OLD, RIGHT),
+        shell(f"printf '{CASE}' >> test_prices.py; python3 -m unittest -q"),
+        over("Added.", evidence=EVIDENCE),
+    )
+    attacker = {"system": "You are the attacker", "turns": [judged(approved=True)]}
+    with stage.model(script(developer, role("reviewer", judged(approved=True)), attacker)) as model:
+        assert stage.ask(model, "--blueprint", "quick").wait(120) == 0, said(stage)
+
+    assert [each.role for each in told(stage, "review_given")] == ["reviewer", "security"]
+    assert len(stage.pulls()) == 1
+
+
 def test_a_developer_who_finds_nothing_to_change_is_not_sent_back_to_invent_something(stage: Stage) -> None:
     with stage.model(script((shell("python3 -m unittest -q"), over("It holds already: 30 for [10, 20].")))) as model:
         asked = stage.ask(model, "--blueprint", "quick")

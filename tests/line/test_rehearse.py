@@ -62,6 +62,18 @@ def test_steps_give_what_the_case_says_each_time_and_the_rest_does_well() -> Non
     assert found.passed
 
 
+def test_what_a_function_cannot_take_is_a_failure_as_in_a_run() -> None:
+    inputs = "{findings: steps.look.output.findings, results: steps.proof.results}"
+    own = parse(
+        "name: own\nsteps:\n  - {id: look, agent: qa, goal: x}\n  - {id: proof, check: all}\n"
+        f"  - {{id: settle, python: findings.settle, inputs: {inputs}}}\n".encode(),
+        source="own.yaml",
+    )
+    case = "cases: [{name: a, steps: {look: {output: {findings: none}}}, ends: failed, reason: is not of type 'array'}]"
+
+    assert rehearse(own, *cases.parse(case.encode(), own, source="t.yaml"), blueprints={"own": own}).passed
+
+
 @pytest.mark.parametrize(
     ("case", "fault"),
     [

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from nightmill.policy import Approval, Author, Changed, Facts, Finding, Policy, Proof, Review, Rule, decide
+from nightmill.policy import Approval, Author, Changed, Facts, Finding, Policy, Proof, Review, Rule, decide, reviewers
 
 NOW = 1_000_000.0
 DAY = 86_400.0
@@ -217,6 +217,18 @@ def test_rules_about_paths_hold_where_the_paths_are_touched() -> None:
     assert (decision.outcome, decision.reasons[0].rule) == ("ask", "nightmill.yaml:9")
     assert "1 of 2 people approve for auth" in decision.reasons[0].what
     assert said(replace(one, approvals=(yes(policy), yes(policy, by=BOB))), policy) == "allow"
+
+
+def test_the_roles_whose_review_is_wanted_are_those_of_the_rules_that_fit() -> None:
+    policy = Policy(
+        rules=(
+            Rule(source="a:1", paths=("pay/**",), reviews=(("security", 1), ("reviewer", 2))),
+            Rule(source="a:2", reviews=(("reviewer", 1),)),
+            Rule(source="a:3", paths=("docs/**",), reviews=(("qa", 1),)),
+        )
+    )
+    assert reviewers(policy, [Changed(path="pay/card.py", new=False)]) == ("security", "reviewer")
+    assert reviewers(policy, [Changed(path="a.py", new=True)]) == ("reviewer",)
 
 
 def test_who_is_named_for_paths_is_who_is_asked_about_them() -> None:

@@ -98,7 +98,7 @@ GIVEN: dict[str, Shape] = {
     "project": closed(id=TEXT, language=TEXT, facts=TEXT, instructions=TEXT, files=TEXT, checks=TEXTS),
     "skills": TEXT,
     "earlier": TEXT,
-    "change": closed(diff=TEXT, files=TEXTS, tree=TEXT, lines=NUMBER),
+    "change": closed(diff=TEXT, files=TEXTS, tree=TEXT, lines=NUMBER, reviews=TEXTS),
     "run": closed(id=TEXT, by=TEXT),
 }
 """What every run is given. A blueprint that names none of it sees none of it."""

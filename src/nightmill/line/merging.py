@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from nightmill.store.ledger import Ledger
     from nightmill.store.questions import Questions
 
-__all__ = ["Ground", "Merging", "bent", "fingerprint", "ground", "told"]
+__all__ = ["Ground", "Merging", "bent", "changed", "fingerprint", "ground", "told"]
 
 STEP = "merge"
 LONGEST = 1_000
@@ -66,6 +66,13 @@ def fingerprint(changes: Sequence[Change]) -> str:
     """A digest of *changes* with what stood and stands in each file: one file that moved beneath makes it another."""
     plain = [(each.status, each.path, each.old_mode, each.mode, each.old, each.sha) for each in changes]
     return hashlib.sha256(json.dumps(sorted(plain)).encode("ascii")).hexdigest()
+
+
+def changed(changes: Sequence[Change]) -> tuple[Changed, ...]:
+    """*changes* as policy looks at them."""
+    return tuple(
+        Changed(path=each.path, new=each.status == "A", added=each.added, removed=each.removed) for each in changes
+    )
 
 
 def bent(verdict: Verdict, policy: Policy) -> tuple[Finding, ...]:
@@ -190,10 +197,7 @@ class Merging:
         return replace(
             known,
             tree=tree,
-            changes=tuple(
-                Changed(path=each.path, new=each.status == "A", added=each.added, removed=each.removed)
-                for each in changes
-            ),
+            changes=changed(changes),
             change=fingerprint(changes),
             authors=(*known.authors, *authors),
             agents=self.agents,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from nightmill.policy.budget import Budget, Spent, reserve
-from nightmill.policy.decide import Decision, Reason, address, decide
+from nightmill.policy.decide import Decision, Reason, address, decide, reviewers
 from nightmill.policy.facts import Approval, Author, Changed, Facts, Finding, Proof, Record, Review
 from nightmill.policy.kinds import KINDS, is_test
 from nightmill.policy.ladder import NETWORK, TAKEABLE, WINDOW, WORDS, measure, records
@@ -45,5 +45,6 @@ __all__ = [
     "measure",
     "records",
     "reserve",
+    "reviewers",
     "said",
 ]

@@ -12,7 +12,7 @@ from nightmill.policy.ladder import WINDOW, WORDS
 from nightmill.policy.nouns import Policy, Rule
 from nightmill.policy.paths import covers
 
-__all__ = ["Decision", "Outcome", "Reason", "address", "decide", "fits"]
+__all__ = ["Decision", "Outcome", "Reason", "address", "decide", "fits", "reviewers"]
 
 Outcome = Literal["allow", "ask", "deny"]
 
@@ -91,6 +91,12 @@ def decide(facts: Facts, policy: Policy, now: float) -> Decision:
 def fits(rule: Rule, changes: Iterable[Changed] | None) -> bool:
     """Whether *rule* is about *changes*; of unknown ones it is."""
     return not rule.paths or changes is None or any(True for _ in _touched(rule, changes))
+
+
+def reviewers(policy: Policy, changes: Iterable[Changed]) -> tuple[str, ...]:
+    """The roles of which *policy* wants a review of *changes*."""
+    known = tuple(changes)
+    return tuple(dict.fromkeys(role for rule in policy.rules if fits(rule, known) for role, _ in rule.reviews))
 
 
 def address(by: str) -> str:

@@ -180,10 +180,7 @@ class Gate:
         authors = [facts.Author(mail=self._author(each).email, conversation=each.conversation) for each in shop.parts]
         return facts.Facts(
             tree=tree,
-            changes=tuple(
-                facts.Changed(path=each.path, new=each.status == "A", added=each.added, removed=each.removed)
-                for each in changes
-            ),
+            changes=merging.changed(changes),
             change=change,
             authors=(*authors, *(facts.Author(mail=address(each)) for each in shop.assignment.editors)),
             agents=domain,

@@ -6,6 +6,8 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 from nightmill.line import brief as briefs
+from nightmill.line import merging
+from nightmill.policy import reviewers
 from nightmill.repo import shown
 from nightmill.tool.base import cut
 
@@ -71,7 +73,13 @@ async def _change(shop: Workshop, part: str) -> Any:
     head = await shop.current()
     base = shop.assignment.base_commit
     if not head:
-        return {"tree": "", "files": [], "lines": 0, "diff": f"(it cannot be taken out: {shop.trouble})"}[part]
+        return {
+            "tree": "",
+            "files": [],
+            "lines": 0,
+            "reviews": [],
+            "diff": f"(it cannot be taken out: {shop.trouble})",
+        }[part]
     if part == "tree":
         return await asyncio.to_thread(shop.hub.tree, head)
     changes = await asyncio.to_thread(shop.hub.changes, base, head)
@@ -80,5 +88,7 @@ async def _change(shop: Workshop, part: str) -> Any:
             return [shown(change.path) for change in changes[:MOST_FILES]]
         case "lines":
             return sum(change.added + change.removed for change in changes)
+        case "reviews":
+            return list(reviewers(shop.assignment.policy, merging.changed(changes)))
     found = await asyncio.to_thread(shop.hub.diff, base, head)
     return cut(found.text, most=MOST_DIFF)

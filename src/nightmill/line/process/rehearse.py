@@ -119,8 +119,11 @@ class _Playing:
 
     async def _calls(self, step: PythonStep, at: At) -> Outcome:
         """What the function really gives; the name of a blob is its text here."""
-        found = functions.call(step.python, await at.values_of(step.inputs), read=str.encode)
-        return Outcome(ok=True, value=found)
+        inputs = await at.values_of(step.inputs)
+        try:
+            return Outcome(ok=True, value=functions.call(step.python, inputs, read=str.encode))
+        except (ValueError, TypeError, LookupError, AttributeError) as error:  # as in a run
+            return Outcome(ok=False, reason=f"{step.python}: {error}")
 
     async def _each(self, step: MapStep, at: At) -> Outcome:
         items = await at.value(step.map)
