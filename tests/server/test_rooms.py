@@ -11,8 +11,6 @@ import pytest
 import sqlalchemy as sa
 
 from nightmill import event as e
-from nightmill.crew import Memory, Note
-from nightmill.crew.memory import Person
 from nightmill.estate.file import identify
 from nightmill.review import Baseline, Flake
 from nightmill.store import chain, projects, tables
@@ -79,37 +77,6 @@ def words(text: str) -> str:
     return re.sub(r"\s+", " ", re.sub(r"<[^>]*>", " ", text.replace("\xa0", " ")))
 
 
-def test_the_crew_is_what_the_main_branch_has_with_what_each_did(shop: Shop) -> None:
-    ran(shop, "r1")
-    ran(shop, "r2", well=False)
-    note = Note(
-        project=shop.project,
-        role="developer",
-        run="r2",
-        kind="claim",
-        key="k",
-        said="erred",
-        quotes=(HOSTILE,),
-        at=1.8e9,
-    )
-    Memory(shop.house.door.settings.home).add(note, author=Person(name="Ada", email="ada@example.org"))
-    with shop.house.browser("ada@example.org", role("viewer")) as client:
-        led = client.get("/crew")
-        page = client.get(f"/crew/{shop.project}")
-
-    assert led.headers["location"] == f"/crew/{shop.project}"
-    text = words(page.text)
-    assert "auditor" in text
-    assert "intruder" not in text, "the checkout is not asked"
-    assert "said yes to 1 of 2 changes" in text
-    assert "2 runs, 2 turns" in text
-    assert "said that it was done, and the checks failed" in text
-    assert "What it remembers 1 note" in text
-    assert "2027-01-15 r2 claim: it erred:" in text
-    assert "<script>alert" not in page.text
-    assert "\u202e" not in page.text
-
-
 def test_blueprints_say_who_answers_for_them_how_they_ended_and_what_they_cost(shop: Shop) -> None:
     for number in range(4):
         ran(shop, f"r{number}", well=number > 0, cost=number / 10)
@@ -166,7 +133,7 @@ def test_a_project_that_has_nothing_yet_shows_what_is_shipped(house: House, tmp_
     hub = tmp_path / "none.git"
     projects.keep(house.door.database, projects.Known(id="new", root=tmp_path, hub=hub, added=1.0))
     with house.browser("ada@example.org", role("viewer")) as client:
-        for path in ("/crew/new", "/blueprints/new", "/projects"):
+        for path in ("/blueprints/new", "/projects"):
             page = client.get(path)
             assert page.status_code == 200, path
             assert "nothing" in page.text.casefold()

@@ -17,6 +17,10 @@ from nightmill.server.guard import Guarded
 from tests.server.conftest import ROOT, House, role
 from tests.server.left import leave
 from tests.server.test_attacks import HOSTILE
+from tests.server.test_crew import changed
+from tests.server.test_rooms import AUDITOR, Shop, ran, shop
+
+__all__ = ["shop"]
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, BrowserContext, Page
@@ -152,6 +156,53 @@ def test_somebody_changes_their_password_by_keyboard_and_sees_who_else_is_let_in
     page.get_by_role("link", name="People").press("Enter")
     page.get_by_role("heading", name="Root").wait_for()
     fold(page, "Change roles")
+    assert faults(page) == ""
+
+
+def test_the_rooms_are_walked_by_keyboard_and_a_role_is_read_with_its_history(shop: Shop, page: Page) -> None:
+    house = shop.house
+    ran(shop, "r1")
+    ran(shop, "r2", well=False)
+    changed(shop, ".nightmill/crew/auditor.md", AUDITOR + "\nAnd again.\n", "Look again")
+    house.let_in("root@example.org", role("admin"))
+    sign_in(page.context, house, "root@example.org")
+
+    page.goto("/crew")
+    while page.evaluate("document.activeElement.textContent") != "auditor":
+        page.keyboard.press("j")
+    page.keyboard.press("Enter")
+    page.get_by_role("heading", name="What it is told").wait_for()
+    fold(page, "How that came to be")
+    page.get_by_text("Look again").first.wait_for()
+    assert faults(page) == ""
+    page.get_by_role("link", name="What differs in Look again").press("Enter")
+    page.get_by_role("heading", name="How its instructions came to be").wait_for()
+    assert "And again." in page.locator("tr.add code").all_inner_texts()
+    assert faults(page) == ""
+
+
+def test_projects_blueprints_and_the_ledger_are_walked_by_keyboard(shop: Shop, page: Page) -> None:
+    house = shop.house
+    ran(shop, "r1")
+    ran(shop, "r2", well=False)
+    house.let_in("root@example.org", role("admin"))
+    sign_in(page.context, house, "root@example.org")
+    for at in ("/projects", "/blueprints"):
+        page.goto(at)
+        assert faults(page) == ""
+        page.keyboard.press("j")
+        page.keyboard.press("Enter")
+        page.get_by_role("heading", level=2).first.wait_for()
+        assert faults(page) == ""
+
+    page.goto("/ledger")
+    page.keyboard.press("/")
+    page.keyboard.type("r2")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/ledger?run=r2*")
+    assert page.locator("tbody a").first.inner_text() == "r2"
+    page.keyboard.press("v")
+    page.get_by_text("the chain holds").wait_for()
     assert faults(page) == ""
 
 

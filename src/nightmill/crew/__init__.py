@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from nightmill.crew.find import Crew, at_commit, find, in_folder
+from nightmill.crew.find import Crew, at_commit, find, in_folder, shipped
 from nightmill.crew.identity import identity, signers
 from nightmill.crew.memory import Memory, Note, Page
 from nightmill.crew.role import Role, parse
@@ -18,5 +18,6 @@ __all__ = [
     "identity",
     "in_folder",
     "parse",
+    "shipped",
     "signers",
 ]

@@ -6,6 +6,7 @@ import os
 import stat
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from functools import cache
 from importlib import resources
 from pathlib import Path
 
@@ -13,9 +14,9 @@ from nightmill.crew.role import WRITES, Role, parse
 from nightmill.errors import LimitReached, SettingsError
 from nightmill.repo import Hub
 
-__all__ = ["FOLDERS", "Crew", "at_commit", "find", "in_folder"]
+__all__ = ["FOLDERS", "Crew", "at_commit", "find", "in_folder", "shipped"]
 
-FOREIGN = ".claude/agents"
+FOREIGN, SHIPPED = ".claude/agents", "nightmill/crew/roles"
 FOLDERS = (FOREIGN, ".nightmill/crew")
 """Where a project keeps its roles; a later folder goes before an earlier one."""
 
@@ -57,7 +58,7 @@ def find(*, project: Mapping[str, str] | None = None, operator: Mapping[str, str
     Raises:
         SettingsError: If a file that was written for nightmill is no role.
     """
-    roles = {role.name: role for role in _shipped()}
+    roles = {role.name: role for role in _parsed(shipped(), [])}
     roles |= {role.name: role for role in _parsed(operator or {}, [])}
     own, notes = dict[str, Role](), list[str]()
     for role in _parsed(project or {}, notes):
@@ -107,10 +108,12 @@ def at_commit(hub: Hub, commit: str, folders: Iterable[str] = FOLDERS) -> dict[s
     return found
 
 
-def _shipped() -> list[Role]:
+@cache
+def shipped() -> Mapping[str, str]:
+    """Texts of the files of this release, by path."""
     folder = resources.files("nightmill.crew") / "roles"
     files = sorted((each for each in folder.iterdir() if each.name.endswith(".md")), key=lambda each: each.name)
-    return [parse(each.read_text(encoding="utf-8"), source=f"nightmill/crew/roles/{each.name}") for each in files]
+    return {f"{SHIPPED}/{each.name}": each.read_text(encoding="utf-8") for each in files}
 
 
 def _parsed(texts: Mapping[str, str], notes: list[str]) -> list[Role]:

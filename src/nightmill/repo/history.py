@@ -119,11 +119,28 @@ class History:
             raise self.failure("merge-base", ran)
         return ran.exit == 0
 
-    def log(self, name: str, *, limit: int = 100, without: str = "", first_parent: bool = False) -> list[Commit]:
-        """Commits from *name* backwards, newest first, those that *without* reaches left out."""
+    def log(
+        self,
+        name: str,
+        *,
+        limit: int = 100,
+        without: str = "",
+        first_parent: bool = False,
+        within: Sequence[str] = (),
+        seconds: float = 60.0,
+    ) -> list[Commit]:
+        """Commits from *name* backwards, newest first, those that *without* reaches left out.
+
+        With *within*, only those that changed one of these paths: git goes through all of them for that.
+
+        Raises:
+            EngineError: If it took more than so many *seconds*.
+        """
+        paths = [f":(literal){each}" for each in within]
         options = ["-z", "--no-mailmap", f"--max-count={limit}", f"--format=tformat:{LOG}"]
         ends = [safe(name), *([f"^{safe(without)}"] if without else [])]
-        out = self.must("log", *options, *(["--first-parent"] if first_parent else []), *ends, "--").out
+        flags = ["--first-parent"] if first_parent else []
+        out = self.must("log", *options, *flags, *ends, "--", *paths, seconds=seconds).out
         words = [word.decode("utf-8", "replace") for word in out.split(b"\0")]
         return [_commit(words[at : at + LOG_FIELDS]) for at in range(0, len(words) - 1, LOG_FIELDS)]
 

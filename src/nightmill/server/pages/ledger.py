@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from typing import Annotated, NamedTuple
+from typing import Annotated, Any, NamedTuple
 from urllib.parse import urlencode
 
 from fastapi import Query, Request
@@ -15,6 +16,7 @@ from starlette.responses import Response, StreamingResponse
 
 from nightmill.desk.door import Door
 from nightmill.event import EVENTS
+from nightmill.report.text import one_line
 from nightmill.server.guard import Who, needs, of_pages
 from nightmill.server.pages.render import page
 from nightmill.server.problem import Refused
@@ -28,6 +30,9 @@ router = of_pages()
 
 PAGE, PIECE = 100, 1000
 """Entries on a page, and in a piece of what is taken along."""
+DIGEST = re.compile(r"[0-9a-f]{40,64}")
+LINE = 160
+"""Characters of a field that are shown; the export has all of it."""
 
 ONE = threading.BoundedSemaphore(1)
 """Chains that are gone through at once: it reads all that there is."""
@@ -41,6 +46,13 @@ class Asked(BaseModel):
     since: str = Field(default="", max_length=80)
     until: str = Field(default="", max_length=80)
     before: int = Field(default=0, ge=0, le=2**53)
+
+
+class Told(NamedTuple):
+    """An entry, and what it says: each field that holds something, in words, and as many of them as there is room for."""
+
+    entry: Entry
+    said: tuple[tuple[str, str], ...]
 
 
 class Held(NamedTuple):
@@ -98,13 +110,27 @@ def _page(request: Request, who: Who, asked: Asked, *, held: Held | None = None)
     return page(
         request,
         "ledger.html",
-        entries=found[:PAGE],
+        entries=[Told(each, _said(each.body)) for each in found[:PAGE]],
         older=urlencode(older),
         asked=asked,
         names=sorted(EVENTS),
         all=who.may("view"),
         held=held,
     )
+
+
+def _said(body: str) -> tuple[tuple[str, str], ...]:
+    said = [(name, _words(value)) for name, value in json.loads(body).items()]
+    return tuple((name, words) for name, words in said if words)
+
+
+def _words(value: Any) -> str:
+    """*value* as a line; "" for one that says nothing. Of what is a digest, its beginning tells it from others."""
+    if isinstance(value, str):
+        return f"{value[:12]}…" if DIGEST.fullmatch(value) else one_line(value, most=LINE)
+    if isinstance(value, list) and all(isinstance(each, str) for each in value):
+        return one_line(", ".join(value), most=LINE)
+    return "" if value in ([], {}) else one_line(json.dumps(value, ensure_ascii=False), most=LINE)
 
 
 def _moment(said: str) -> float:
