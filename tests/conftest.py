@@ -27,6 +27,16 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 PATIENCE = 60.0
+SHARED = os.environ.get("NIGHTMILL_SHARED")  # noqa: TID251 - the door of the tests
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_settings() -> Iterator[None]:
+    """No setting of whoever runs the tests, and none of the tests' own variables, reaches what is tested."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in [name for name in os.environ if name.startswith("NIGHTMILL_")]:  # noqa: TID251 - the door of the tests
+            patch.delenv(name)
+        yield
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -91,8 +101,7 @@ ScriptedFactory = Callable[..., Scripted]
 
 def scripted_program() -> Path | None:
     """Where the scripted model is, None if it is not on this machine."""
-    shared = os.environ.get("NIGHTMILL_SHARED")  # noqa: TID251 - the door of the tests
-    folders = [Path(shared) / "tools", Path(shared)] if shared else []
+    folders = [Path(SHARED) / "tools", Path(SHARED)] if SHARED else []
     folders.append(ROOT.parent / "shared" / "tools")
     return next((found for folder in folders if (found := folder / "scripted_model.py").is_file()), None)
 
