@@ -7,6 +7,7 @@ import socket
 import threading
 from collections.abc import Sequence
 
+import psycopg
 import pytest
 
 from bench.stage import until
@@ -63,6 +64,33 @@ def test_a_server_that_is_started_anew_goes_on_where_each_watcher_was(house: Hou
                 seen.append(next(told)["data"]["body"]["round"])
 
     assert seen == list(range(30))
+
+
+@pytest.mark.parametrize("house", ["postgresql"], indirect=True)
+def test_a_database_that_hangs_up_on_everybody_is_gone_on_with_and_nothing_is_missed(
+    house: House, fresh_postgres: str
+) -> None:
+    house.run("rone")
+    with (
+        house.program("ada@example.org", role("viewer")) as client,
+        client.stream("GET", "/api/v1/events", params={"after": house.door.ledger.last()}) as response,
+    ):
+        told = frames(response)
+        house.tell(*steps("rone", 1))
+        seen = [next(told)["data"]["body"]["round"]]
+        for number in (2, 3):
+            with psycopg.connect(fresh_postgres, autocommit=True) as other:
+                ended = other.execute(
+                    "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity"
+                    " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+                ).fetchone()
+            assert ended is not None
+            assert ended[0] > 0
+            house.tell(*steps("rone", number))
+            seen.append(next(told)["data"]["body"]["round"])
+        assert client.get("/api/v1/runs/rone").status_code in {200, 503}
+
+    assert seen == [1, 2, 3]
 
 
 def test_nobody_hears_of_a_project_that_they_may_not_see(house: House) -> None:
