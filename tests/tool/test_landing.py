@@ -177,6 +177,16 @@ def test_the_sibling_of_a_place_that_is_gone_is_not_taken_for_it() -> None:
         apply_edit(file, old=SHOP[start:stop], new=SHOP[start:stop].replace(*RETURN))
 
 
+@pytest.mark.parametrize("name", ["load_c", "loadd_a_", "load_"])
+def test_a_name_that_could_be_either_of_two_siblings_is_neither(name: str) -> None:
+    """Each is one letter away, and all that stands around them is the same."""
+    body = "(path):\n    text = read(path)\n    return parse(text)\n"
+    file = f"def load_a{body}\n\ndef load_b{body}"
+
+    with pytest.raises(ToolError):
+        apply_edit(file, old=f"def {name}{body}", new=f"def {name}{body}".replace("read(path)", "read(path.strip())"))
+
+
 def test_a_misquoted_name_that_the_new_lines_use_is_not_put_into_the_file() -> None:
     old = OLD.replace("rebate", "the_rebates").replace(
         "the_rebates = basket.the_rebates", "the_rebates = basket.rebate"
@@ -191,6 +201,7 @@ SLIPS = {
     "a name with something added": ("if the_lines.empty:", "if lines.empty:", True),
     "a name cut short": ("return enc(text)", "return encoded(text)", True),
     "a comment with another word": ("# only outside of the it here", "# only outside of the scope here", True),
+    "another name of a letter": ("for i in lines:", "for j in lines:", False),
     "another number": ("retry = 3", "retry = 4", False),
     "another operator": ("if left < right:", "if left > right:", False),
     "a name that the file has": ("return total", "return count", False),

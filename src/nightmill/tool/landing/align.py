@@ -36,6 +36,8 @@ MOST_BROKEN = 6
 FEWEST = 2
 SHIFTED = 3
 OTHER = 2
+MOST_RIVALS = 200
+"""Other places that are looked at, where a line is misquoted."""
 ALONE = 3
 """Witnesses that it takes more where lines are indented otherwise; where some are not there; where a change has no neighbour."""
 
@@ -89,6 +91,7 @@ def aligned(page: Page, asked: Asked) -> tuple[str, int] | None:
         )
     sight = _seen(page, quoted, keys, best)
     wanted = changes(quoted, put)
+    _alone(page, quoted, keys, best, sight)
     _enough(page, quoted, best, sight, wanted, others[0].share if others else 0.0)
     for change in wanted:
         _certain(page, quoted, best, sight, change)
@@ -166,6 +169,28 @@ def _seen(page: Page, quoted: Sequence[str], keys: Sequence[bytes], place: Place
         else:
             other.add(at)
     return Sight(beside, place.there, slips, moved, other)
+
+
+def _alone(page: Page, quoted: Sequence[str], keys: Sequence[bytes], place: Place, sight: Sight) -> None:
+    """Raise `Unclear` if a misquoted line could as well be another one, around which all the same lines stand.
+
+    Siblings that stand near each other are one place to whoever looks for lines in order.
+    """
+    kept = {word for at in sight.there for word in WORD.findall(quoted[at])}
+    known = {at: line for at in sight.there if (line := place.pairs[at]) is not None}
+    if not sight.slips or not known:
+        return
+    rarest = min(known, key=lambda at: page.loose.count(keys[at]))
+    shifts = [line - known[rarest] for line in page.find([keys[rarest]]) if line != known[rarest]]
+    for by in shifts[:MOST_RIVALS]:
+        if any(line + by < 0 or page.loose[line + by : line + by + 1] != [keys[at]] for at, line in known.items()):
+            continue
+        for at in sight.slips:
+            near = sight.beside[at]
+            other = page.lines[near + by : near + by + 1] if near is not None and near + by >= 0 else []
+            if other and is_slip(page.text, plain(quoted[at]).strip(), plain(bare(other[0])).strip(), kept):
+                spots = numbers([place.span.start, place.span.start + by])
+                raise Unclear(f"two places are much like it (lines {spots}).")
 
 
 def _enough(

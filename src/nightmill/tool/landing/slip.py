@@ -44,6 +44,8 @@ def _mistyped(text: str, quoted: str, found: str) -> bool:
     if quoted[max(0, head - AROUND) : len(quoted) - tail + AROUND] in text:
         return False
     words = [word for word in WORD.findall(one) if word not in WORD.findall(other)]
+    if WORD.fullmatch(one) and WORD.fullmatch(other) and max(len(one), len(other)) < SHORTEST:
+        return False  # `i` is no misspelt `j`
     if words:
         return any(not is_word(text, word) for word in words) or _is_letter(odd[:1]) != _is_letter(real[:1])
     return not OPERATORS & {*odd, *real}
