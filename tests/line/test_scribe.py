@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from nightmill.line.control import Control
 from nightmill.line.machines import Machines
 from nightmill.line.scribe import EVERY, Scribe
-from nightmill.store.drafts import Drafts
+from nightmill.store.drafts import STAYS, Drafts
 from tests.line.conftest import World
 
 
@@ -86,6 +86,11 @@ def test_a_word_costs_no_question_whether_or_not_anybody_watches(world: World) -
             await desk.look()
         assert len([each for each in said if "draft" in each]) == 1
         assert desk.there == ["a word " * 100 + "more " * 100]
+        before = desk.drafts.marks()
+        with asked(world.machines) as said:
+            await desk.look(after=STAYS / 2)
+        assert len([each for each in said if "draft" in each]) == 1, "it still counts"
+        assert desk.drafts.marks() == before, "and nobody has to read it again"
 
     asyncio.run(story())
 

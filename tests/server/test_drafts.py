@@ -33,7 +33,7 @@ def draft(run: str, text: str, *, attempt: str = "a") -> Draft:
 
 def write(house: House, number: int, each: Draft) -> None:
     """As the worker of the run does."""
-    Drafts(house.door.database).put([(number, each)], stays=[], gone=[])
+    Drafts(house.door.database).put([(number, each)], begun={each.attempt})
 
 
 def test_it_is_seen_as_it_grows_without_a_number_and_when_it_is_gone(house: House) -> None:
@@ -47,7 +47,7 @@ def test_it_is_seen_as_it_grows_without_a_number_and_when_it_is_gone(house: Hous
             assert house.door.runs.wanted(["rone"])["rone"].watched
             write(house, 1, draft("rone", EVIL))
             second = next(told)
-            Drafts(house.door.database).put([], stays=[], gone=[draft("rone", "")])
+            Drafts(house.door.database).put([], gone=[draft("rone", "")])
             third = next(told)
             house.tell(*steps("rone", 1))
             last = next(told)

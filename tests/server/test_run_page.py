@@ -244,18 +244,18 @@ def see_it_written(page: Page, house: House, run: str) -> None:
         draft("a", ("thinking", "", "Hm."), ("text", "", EVIL), ("call", EVIL, "{}"), ("output", "make", "it builds")),
         draft("b", ("text", "", "Another attempt")),
     ]
-    drafts.put([(0, written[0])], stays=[], gone=[])
+    drafts.put([(0, written[0])], begun={"a", "b"})
     box.get_by_text("… The first words", exact=True).wait_for(timeout=60_000)
-    drafts.put([(1, written[1])], stays=[], gone=[])
+    drafts.put([(1, written[1])], begun={"a", "b"})
     box.get_by_text("… it builds", exact=True).wait_for(timeout=60_000)
     assert box.locator("script, a, img").count() == 0
     assert EVIL in (box.locator("[data-kind=text] .say").text_content() or "")
     assert (box.locator("[data-kind=call] .name code").text_content() or "") == EVIL
     assert not Axe().run(page).violations_count
-    drafts.put([(0, written[2])], stays=[], gone=[])
+    drafts.put([(0, written[2])], begun={"a", "b"})
     box.get_by_text("… Another attempt", exact=True).wait_for(timeout=60_000)
     assert box.locator("> div").count() == 1
-    drafts.put([], stays=[], gone=[written[2]])
+    drafts.put([], gone=[written[2]])
     box.wait_for(state="hidden", timeout=60_000)
     assert box.locator("> div").count() == 0
 

@@ -48,21 +48,21 @@ def test_who_watches_a_run_watches_what_it_started_and_nothing_that_is_over(data
 
 
 def test_a_draft_is_in_place_of_the_one_before_and_goes_when_it_is_over(drafts: Drafts) -> None:
-    drafts.put([(0, draft()), (0, draft("r2", "b"))], stays=[], gone=[])
+    drafts.put([(1, draft()), (1, draft("r2", "b"))], begun={"a", "b"})
     before = drafts.marks()
-    assert not drafts.put([(1, draft(text="I look at it \N{PILE OF POO}"))], stays=[draft("r2", "b")], gone=[])
+    assert not drafts.put([(2, draft(text="I look at it \N{PILE OF POO}")), (1, draft("r2", "b"))])
     assert there(drafts) == {"r1": "I look at it \N{PILE OF POO}", "r2": "I look"}
     assert {run for run, mark in drafts.marks().items() if mark != before[run]} == {"r1"}
-    drafts.put([], stays=[], gone=[draft(), draft("r2", "of another attempt")])
+    drafts.put([], gone=[draft(), draft("r2", "of another attempt")])
     assert there(drafts) == {"r2": "I look"}
 
 
 def test_two_attempts_are_never_mixed_and_the_later_one_counts(drafts: Drafts) -> None:
     """As when a worker that was taken for dead writes on."""
-    drafts.put([(0, draft(attempt="a"))], stays=[], gone=[])
-    assert not drafts.put([(0, draft(attempt="b", text="Anew"))], stays=[], gone=[])
-    assert drafts.put([(1, draft(attempt="a", text="I look at it"))], stays=[draft(attempt="a")], gone=[]) == {"r1"}
-    drafts.put([], stays=[], gone=[draft(attempt="a")])
+    drafts.put([(9, draft(attempt="a"))], begun={"a"})
+    assert not drafts.put([(1, draft(attempt="b", text="Anew"))], begun={"b"})
+    assert drafts.put([(10, draft(attempt="a", text="I look at it"))]) == {"r1"}
+    drafts.put([], gone=[draft(attempt="a")])
     assert there(drafts) == {"r1": "Anew"}
 
 
@@ -70,11 +70,11 @@ def test_nothing_is_there_of_a_worker_that_says_no_more(
     database: Database, drafts: Drafts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("nightmill.store.drafts.STAYS", -1.0)
-    drafts.put([(0, draft())], stays=[], gone=[])
+    drafts.put([(1, draft())], begun={"a"})
     assert there(drafts) == {}
     drafts.watch(["r1"], seconds=60.0)
     with database.read() as connection:
         assert not connection.execute(sa.select(tables.draft.c.run)).all()
     monkeypatch.undo()
-    assert not drafts.put([(1, draft(text="It was only slow"))], stays=[], gone=[])
+    assert not drafts.put([(1, draft(text="It was only slow"))])
     assert there(drafts) == {"r1": "It was only slow"}

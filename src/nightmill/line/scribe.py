@@ -33,11 +33,10 @@ log = logging.getLogger(__name__)
 
 @dataclass(slots=True)
 class Put:
-    """What was put of a run: *header* names the attempt, *heard* how much of it there was, *number* how often it was."""
+    """What was put of a run, and when: *header* names the attempt, *heard* is how much of it there was."""
 
     header: Draft
     heard: int = -1
-    number: int = 0
     at: float = -math.inf
     lost: bool = False
 
@@ -47,7 +46,6 @@ class Errand:
     """One write."""
 
     write: list[tuple[Put, int, list[Text]]]
-    stay: list[Put]
     gone: list[Put]
 
 
@@ -68,7 +66,7 @@ class Scribe:
         if (self._busy is not None and not self._busy.done()) or now - self._last < EVERY:
             return
         errand = self._errand(controls, now)
-        if errand.write or errand.stay or errand.gone:
+        if errand.write or errand.gone:
             self._last = now
             self._busy = asyncio.ensure_future(self._go(errand, now))
 
@@ -80,12 +78,12 @@ class Scribe:
             await self._go(self._errand({}, self.clock()), self.clock())
 
     def _errand(self, controls: Mapping[str, Control], now: float) -> Errand:
-        found = Errand([], [], [])
+        found = Errand([], [])
         for run, put in list(self._put.items()):
             control = controls.get(run)
             if control is None or not control.watched or control.writing.attempt != put.header.attempt:
                 del self._put[run]
-                if put.number:
+                if put.heard >= 0:
                     found.gone.append(put)
         for run, control in controls.items():
             writing = control.writing
@@ -93,10 +91,8 @@ class Scribe:
                 continue
             header = Draft(run=run, role=writing.role, turn=writing.turn, attempt=writing.attempt, pieces=())
             put = self._put.setdefault(run, Put(header))
-            if put.heard != writing.heard and not put.lost:
+            if not put.lost and (put.heard != writing.heard or now - put.at > AGAIN):
                 found.write.append((put, writing.heard, list(writing.texts)))
-            elif now - put.at > AGAIN and not put.lost:
-                found.stay.append(put)
         return found
 
     async def _go(self, errand: Errand, now: float) -> None:
@@ -108,12 +104,9 @@ class Scribe:
             log.exception("what is being written cannot be shown")
         else:
             for put, heard, _ in errand.write:
-                put.heard, put.number, put.at = heard, put.number + 1, now
-                put.lost = put.header.run in lost
-            for put in errand.stay:
-                put.at = now
+                put.heard, put.at, put.lost = heard, now, put.header.run in lost
 
     def _write(self, errand: Errand) -> set[str]:
-        written = [(put.number, shown(put.header, texts, self.hide)) for put, _, texts in errand.write]
-        stays, gone = [put.header for put in errand.stay], [put.header for put in errand.gone]
-        return self.drafts.put(written, stays=stays, gone=gone)
+        written = [(heard, shown(put.header, texts, self.hide)) for put, heard, texts in errand.write]
+        begun = {put.header.attempt for put, _, _ in errand.write if put.heard < 0}
+        return self.drafts.put(written, begun=begun, gone=[put.header for put in errand.gone])

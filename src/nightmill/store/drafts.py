@@ -75,27 +75,26 @@ class Drafts:
     # A worker
 
     def put(
-        self, written: Collection[tuple[int, Draft]], *, stays: Collection[Draft], gone: Collection[Draft]
+        self, written: Collection[tuple[int, Draft]], *, begun: Collection[str] = (), gone: Collection[Draft] = ()
     ) -> set[str]:
-        """Keep what is *written*, each with its number from 0; say of what *stays* that it still counts; drop what is *gone*.
+        """Keep what is *written*, each with a number that says how much that is, and drop what is *gone*.
 
-        Gives the runs of which another attempt was taken up elsewhere: of this one nothing is to be seen any more.
+        Of the attempts in *begun* it is the first: they take the place of any other. The same number is the same text, of
+        which it is said again that it counts. Gives the runs of which another attempt was taken up elsewhere.
         """
         until, lost = self.database.now + STAYS, set[str]()
         with self.database.write() as connection:
             for each in gone:
                 connection.execute(draft.delete().where(*_same(each)))
-            for each in stays:
-                connection.execute(draft.update().where(*_same(each)).values(until=until))
             for number, each in written:
                 row = {"attempt": each.attempt, "number": number, "body": _body(each), "until": until}
-                # The first of an attempt takes the place of any other; a later one goes on with its own.
-                mine = _same(each) if number else (draft.c.run == each.run,)
+                first = each.attempt in begun
+                mine = (draft.c.run == each.run,) if first else _same(each)
                 if connection.execute(draft.update().where(*mine).values(row)).rowcount:
                     continue
-                if number and connection.execute(sa.select(draft.c.run).where(draft.c.run == each.run)).first():
+                if not first and connection.execute(sa.select(draft.c.run).where(draft.c.run == each.run)).first():
                     lost.add(each.run)
-                else:
+                else:  # also of a worker that was silent for so long that others took it for dead
                     connection.execute(draft.insert().values(run=each.run, **row))
         return lost
 

@@ -30,23 +30,23 @@ def test_what_is_being_written_stands_below_all_else_until_its_turn_has_ended(
         async with attach("rspec", where=where, size=(120, 40)) as screen:
             house.tell(*turn("rspec-1", 1, said="The sign is wrong."), *turn("rspec-1", 2)[:1])
             await screen.shows("The sign is wrong.")
-            drafts.put([(0, draft("rspec-1", ("thinking", "", "Hm.\nIt"), ("text", "", HOSTILE)))], stays=[], gone=[])
+            drafts.put([(0, draft("rspec-1", ("thinking", "", "Hm.\nIt"), ("text", "", HOSTILE)))], begun={"a", "b"})
             await screen.shows("developer 2 thinks", "│ Hm.", "developer 2 writes")
             assert not {"\x1b", "\x07"} & set(screen.text)
             acts = (("call", "run_command", '{"command": "make'), ("output", "make", "it builds\n"))
             written = draft("rspec-1", ("text", "", "I build it."), *acts)
-            drafts.put([(1, written)], stays=[], gone=[])
+            drafts.put([(1, written)], begun={"a", "b"})
             await screen.shows("│ I build it.", "developer 2 calls run_command", "developer 2 runs make", "│ it builds")
             assert "thinks" not in screen.text
             assert screen.text.index("The sign is wrong") < screen.text.index("I build it")
             house.tell(*turn("rspec-1", 2, said="It is built.")[1:])
             await screen.shows("It is built.")
             assert "│ I build it." not in screen.text
-            drafts.put([(2, written)], stays=[], gone=[])  # a worker that is late with it
-            drafts.put([(0, draft("rspec", ("text", "", "I plan."), number=1))], stays=[], gone=[])
+            drafts.put([(2, written)], begun={"a", "b"})  # a worker that is late with it
+            drafts.put([(0, draft("rspec", ("text", "", "I plan."), number=1))], begun={"a", "b"})
             await screen.shows("│ I plan.")
             assert "│ I build it." not in screen.text
-            drafts.put([], stays=[], gone=[draft("rspec")])
+            drafts.put([], gone=[draft("rspec")])
             await screen.until(lambda: "│ I plan." not in screen.text)
 
     house.run("rspec")
