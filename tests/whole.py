@@ -6,6 +6,7 @@ Nothing of the environment that the tests run in goes in; what a test wants ther
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import os
 import shutil
@@ -13,16 +14,22 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+from nightmill.cli.app import main
 from nightmill.cli.door import Door
 from nightmill.settings import load
 
 PATIENCE = 60.0
 """Seconds after which something hangs."""
+
+READS = {"blueprint", "budget", "prs", "runs", "settings", "show"}
+"""Commands that only look, with `--json`."""
 
 MODELS = {
     "anthropic": "anthropic:claude-sonnet-4-5",
@@ -224,9 +231,28 @@ class Mill:
             timeout=seconds,
         )
 
+    def here(self, *args: str | Path, at: Path | None = None) -> subprocess.CompletedProcess[str]:
+        """One command that leaves nothing running, in this process: to start another takes most of its time."""
+        if self.before:
+            return self.run(*args, at=at)
+        out, err = (io.TextIOWrapper(io.BytesIO(), encoding="utf-8", write_through=True) for _ in range(2))
+        with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
+            for name in list(os.environ):  # noqa: TID251 - the door of the tests
+                patch.delenv(name)
+            for name, value in self.variables().items():
+                patch.setenv(name, value)
+            patch.chdir(at or self.folder)
+            patch.setattr(sys, "argv", ["nightmill", *map(str, args)])
+            patch.setattr(sys, "stdin", io.StringIO())
+            with pytest.raises(SystemExit) as ended:
+                main()
+        code = ended.value.code if isinstance(ended.value.code, int) else int(bool(ended.value.code))
+        said = [each.buffer.getvalue().decode("utf-8", "surrogateescape") for each in (out, err)]  # type: ignore[attr-defined]
+        return subprocess.CompletedProcess(list(args), code, *said)
+
     def json(self, *args: str | Path, at: Path | None = None) -> Any:
         """What a command that must go well prints with `--json`."""
-        done = self.run(*args, "--json", at=at)
+        done = (self.here if args[0] in READS else self.run)(*args, "--json", at=at)
         assert not done.returncode, done.stderr
         return json.loads(done.stdout)
 

@@ -53,7 +53,7 @@ class Desk:
 
     def asked(self, words: str, code: int, **environment: str) -> dict[str, Any]:
         """What an ask comes to that starts nothing and ends with *code*."""
-        done = self.mill.given(**environment).run("ask", words, "--json", at=self.checkout)
+        done = self.mill.given(**environment).here("ask", words, "--json", at=self.checkout)
         assert done.returncode == code, done.stdout + done.stderr
         found: dict[str, Any] = json.loads(done.stdout)
         assert found["run"] is None
@@ -104,7 +104,7 @@ def test_a_model_chooses_among_what_is_offered_or_nothing_is_started(desk: Desk)
     budget = desk.budget()
     assert budget["asks"]["n"] == len(which) + desk.whole, "what gave no reply is not paid for"
     assert 0 < budget["asks"]["money"] <= budget["today"][0]["money"] + 1e-6
-    assert "asks before any run" in desk.mill.run("budget", at=desk.checkout).stderr
+    assert "asks before any run" in desk.mill.here("budget", at=desk.checkout).stderr
     assert not desk.mill.json("runs", at=desk.checkout)
 
 

@@ -33,7 +33,7 @@ async def opened(sandboxes: BubblewrapSandboxes, place: Place, directory: Path, 
     return Box(sandbox, found)
 
 
-@pytest.mark.parametrize("seed", ["dew", "elm", "fir"])
+@pytest.mark.parametrize("seed", ["dew"])
 def test_forks_of_forks_are_what_was_seen_when_the_snapshot_was_taken(
     place: Place, sandboxes: BubblewrapSandboxes, tmp_path: Path, seed: str
 ) -> None:

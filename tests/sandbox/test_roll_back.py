@@ -32,7 +32,7 @@ def restored(box: Box, snapshot: str, beside: Path) -> dict[str, object]:
     return fingerprint(beside / "upper")
 
 
-@pytest.mark.parametrize("seed", ["ash", "birch", "cedar"])
+@pytest.mark.parametrize("seed", ["ash"])
 def test_every_turn_can_be_gone_back_to_exactly_and_gone_on_from(within: Within, tmp_path: Path, seed: str) -> None:
     pick = random.Random(seed)
 

@@ -24,7 +24,7 @@ print(json.dumps({"left": found.left, "cycles": len(found.seconds)}))
 """In a process of its own: what it holds is what is counted."""
 
 
-@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize("seed", [1])
 def test_nothing_is_left_of_sandboxes_made_used_and_destroyed(tmp_path: Path, seed: int) -> None:
     (tmp_path / "layer" / "repo").mkdir(parents=True)
     give(tmp_path / "layer", owner())
