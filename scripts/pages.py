@@ -102,8 +102,9 @@ def _shoot(page: Page, stem: Path) -> Iterator[Path]:
 
 
 def _name(path: str) -> str:
-    """The kind of page at *path*: a part with a digit in it is some run, or some number; one blueprint is as another."""
+    """The kind of page at *path*: a part with a digit in it is some run, or some number; one blueprint, one role is as another."""
     some = re.sub(r"^(/blueprints)/.+", r"\1/one", path)
+    some = re.sub(r"^(/crew/[^/]+)/[^/]+", r"\1/role", some)
     return re.sub(r"[^/]*\d[^/]*", "one", some).strip("/").replace("/", "-") or "night"
 
 

@@ -24,6 +24,7 @@ VALUES = {
     "address": "nobody@example.org",
     "secret": "none",
     "hook": "none",
+    "role": "developer",
 }
 VALUES |= {"number": "none", "task": "rshop1-rest"}
 

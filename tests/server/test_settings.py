@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from nightmill import event as e
 from nightmill.access import matches
 from nightmill.store import projects
 from tests.server.conftest import ROOT, House, role
@@ -162,6 +163,9 @@ def test_an_admin_of_one_project_has_its_forge_heard_and_sees_no_webhook(house: 
         page = client.get("/settings/webhooks").text
         address, secret = SECRET.findall(client.post("/settings/heard/shop").text)
         heard = client.get("/settings/webhooks").text
+        named = {"forge": "github", "kind": "pushed", "about": "main", "commit": "c", "by": "ada", "delivery": "d"}
+        house.tell(*[e.ForgeHeard(run="", project=each, digest=each, **named) for each in ("shop", "barn")])
+        told = client.get("/settings/webhooks").text
         barred = [client.post(f"/settings/{each}").status_code for each in ("heard/barn", "webhooks/h1/pause")]
         led = client.get("/settings/secrets").headers["location"]
     with house.browser("bob@example.org", role("operator")) as client:
@@ -172,5 +176,6 @@ def test_an_admin_of_one_project_has_its_forge_heard_and_sees_no_webhook(house: 
     assert address.endswith("/api/v1/projects/shop/heard")
     assert secret not in heard
     assert "waits for a first word" in heard
+    assert "It last said something" in told
     assert barred == [404, 403, 403, 403, 403]
     assert led == "/settings/secrets/of/shop"

@@ -14,7 +14,7 @@ from typing import Any, Literal
 import sqlalchemy as sa
 
 from nightmill.errors import SettingsError
-from nightmill.event import EVENTS, HookAdded, HookChanged, HookRemoved
+from nightmill.event import EVENTS, ForgeHeard, HookAdded, HookChanged, HookRemoved
 from nightmill.store import chain, tables
 from nightmill.store.database import Database
 
@@ -27,8 +27,8 @@ OWN = frozenset({HookAdded.name, HookChanged.name, HookRemoved.name})
 LEASE = 60.0
 """Seconds for which one process may deliver to a hook before others take it for dead."""
 MOST = 100
-KEPT = 30
-"""Deliveries of a hook that are remembered."""
+KEPT, HEARD = 30, 200
+"""Deliveries of a hook that are remembered, and words of forges that are looked at."""
 
 table, letters, deliveries = tables.hook, tables.letter, tables.delivery
 
@@ -206,6 +206,16 @@ class Hooks:
                 f"nothing was given up for {id}{f' at {seq}' if seq else ''}", hint="nightmill webhook dead"
             )
         return count
+
+    def heard(self) -> dict[str, float]:
+        """When the forge of each project last said something, as far as that is among the newest of all forges."""
+        query = sa.select(tables.event.c.at, tables.event.c.body).order_by(tables.event.c.seq.desc()).limit(HEARD)
+        query = query.where(
+            tables.event.c.run == "", tables.event.c.name == ForgeHeard.name
+        )  # of no run: few, by index
+        with self.database.read() as connection:
+            told = [(json.loads(row.body).get("project", ""), row.at) for row in connection.execute(query)]
+        return dict(reversed(told))
 
     # Delivery
 

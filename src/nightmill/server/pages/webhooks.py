@@ -8,6 +8,7 @@ from typing import Annotated, NamedTuple
 from fastapi import Form, Path, Request
 from markupsafe import Markup
 from pydantic import BaseModel, Field
+from starlette.concurrency import run_in_threadpool
 from starlette.responses import RedirectResponse, Response
 
 from nightmill.access import Person
@@ -22,7 +23,6 @@ from nightmill.server.pages.render import page
 from nightmill.server.site import site_of
 from nightmill.store import projects
 from nightmill.store.hooks import Dead, Delivery, Hook
-from nightmill.store.search import Wanted, search
 from nightmill.store.vault import Kept
 
 __all__ = ["router"]
@@ -34,8 +34,8 @@ OFTEN = (
     *("pull_request_opened", "pull_request_merged", "forge_heard"),
 )
 """Events that most want to hear of."""
-LOOKED_AT, SHOWN = 100, 10
-"""What forges said that is looked at, and letters that are shown in words."""
+SHOWN = 10
+"""Letters that are shown in words."""
 
 Id = Annotated[str, Path(max_length=40)]
 Sure = Annotated[str, Form(pattern="^yes$")]
@@ -131,8 +131,10 @@ async def test(request: Request, who: Who, hook: Id) -> Response:
     try:
         status = await hooks.try_out(site.door, hook, now=site.clock())
     except Undelivered as error:
-        return _page(request, who, Said(f"The test of {hook} did not arrive", str(error), well=False))
-    return _page(request, who, Said(f"The test of {hook} arrived", f"It answered {status}."))
+        said = Said(f"The test of {hook} did not arrive", str(error), well=False)
+    else:
+        said = Said(f"The test of {hook} arrived", f"It answered {status}.")
+    return await run_in_threadpool(_page, request, who, said)
 
 
 @router.post("/settings/webhooks/{hook}/rotate")
@@ -214,10 +216,7 @@ def _face(hook: Hook) -> Face:
 
 
 def _ears(door: Door, known: Sequence[str]) -> list[Ear]:
-    found, last = heard.listening(door), dict[str, float]()
-    for each in search(door.database, Wanted(projects=None, name="forge_heard"), limit=LOOKED_AT):
-        project = str(each.event().to_plain().get("project", ""))
-        last[project] = max(each.at, last.get(project, 0.0))
+    found, last = heard.listening(door), door.hooks.heard()
     return [Ear(each, found.get(each), last.get(each, 0.0)) for each in known]
 
 
