@@ -10,7 +10,19 @@ from typing import Any
 import pytest
 
 from nightmill.client import Client, Diff, Entries, Me, Others, Role, Runs, Tasks
-from nightmill.desk.nouns import Comparison, Ended, Part, Planned, Remainder, Side, Standing, Thing, Tie, Turn
+from nightmill.desk.nouns import (
+    Comparison,
+    Ended,
+    Part,
+    Planned,
+    Remainder,
+    Side,
+    Standing,
+    Thing,
+    Tie,
+    Turn,
+)
+from nightmill.desk.offered import Given, Held, Moment
 from nightmill.kept import Draft, Entry, Filed, Finding, Judged, Piece, Question, Remediation, Run, Settled, Started
 from nightmill.kept import Part as Begun
 from tests.server.conftest import House
@@ -42,6 +54,12 @@ CALLS = {
         [("Comparison", Comparison), ("Side", Side), ("Turn", Turn)],
     ),
     "start": ("post", "/projects/{project}/runs", {"spec", "model", "blueprint", "base"}, [("RunOut", Run)]),
+    "moment": (
+        "get",
+        "/runs/{run}/moment",
+        {"turn", "role", "path"},
+        [("Moment", Moment), ("Given", Given), ("Held", Held)],
+    ),
     "plan": (
         "get",
         "/runs/{run}/plan",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections import defaultdict
 from collections.abc import Iterator
@@ -16,6 +17,7 @@ from nightmill.server import pages
 from nightmill.server.guard import Guarded
 from tests.server.conftest import ROOT, House, role
 from tests.server.left import leave
+from tests.server.past import went
 from tests.server.test_attacks import HOSTILE
 from tests.server.test_crew import changed
 from tests.server.test_rooms import AUDITOR, Shop, ran, shop
@@ -256,6 +258,24 @@ def test_what_a_run_left_is_read_and_started_from_night_with_one_press(
     page.wait_for_url("**/runs/*")
 
     assert house.door.tasks.get(filed.task).child == page.url.rpartition("/")[2]
+
+
+def test_what_was_there_is_edited_in_place_and_gone_on_from(house: House, page: Page, tmp_path: Path) -> None:
+    run = went(house, tmp_path, said=HOSTILE)
+    house.let_in("ada@example.org", role("operator"))
+    sign_in(page.context, house, "ada@example.org")
+    page.goto(f"/runs/{run}")
+    page.get_by_text("Go on from an earlier turn").click()
+    page.get_by_role("button", name="Edit what was there").click()
+    page.get_by_role("link", name="developer 1").click()
+    assert faults(page) == ""
+    page.locator("summary", has_text="calc.py").click()
+    page.get_by_label("calc.py").fill("a\nb\nc\n")
+    page.get_by_role("button", name="Go on from here").press("Enter")
+    page.get_by_text("edited the file").wait_for()
+
+    told = house.door.ledger.read(run=page.url.rpartition("/")[2], names=("past_edited",))
+    assert [json.loads(each.body)["what"] for each in told] == ["calc.py"]
 
 
 @pytest.mark.slow

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from typing import Any, Literal, NamedTuple, overload
 from urllib.parse import quote
 
@@ -11,7 +11,20 @@ from nightmill.client.connection import Away, Connection
 from nightmill.client.nouns import Diff, Entries, Me, Others, Role, Runs, Tasks
 from nightmill.client.reading import listed, value
 from nightmill.client.remains import remainder
-from nightmill.desk.nouns import Asked, Comparison, Ended, Part, Planned, Remainder, Side, Standing, Thing, Tie, Turn
+from nightmill.desk.nouns import (
+    Asked,
+    Comparison,
+    Ended,
+    Part,
+    Planned,
+    Remainder,
+    Side,
+    Standing,
+    Thing,
+    Tie,
+    Turn,
+)
+from nightmill.desk.offered import Given, Held, Moment
 from nightmill.errors import EngineError, NotYet, SettingsError
 from nightmill.kept import Back, Draft, Entry, Filed, Piece, Question, Run, Started
 
@@ -104,6 +117,13 @@ class Client:
         more = {"files": files, "results": dict(back.results), "answers": dict(back.answers)}
         asked = {"turn": back.turn, "role": back.role, "instruction": back.instruction, **more}
         return _run(self.connection.post(f"{_path(run)}/rewind", asked))
+
+    def moment(self, run: str, *, turn: int, role: str = "", paths: Sequence[str] = ()) -> Moment:
+        """What may be edited where it is gone on from after *turn* of *role*, with the files *paths* beside those that changed."""
+        plain = self.connection.get(f"{_path(run)}/moment", turn=turn, role=role, path=list(paths))
+        results = listed(plain, "results", lambda each: value(Given, each, of="a result"), of="a moment")
+        files = listed(plain, "files", lambda each: value(Held, each, of="a file"), of="a moment")
+        return value(Moment, plain, of="a moment", results=results, files=files)
 
     def compare(self, run: str, other: str) -> Comparison:
         """It beside another run of its project."""

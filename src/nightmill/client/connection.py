@@ -72,7 +72,7 @@ class Connection:
                 self._heard.shutdown(socket.SHUT_RDWR)
         self._http.close()
 
-    def get(self, path: str, **asked: Any) -> Any:
+    def get(self, path: str, /, **asked: Any) -> Any:
         """The JSON at *path*; asked once more, if nobody answered.
 
         Raises:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from nightmill.desk.door import Door
 from nightmill.errors import SettingsError
 from nightmill.kept import Back
 from nightmill.store.runs import Run, Wanted
 
-__all__ = ["rewind", "say", "want"]
+if TYPE_CHECKING:
+    from nightmill.line.rewind import Kept
+
+__all__ = ["kept_of", "rewind", "say", "want"]
 
 
 def want(door: Door, name: str, wanted: Wanted, *, by: str) -> Run:
@@ -51,7 +56,11 @@ def rewind(door: Door, name: str, back: Back, *, by: str) -> Run:
     from nightmill.line import rewind as line  # noqa: PLC0415 - a pause need not load what runs are made with
     from nightmill.line.submit import identifier  # noqa: PLC0415
 
-    kept = line.Kept(
-        home=door.settings.home, runs=door.runs, ledger=door.ledger, blobs=door.blobs, questions=door.questions
-    )
-    return line.again(kept, door.runs.get(name), back, name=identifier(), by=by)
+    return line.again(kept_of(door), door.runs.get(name), back, name=identifier(), by=by)
+
+
+def kept_of(door: Door) -> Kept:
+    """Where runs and what they left are, for what goes on from them."""
+    from nightmill.line.rewind import Kept  # noqa: PLC0415 - as above
+
+    return Kept(home=door.settings.home, runs=door.runs, ledger=door.ledger, blobs=door.blobs, questions=door.questions)

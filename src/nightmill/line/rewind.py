@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal
 
 from nightmill import event
 from nightmill.errors import SettingsError
+from nightmill.kept import Back
 from nightmill.line.assignment import Assignment, Edit, Origin, queued, read, write
 from nightmill.line.brief import role as role_of
 from nightmill.line.moments import base_of
@@ -20,13 +21,13 @@ from nightmill.policy import covers
 
 if TYPE_CHECKING:
     from nightmill.agent import TurnRecord
-    from nightmill.kept import Back, Run
+    from nightmill.kept import Run
     from nightmill.store.blobs import Blobs
     from nightmill.store.ledger import Ledger
     from nightmill.store.questions import Questions
     from nightmill.store.runs import Runs
 
-__all__ = ["Kept", "again"]
+__all__ = ["MOST_FILES", "MOST_TEXT", "Kept", "again", "amiss", "at", "closed"]
 
 MOST_FILES, MOST_BYTES, MOST_TEXT, LONGEST_PATH = 50, 1 << 20, 100_000, 500
 NEW = "start a new run"
@@ -49,20 +50,7 @@ def again(kept: Kept, run: Run, back: Back, *, name: str, by: str) -> Run:
     Raises:
         SettingsError: If it cannot: what of it can be gone on from is said.
     """
-    if run.kind != "task":
-        hint = f"nightmill rewind {run.id}-1 --to TURN"
-        raise SettingsError(f"{run.id} is the run of a spec: its tasks have turns of their own", hint=hint)
-    told = [entry.event() for entry in kept.ledger.read(run=run.id)]
-    if not any(isinstance(each, event.WorkspacePrepared) for each in told):
-        raise SettingsError(f"{run.id} was never prepared", hint="wait until it is")
-    assignment = read(kept.blobs.get(run.assignment))
-    for amiss, what in (
-        (assignment.agent, "an external agent did it, and remembers by itself"),
-        (assignment.values, "it is an item of a map"),
-        (assignment.trial, "it is a trial"),
-    ):
-        if amiss:
-            raise SettingsError(f"{run.id} cannot be gone on from: {what}", hint=NEW)
+    assignment, told = _can_be(kept, run)
     moment = _answered(kept, run, told, back) if back.turn is None else _turn(kept, run, told, back)
     found = _edited(kept, assignment, moment, back, by=by)
     base_of(kept.ledger, run.id, home=kept.home, project=assignment.project.id)
@@ -78,6 +66,35 @@ def again(kept: Kept, run: Run, back: Back, *, name: str, by: str) -> Run:
             raise SettingsError(f"the snapshot of {run.id} at {found.moment} was deleted", hint=NEW)
         forked = event.RunForked(run="", before=run.id, child=name, at=found.moment, by=by)
         return kept.runs.create(asked, assignment=body, said=back.instruction, by=by, also=(*edits, forked))
+
+
+def at(kept: Kept, run: Run, *, role: str, turn: int) -> tuple[Assignment, Origin]:
+    """What *run* was to do, and its moment after *turn* of *role*; 0: before the first.
+
+    Raises:
+        SettingsError: If it cannot be gone on from there: where it can be is said.
+    """
+    assignment, told = _can_be(kept, run)
+    return assignment, _turn(kept, run, told, Back(turn=turn, role=role))
+
+
+def _can_be(kept: Kept, run: Run) -> tuple[Assignment, Sequence[event.Event]]:
+    """What *run* was to do and what was told of it. Raises `SettingsError` if nothing of it can be gone on from."""
+    if run.kind != "task":
+        hint = f"nightmill rewind {run.id}-1 --to TURN"
+        raise SettingsError(f"{run.id} is the run of a spec: its tasks have turns of their own", hint=hint)
+    told = [entry.event() for entry in kept.ledger.read(run=run.id)]
+    if not any(isinstance(each, event.WorkspacePrepared) for each in told):
+        raise SettingsError(f"{run.id} was never prepared", hint="wait until it is")
+    assignment = read(kept.blobs.get(run.assignment))
+    for amiss, what in (
+        (assignment.agent, "an external agent did it, and remembers by itself"),
+        (assignment.values, "it is an item of a map"),
+        (assignment.trial, "it is a trial"),
+    ):
+        if amiss:
+            raise SettingsError(f"{run.id} cannot be gone on from: {what}", hint=NEW)
+    return assignment, told
 
 
 # The moment
@@ -244,27 +261,37 @@ def _with_results(record: TurnRecord, wanted: Mapping[str, str]) -> tuple[TurnRe
     return replace(record, messages=messages), texts
 
 
+def closed(assignment: Assignment, moment: Origin) -> str:
+    """Why no file of the checkout may be edited at *moment*, "" if they may be."""
+    if not moment.role:
+        return ""
+    writes = role_of(moment.role.partition("@")[0], assignment).writes
+    return "" if writes == "code" else f"what the {moment.role} finds is no one's to write: its role writes {writes}"
+
+
+def amiss(assignment: Assignment, path: str) -> str:
+    """Why the file *path* may not be edited at any moment, "" if it may be."""
+    if not _is_inside(path):
+        return f"{path!r} is no file of the checkout"
+    rules = [rule for rule in assignment.policy.rules if rule.change == "deny"]
+    barred = [pattern for pattern in assignment.project.protected if covers(pattern, path)]
+    barred += [rule.source for rule in rules if any(covers(pattern, path) for pattern in rule.paths or ("**",))]
+    return f"{path!r} is protected by {barred[0]}" if barred else ""
+
+
 def _must_be_allowed(assignment: Assignment, moment: Origin, files: Mapping[str, bytes]) -> None:
     """Raise `SettingsError` if *files* may not be put into the checkout at *moment*."""
-    if moment.role:
-        writes = role_of(moment.role.partition("@")[0], assignment).writes
-        if writes != "code":
-            raise SettingsError(
-                f"what the {moment.role} finds is no one's to write: its role writes {writes}",
-                hint="go on from a turn of who writes code",
-            )
+    if why := closed(assignment, moment):
+        raise SettingsError(why, hint="go on from a turn of who writes code")
     if len(files) > MOST_FILES:
         raise SettingsError(f"{len(files)} files are more than the {MOST_FILES} that can be edited", hint="edit fewer")
-    rules = [rule for rule in assignment.policy.rules if rule.change == "deny"]
     for path, body in files.items():
-        if not _is_inside(path):
-            raise SettingsError(f"{path!r} is no file of the checkout", hint="name it from the root of the repository")
+        if why := amiss(assignment, path):
+            raise SettingsError(
+                why, hint="name another from the root of the repository, or change it in the repository itself"
+            )
         if len(body) > MOST_BYTES:
             raise SettingsError(f"{path!r} has more than {MOST_BYTES >> 20} MiB", hint="commit it to the base branch")
-        barred = [pattern for pattern in assignment.project.protected if covers(pattern, path)]
-        barred += [rule.source for rule in rules if any(covers(pattern, path) for pattern in rule.paths or ("**",))]
-        if barred:
-            raise SettingsError(f"{path!r} is protected by {barred[0]}", hint="change it in the repository itself")
 
 
 def _is_inside(path: str) -> bool:

@@ -19,7 +19,7 @@ from typing import NamedTuple, Protocol
 from nightmill.sandbox.disk.chain import Body, copy, loaded, stand
 from nightmill.sandbox.disk.shelf import Shelf
 
-__all__ = ["Difference", "View", "differences", "opened"]
+__all__ = ["Difference", "View", "differences", "file", "opened"]
 
 OPAQUE = "user.overlay.opaque"
 READ_MOST = 64 << 20
@@ -173,6 +173,27 @@ def opened(directory: Path, snapshot: str, *, layers: tuple[Path, ...], shelf: S
             parts += [Folder(layer) for layer in shelf.paths(found.layers)]
             parts.append(Upper(stack.enter_context(loaded(packs, found.chain))))
         yield View(parts[::-1])
+
+
+def file(view: View, path: str, *, most: int = READ_MOST) -> bytes | None:
+    """What *view* has in the file *path*, of which no part may be a link; None: there is nothing.
+
+    Raises:
+        ValueError: If it is no file, or larger than *most*; the message says what it is.
+    """
+    node, way = view.root(), ""
+    for name in path.split("/"):
+        found = view.inside(node, way).get(name) if stat.S_ISDIR(node.entry.mode) else None
+        if found is None:
+            return None
+        node, way = found, f"{way}/{name}" if way else name
+        if stat.S_ISLNK(node.entry.mode):
+            raise ValueError("is a link" if way == path else "is behind a link")
+    if not stat.S_ISREG(node.entry.mode):
+        raise ValueError("is no file")
+    if node.entry.size > most:
+        raise ValueError(f"has {node.entry.size:,} bytes")
+    return node.parts[0].body(path)
 
 
 def differences(before: View, after: View) -> Iterator[Difference]:

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from nightmill.desk import turn as turns
 from nightmill.desk.changed import changed
+from nightmill.desk.offered import Moment
 from nightmill.server.guard import TheRun, Who, needs, of_api
 from nightmill.server.site import site_of
 from nightmill.store.presence import Presence
@@ -68,6 +69,23 @@ def turn(
     """One turn of a role, whole; the middle of what is very long is left out."""
     found = turns.turn(site_of(request).door, run, role=role, number=number)
     return TurnOut(parts=[PartOut.model_validate(each) for each in found])
+
+
+@router.get("/runs/{run}/moment")
+@needs("operate", "run")
+def moment(
+    request: Request,
+    run: TheRun,
+    turn: Annotated[int, Query(ge=0, le=1_000_000, description="After which; 0: before the first.")],
+    role: Annotated[str, Query(max_length=200)] = "",
+    path: Annotated[
+        list[Annotated[str, Query(max_length=500)]], Query(max_length=20, description="Files beside.")
+    ] = [],  # noqa: B006 - FastAPI copies it
+) -> Moment:
+    """What may be edited where a run is gone on from: what the calls of that turn gave, and files as they were, as texts."""
+    from nightmill.desk import moment as desk  # noqa: PLC0415 - all that makes a run, which a server at rest need not hold
+
+    return desk.moment(site_of(request).door, run, role=role, turn=turn, paths=path)
 
 
 @router.get("/runs/{run}/diff")

@@ -23,6 +23,7 @@ from nightmill.report.steps import rungs
 from nightmill.report.text import Shown, shown
 from nightmill.report.turns import Window
 from nightmill.server.guard import TheRun, Who, needs, of_pages
+from nightmill.server.pages.moment import moments
 from nightmill.server.pages.render import page
 from nightmill.server.site import site_of
 from nightmill.store import Run
@@ -36,8 +37,6 @@ BLOCK = 20
 """Turns that one page shows; the newest one shows up to twice as many."""
 SHARE = 6
 """Of the room that a report has, one in so many parts: this page is read again and again."""
-MOMENTS = 60
-"""The latest turns that are offered to be gone on from."""
 ROOM = 40_000
 """Characters of what a question shows."""
 
@@ -122,7 +121,7 @@ def one(request: Request, run: TheRun, who: Who, turns: Annotated[int, Query(ge=
         origin=next((each.event.origin for each in child.events if isinstance(each.event, e.RunQueued)), "").partition(
             "@"
         ),
-        moments=_moments(child.events),
+        moments=moments([each.event for each in child.events]),
         operates=who.may("operate", run.project),
         events=EVENTS,
     )
@@ -167,13 +166,6 @@ def _forks(door: Door, run: Run) -> list[e.RunForked]:
     """The runs that go on from a turn of *run*, oldest first."""
     told = [entry.event() for entry in door.ledger.read(run="", names=(e.RunForked.name,))]
     return [each for each in told if isinstance(each, e.RunForked) and each.before == run.id]
-
-
-def _moments(told: Sequence[Entry]) -> list[e.TurnFinished]:
-    """The turns that it can be gone on from, the newest first; which of them ended an agent's work is seen when asked for."""
-    explorers = {each.event.role for each in told if isinstance(each.event, e.ExplorerSent)}
-    found = [each.event for each in told if isinstance(each.event, e.TurnFinished) and each.event.role not in explorers]
-    return found[: -MOMENTS - 1 : -1]
 
 
 def _work(told: Sequence[Entry]) -> Work:

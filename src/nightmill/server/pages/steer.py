@@ -8,7 +8,6 @@ from fastapi import Form, Request
 from starlette.responses import RedirectResponse, Response
 
 from nightmill.desk import decide, steer
-from nightmill.kept import Back
 from nightmill.server.guard import TheRun, Who, needs, of_pages
 from nightmill.server.problem import Refused
 from nightmill.server.site import site_of
@@ -96,21 +95,6 @@ def answer(
     found = decide.asked(door, run, "answer", question=question)
     door.questions.answer(found.id, text, by=who.by)
     return _back(run)
-
-
-@router.post("/runs/{run}/rewind")
-@needs("operate", "run")
-def rewind(
-    request: Request,
-    run: TheRun,
-    who: Who,
-    to: Annotated[str, Form(max_length=220, pattern=r"^(.+/)?[0-9]{1,6}$")],
-    instruction: Annotated[str, Form(max_length=20_000)] = "",
-) -> Response:
-    """Go on from an earlier turn of it, ROLE/TURN or TURN, as a new run, which the answer leads to."""
-    role, _, number = to.rpartition("/")
-    back = Back(turn=int(number), role=role, instruction=instruction.strip())
-    return _back(steer.rewind(site_of(request).door, run.id, back, by=who.by))
 
 
 def _want(request: Request, run: Run, wanted: Wanted, who: Who) -> Response:

@@ -1,0 +1,109 @@
+"""A moment of a run: what may be otherwise from there on, each text in place, and the way on."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import Form, Query, Request
+from starlette.responses import RedirectResponse, Response
+
+from nightmill import event as e
+from nightmill.desk import steer
+from nightmill.desk.offered import Moment
+from nightmill.kept import Back, Run
+from nightmill.server.guard import TheRun, Who, needs, of_pages
+from nightmill.server.pages.render import page
+from nightmill.server.problem import Refused
+from nightmill.server.site import Site, site_of
+
+__all__ = ["MOMENTS", "moments", "router"]
+
+router = of_pages()
+
+MOMENTS = 60
+"""The latest turns that are offered to be gone on from."""
+TO = r"^(.+/)?[0-9]{1,6}$"
+"""ROLE/TURN, or TURN."""
+
+At = Annotated[str, Query(max_length=220, pattern=TO)]
+Names = Annotated[list[Annotated[str, Form(max_length=500)]], Form(max_length=60)]
+Texts = Annotated[list[Annotated[str, Form(max_length=400_000)]], Form(max_length=60)]
+
+
+@router.get("/runs/{run}/moment")
+@needs("operate", "run")
+def one(
+    request: Request,
+    run: TheRun,
+    to: At,
+    instruction: Annotated[str, Query(max_length=20_000)] = "",
+    path: Annotated[list[str], Query(max_length=20)] = [],  # noqa: B006 - FastAPI copies it
+) -> Response:
+    """The page; with *path*, those files beside the ones that had changed."""
+    site = site_of(request)
+    asked = list(dict.fromkeys(each for each in path if each))
+    found = _moment(site, run, to, asked)
+    told = [
+        entry.event() for entry in site.door.ledger.read(run=run.id, names=(e.TurnFinished.name, e.ExplorerSent.name))
+    ]
+    return page(
+        request, "moment.html", run=run, found=found, to=to, instruction=instruction, asked=asked, moments=moments(told)
+    )
+
+
+@router.post("/runs/{run}/rewind")
+@needs("operate", "run")
+def rewind(  # noqa: PLR0913, PLR0917 - they are the fields of a form
+    request: Request,
+    run: TheRun,
+    who: Who,
+    to: Annotated[str, Form(max_length=220, pattern=TO)],
+    instruction: Annotated[str, Form(max_length=20_000)] = "",
+    call: Names = [],  # noqa: B006 - FastAPI copies it
+    given: Texts = [],  # noqa: B006 - as above
+    path: Names = [],  # noqa: B006 - as above
+    text: Texts = [],  # noqa: B006 - as above
+) -> Response:
+    """Go on from there as a new run, which the answer leads to. A text that is as it was is no edit."""
+    site = site_of(request)
+    role, number = _place(to)
+    results, files = _pairs(call, given), _pairs(path, text)
+    if results or files:
+        from nightmill.desk.moment import edits  # noqa: PLC0415 - all that makes a run, which a server at rest need not hold
+
+        found = _moment(site, run, to, list(files))
+        results, files = edits(found.results, results), edits(found.files, files)
+    back = Back(
+        turn=number,
+        role=role,
+        instruction=instruction.strip(),
+        results=results,
+        files={name: body.encode() for name, body in files.items()},
+    )
+    made = steer.rewind(site.door, run.id, back, by=who.by)
+    return RedirectResponse(f"/runs/{made.id}", 303)
+
+
+def moments(told: list[e.Event]) -> list[e.TurnFinished]:
+    """The turns that it can be gone on from, the newest first; which of them ended an agent's work is seen when asked for."""
+    explorers = {each.role for each in told if isinstance(each, e.ExplorerSent)}
+    found = [each for each in told if isinstance(each, e.TurnFinished) and each.role not in explorers]
+    return found[: -MOMENTS - 1 : -1]
+
+
+def _moment(site: Site, run: Run, to: str, paths: list[str]) -> Moment:
+    from nightmill.desk.moment import moment  # noqa: PLC0415 - all that makes a run, which a server at rest need not hold
+
+    role, number = _place(to)
+    return moment(site.door, run, role=role, turn=number, paths=paths)
+
+
+def _place(to: str) -> tuple[str, int]:
+    role, _, number = to.rpartition("/")
+    return role, int(number)
+
+
+def _pairs(names: list[str], texts: list[str]) -> dict[str, str]:
+    if len(names) != len(texts) or len({*names}) != len(names):
+        raise Refused(422, "each text belongs to one name", hint="send the form as it is")
+    return dict(zip(names, texts, strict=True))
