@@ -60,7 +60,7 @@ def test_signing_in_from_another_site_is_refused_too(house: House) -> None:
 def test_a_session_from_before_signing_in_is_worth_nothing(house: House) -> None:
     house.let_in("ada@example.org", role("viewer"))
     fixed = "nm_session_" + "a" * 43
-    with httpx2.Client(base_url=house.url, headers={"Origin": house.url}) as client:
+    with httpx2.Client(base_url=house.url, headers={"Origin": house.url}, timeout=60) as client:
         client.cookies.set("nightmill", fixed)
         answer = client.post("/sign-in", data={"address": "ada@example.org", "password": "correct horse battery"})
         given = answer.headers["set-cookie"]
@@ -68,7 +68,7 @@ def test_a_session_from_before_signing_in_is_worth_nothing(house: House) -> None
     assert fixed not in given
     assert "HttpOnly" in given
     assert "SameSite=lax" in given
-    with httpx2.Client(base_url=house.url, cookies={"nightmill": fixed}) as client:
+    with httpx2.Client(base_url=house.url, cookies={"nightmill": fixed}, timeout=60) as client:
         assert client.get("/api/v1/me").status_code == 401
 
 
@@ -76,7 +76,7 @@ def test_signing_out_ends_the_session_and_not_only_its_cookie(house: House) -> N
     with house.browser("ada@example.org", role("viewer")) as client:
         kept = dict(client.cookies)
         assert client.post("/sign-out").status_code == 303
-    with httpx2.Client(base_url=house.url, cookies=kept) as client:
+    with httpx2.Client(base_url=house.url, cookies=kept, timeout=60) as client:
         assert client.get("/api/v1/me").status_code == 401
 
 
@@ -296,5 +296,5 @@ def test_a_token_is_not_taken_from_a_query_or_a_cookie(house: House) -> None:
         ]
     )
     for attempt in attempts:
-        with httpx2.Client(base_url=house.url, cookies=attempt.pop("cookies", None)) as other:
+        with httpx2.Client(base_url=house.url, cookies=attempt.pop("cookies", None), timeout=60) as other:
             assert other.get("/api/v1/me", **attempt).status_code == 401

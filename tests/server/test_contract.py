@@ -109,7 +109,7 @@ def ask(house: House, folder: Path, headers: Mapping[str, str], *, without: str 
 
 def described(house: House) -> dict[str, Any]:
     """The OpenAPI file as the server gives it."""
-    found: dict[str, Any] = httpx2.get(f"{house.url}/api/openapi.json").json()
+    found: dict[str, Any] = httpx2.get(f"{house.url}/api/openapi.json", timeout=60).json()
     return found
 
 

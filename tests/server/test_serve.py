@@ -49,7 +49,10 @@ def served(home: Path, *words: str, **variables: str) -> Iterator[tuple[subproce
 
 
 def test_it_is_set_up_once_by_the_link_that_it_prints_and_knows_people_again(tmp_path: Path) -> None:
-    with served(tmp_path) as (process, at, link), httpx2.Client(base_url=at, headers={"Origin": at}) as client:
+    with (
+        served(tmp_path) as (process, at, link),
+        httpx2.Client(base_url=at, headers={"Origin": at}, timeout=60) as client,
+    ):
         assert client.get("/api/v1/me").status_code == 401
         assert "ada@example.org" in client.get(link).text
         assert client.post(link, data={"name": "Ada", "password": "short"}).status_code == 422
@@ -62,9 +65,9 @@ def test_it_is_set_up_once_by_the_link_that_it_prints_and_knows_people_again(tmp
         process.wait()
     with served(tmp_path) as (process, at, link):
         assert link == ""
-        with httpx2.Client(base_url=at, headers={"Origin": at}, cookies=kept) as client:
+        with httpx2.Client(base_url=at, headers={"Origin": at}, cookies=kept, timeout=60) as client:
             assert client.get("/api/v1/me").json()["address"] == "ada@example.org"
-        with httpx2.Client(base_url=at, headers={"Origin": at}) as client:
+        with httpx2.Client(base_url=at, headers={"Origin": at}, timeout=60) as client:
             form = {"address": "ada@example.org", "password": "correct horse battery", "next": "/api/v1/me"}
             assert client.post("/sign-in", data=form).headers["location"] == "/api/v1/me"
         process.send_signal(signal.SIGINT)
@@ -72,7 +75,7 @@ def test_it_is_set_up_once_by_the_link_that_it_prints_and_knows_people_again(tmp
 
 
 def test_without_sign_in_whoever_comes_is_who_started_it(tmp_path: Path) -> None:
-    with served(tmp_path, "--no-sign-in") as (_, at, link), httpx2.Client(base_url=at) as client:
+    with served(tmp_path, "--no-sign-in") as (_, at, link), httpx2.Client(base_url=at, timeout=60) as client:
         assert link == ""
         found = client.get("/api/v1/me").json()
         assert (found["address"], found["way"]) == ("ada@example.org", "local")
@@ -82,7 +85,7 @@ def test_without_sign_in_whoever_comes_is_who_started_it(tmp_path: Path) -> None
 def test_an_identity_provider_is_offered_before_it_is_asked_and_a_wrong_one_refused(tmp_path: Path) -> None:
     named = {"NIGHTMILL_OIDC_ISSUER": "https://login.example.org", "NIGHTMILL_OIDC_NAME": "Example Login"}
     with served(tmp_path, NIGHTMILL_OIDC_CLIENT="mill", **named) as (_, at, _):
-        assert "Sign in with Example Login" in httpx2.get(f"{at}/sign-in").text
+        assert "Sign in with Example Login" in httpx2.get(f"{at}/sign-in", timeout=60).text
     with pytest.raises(AssertionError, match="it ended with 1"), served(tmp_path, **named):
         pass
 
