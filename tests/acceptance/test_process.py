@@ -79,6 +79,32 @@ def test_a_review_sends_work_back_and_only_what_was_approved_lands(stage: Stage)
     assert len(stage.pulls()) == 1
 
 
+MOVED = """
+name: own
+steps:
+  - {id: implement, agent: developer, prompt: developer/task}
+  - {id: look, review: reviewer}
+  - {id: more, run: "echo '# later' >> prices.py"}
+  - {id: proof, check: all}
+  - {id: land, change: "{{ task.title }}"}
+"""
+
+
+def test_what_changed_after_it_was_approved_does_not_land(stage: Stage) -> None:
+    stage.settings |= {"NIGHTMILL_PLAN": "single"}
+    process(stage, MOVED)
+    developer = (
+        edit(OLD, RIGHT),
+        shell(f"printf '{CASE}' >> test_prices.py; python3 -m unittest -q"),
+        over("Added.", evidence=EVIDENCE),
+    )
+    with stage.model(script(developer, role("reviewer", judged(approved=True)))) as model:
+        assert stage.ask(model, "--blueprint", "own").wait(120) == 1, said(stage)
+
+    assert "the reviewer has judged another tree than the one that would land" in said(stage)
+    assert not stage.pulls()
+
+
 def test_a_review_that_policy_wants_is_given(stage: Stage) -> None:
     stage.settings |= {"NIGHTMILL_PLAN": "single"}
     (stage.home / "policy.yaml").write_text("rules:\n- {paths: [prices.py], reviews: {security: 1}}\n")
