@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from nightmill.cli import proposal
 from tests import whole
 from tests.cli.conftest import HOSTILE, Here, Terminal
 from tests.whole import Mill
@@ -157,7 +158,7 @@ def test_what_an_agent_will_see_is_explained_with_a_spec_that_is_measured(here: 
     told = json.loads(here("blueprint", "explain", "quick", "--spec", "SPEC.md", "--json").out)
 
     pieces = {each["source"]: each for each in told[0]["pieces"]}
-    assert [each["step"] for each in told] == ["implement", "look"]
+    assert [each["step"] for each in told] == ["implement", "look", "abuse"]
     assert pieces["spec.text"]["tokens"] == -(-len(whole.SPEC.format(title="").encode()) // 4)
     assert pieces["project.facts"]["tokens"] > 0
     assert next(each for each in plain[0]["pieces"] if each["source"] == "spec.text")["tokens"] is None
@@ -200,3 +201,12 @@ def test_a_blueprint_is_tested_by_the_cases_beside_it(here: Here, folder: Path) 
     told = json.loads(here("blueprint", "test", "--json").out)
     assert {each["blueprint"] for each in told} >= {"own", "quick", "deliver"}
     assert [case["case"] for each in told for case in each["cases"] if not case["passed"]] == ["it is done"]
+
+
+def test_what_a_run_would_be_given_is_shown_whatever_its_kind(capsys: pytest.CaptureFixture[str]) -> None:
+    inputs = {"files": ["a.py"], "options": {"n": 1}, "count": 0, "loud": False, "word": "x", "no": None, "empty": ""}
+    known = {"blueprint": "own", "what": "Counts", "version": 1, "approved": "approved by Ada", "project": "p"}
+    proposal.show({**known, "roles": [], "inputs": inputs, "cost": {"said": "nothing"}, "people": [], "notes": []})
+
+    told = [line.strip() for line in capsys.readouterr().out.splitlines() if line.startswith("  ")]
+    assert told == ["files: ['a.py']", "options: {'n': 1}", "count: 0", "loud: False", "word: x"]

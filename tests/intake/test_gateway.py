@@ -113,6 +113,30 @@ def test_inputs_are_found_by_their_form_and_never_guessed() -> None:
         filled(own, {"pr": 1})
 
 
+@pytest.mark.parametrize(
+    ("said", "value"),
+    [
+        ("files=a.py, b.py", ["a.py", "b.py"]),
+        ('files=["a, b.py"]', ["a, b.py"]),
+        ('options={"deep": {"n": 1}}', {"deep": {"n": 1}}),
+        ("options=deep", "it must be a mapping"),
+        ('options={"deep', "it must be a mapping"),
+        ('files={"a": 1}', "it must be a list"),
+    ],
+)
+def test_lists_and_mappings_are_set_as_people_write_them(said: str, value: object) -> None:
+    own = parse(
+        b"name: own\ninputs: {files: {type: list}, options: {type: object}}\nsteps:\n  - {id: one, run: ls}\n",
+        source="own.yaml",
+    )
+    if not isinstance(value, str):
+        assert list(given(own, [said]).values()) == [value]
+        return
+    with pytest.raises(SettingsError) as refused:
+        given(own, [said])
+    assert value in refused.value.hint
+
+
 def test_what_is_out_of_reach_is_within_it_where_a_blueprint_says_so() -> None:
     own = Gateway([offer(OWN)], Surroundings())
     assert own.answer("deploy to staging, PR 7, 1.x").kind == "run"

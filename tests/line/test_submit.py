@@ -142,7 +142,7 @@ def test_what_a_blueprint_is_given_is_typed_and_filled_before_anything_is_queued
         ((), "own needs its input 'version'", "--set version="),
         (("version=one",), "the input 'version' of own is 'one'", "it must match"),
         (("version=1", "times=many"), "the input 'times' of own is 'many'", "it must be a number"),
-        (("version=1", "dry=perhaps"), "the input 'dry' of own is 'perhaps'", "it must be a boolean"),
+        (("version=1", "dry=perhaps"), "the input 'dry' of own is 'perhaps'", "it must be true or false"),
         (("version=1", "colour=red"), "'colour=red' sets no input of own", "its inputs: version, times, dry"),
         (("version",), "'version' sets no input of own", "--set NAME=VALUE"),
     ],

@@ -13,6 +13,12 @@ __all__ = ["amiss", "misfit"]
 MOST_SAID = 200
 KINDS: dict[str, tuple[type, ...]] = {"number": (int, float), "boolean": (bool,), "list": (list,), "object": (dict,)}
 """What an input of each type is; any other is a text."""
+WORDS = {
+    "number": "a number",
+    "boolean": "true or false",
+    "list": "a list",
+    "object": 'a mapping, such as {"name": "value"}',
+}
 
 
 def amiss(value: Any, shape: Shape) -> str:
@@ -30,7 +36,7 @@ def amiss(value: Any, shape: Shape) -> str:
 def misfit(value: Any, wanted: Input) -> str:
     """Why *value* is none that *wanted* takes, in a few words; "" if it is."""
     if not isinstance(value, KINDS.get(wanted.type, (str,))) or (wanted.type == "number" and isinstance(value, bool)):
-        return f"it must be a {wanted.type}"
+        return f"it must be {WORDS.get(wanted.type, 'a text')}"
     if wanted.choices and value not in wanted.choices:
         return f"it must be one of {', '.join(wanted.choices)}"
     if wanted.pattern and isinstance(value, str) and not re.fullmatch(wanted.pattern, value):

@@ -51,7 +51,7 @@ def show(found: dict[str, Any]) -> None:
         *(
             f"  {name}: {value if isinstance(value, str) else repr(value)}"
             for name, value in found["inputs"].items()
-            if value not in {None, ""}
+            if value is not None and value != ""
         ),
         f"cost: {found['cost']['said']}",
         *(f"a person: {each}" for each in found["people"]),

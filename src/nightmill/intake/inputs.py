@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Iterable, Mapping
 from difflib import get_close_matches
@@ -88,13 +89,13 @@ def _checked(blueprint: Blueprint, inputs: Mapping[str, Any]) -> Mapping[str, An
 def _typed(wanted: Input, text: str) -> Any:
     if wanted.type == "boolean" and text.casefold() in TRUTH:
         return TRUTH[text.casefold()]
-    if wanted.type == "number":
-        try:
-            return int(text) if text.lstrip("-").isdigit() else float(text)
-        except ValueError:
-            return text
-    if wanted.type == "list":
+    if wanted.type == "list" and not text.lstrip().startswith(("[", "{")):
         return [each.strip() for each in text.split(",") if each.strip()]
+    if wanted.type in {"number", "list", "object"}:
+        try:
+            return json.loads(text)
+        except ValueError:
+            return text  # it is said to fit nothing
     return text
 
 
