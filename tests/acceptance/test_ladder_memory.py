@@ -9,7 +9,9 @@ from typing import Any
 
 import pytest
 
+from nightmill import event as e
 from nightmill.crew import Memory, signers
+from nightmill.estate.file import identify
 from nightmill.line import replay
 from nightmill.line.assignment import read
 from nightmill.repo import Hub
@@ -151,3 +153,66 @@ def people_see_it_and_have_the_last_word(played: Played, note: str) -> None:
     assert mill.run("crew", "developer", "--forget", "1", at=root).returncode == 0
     (kept,) = mill.json("crew", "developer", "--memory", at=root)["notes"]
     assert played.tasks[1].id in kept
+
+
+WITHIN = "ladder:\n- {mistake: claim, permission: 1, takes: [footprint, search]}\n"
+BEYOND = use("write_file", path="other.py", content="X = 2\n")
+ROUND = use("run_command", command="echo 'X = 2' > other.py")
+BACK = use("run_command", command="git checkout HEAD -- other.py; git status --short")
+REPORT = {"tool_calls": [{"name": "report", "arguments": {"findings": "It is in calc.py:4."}}]}
+WITHIN_TURNS = (ASK, BEYOND, change("a - b", "a + b"), ROUND, TRY, FINISH, BACK, TRY, FINISH)
+
+
+def test_who_lost_the_way_beyond_the_footprint_is_refused_it_and_what_a_command_did_there_comes_back(
+    scripted: ScriptedFactory, tmp_path: Path
+) -> None:
+    root = repository(tmp_path / "calc", {**FILES, "other.py": "X = 1\n"})
+    (tmp_path / "SPEC.md").write_text(SPEC.format(title=""))
+    mill = Mill(folder=tmp_path)
+    assert mill.run("init", at=root).returncode == 0
+    (mill.home / "policy.yaml").write_text(WITHIN)
+    project = identify(root)
+    with mill.door() as door:
+        before = e.RunQueued(run="rold", kind="task", title="t", project=project, spec="s", model="m")
+        door.runs.create(before, assignment="a")
+        named = {"project": project, "role": "developer", "model": MODELS["anthropic"], "kind": "claim", "on": "tree"}
+        door.ledger.append([e.MistakeMade(run="rold", **named), e.RunDone(run="rold")])
+    played = script(*WITHIN_TURNS)
+    played["roles"] = {"explorer": {"system": "You are an explorer", "turns": [REPORT]}, **played["roles"]}
+    with mill.worker(), recording(scripted(played).url) as endpoint:
+        asked = ("run", tmp_path / "SPEC.md", "--model", MODELS["anthropic"], "--base-url", endpoint.url)
+        done = mill.run(*asked, at=root, seconds=240)
+        assert not done.returncode, done.stderr + mill.run("log", "r", at=root).stdout
+
+    refused(endpoint.bodies)
+    came_back(mill, project, endpoint.bodies)
+
+
+def refused(bodies: list[bytes]) -> None:
+    """Neither the developer nor whom it sent out had what was taken, and its tools wrote nothing beyond."""
+    requests = [json.loads(each) for each in bodies]
+    offered = {
+        who: {tool["name"] for each in requests if who in json.dumps(each["system"]) for tool in each["tools"]}
+        for who in ("You are the developer", "You are an explorer")
+    }
+    assert {who: ("search" in tools, "read_file" in tools) for who, tools in offered.items()} == dict.fromkeys(
+        offered, (False, True)
+    )
+    last = json.dumps(requests[-1]["messages"])
+    assert "is outside of what this task was planned to touch (calc.py)" in last
+    assert "writing beyond that was" in last.partition("The system looked at what you changed")[2]
+
+
+def came_back(mill: Mill, project: str, bodies: list[bytes]) -> None:
+    """What a command did beyond is not in the change; and all that was asked is rebuilt, explorers too."""
+    with mill.door() as door:
+        (run,) = (each for each in door.runs.list() if each.kind == "task" and each.id != "rold")
+        (back,) = (each.event() for each in door.ledger.read(run=run.id, names=("sent_back",)))
+        (pull,) = door.forge.unmerged()
+        hub = door.hub(project)
+        changed = [each.path for each in hub.changes(hub.resolve("refs/heads/main") or "", pull.head)]
+        assignment = read(door.blobs.get(run.assignment))
+        rebuilt = replay.requests(run.id, assignment=assignment, ledger=door.ledger, blobs=door.blobs)
+        assert {each.body for each in rebuilt} <= set(bodies)
+    assert "other.py" in back.reason
+    assert changed == ["calc.py"]

@@ -89,9 +89,9 @@ def test_a_permission_that_is_not_named_is_what_nobody_needs_for_the_work(tmp_pa
     assert (own.kind, own.takes) == ("guard", ("run_command",))
 
 
-def test_what_a_rung_can_take_are_the_network_and_the_tools_that_do_something_outside_the_conversation() -> None:
+def test_a_rung_can_take_the_network_what_is_beyond_the_plan_and_tools_that_do_something_outside() -> None:
     tools = {*standard().tools} - {*standard().only(()).tools}
-    assert {*TAKEABLE} == tools | {"network"}
+    assert {*TAKEABLE} == tools | {"network", "footprint"}
 
 
 def test_a_project_adds_and_takes_nothing_away(tmp_path: Path) -> None:

@@ -164,11 +164,15 @@ class TodoChanged(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExplorerSent(Event):
-    """A turn sent an explorer out; its own turns are told under its *role*. *brief* is a blob: what it was given."""
+    """A turn sent an explorer out; its own turns are told under its *role*. *brief* is a blob: what it was given.
+
+    *tools* are the names of those that it has, None: all of its role.
+    """
 
     role: str
     question: str
     brief: str
+    tools: list[str] | None = None
     key = property(lambda self: f"{self.role}/sent")
 
 

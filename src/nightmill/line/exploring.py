@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from nightmill import agent, event
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from nightmill.agent import AgentState, Brief, TurnRecord
+    from nightmill.crew import Role
     from nightmill.line.assignment import Assignment
     from nightmill.line.journal import Journal
     from nightmill.line.machines import Machines
@@ -38,7 +40,8 @@ MOST = 20
 class Exploring:
     """Live in this process; replies of theirs that were paid for are found in the run's journal.
 
-    *reports* are those of the latest turn: (explorer, question, report).
+    *without* is what whoever sends them works without: they have no more. *reports* are those of the latest turn:
+    (explorer, question, report).
     """
 
     run: str
@@ -46,6 +49,7 @@ class Exploring:
     assignment: Assignment
     brief: Brief
     journal: Journal
+    without: frozenset[str] = frozenset()
     reports: list[tuple[str, str, str]] = field(default_factory=list)
 
     def of(self, state: AgentState, context: ToolContext) -> Callable[[tuple[Asked, ...]], Awaitable[Explored]]:
@@ -67,7 +71,8 @@ class Exploring:
     def _party(self, state: AgentState, context: ToolContext, *, count: int, before: list[Explored]) -> agent.Party:
         role = briefs.role("explorer", self.assignment)
         harness = render("agent/harness", tag=self.brief.tag)
-        tools = exploring().only(role.tools)
+        left = self._left(role)
+        tools = exploring().only(role.tools if left is None else left)
         spent = self._spent(state, before)
 
         async def ask(child: Brief, at: AgentState) -> ModelReply:
@@ -102,7 +107,7 @@ class Exploring:
             context=context,
             told=agent.Told(run=self.run, emit=self.machines.ledger.emit, clock=self.machines.clock),
             ask=ask,
-            sent=self._tell,
+            sent=partial(self._tell, left),
             kept=self._keep,
             compact_at=room.explorers(self.assignment, role),
         )
@@ -124,10 +129,15 @@ class Exploring:
             seconds=spent.seconds,
         )
 
-    def _tell(self, child: Brief) -> None:
+    def _left(self, role: Role) -> list[str] | None:
+        """The tools of *role* without those that whoever sends it has lost; None: all of it."""
+        offered = exploring().only(role.tools).tools
+        return [name for name in offered if name not in self.without] if self.without.intersection(offered) else None
+
+    def _tell(self, tools: list[str] | None, child: Brief) -> None:
         kept = self.machines.blobs.put(briefs.write_brief(child))
         self.machines.ledger.emit(
-            event.ExplorerSent(run=self.run, role=child.role, question=child.objective, brief=kept)
+            event.ExplorerSent(run=self.run, role=child.role, question=child.objective, brief=kept, tools=tools)
         )
 
     def _keep(self, child: Brief, record: TurnRecord) -> None:

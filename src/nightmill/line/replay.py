@@ -6,7 +6,7 @@ Nobody is asked, nothing is run: the brief, the records and the words of a proof
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from typing import TYPE_CHECKING
@@ -143,14 +143,16 @@ class _Replay:
                 tools = crewed(self.assignment.model, only=told.tools, output=told.output)
                 self.folds[told.role] = _Fold(brief, tools)
         elif isinstance(told, event.ExplorerSent):
-            self.folds[told.role] = _Fold(read_brief(self.blobs.get(told.brief)), self._exploring(), explorer=True)
+            self.folds[told.role] = _Fold(
+                read_brief(self.blobs.get(told.brief)), self._exploring(told.tools), explorer=True
+            )
         elif isinstance(told, event.SentBack) and (fold := self.folds.get(told.role)) is not None:
             if told.step:
                 fold.tools = crewed(self.assignment.model, only=told.tools, output=told.output)
             fold.state = agent.send_back(fold.state, self.blobs.get(told.words).decode())
 
-    def _exploring(self) -> Toolset:
-        return exploring().only(role("explorer", self.assignment).tools)
+    def _exploring(self, tools: Sequence[str] | None) -> Toolset:
+        return exploring().only(role("explorer", self.assignment).tools if tools is None else tools)
 
     def turn(self, told: event.TurnFinished) -> Rebuilt | None:
         """The request of a turn; None where nothing is kept of it."""

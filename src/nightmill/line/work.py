@@ -20,7 +20,7 @@ from nightmill.line.exploring import Exploring
 from nightmill.line.record import write_record
 from nightmill.line.words import unheard
 from nightmill.model.problem import CONTEXT_HINT
-from nightmill.policy import Spent
+from nightmill.policy import FOOTPRINT, Spent
 from nightmill.tool import ToolContext
 from nightmill.tool.outputs import FolderOutputs
 
@@ -73,6 +73,8 @@ class Work:
     """What other conversations of the run have used."""
     listens: bool = True
     """Whether it hears what people say to the run: who judges does not, so that nobody talks a verdict into being."""
+    without: frozenset[str] = frozenset()
+    """What it works without, and whom it sends out, too."""
     _ahead: Ahead | None = None
     _fixed: str = ""
     _outputs: FolderOutputs = field(init=False)
@@ -86,11 +88,13 @@ class Work:
             assignment=self.assignment,
             brief=self.brief,
             journal=self.asking.journal,
+            without=self.without,
         )
 
-    def equip(self, tools: Toolset) -> None:
-        """Have *tools* from the next turn on."""
+    def equip(self, tools: Toolset, *, without: frozenset[str]) -> None:
+        """Have *tools* from the next turn on, and nothing of what is in *without*."""
         self.tools, self._fixed = tools, ""
+        self.without = self._exploring.without = without
 
     async def turn(self, snapshot: str) -> dict[str, Any]:
         """Take one turn from *snapshot*: `{"record", "snapshot"}`, or what kept it from happening.
@@ -204,6 +208,7 @@ class Work:
                     outputs=self._outputs,
                     hide=self.machines.blobs.hidden.text,
                     results=self.results,
+                    within=self.brief.footprint if FOOTPRINT in self.without else (),
                 )
                 self.results.turn = state.turn + 1
                 record = await agent.act(

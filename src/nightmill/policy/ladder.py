@@ -9,14 +9,25 @@ from typing import get_args
 from nightmill.policy.facts import Record
 from nightmill.policy.nouns import Measure, Rung
 
-__all__ = ["LADDER", "NETWORK", "TAKEABLE", "TAKES", "WINDOW", "WORDS", "measure", "records", "takes"]
+__all__ = ["FOOTPRINT", "LADDER", "NETWORK", "TAKEABLE", "TAKES", "WINDOW", "WORDS", "measure", "records", "takes"]
 
 WINDOW = 50
 """Runs of tasks in a project that are looked back on: what has not happened for so long is over."""
 
 NETWORK = "network"
-TAKEABLE = (NETWORK, "explore", "run_command", "edit_file", "write_file", "read_file", "list_files", "search")
-"""What a rung can take: what the project's commands may reach, and tools. What only ends or orders a conversation stays."""
+FOOTPRINT = "footprint"
+TAKEABLE = (
+    NETWORK,
+    FOOTPRINT,
+    "explore",
+    "run_command",
+    "edit_file",
+    "write_file",
+    "read_file",
+    "list_files",
+    "search",
+)
+"""What a rung can take: what commands may reach, writing beyond the planned footprint, tools. What ends or orders a conversation stays."""
 TAKES = (NETWORK, "explore")
 """What a rung takes that does not say it: nobody needs it to change files and to run the checks."""
 

@@ -14,6 +14,7 @@ from nightmill.tool.base import Answer, Arguments, ToolContext, digest, inside, 
 from nightmill.tool.coding import Coded
 from nightmill.tool.edit import CHANGED, around, text_of
 from nightmill.tool.files import check_seen, content_of
+from nightmill.tool.footprint import keep_within
 from nightmill.tool.landing import Landed, apply_lines
 from nightmill.tool.landing.page import bare, depth, split
 from nightmill.tool.patch import Hunk, Operation, parse, trimmed
@@ -50,6 +51,9 @@ class ApplyPatch:
 
     async def call(self, arguments: Call, context: ToolContext) -> Answer:
         steps = [await _planned(each, context) for each in parse(arguments.patch)]
+        for step in steps:
+            keep_within(step.path, context, new=step.before is None)
+            keep_within(step.target, context, new=True)
         done: list[_Step] = []
         try:
             for step in sorted(

@@ -108,7 +108,8 @@ class ToolContext:
     *known* has the digest of each file as this agent saw it last, by `known_as`: what `Answer.seen` told before, also
     in calls of the same turn. *outputs* keeps what is too long to be shown. *hide* leaves secrets out of what commands
     print. *explore* sends explorers out, *results* knows how commands end; None: there are none. *fits* says whether a
-    note (kind, text, numbers of those that it replaces) has room beside the others.
+    note (kind, text, numbers of those that it replaces) has room beside the others. *within*: paths or globs
+    beyond which files are not written; (): anywhere.
     """
 
     workspace: Workspace
@@ -120,6 +121,7 @@ class ToolContext:
     hide: Callable[[str], str] = as_it_is
     explore: Callable[[tuple[Question, ...]], Awaitable[Explored]] | None = None
     results: Results | None = None
+    within: tuple[str, ...] = ()
     fits: Callable[[str, str, Sequence[int]], bool] = always
 
 

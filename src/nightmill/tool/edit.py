@@ -9,6 +9,7 @@ from pydantic import Field
 from nightmill.errors import ToolError
 from nightmill.tool.base import Answer, Arguments, ToolContext, digest, inside, known_as
 from nightmill.tool.coding import Coded
+from nightmill.tool.footprint import keep_within
 from nightmill.tool.landing import apply_edit
 from nightmill.tool.landing.page import bare, split
 from nightmill.tool.syntax import broken
@@ -60,6 +61,7 @@ class EditFile:
         """
         path = inside(arguments.path)
         before = await text_of(arguments.path, context)
+        keep_within(path, context, new=False)
         coded = Coded.of(before)
         stale = context.known.get(known_as(path)) not in {None, digest(before)}
         made = _made(coded, arguments, exactly=stale)

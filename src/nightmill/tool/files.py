@@ -10,6 +10,7 @@ from nightmill.errors import ToolError
 from nightmill.sandbox import Command, Entry
 from nightmill.tool.base import MOST_CHARACTERS, Answer, Arguments, ToolContext, cut, digest, inside, known_as
 from nightmill.tool.coding import Coded, is_binary
+from nightmill.tool.footprint import keep_within
 from nightmill.tool.outputs import shown
 from nightmill.tool.syntax import broken
 
@@ -190,6 +191,7 @@ class WriteFile:
         path = inside(arguments.path)
         body = arguments.content.encode("utf-8", "surrogateescape")
         before = await content_of(path, context)
+        keep_within(path, context, new=not before)
         if before:
             check_seen(arguments.path, before, body, context)
             body = body if is_binary(before) else Coded.of(before).instead(arguments.content)

@@ -6,18 +6,15 @@ What a command wrote is no edit that is seen in its turn; the whole change is, w
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from fnmatch import fnmatch
-from posixpath import dirname
 
 from nightmill.agent.guard.ladder import Fault
 from nightmill.agent.nouns import AgentState, Brief, Finding, TurnRecord
-from nightmill.code import is_test
 from nightmill.tool.base import ROOT, known_as
+from nightmill.tool.footprint import beyond
 
 __all__ = ["fault", "findings", "outside"]
 
 GUARD = "outside_footprint"
-PROSE = (".md", ".rst", ".txt")
 WHAT = "edited, and outside what the task was expected to touch"
 
 
@@ -36,9 +33,7 @@ def outside(paths: Iterable[tuple[str, bool]], footprint: Sequence[str]) -> tupl
     return tuple(
         Finding(guard=GUARD, path=path, what=WHAT)
         for path, new in dict.fromkeys(paths)
-        if footprint
-        and not (path.startswith("/") or is_test(path) or path.lower().endswith(PROSE))
-        and not any(_within(path, each) or (new and _beside(path, each)) for each in footprint)
+        if footprint and not path.startswith("/") and beyond(path, footprint, new=new)
     )
 
 
@@ -48,12 +43,3 @@ def fault(brief: Brief, found: Sequence[Finding]) -> Fault | None:
         return None
     paths = ", ".join(each.path for each in found[:12])
     return Fault(guard=GUARD, evidence=paths, values=(("footprint", ", ".join(brief.footprint[:12])),))
-
-
-def _within(path: str, part: str) -> bool:
-    bare = part.removeprefix("./").rstrip("/")
-    return fnmatch(path, bare) or path.startswith(f"{bare}/")
-
-
-def _beside(path: str, part: str) -> bool:
-    return dirname(path) == dirname(part.removeprefix("./").rstrip("/"))

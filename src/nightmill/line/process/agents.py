@@ -172,7 +172,9 @@ class Agents:
                 output=dict(asked.output),
             )
         )
-        conversation = Conversation(role=asked.role, work=self._worker(asked, brief, budget, before), taken=taken)
+        conversation = Conversation(
+            role=asked.role, work=self._worker(asked, brief, budget, before, taken), taken=taken
+        )
         self._attend(conversation, asked)
         self.known[asked.key] = conversation
         self.all.append(conversation)
@@ -212,7 +214,8 @@ class Agents:
         )
         conversation.times += 1
         if isinstance(conversation.work, Work):  # what this step lets it use and hand over; and others have spent since
-            conversation.work.equip(crewed(shop.assignment.model, only=asked.tools, output=asked.output))
+            tools = crewed(shop.assignment.model, only=asked.tools, output=asked.output)
+            conversation.work.equip(tools, without=conversation.taken)
             others = [each.state for each in self.all if each is not conversation]
             conversation.work.before = self._used(others)
         conversation.work.state = agent.send_back(conversation.state, text)
@@ -256,7 +259,9 @@ class Agents:
             for told in work.moved(before):
                 shop.tell(told)
 
-    def _worker(self, asked: Asked, brief: Brief, budget: Budget, before: Spent) -> Work | ExternalWork:
+    def _worker(
+        self, asked: Asked, brief: Brief, budget: Budget, before: Spent, taken: frozenset[str]
+    ) -> Work | ExternalWork:
         shop = self.workshop
         assignment, workplace = replace(shop.assignment, budget=budget), shop.place()
         common: dict[str, Any] = {
@@ -289,6 +294,7 @@ class Agents:
                 environment=shop.prepared["environment"],
             ),
             before=before,
+            without=taken,
         )
 
     def _name(self, asked: Asked) -> str:

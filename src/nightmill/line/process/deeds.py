@@ -30,10 +30,12 @@ from nightmill.line.process.parts import Parts
 from nightmill.line.process.people import People
 from nightmill.line.process.proof import Proof
 from nightmill.line.process.walk import Outcome
-from nightmill.policy import is_test
+from nightmill.policy import FOOTPRINT, is_test
+from nightmill.prompt import render
 from nightmill.repo import shown
 from nightmill.sandbox import Command
 from nightmill.tool.base import cut, one_line
+from nightmill.tool.footprint import beyond
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -47,6 +49,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Deeds"]
 
+MOST_BACK, MOST_NAMED = 2, 10
+"""How often a role is asked to put back what it may not change; files of which it is told, and others are."""
 MOST_OUTPUT = 20_000
 """Characters of a command's output that later steps read, both ends."""
 
@@ -128,7 +132,12 @@ class Deeds:
             return Outcome(
                 ok=False, reason=f"the work cannot be taken out, so nobody tests it: {self.workshop.trouble}"
             )
+        parts = self.workshop.parts
+        begun = parts[-1].commit if parts else self.workshop.assignment.begins
         conversation = await self.agents.work(asked)
+        if found := await self._kept_within(asked, conversation, begun):
+            reason = f"the {role.name} works within what was planned, and went beyond: {', '.join(found)}"
+            return Outcome(ok=False, reason=reason)
         if stood and (strayed := await self._strayed(stood)):
             self.workshop.moved(before)
             reason = f"the {role.name} may only write tests, and {strayed}: all that it did there is dropped"
@@ -169,6 +178,29 @@ class Deeds:
                 each.path for each in await asyncio.to_thread(shop.hub.changes, shop.assignment.base_commit, head)
             ][:500]
         return Outcome(ok=True, value=value)
+
+    async def _kept_within(self, asked: Asked, conversation: Conversation, begun: str) -> list[str]:
+        """Files beyond the footprint that differ from *begun* although it was asked to put them back; none where it may go there.
+
+        Edit tools refuse them. What a command did is seen here only.
+        """
+        found = await self._beyond(conversation, begun)
+        for _ in range(MOST_BACK):
+            if not found:
+                break
+            words = render("agent/beyond", paths="\n".join(f"- {each}" for each in found)).text
+            await self.agents.work(replace(asked, words=partial(str, words)))
+            found = await self._beyond(conversation, begun)
+        return found
+
+    async def _beyond(self, conversation: Conversation, begun: str) -> list[str]:
+        footprint = conversation.work.brief.footprint
+        if FOOTPRINT not in conversation.taken or not footprint or not (head := await self.workshop.current()):
+            return []
+        changes = await asyncio.to_thread(self.workshop.hub.changes, begun, head)
+        return [shown(each.path) for each in changes if beyond(each.path, footprint, new=each.status == "A")][
+            :MOST_NAMED
+        ]
 
     async def _strayed(self, stood: str) -> str:
         """What was done since the commit *stood* beside tests, in a few words; "": nothing."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from nightmill import event
 from nightmill.crew import Memory
-from nightmill.policy import NETWORK, WINDOW, WORDS, Record
+from nightmill.policy import FOOTPRINT, NETWORK, WINDOW, WORDS, Record
 from nightmill.prompt import render
 from nightmill.tool import crewed
 
@@ -76,7 +76,7 @@ def told(shop: Workshop, found: Iterable[Record], *, step: str, known: Collectio
 
 def _ours(shop: Workshop, role: str, name: str) -> bool:
     """Whether it is for us to take *name* from *role*: an external agent brings its own tools, and we only ask it."""
-    return name == NETWORK or shop.assignment.agent is None or role != "developer"
+    return name in {NETWORK, FOOTPRINT} or shop.assignment.agent is None or role != "developer"
 
 
 def _record(shop: Workshop, found: tuple[Record, ...], *, role: str) -> Prompt | None:
