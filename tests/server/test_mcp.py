@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from pathlib import Path
 from types import SimpleNamespace
@@ -197,6 +198,41 @@ def test_a_run_is_started_where_one_may_and_is_as_the_api_starts_it(house: House
     (run,) = house.door.runs.list()
     assert (run.id, run.project, run.state) == (found["run"], known, "queued")
     assert f"{known.title()} <{known}@example.org>".encode() in house.door.blobs.get(run.assignment)
+
+
+def test_a_run_that_is_asked_for_again_because_a_reply_was_lost_is_started_once(house: House, tmp_path: Path) -> None:
+    house.site.starter = DoorStarter(house.door, here=False)
+    root = whole.repository(tmp_path / "calc")
+    known = load(root).id
+    projects.keep(house.door.database, projects.Known(id=known, root=root, hub=tmp_path / "hub", added=0.0))
+    ada, ben = (token_of(house, f"{name}@example.org", role("operator", known)) for name in ("ada", "ben"))
+    spec = whole.SPEC.format(title="")
+
+    def started(token: str, **more: str) -> tuple[str, bool]:
+        done, found = call(house, token, "run_start", spec=spec, model="anthropic:m", **more)
+        assert done, found
+        return found["run"], found["started"]
+
+    async def two(client: Client) -> list[str]:
+        asked = {"spec": spec, "model": "anthropic:m"}
+        both = await asyncio.gather(*(client.call_tool("run_start", asked) for _ in range(2)))
+        return [each.structured_content["run"] for each in both]
+
+    first, same = talk(house, ada, two)
+    assert first == same, "two at once are one"
+    (root / "notes.txt").write_text("in no commit: nothing could be started now")
+    assert started(ada) == (first, False)
+    (root / "notes.txt").unlink()
+    keyed, fresh = started(ada, key="k1")
+    assert (keyed != first, fresh) == (True, True), "a key of one's own is a request of its own"
+    assert {started(ben)[0], started(ben, key="k1")[0]}.isdisjoint({first, keyed}), "another person's is another"
+    for run in (first, keyed):
+        house.tell(e.RunStopped(run=run, why="failed", reason="r"))
+    assert started(ada, key="k1") == (keyed, False), "a key is for good"
+    assert started(ada)[1], "and what has ended can be wanted again"
+    other = call(house, ada, "run_start", spec=whole.SPEC.format(title=" again"), model="anthropic:m", key="k1")
+    assert (other[0], f"this key started run {keyed}, of another spec" in other[1]) == (False, True)
+    assert len(house.door.runs.list()) == 5
 
 
 def test_a_spec_is_judged_and_nothing_is_kept_of_it(house: House) -> None:

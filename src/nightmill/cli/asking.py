@@ -56,9 +56,11 @@ def run(
     return follow(door, door.runs.get(made), json=json)
 
 
-def asked(door: Door, spec: Path, *, project: Path, base: str, inputs: tuple[str, ...], named: bool) -> str:
-    """The id of the new run: taken in by a worker that is alive or is started for it, else here."""
-    run, settings = bell.identifier(), door.settings
+def asked(
+    door: Door, spec: Path, *, project: Path, base: str, inputs: tuple[str, ...], named: bool, run: str = ""
+) -> str:
+    """The id of the new run, *run* if it is given: taken in by a worker that is alive or is started for it, else here."""
+    run, settings = run or bell.identifier(), door.settings
     question = bell.question(
         settings,
         run,

@@ -58,4 +58,5 @@ class DoorStarter:
         door = replace(door, settings=replace(settings, model=model, blueprint=blueprint))
         root = wanted.root or projects.get(door.database, wanted.project).root
         with spec_file(wanted.spec) as path:
-            return asking.asked(door, path, project=root, base=wanted.base, inputs=(), named=bool(wanted.model))
+            named = bool(wanted.model)
+            return asking.asked(door, path, project=root, base=wanted.base, inputs=(), named=named, run=wanted.run)

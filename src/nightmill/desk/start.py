@@ -29,7 +29,8 @@ class Wanted:
     """What is asked for: the text of a *spec*, to be worked on in the project with the id *project*.
 
     "" means: the model and the blueprint of the settings, the branch that the checkout is on. *home* is that of the user
-    whose git configuration says which folders to trust. *root*: a checkout of it; None: the one in which it is known.
+    whose git configuration says which folders to trust. *root*: a checkout of it; None: the one in which it is known. *run* is the
+    id of the run, of which there is only one however often it is asked for; "": a new one.
     """
 
     project: str
@@ -40,6 +41,7 @@ class Wanted:
     blueprint: str = ""
     base: str = ""
     root: Path | None = None
+    run: str = ""
 
 
 @contextmanager
@@ -77,7 +79,15 @@ def start(door: Door, wanted: Wanted, *, now: Callable[[], float]) -> Run:
             hint="name a `model`, or use `nightmill run` on the machine of the server",
         )
     with spec_file(wanted.spec) as path:
-        ask = submit.Ask(spec=path, root=found.root, base=wanted.base, by=wanted.by, home=wanted.home, now=now)
+        ask = submit.Ask(
+            run=wanted.run,
+            spec=path,
+            root=found.root,
+            base=wanted.base,
+            by=wanted.by,
+            home=wanted.home,
+            now=now,
+        )
         return submit.submit(
             ask, settings=settings, database=door.database, blobs=door.blobs, runs=door.runs, project=found
         )

@@ -269,9 +269,10 @@ def accepted(path: Path, *, settings: Settings) -> Spec:
     return spec
 
 
-def identifier() -> str:
-    """A new run's id: short enough to say, no letters that look alike."""
-    return "r" + "".join(secrets.choice(ALPHABET) for _ in range(7))
+def identifier(of: str = "") -> str:
+    """A new run's id: short enough to say, no letters that look alike. That *of* the same text is always the same."""
+    number = int.from_bytes(hashlib.sha256(of.encode("utf-8", "replace")).digest() if of else secrets.token_bytes(32))
+    return "r" + "".join(ALPHABET[number // len(ALPHABET) ** at % len(ALPHABET)] for at in range(7))
 
 
 def budget(settings: Settings, policy: Policy = NONE) -> Budget:

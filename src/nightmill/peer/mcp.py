@@ -149,7 +149,7 @@ def _tool(tool: Tool) -> types.Tool:
         annotations=types.ToolAnnotations(
             read_only_hint=not tool.changes,
             destructive_hint=tool.ends,
-            idempotent_hint=not tool.changes,
+            idempotent_hint=not tool.changes or tool.repeats,
             open_world_hint=False,
         ),
     )

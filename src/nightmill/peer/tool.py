@@ -44,7 +44,8 @@ class Tool:
         act: What a person has to be allowed: in the project of the run or the task, or, where none is named, in some project.
         do: Called with the visit and what was asked; if that is `OfRun` or `OfTask`, with the run or the task, too.
         says: What it does, for the model that chooses it.
-        changes: Whether anything is different afterwards; *ends*, whether that cannot be taken back.
+        changes: Whether anything is different afterwards; *ends*, whether that cannot be taken back; *repeats*, whether it is the
+            same if it is done twice.
         starts: Whether it is for where runs can begin only.
     """
 
@@ -55,6 +56,7 @@ class Tool:
     do: Callable[..., dict[str, Any]]
     changes: bool = False
     ends: bool = False
+    repeats: bool = False
     starts: bool = False
 
     def open_to(self, visit: Visit) -> bool:

@@ -8,6 +8,7 @@ from pydantic import Field
 
 from nightmill import spec as specs
 from nightmill.desk import decide, steer
+from nightmill.desk.nouns import Verb
 from nightmill.desk.start import spec_file
 from nightmill.errors import SpecError
 from nightmill.kept import Filed
@@ -53,6 +54,10 @@ class Started(Checked):
     base: Annotated[str, Field(max_length=200, description="Branch to start from; empty: the current one.")] = ""
     blueprint: Annotated[str, Field(max_length=80, description="How each task is worked on; empty: as is set.")] = ""
     model: Annotated[str, Field(max_length=200, description="`provider:name`; empty: as is set.")] = ""
+    key: Annotated[
+        str,
+        Field(max_length=200, description="A word of your own for this request, the same when you repeat it: a UUID."),
+    ] = ""
 
 
 class Dropped(OfTask):
@@ -158,8 +163,9 @@ def _ask(visit: Visit, asked: Asked) -> dict[str, Any]:
 
 def _start(visit: Visit, asked: Started) -> dict[str, Any]:
     place = visit.place(asked.project, "operate")
-    run = visit.start(asked.spec, place, base=asked.base, blueprint=asked.blueprint, model=asked.model)
-    return {"run": run, "next": "`run_status` says where it is, `waiting` what it asks"}
+    named = {"base": asked.base, "blueprint": asked.blueprint, "model": asked.model}
+    run, before = visit.start(asked.spec, place, key=asked.key, **named)
+    return {"run": run, "started": not before, "next": "`run_status` says where it is, `waiting` what it asks"}
 
 
 def _say(visit: Visit, asked: Said, run: Run) -> dict[str, Any]:
@@ -169,17 +175,15 @@ def _say(visit: Visit, asked: Said, run: Run) -> dict[str, Any]:
 
 def _approve(visit: Visit, asked: Approved, run: Run) -> dict[str, Any]:
     question = decide.asked(visit.door, run, "approve", question=asked.question, tree=asked.tree)
-    return _decided(visit.door.questions.grant(question.id, by=visit.who.by, because=_through(asked.because)))
+    return _end(visit, question, "approve", _through(asked.because))
 
 
 def _refuse(visit: Visit, asked: Refused, run: Run) -> dict[str, Any]:
-    question = decide.asked(visit.door, run, "approve", question=asked.question)
-    return _decided(visit.door.questions.refuse(question.id, by=visit.who.by, because=asked.because))
+    return _end(visit, decide.asked(visit.door, run, "approve", question=asked.question), "refuse", asked.because)
 
 
 def _answer(visit: Visit, asked: Answered, run: Run) -> dict[str, Any]:
-    question = decide.asked(visit.door, run, "answer", question=asked.question)
-    return _decided(visit.door.questions.answer(question.id, asked.text, by=visit.who.by))
+    return _end(visit, decide.asked(visit.door, run, "answer", question=asked.question), "answer", asked.text)
 
 
 def _wish(wanted: Literal["run", "pause", "cancel"]) -> Any:
@@ -195,8 +199,9 @@ def _through(because: str) -> str:
     return f"{because} (through an assistant, MCP)".strip()
 
 
-def _decided(ended: Question) -> dict[str, Any]:
-    return {"question": ended.id, "run": ended.run, "state": ended.state, "by": ended.by}
+def _end(visit: Visit, question: Question, verb: Verb, words: str) -> dict[str, Any]:
+    ended = decide.end(visit.door, question, verb, words, by=visit.who.by)
+    return {"question": ended.question, "run": ended.run, "state": ended.state, "by": ended.by}
 
 
 TOOLS: dict[str, Tool] = {
@@ -236,10 +241,13 @@ TOOLS: dict[str, Tool] = {
         Tool(
             name="run_start",
             act="operate",
-            says=f"Start a run of a spec: agents work on it until there is a pull request, and that costs money. {PERSON}",
+            says="Start a run of a spec: agents work on it until there is a pull request, and that costs money. Repeat it as it was "
+            "if no reply came: with the same `key`, or without one while the same is under way, it gives the run that there is "
+            f"and starts none. {PERSON}",
             takes=Started,
             do=_start,
             changes=True,
+            repeats=True,
             starts=True,
         ),
         Tool(
@@ -312,6 +320,7 @@ TOOLS: dict[str, Tool] = {
             takes=OfRun,
             do=_wish("pause"),
             changes=True,
+            repeats=True,
         ),
         Tool(
             name="resume",
@@ -320,6 +329,7 @@ TOOLS: dict[str, Tool] = {
             takes=OfRun,
             do=_wish("run"),
             changes=True,
+            repeats=True,
         ),
         Tool(
             name="cancel",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
@@ -11,6 +11,7 @@ from nightmill.desk.door import Door
 from nightmill.desk.start import Wanted
 from nightmill.errors import SettingsError
 from nightmill.kept import Filed
+from nightmill.peer.once import Started, begun
 from nightmill.store import Run
 from nightmill.store.projects import known
 
@@ -125,8 +126,8 @@ class Visit:
         self._must(act, fits[0].id)
         return Place(fits[0].id, fits[0].root)
 
-    def start(self, spec: str, place: Place, **named: str) -> str:
-        """The id of a new run of the text *spec* at *place*, in their name; *named* are others of what `desk.start` takes.
+    def start(self, spec: str, place: Place, *, key: str = "", **named: str) -> Started:
+        """A run of the text *spec* at *place*, in their name, once (`once.begun`); *named* are others of what `desk.start` takes.
 
         Raises:
             NightmillError: If it is refused, or no runs begin here.
@@ -134,7 +135,8 @@ class Visit:
         if self.starter is None:
             raise SettingsError("no runs begin here", hint="`nightmill run` on the machine of the project")
         wanted = Wanted(project=place.project, root=place.root, spec=spec, by=self.who.by, home=self.home, **named)
-        return self.starter.start(wanted)
+        found = begun(self.door, wanted, key=key)
+        return found if found.before else Started(self.starter.start(replace(wanted, run=found.run)), before=False)
 
     def take_up(self, task: Filed) -> str:
         """The id of the run that goes on with *task*, in their name.

@@ -54,9 +54,9 @@ def take(visit: Visit, session: Session, asked: Prompt) -> str:
         return "Refused, with that reason."
     if asked.spec:
         found = visit.door.project(session.folder)
-        run = visit.start(asked.spec, Place(found.id, found.root))
+        run, before = visit.start(asked.spec, Place(found.id, found.root))
         watch(visit, session, visit.run(run, "view"))
-        return f"Started run {run}."
+        return f"Run {run} is at work on exactly this." if before else f"Started run {run}."
     if (named := _named(visit, asked.text)) is not None:
         watch(visit, session, named)
         return f"Run {named.id}: {named.title} ({named.state})."
