@@ -1,8 +1,8 @@
-"""Have the conformance suite of the Model Context Protocol try a server of ours, and say what it found.
+"""Have the conformance suite of the Model Context Protocol try a server of ours, and compare what it found with what is known.
 
-`make conformance` fetches the suite, and the Node that it needs, from npm. It tries every scenario, also what nightmill does not
-offer: those checks, and those that want a tool, a prompt or a resource of the suite's own example server, are counted
-apart. Anything else that fails is a fault, and the exit status says so.
+`make conformance` fetches the suite, and the Node that it needs, from npm. It tries every scenario, also of what nightmill does not
+offer and of the suite's own example server: `conformance.toml` has each check, whether it passes, and if not why it does not
+apply. What differs from that, for worse or for better, is told, and the exit status says so.
 """
 
 from __future__ import annotations
@@ -17,12 +17,13 @@ import sys
 import tempfile
 import threading
 import time
-from collections import Counter
-from collections.abc import Iterator
+import tomllib
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 from nightmill import event as e
 from nightmill.access import ACTS, Grant
@@ -35,17 +36,10 @@ SUITE, NODE = "@modelcontextprotocol/conformance@0.2.0-alpha.12", "22"
 AT = re.compile(r"nightmill is at http://127\.0\.0\.1:(\d+);")
 HOUR = 3600.0
 
-ABSENT = {
-    "of the suite's example server": (
-        "there is no tool",
-        "there is no resource",
-        "Not testable",
-        "not found. Available tools",
-    ),
-    "of a method that is not offered": ("Method not found", "got -32601"),
-    "of tasks, or of input in the middle of a call": ("tasks", "task", "InputRequiredResult", "-32021"),
-}
-"""Why a check cannot pass here, by what its failure says."""
+KNOWN = Path(__file__).with_suffix(".toml")
+STAMP = re.compile(r"^server-|-\d{4}-\d\d-\d\dT[\d-]+Z$")
+WORST = ("FAILURE", "WARNING", "SKIPPED", "SUCCESS")
+"""What a check can come to; a remark (INFO) is none."""
 
 
 def main() -> int:
@@ -64,23 +58,41 @@ def main() -> int:
         return told(place / "out")
 
 
-def told(folder: Path) -> int:
-    """Say what the checks in *folder* came to."""
-    counts: Counter[str] = Counter()
-    faults = []
+def found(folder: Path) -> dict[str, tuple[str, str]]:
+    """What each check in *folder* came to, and what was said of it, by "scenario/check"; of one that was made twice, the worse."""
+    seen: dict[str, tuple[str, str]] = {}
     for file in sorted(folder.rglob("checks.json")):
         for check in json.loads(file.read_text(encoding="utf-8")):
-            said = f"{file.parent.name} {check.get('errorMessage')} {check.get('details')}"
-            if check["status"] == "FAILURE":
-                why = next((name for name, signs in ABSENT.items() if any(each in said for each in signs)), "")
-                counts[why or "faults"] += 1
-                faults += [] if why else [f"{check['id']}: {said[:300]}"]
-            else:
-                counts[check["status"].lower()] += 1
-    for name, count in counts.most_common():
-        print(f"{count:5} {name}")
-    print(*faults, sep="\n")
-    return 0 if counts["success"] and not faults else 1
+            name = f"{STAMP.sub('', file.parent.name)}/{check['id']}"
+            if check["status"] in WORST:
+                now = (check["status"], " ".join(str(check.get("errorMessage") or "").split())[:300])
+                seen[name] = min(seen.get(name, now), now, key=lambda each: WORST.index(each[0]))
+    return seen
+
+
+def compared(seen: Mapping[str, tuple[str, str]], known: Mapping[str, Any]) -> list[str]:
+    """In what *seen* differs from what is *known*."""
+    absent = {name: why for why, names in known["absent"].items() for name in names}
+    passes = set(known["passes"])
+    worse = [f"{name}: it was not tried" for name in sorted((passes | set(absent)) - set(seen))]
+    for name, (status, said) in sorted(seen.items()):
+        if status == "SUCCESS":
+            worse += [] if name in passes else [f"{name}: it passes now: name it so in {KNOWN.name}"]
+        elif name not in absent:
+            worse.append(f"{name}: {status.lower()}: {said}")
+    return worse
+
+
+def told(folder: Path) -> int:
+    """Say what the checks in *folder* came to; the exit status."""
+    known, seen = tomllib.loads(KNOWN.read_text(encoding="utf-8")), found(folder)
+    passed = sorted(name for name, (status, _) in seen.items() if status == "SUCCESS")
+    print(f"pass: {len(passed)}", *passed, sep="\n  ")
+    for why, names in known["absent"].items():
+        print(f"do not apply: {len(names)}: {why}", *names, sep="\n  ")
+    worse = compared(seen, known)
+    print(f"differ from what is known: {len(worse)}", *worse, sep="\n  ")
+    return 1 if worse else 0
 
 
 @contextmanager

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from mcp.client import Client
 from mcp.client.stdio import StdioServerParameters, stdio_client
+from mcp.shared.exceptions import MCPError
 
 from tests.conftest import ScriptedFactory
 from tests.whole import MODELS, PATIENCE, SPEC, Mill, git, repository, script
@@ -84,6 +85,25 @@ def test_what_is_refused_says_why_and_leaves_nothing(mill: Mill) -> None:
         asked = await call(client, "ask", words="please order pizza for everybody")
         assert asked["from_runs"]["kind"] == "refused"
         assert (await call(client, "runs"))["from_runs"] == []
+
+    talk(mill, story)
+
+
+def test_its_prompts_say_how_a_spec_is_written_together_and_start_nothing_by_themselves(mill: Mill) -> None:
+    async def story(client: Client) -> None:
+        offered = {
+            each.name: [one.name for one in each.arguments or []] for each in (await client.list_prompts()).prompts
+        }
+        assert offered == {"spec": ["wish"], "waiting": []}
+        wish = "rename ${add} to $plus"
+        (said,) = (await client.get_prompt("spec", {"wish": wish})).messages
+        assert (said.role, wish in said.content.text) == ("user", True)  # type: ignore[union-attr]
+        assert "only when I have said so here" in said.content.text  # type: ignore[union-attr]
+        for name, given in (("spec", {}), ("spec", {"wish": "x", "more": "y"}), ("spec", {"wish": "x" * 20_001})):
+            with pytest.raises(MCPError, match="takes wish"):
+                await client.get_prompt(name, given)
+        with pytest.raises(MCPError, match="there is no prompt 'night'"):
+            await client.get_prompt("night", {})
 
     talk(mill, story)
 

@@ -23,6 +23,7 @@ from nightmill import __version__
 from nightmill.errors import NightmillError, SettingsError
 from nightmill.peer import looking
 from nightmill.peer.foreign import NOTICE
+from nightmill.peer.prompts import PROMPTS, text
 from nightmill.peer.tool import Tool, call
 from nightmill.peer.tools import TOOLS
 from nightmill.peer.visit import Visit
@@ -54,6 +55,8 @@ def server(visit: Visit) -> Server[Any]:
         on_list_resources=partial(_resources, visit),
         on_list_resource_templates=_templates,
         on_read_resource=partial(_read, visit),
+        on_list_prompts=_prompts,
+        on_get_prompt=_prompt,
     )
 
 
@@ -138,6 +141,32 @@ def _text(visit: Visit, name: str, kind: str) -> str:
         raise SettingsError(f"{visit.who.address} may see no project", hint="ask an admin for a role")
     run = visit.run(name, "view")
     return looking.diff(visit, run) if kind == "diff" else json.dumps(looking.status(visit, run), ensure_ascii=False)
+
+
+async def _prompts(_context: Any, _asked: Any) -> types.ListPromptsResult:
+    return types.ListPromptsResult(
+        prompts=[
+            types.Prompt(
+                name=name,
+                description=offer.says,
+                arguments=[
+                    types.PromptArgument(name=each, description=says, required=True)
+                    for each, says in offer.takes.items()
+                ],
+            )
+            for name, offer in PROMPTS.items()
+        ]
+    )
+
+
+async def _prompt(_context: Any, asked: types.GetPromptRequestParams) -> types.GetPromptResult:
+    try:
+        said = types.TextContent(type="text", text=text(asked.name, asked.arguments or {}))
+    except SettingsError as error:
+        raise MCPError(types.INVALID_PARAMS, error.message, {"hint": error.hint}) from error
+    return types.GetPromptResult(
+        description=PROMPTS[asked.name].says, messages=[types.PromptMessage(role="user", content=said)]
+    )
 
 
 @cache
