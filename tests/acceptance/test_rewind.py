@@ -7,11 +7,14 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from typing import Any
 
 import pytest
 
 from bench.stage import Stage, shell, until
+from nightmill import event as e
+from nightmill.store import Ledger
 from tests.acceptance.test_process import CASE, EVIDENCE, OLD, RIGHT, WRONG, edit, over, process, said, script, told
 from tests.recorder import Recorder, recording
 
@@ -87,6 +90,25 @@ def edited(stage: Stage, run: str) -> None:
     assert "author" in refusal(stage, "pr", "merge", str(pull["number"]))
 
 
+def compared(stage: Stage, old: str, new: str) -> None:
+    """Beside each other they show what they have in common and how their trees differ."""
+    beside = json.loads(stage.call("compare", old, new, "--json"))
+    assert [each["number"] for each in beside["common"]] == [1, 2, 3, 4]
+    assert "docs/note.txt" in beside["diff"]
+
+
+def commented(stage: Stage, run: str) -> str:
+    """The number of what *run* made, about which somebody wrote something at a forge."""
+    (pull,) = (each for each in stage.pulls() if each["run"] == run)
+    number = str(pull["number"])
+    assert "nothing is written about pull request" in refusal(stage, "pr", "again", number)
+    named = {"project": pull["project"], "forge": "github", "change": pull["number"], "comment": "note/5"}
+    wrote = e.CommentHeard(run=run, by="bob", text="Use cents.", path="prices.py", line=1, **named)
+    Ledger(stage.store(), time.time).append([wrote])
+    assert "bob wrote at github about this change on prices.py line 1." in stage.call("pr", "show", number)
+    return number
+
+
 def test_a_later_step_is_gone_on_from_with_what_a_person_edits_and_they_do_not_approve_of_it(stage: Stage) -> None:
     stage.settings |= {"NIGHTMILL_PLAN": "single"}
     process(stage, OWN)
@@ -99,17 +121,20 @@ def test_a_later_step_is_gone_on_from_with_what_a_person_edits_and_they_do_not_a
         new = stage.call("rewind", old, "--to", "4", "--instruction", "Leave a note.", *edits).strip()
         ended(stage, new)
 
-        asked = [json.dumps(json.loads(each)["messages"]) for each in model.bodies[paid:]]
-        assert len(asked) == 3, "the turns before are not paid again"
+        assert len(model.bodies) - paid == 3, "the turns before are not paid again"
+        asked = json.dumps(json.loads(model.bodies[paid])["messages"])
         heard = ("It was WRONG all along.", "what it was\\n", "It is not in percent", "Leave a note.")
-        assert [asked[0].count(words) for words in heard] == [1, 0, 1, 1]
+        assert [asked.count(words) for words in heard] == [1, 0, 1, 1]
         assert stage.call("requests", new).count("as sent") == 3
 
-        again = stage.call("rewind", new, "--to", "developer/5").strip()
+        number = commented(stage, new)
+        paid = len(model.bodies)
+        again = stage.call("pr", "again", number).strip()
         until(lambda: own(stage, again, "workspace_prepared"), what="that it has taken over what was")
         workers_die(stage)
         ended(stage, again)
-        assert stage.call("requests", again).count("as sent") == 2
+        assert "bob wrote at github" in json.dumps(json.loads(model.bodies[paid]))
+        assert stage.call("requests", again).count("as sent") == len(model.bodies) - paid
 
     assert [each for each in stage.runs() if each.id == old] == [before], "the old one stays as it is"
     assert [each.step for each in own(stage, new, "step_finished")] == ["mend", "sure", "land"]
@@ -120,9 +145,7 @@ def test_a_later_step_is_gone_on_from_with_what_a_person_edits_and_they_do_not_a
     ]
     for run in (new, again):
         edited(stage, run)
-    beside = json.loads(stage.call("compare", old, new, "--json"))
-    assert [each["number"] for each in beside["common"]] == [1, 2, 3, 4]
-    assert "docs/note.txt" in beside["diff"]
+    compared(stage, old, new)
     assert stage.broken() is None
 
 

@@ -276,6 +276,13 @@ LINES: dict[type[e.Event], Callable[[Any], Line | None]] = {
     ),
     e.BlueprintRevoked: lambda told: Line("✗", f"blueprint {told.blueprint} of {told.project} revoked by {told.by}"),
     e.ForgeHeard: lambda told: Line("·", f"{told.forge}: {told.by} {told.kind} {told.about}", "dim"),
+    e.ForgeLinked: lambda told: Line("·", f"{told.forge}: {told.about} is our #{told.change}", "dim"),
+    e.CommentHeard: lambda told: Line(
+        "»",
+        f"{told.by} wrote at {told.forge}{f' on {told.path}:{told.line}' if told.path else ''}: {' '.join(told.text.split())[:300]}",
+        "bold",
+    ),
+    e.CommentPassed: lambda told: Line("·", f"{told.by} passes on what was written at the forge", "dim"),
     e.HookAdded: lambda told: Line("·", f"webhook {told.hook}: {told.by} has {told.host} told of what happens"),
     e.HookChanged: lambda told: Line("·", f"webhook {told.hook} {told.how} by {told.by}"),
     e.HookRemoved: lambda told: Line("·", f"webhook {told.hook} removed by {told.by}"),

@@ -1,4 +1,4 @@
-"""Pull requests on the local forge: prs, pr show, pr merge."""
+"""Pull requests on the local forge: prs, pr show, pr merge, pr approve, pr again."""
 
 from __future__ import annotations
 
@@ -27,6 +27,7 @@ def register(app: typer.Typer) -> None:
     """Add the commands."""
     app.command()(prs)
     pr_app.command("show")(show)
+    pr_app.command("again")(again)
     pr_app.command("approve")(approve)
     pr_app.command("merge")(merge)
     app.add_typer(pr_app, name="pr")
@@ -76,15 +77,22 @@ def show(
 ) -> None:
     """Show a pull request: what it changes, the evidence, the diff."""
     from nightmill.cli.door import open_door
-    from nightmill.cli.screen import print_json, say
+    from nightmill.cli.screen import print_json, safe, say
+    from nightmill.desk import remarks
 
     door = open_door()
     request = door.forge.get(project=door.project(project).id, number=number)
     text = door.hub(request.project).diff(request.base, request.head).text if diff else ""
+    said = remarks.about(door, request.run)
     if json:
-        print_json({**asdict(request), "diff": text})
+        print_json({**asdict(request), "diff": text, "comments": [each.to_plain() for each in said]})
         return
     _print_request(request, text)
+    for each in said:
+        sys.stdout.write(f"\n{safe(remarks.quoted(each))}\n")
+    sys.stdout.flush()
+    if any(not each.person for each in said):
+        say(f"have a run go on with what was written: nightmill pr again {request.number}")
     if request.state == "open":
         say(f"merge it: nightmill pr merge {request.number}")
     elif request.state == "merged":
@@ -140,6 +148,22 @@ def approve(
     say(f"{person()} approves of #{number} as tree {tree[:10]}")
     for each in judge.decide(request, tree, now=time.time()).reasons:
         say(f"· {each.sentence}")
+
+
+def again(number: Number, project: Where = Path()) -> None:
+    """Have a new run go on from where a pull request came from, with what people wrote about it at its forge."""
+    from nightmill.cli import beside
+    from nightmill.cli.door import open_door, person
+    from nightmill.cli.screen import say
+    from nightmill.desk import remarks
+
+    door = open_door()
+    request = door.forge.get(project=door.project(project).id, number=number)
+    made = remarks.again(door, request, by=person())
+    sys.stdout.write(f"{made.id}\n")
+    sys.stdout.flush()
+    beside.ensure(door)
+    say(f"it goes on from {request.run}; watch it with: nightmill log --follow {made.id}")
 
 
 def announce(door: Door, run: Run) -> None:

@@ -24,7 +24,7 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 def register(app: typer.Typer) -> None:
     """Add the commands."""
     webhook_app.command("list")(list_)
-    for command in (add, test, deliveries, dead, resend, pause, resume, rotate, remove, hear):
+    for command in (add, test, deliveries, dead, resend, pause, resume, rotate, remove, hear, person):
         webhook_app.command()(command)
     app.add_typer(webhook_app, name="webhook")
 
@@ -229,3 +229,19 @@ def hear(
             f"its address there: where browsers find the server, then /api/v1/projects/{project}/heard; the secret, shown this once:"
         )
         sys.stdout.write(f"{secret}\n")
+
+
+def person(
+    project: Annotated[str, typer.Argument(metavar="PROJECT", help="Its id.")],
+    login: Annotated[str, typer.Argument(metavar="LOGIN", help="What they are called at its forge.")],
+    address: Annotated[
+        str, typer.Argument(metavar="[ADDRESS]", help="Of the person here; none: nobody any more.")
+    ] = "",
+) -> None:
+    """Say whose comments at the forge of a project are whose word here: one who may operate there says them to the agent at work."""
+    from nightmill.cli.door import open_door
+    from nightmill.cli.screen import say
+    from nightmill.desk import remarks
+
+    remarks.bind(open_door(), project, login, address=address)
+    say(f"{login} at the forge of {project} is {address or 'nobody here'}")

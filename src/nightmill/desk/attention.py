@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+from nightmill.desk import remarks
 from nightmill.desk.door import Door
 from nightmill.desk.nouns import Thing, commands
 from nightmill.store.projects import known
@@ -23,7 +24,8 @@ def waiting(door: Door) -> list[Thing]:
         for each in asked
         if not (each.ends and each.run in decided)
     ]
-    return sorted([*things, *tasks, *_parked(door, {each.run for each in asked}), *_unmerged(door)])
+    own = {each.run for each in asked if each.step != remarks.STEP}
+    return sorted([*things, *tasks, *_parked(door, own), *_unmerged(door)])
 
 
 def elsewhere(door: Door, here: Path) -> dict[str, Path]:
@@ -48,4 +50,6 @@ def _parked(door: Door, asking: set[str]) -> Iterator[Thing]:
 
 def _unmerged(door: Door) -> Iterator[Thing]:
     for row in door.forge.unmerged():
-        yield Thing(row.opened, f"to be merged: {row.title}", row.run, row.project, "merge", "", row.number)
+        said = remarks.about(door, row.run)
+        more = f" ({len(said)} comment{'s' if said[1:] else ''} at {said[-1].forge})" if said else ""
+        yield Thing(row.opened, f"to be merged: {row.title}{more}", row.run, row.project, "merge", "", row.number)

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal
 
+from nightmill.desk import remarks
 from nightmill.desk.door import Door
 from nightmill.desk.nouns import Asked, Ended, Verb, commands
 from nightmill.errors import SettingsError
 from nightmill.kept import Question, Run
+from nightmill.store.questions import must_be_allowed
 
 __all__ = ["Kind", "asked", "end", "questions"]
 
@@ -31,6 +33,8 @@ def asked(door: Door, run: Run, kind: Kind, *, question: str = "", tree: str = "
     """
     found = [each for each in _open(door, run) if question in {"", each.id}]
     fitting = [each for each in found if each.kind == kind]
+    # What strangers write makes no answer to what the run itself asks ambiguous; among themselves the oldest is meant.
+    fitting = [each for each in fitting if each.step != remarks.STEP] or fitting[:1]
     if len(fitting) == 1:
         if tree not in {"", fitting[0].tree}:
             raise SettingsError(f"the question is about tree {fitting[0].tree[:12]} by now", hint="look at it again")
@@ -56,6 +60,11 @@ def end(door: Door, asked: Question, verb: Verb, words: str, *, by: str) -> Ende
     """
     kept = door.questions
     if verb == "answer":
+        if asked.step == remarks.STEP and words == remarks.PASS and kept.get(asked.id).state == "open":
+            must_be_allowed(asked, by)
+            remarks.pass_on(
+                door, asked, by=by
+            )  # before it is closed: who stops in between is asked again, and it is said once
         ended = kept.answer(asked.id, words, by=by)
     elif verb == "approve":
         ended = kept.grant(asked.id, by=by, because=words)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from nightmill.desk import remarks
 from nightmill.desk.door import Door
 from nightmill.errors import SettingsError
-from nightmill.event import ForgeHeard, SecretKept, SecretRemoved
+from nightmill.event import ForgeHeard, ForgeLinked, SecretKept, SecretRemoved
 from nightmill.forge import PullRequest
 from nightmill.hook import fresh, is_from, read
 from nightmill.hook.hear import Said
@@ -64,7 +65,7 @@ def take_in(door: Door, project: str, headers: Mapping[str, str], body: bytes) -
     said = read(headers, body)
     if said is None:
         return False
-    request = _about(door.forge.all(project=project, state="open"), said)
+    request = _about(door, project, said)
     told = ForgeHeard(
         run="",  # so that it is once, whatever becomes of the pull request
         project=project,
@@ -77,6 +78,11 @@ def take_in(door: Door, project: str, headers: Mapping[str, str], body: bytes) -
         digest=said.digest,
         change=request.number if request else 0,
     )
+    if request is not None and said.about.startswith("#") and said.branch == request.branch:
+        door.ledger.append([_linked(project, said, request.number)])
+    if request is not None and said.comment is not None:
+        # Before it is noted that the forge said so: if this stops in between, it is said again, and does what is left.
+        remarks.take(door, said.comment, request, forge=said.forge, by=said.by)
     if not door.ledger.append([told]):
         return False
     for each in door.forge.all(project=project, state="open"):
@@ -84,10 +90,21 @@ def take_in(door: Door, project: str, headers: Mapping[str, str], body: bytes) -
     return True
 
 
-def _about(requests: list[PullRequest], said: Said) -> PullRequest | None:
-    """The one of ours that it is about: by its commit, or by its branch."""
+def _about(door: Door, project: str, said: Said) -> PullRequest | None:
+    """The one of ours that it is about: by its commit, by its branch, or by the number that was told with these before."""
+    requests = door.forge.all(project=project, state="open")
     by_commit = [each for each in requests if each.head == said.commit]
-    return next(iter(by_commit or [each for each in requests if each.branch == said.branch]), None)
+    by_branch = [each for each in requests if each.branch == said.branch]
+    if by_commit or by_branch or not said.about.startswith("#"):
+        return next(iter(by_commit or by_branch), None)
+    known = door.ledger.find(_linked(project, said, 0))
+    linked = known.event() if known else None
+    number = linked.change if isinstance(linked, ForgeLinked) else 0
+    return next((each for each in requests if each.number == number), None)
+
+
+def _linked(project: str, said: Said, number: int) -> ForgeLinked:
+    return ForgeLinked(run="", project=project, forge=said.forge, about=said.about, change=number)
 
 
 def _named(project: str) -> str:

@@ -12,7 +12,7 @@ from nightmill.store.runs import Run, Wanted
 if TYPE_CHECKING:
     from nightmill.line.rewind import Kept
 
-__all__ = ["kept_of", "rewind", "say", "want"]
+__all__ = ["go_on", "kept_of", "rewind", "say", "want"]
 
 
 def want(door: Door, name: str, wanted: Wanted, *, by: str) -> Run:
@@ -64,3 +64,15 @@ def kept_of(door: Door) -> Kept:
     from nightmill.line.rewind import Kept  # noqa: PLC0415 - as above
 
     return Kept(home=door.settings.home, runs=door.runs, ledger=door.ledger, blobs=door.blobs, questions=door.questions)
+
+
+def go_on(door: Door, name: str, text: str, *, by: str) -> Run:
+    """A new run that goes on from the newest moment of the run *name* that can be, and hears *text* first, a word of *by*.
+
+    Raises:
+        SettingsError: As `rewind`.
+    """
+    from nightmill.line import rewind as line  # noqa: PLC0415 - as above
+
+    role, turn = line.newest(kept_of(door), door.runs.get(name))
+    return rewind(door, name, Back(turn=turn, role=role, instruction=text), by=by)

@@ -21,7 +21,17 @@ from nightmill.event.access import (
 from nightmill.event.ask import DispatcherAsked
 from nightmill.event.blueprint import BlueprintApproved, BlueprintRevoked
 from nightmill.event.environment import EnvironmentBuilt, EnvironmentFailed
-from nightmill.event.hook import ForgeHeard, HookAdded, HookChanged, HookRemoved, SecretKept, SecretRemoved
+from nightmill.event.hook import (
+    CommentHeard,
+    CommentPassed,
+    ForgeHeard,
+    ForgeLinked,
+    HookAdded,
+    HookChanged,
+    HookRemoved,
+    SecretKept,
+    SecretRemoved,
+)
 from nightmill.event.ledger import EntriesForgotten
 from nightmill.event.life import (
     RunDone,
@@ -93,6 +103,8 @@ __all__ = [
     "BlueprintApproved",
     "BlueprintRevoked",
     "CheckFinished",
+    "CommentHeard",
+    "CommentPassed",
     "CommitMade",
     "ContextCompacted",
     "DispatcherAsked",
@@ -105,6 +117,7 @@ __all__ = [
     "ExplorerSent",
     "FactEmitted",
     "ForgeHeard",
+    "ForgeLinked",
     "Forgotten",
     "GateDecided",
     "GrantChanged",

@@ -6,7 +6,17 @@ from dataclasses import dataclass, field
 
 from nightmill.happening import Event
 
-__all__ = ["ForgeHeard", "HookAdded", "HookChanged", "HookRemoved", "SecretKept", "SecretRemoved"]
+__all__ = [
+    "CommentHeard",
+    "CommentPassed",
+    "ForgeHeard",
+    "ForgeLinked",
+    "HookAdded",
+    "HookChanged",
+    "HookRemoved",
+    "SecretKept",
+    "SecretRemoved",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,3 +85,46 @@ class SecretRemoved(Event):
     called: str
     project: str
     by: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ForgeLinked(Event):
+    """At the forge *forge* of *project*, *about* ("#number") is our own pull request *change*; later that number alone may be named."""
+
+    project: str
+    forge: str
+    about: str
+    change: int
+
+    key = property(lambda self: f"linked/{self.project}/{self.forge}/{self.about}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CommentHeard(Event):
+    """At the forge *forge* *by* wrote *text* about the pull request *change* of the run, at *line* of the file *path*, if one is named.
+
+    *comment* is its name there. *person* ("Name <address>") is who *by* is here, if they may say something to the run and so said
+    it; "": it was put to a person, or the run had ended.
+    """
+
+    project: str
+    forge: str
+    change: int
+    comment: str
+    by: str
+    text: str
+    path: str = ""
+    line: int = 0
+    person: str = ""
+
+    key = property(lambda self: f"comment/{self.forge}/{self.comment}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CommentPassed(Event):
+    """*by*, a person, passed what the question *question* shows on to the run: a comment at its forge."""
+
+    question: str
+    by: str
+
+    key = property(lambda self: f"passed/{self.question}")

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from nightmill.errors import SettingsError
+from nightmill.hook.comment import GITHUB, Comment, of_github, of_gitlab
 
 __all__ = ["Said", "is_from", "read"]
 
@@ -26,12 +27,16 @@ ACTIONS = {
     **dict.fromkeys(("closed", "close"), "closed"),
     "merge": "merged",
 }
-COMMENTS = {"issue_comment", "pull_request_review", "pull_request_review_comment", "pull_request_comment", "Note Hook"}
+COMMENTS = {*GITHUB, "Note Hook"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Said:
-    """What happened at a forge; each is "" if it was not said. *kind* and *about* are as in `event.ForgeHeard`; *branch* is its head."""
+    """What happened at a forge; each is "" if it was not said. *kind* and *about* are as in `event.ForgeHeard`.
+
+    *branch* is its head, "" if that is in another repository than its target: anybody may call a branch of theirs as ours. *comment*:
+    the new words of a person in it.
+    """
 
     forge: str
     kind: str
@@ -41,6 +46,7 @@ class Said:
     by: str
     delivery: str
     digest: str
+    comment: Comment | None = None
 
 
 def is_from(secret: str, headers: Mapping[str, str], body: bytes) -> bool:
@@ -77,6 +83,7 @@ def read(headers: Mapping[str, str], body: bytes) -> Said | None:
         forge="gitlab" if gitlab else "gitea" if ours else "github",
         delivery=delivery[:LONGEST],
         digest=hashlib.sha256(body).hexdigest(),
+        comment=of_gitlab(plain) if name == "Note Hook" else of_github(name, plain),
         **found,
     )
 
@@ -91,7 +98,8 @@ def _of_github(name: str, plain: dict[str, Any]) -> dict[str, str] | None:
         return None
     kind = "commented" if name in COMMENTS else ACTIONS.get(_text(plain, "action"), "")
     kind = "merged" if kind == "closed" and request.get("merged") is True else kind
-    head = {"branch": _text(request, "head", "ref"), "commit": _text(request, "head", "sha")}
+    ours = _of(request, "head", "repo", "id") == _of(request, "base", "repo", "id")
+    head = {"branch": _text(request, "head", "ref") if ours else "", "commit": _text(request, "head", "sha")}
     return {"kind": kind, "about": f"#{_number(request.get('number'))}", "by": by, **head} if kind else None
 
 
@@ -104,15 +112,24 @@ def _of_gitlab(name: str, plain: dict[str, Any]) -> dict[str, str] | None:
     if not isinstance(request, dict) or (name != "Merge Request Hook" and name not in COMMENTS):
         return None
     kind = "commented" if name in COMMENTS else ACTIONS.get(_text(request, "action"), "")
-    head = {"branch": _text(request, "source_branch"), "commit": _text(request, "last_commit", "id")}
+    ours = request.get("source_project_id") == request.get("target_project_id")
+    head = {
+        "branch": _text(request, "source_branch") if ours else "",
+        "commit": _text(request, "last_commit", "id"),
+    }
     return {"kind": kind, "about": f"#{_number(request.get('iid'))}", "by": by, **head} if kind else None
+
+
+def _of(plain: Any, *names: str) -> Any:
+    for name in names:
+        plain = plain.get(name) if isinstance(plain, dict) else None
+    return plain
 
 
 def _text(plain: Any, *names: str) -> str:
     """The text at *names*, one line of it, bounded; "" for anything else."""
-    for name in names:
-        plain = plain.get(name) if isinstance(plain, dict) else None
-    return " ".join(plain[:LONGEST].split()) if isinstance(plain, str) else ""
+    found = _of(plain, *names)
+    return " ".join(found[:LONGEST].split()) if isinstance(found, str) else ""
 
 
 def _number(value: Any) -> int:

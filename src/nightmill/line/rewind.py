@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from nightmill.store.questions import Questions
     from nightmill.store.runs import Runs
 
-__all__ = ["MOST_FILES", "MOST_TEXT", "Kept", "again", "amiss", "at", "closed"]
+__all__ = ["MOST_FILES", "MOST_TEXT", "Kept", "again", "amiss", "at", "closed", "newest"]
 
 MOST_FILES, MOST_BYTES, MOST_TEXT, LONGEST_PATH = 50, 1 << 20, 100_000, 500
 NEW = "start a new run"
@@ -95,6 +95,18 @@ def _can_be(kept: Kept, run: Run) -> tuple[Assignment, Sequence[event.Event]]:
         if amiss:
             raise SettingsError(f"{run.id} cannot be gone on from: {what}", hint=NEW)
     return assignment, told
+
+
+def newest(kept: Kept, run: Run) -> tuple[str, int]:
+    """The role and the number of the newest turn of *run* that can be gone on from.
+
+    Raises:
+        SettingsError: If there is none.
+    """
+    turns = _turns(kept, [entry.event() for entry in kept.ledger.read(run=run.id)])
+    if not turns:
+        raise SettingsError(f"no turn of {run.id} can be gone on from", hint=NEW)
+    return turns[-1].role, turns[-1].turn
 
 
 # The moment

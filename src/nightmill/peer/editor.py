@@ -15,6 +15,7 @@ import acp
 from acp import schema
 
 from nightmill import __version__
+from nightmill.desk import decide
 from nightmill.errors import NightmillError, SettingsError
 from nightmill.peer import wishes
 from nightmill.peer.following import Following
@@ -224,14 +225,14 @@ class Editor:
         await asyncio.to_thread(self.kept.keep, name, Kept(run, session.refusing))
 
     def _decide(self, session: Session, question: Question, picked: str) -> bool:
-        by, questions = self.visit.who.by, self.visit.door.questions
+        by, door = self.visit.who.by, self.visit.door
         if question.kind == "answer":
             self.visit.run(question.run, "operate")
-            questions.answer(question.id, _option(question, picked), by=by)
+            decide.end(door, question, "answer", _option(question, picked), by=by)
             return False
         self.visit.run(question.run, "approve")
         if picked == "yes":
-            questions.grant(question.id, by=by, because="(in an editor, ACP)")
+            decide.end(door, question, "approve", "(in an editor, ACP)", by=by)
         else:
             session.refusing = question.id
         return picked != "yes"

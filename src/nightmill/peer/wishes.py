@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from nightmill.desk import steer
+from nightmill.desk import decide, steer
 from nightmill.errors import NightmillError
 from nightmill.peer.following import Following
 from nightmill.peer.prompt import Prompt
@@ -50,7 +50,7 @@ def take(visit: Visit, session: Session, asked: Prompt) -> str:
     """
     if session.refusing and asked.text:
         refused, session.refusing = session.refusing, ""
-        visit.door.questions.refuse(refused, by=visit.who.by, because=asked.text)
+        decide.end(visit.door, visit.door.questions.get(refused), "refuse", asked.text, by=visit.who.by)
         return "Refused, with that reason."
     if asked.spec:
         found = visit.door.project(session.folder)
@@ -87,7 +87,7 @@ def _said(visit: Visit, session: Session, text: str) -> str:
         return HELP
     if (question := _open_text(session, following)) is not None:
         visit.run(question.run, "operate")
-        visit.door.questions.answer(question.id, text, by=visit.who.by)
+        decide.end(visit.door, question, "answer", text, by=visit.who.by)
         return "Answered."
     visit.run(following.run, "operate")
     heard = steer.say(visit.door, following.run, text, by=visit.who.by)

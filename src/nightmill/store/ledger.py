@@ -158,6 +158,15 @@ class Ledger:
         with self.database.read() as connection:
             return [Entry(**row) for row in connection.execute(query).mappings()]
 
+    def find(self, told: Event) -> Entry | None:
+        """The entry of its run that has the key of *told*, whatever else it says; None: it was not told yet."""
+        columns = (table.c.seq, table.c.at, table.c.run, table.c.name, table.c.key, table.c.body, table.c.hash)
+        key = chain.fact(told, at=0.0).key
+        with self.database.read() as connection:
+            query = sa.select(*columns).where(table.c.run == told.run, table.c.key == key)
+            row = connection.execute(query).mappings().one_or_none()
+        return None if row is None else Entry(**row)
+
     def last(self) -> int:
         """Number of the newest entry: cheap enough to ask twenty times a second whether there is more to `read`."""
         with self.database.read() as connection:

@@ -159,6 +159,29 @@ class People:
             self._tell(connection, [IdentityBound(run="", address=address, issuer=issuer, subject=subject)])
         return address
 
+    def bind(self, issuer: str, subject: str, *, address: str) -> None:
+        """Take from now on whom *issuer* calls *subject* for *address*; "": for nobody. It lets nobody in.
+
+        Raises:
+            SettingsError: If nobody is let in by that address.
+        """
+        if address and self.known(address) is None:
+            raise SettingsError(f"{address} is not let in", hint="the list of people has the addresses")
+        address = _address(address) if address else ""
+        with self.database.write() as connection:
+            chain.lock(connection)
+            connection.execute(identity.delete().where(identity.c.issuer == issuer, identity.c.subject == subject))
+            if address:
+                row = {"issuer": issuer, "subject": subject, "address": address, "at": self.clock()}
+                connection.execute(sa.insert(identity).values(row))
+            self._tell(connection, [IdentityBound(run="", address=address, issuer=issuer, subject=subject)])
+
+    def bound(self, issuer: str, subject: str) -> str:
+        """The address that *subject* of *issuer* is taken for, "" for none."""
+        query = sa.select(identity.c.address).where(identity.c.issuer == issuer, identity.c.subject == subject)
+        with self.database.read() as connection:
+            return connection.execute(query).scalar() or ""
+
     def regrant(self, address: str, wanted: Mapping[str, Collection[str]], *, by: str) -> None:
         """Give *address* exactly the roles *wanted* in each project that it names, and tell what changed.
 

@@ -171,8 +171,10 @@ class Runs:
                 raise SettingsError(f"run {found.id} {state} and cannot be {done}", hint="start a new one")
         return self.get(found.id)
 
-    def say(self, name: str, text: str, *, by: str) -> Run:
+    def say(self, name: str, text: str, *, by: str, once: Event | None = None) -> Run:
         """Put *text*, the next word of *by* to the run *name*, in the ledger and count it, both or neither.
+
+        *once* is told with it; if that was told before, nothing is said.
 
         Raises:
             SettingsError: If there is no such run, it has ended or was cancelled, or nothing or too much is said.
@@ -182,6 +184,8 @@ class Runs:
         may = (run.c.id == found.id, run.c.state.not_in(OVER), run.c.wanted != "cancel")
         with self.database.write() as connection:
             chain.lock(connection)
+            if once is not None and not chain.append(connection, [chain.fact(once, at=self.clock())]):
+                return found
             if not connection.execute(run.update().where(*may).values(words=run.c.words + 1)).rowcount:
                 state = f"is {found.state}" if found.over else "was cancelled"
                 raise SettingsError(f"run {found.id} {state} and hears nothing any more", hint="start a new one")

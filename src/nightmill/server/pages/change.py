@@ -11,7 +11,7 @@ from pydantic import BaseModel, Field
 from starlette.responses import RedirectResponse, Response
 
 from nightmill import event
-from nightmill.desk import changes, comments
+from nightmill.desk import changes, comments, remarks
 from nightmill.desk.comments import Comment
 from nightmill.desk.door import Door
 from nightmill.errors import RepoError
@@ -124,13 +124,18 @@ def change(request: Request, who: Who, project: TheProject, number: Number) -> R
     patch = site.door.hub(project).diff(asked.base, asked.head)
     stand = changes.stand(site.door, asked, by=who.by, may=may)
     said = [(each.by, *comments.read(each.answer)) for each in stand.said]
-    shown, left_out = _diff(site.door, known, patch.text, proof, said=[(by, each) for by, _, of in said for each in of])
+    written = remarks.about(site.door, asked.run)
+    at = [(by, each) for by, _, of in said for each in of]
+    at += [(each.by, Comment(each.path, each.line, each.text)) for each in written if each.line]
+    shown, left_out = _diff(site.door, known, patch.text, proof, said=at)
     return page(
         request,
         "change.html",
         stand=stand,
         whole=[each for _, each, _ in said],
         may=may,
+        written=written,
+        steers=who.may("operate", project),
         change=asked,
         run=proof,
         files=shown,
@@ -149,6 +154,14 @@ def approve(
     door = site_of(request).door
     changes.approve(door, _found(door, project, number), tree=tree, by=who.by, because=because)
     return _back(project, number)
+
+
+@router.post("/changes/{project}/{number}/again")
+@needs("operate", "project")
+def again(request: Request, who: Who, project: TheProject, number: Number) -> Response:
+    """Have a new run go on with what was written about it at its forge; the answer leads to its page."""
+    door = site_of(request).door
+    return RedirectResponse(f"/runs/{remarks.again(door, _found(door, project, number), by=who.by).id}", 303)
 
 
 @router.post("/changes/{project}/{number}/merge")

@@ -53,7 +53,7 @@ EVENTS = tuple(
         *(e.PermissionTaken, e.TaskFiled, e.TaskStarted, e.TaskDropped),
         *(e.VerdictGiven, e.ReviewGiven, e.CommitMade, e.WorkPreserved, e.PlanMade, e.TaskQueued),
         *(e.PullRequestOpened, e.PullRequestMerged, e.QuestionAsked, e.QuestionDecided, e.WordSaid, e.WordHeard),
-        e.PastEdited,
+        *(e.PastEdited, e.CommentHeard),
     )
 )
 """What changes this page."""

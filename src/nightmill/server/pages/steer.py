@@ -63,7 +63,7 @@ def approve(
     """Say yes to exactly the question and the tree that the page showed."""
     door = site_of(request).door
     found = decide.asked(door, run, "approve", question=question, tree=tree)
-    door.questions.grant(found.id, by=who.by, because=because.strip())
+    decide.end(door, found, "approve", because.strip(), by=who.by)
     return _back(run)
 
 
@@ -77,7 +77,7 @@ def refuse(
         raise Refused(422, "a refusal says why: the run works with it, or ends with it", hint="go back and say it")
     door = site_of(request).door
     found = decide.asked(door, run, "approve", question=question, tree=tree)
-    door.questions.refuse(found.id, by=who.by, because=because.strip())
+    decide.end(door, found, "refuse", because.strip(), by=who.by)
     return _back(run)
 
 
@@ -93,7 +93,7 @@ def answer(
     """Answer its question."""
     door = site_of(request).door
     found = decide.asked(door, run, "answer", question=question)
-    door.questions.answer(found.id, text, by=who.by)
+    decide.end(door, found, "answer", text, by=who.by)
     return _back(run)
 
 
