@@ -18,8 +18,8 @@ from mcp.shared.exceptions import MCPError
 from tests.conftest import ScriptedFactory
 from tests.whole import MODELS, PATIENCE, SPEC, Mill, git, repository, script
 
-LOOKING = {"waiting", "runs", "run_status", "spec_check"}
-OPERATING = {"ask", "run_start", "run_say", "answer", "pause", "resume", "cancel"}
+LOOKING = {"waiting", "runs", "run_status", "task_status", "spec_check"}
+OPERATING = {"ask", "run_start", "task_start", "task_drop", "run_say", "answer", "pause", "resume", "cancel"}
 VAGUE = "# Make it better\n\nEverything should be nicer.\n"
 
 
