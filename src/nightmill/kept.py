@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from email.utils import parseaddr
 from typing import Literal, NamedTuple
 
+from nightmill.errors import SettingsError
 from nightmill.event import Event, from_plain
 
 __all__ = [
@@ -28,6 +30,7 @@ __all__ = [
     "Task",
     "Wanted",
     "Wish",
+    "must_be_allowed",
 ]
 
 Wanted = Literal["run", "pause", "cancel"]
@@ -324,3 +327,23 @@ class Back:
     files: Mapping[str, bytes] = field(default_factory=dict)
     results: Mapping[str, str] = field(default_factory=dict)
     answers: Mapping[str, str] = field(default_factory=dict)
+
+
+def must_be_allowed(question: Question, by: str) -> None:
+    """Let *by* ("Name <address>") decide *question*.
+
+    Raises:
+        SettingsError: If they may not: they have a part in it, or others were named.
+    """
+    mail = (parseaddr(by)[1]).strip().casefold()
+    if "@" not in mail:
+        raise SettingsError(f"{by!r} does not say who decides", hint="it has to be 'Name <address>'")
+    barred = {each.casefold() for each in question.barred}
+    if mail in barred or f"@{mail.rpartition('@')[2]}" in barred:
+        raise SettingsError(
+            f"{mail} has a part in {question.title!r}, so somebody else has to decide", hint="ask another person"
+        )
+    if question.approvers and mail not in {each.casefold() for each in question.approvers}:
+        raise SettingsError(
+            f"{mail} is not among those who decide {question.title!r}", hint=f"ask {', '.join(question.approvers)}"
+        )

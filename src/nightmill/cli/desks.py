@@ -12,6 +12,7 @@ from nightmill.desk.nouns import Asked, Comparison, Ended, Part, Remainder, Seat
 from nightmill.kept import Back, Draft, Entry, Filed, Run, Task, Wanted
 
 if TYPE_CHECKING:
+    from nightmill.access import Person
     from nightmill.client import ServerDesk
     from nightmill.settings import Settings
 
@@ -140,6 +141,12 @@ class StoreDesk:
         from nightmill.desk import remedy
 
         return remedy.drop(self.door, name, by=person(), because=because)
+
+    def me(self) -> Person:
+        """Whoever is at this terminal."""
+        from nightmill.cli.door import here
+
+        return here()
 
     def turn(self, run: str, *, role: str, number: int) -> Sequence[Part]:
         """A turn of *role*, whole."""

@@ -21,6 +21,7 @@ __all__ = [
     "Door",
     "credentials",
     "for_workers",
+    "here",
     "keeper",
     "keys",
     "new_key",
@@ -34,6 +35,7 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
+    from nightmill.access import Person
     from nightmill.desk.nouns import Use
     from nightmill.sandbox.network.credential import Credential
     from nightmill.store.vault import Vault
@@ -211,6 +213,16 @@ def person() -> str:
     except (KeyError, OSError):
         user = f"uid-{os.getuid()}"
     return f"{user} <{user}@{os.uname().nodename}>"
+
+
+def here() -> Person:
+    """Whoever is at this terminal, who may do everything with this store anyway."""
+    from email.utils import parseaddr
+
+    from nightmill.access import Grant, Person
+
+    name, address = parseaddr(person())
+    return Person(name=name, address=address.casefold(), grants=(Grant(role="admin"),), way="local")
 
 
 def settings_file(environment: Mapping[str, str]) -> Path:

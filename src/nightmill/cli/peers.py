@@ -27,8 +27,7 @@ def mcp(
     from dataclasses import replace
 
     from nightmill.access import ACTS
-    from nightmill.cli.door import open_door
-    from nightmill.cli.server import here
+    from nightmill.cli.door import here, open_door
     from nightmill.cli.starter import DoorStarter
     from nightmill.errors import SettingsError
     from nightmill.peer import mcp as peer
@@ -46,9 +45,8 @@ def acp() -> None:
     """Serve your editor over ACP at standard input and output: it watches runs, starts them from specs, and asks you."""
     import asyncio
 
-    from nightmill.cli.door import open_door
+    from nightmill.cli.door import here, open_door
     from nightmill.cli.lines import line
-    from nightmill.cli.server import here
     from nightmill.cli.starter import DoorStarter
     from nightmill.event import Event
     from nightmill.peer import editor

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from nightmill.server.identity.provider import Provider
     from nightmill.server.site import Site
 
-__all__ = ["here", "register"]
+__all__ = ["register"]
 
 PORT = 8470
 
@@ -34,7 +34,7 @@ def serve(
     """Serve pages, the API and live events, until Ctrl-C."""
     import asyncio
 
-    from nightmill.cli.door import open_door
+    from nightmill.cli.door import here, open_door
 
     door = open_door(server="")
     found = _origin(origin, host=host)
@@ -98,17 +98,6 @@ def _provider(door: Door, *, origin: str) -> Provider | None:
 
     line = Line(authorities(door.settings.authorities))
     return Provider(found, back=f"{origin}/sign-in/back", line=line, clock=time.time)
-
-
-def here() -> Person:
-    """Whoever is at this terminal, who may do everything with this store anyway."""
-    from email.utils import parseaddr
-
-    from nightmill.access import Grant, Person
-    from nightmill.cli.door import person
-
-    name, address = parseaddr(person())
-    return Person(name=name, address=address.casefold(), grants=(Grant(role="admin"),), way="local")
 
 
 def _announce(site: Site) -> None:

@@ -5,12 +5,16 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import closing
+from typing import TYPE_CHECKING
 
 from nightmill.client.client import PAGE, Client
 from nightmill.client.connection import Away
 from nightmill.desk.nouns import Asked, Comparison, Ended, Part, Remainder, Standing, Thing, Verb
 from nightmill.errors import NotYet
 from nightmill.kept import Back, Draft, Entry, Filed, Run, Wanted
+
+if TYPE_CHECKING:
+    from nightmill.access import Person
 
 __all__ = ["ServerDesk"]
 
@@ -134,6 +138,15 @@ class ServerDesk:
     def drop(self, name: str, *, because: str) -> Filed:
         """Let nobody go on with a task that a run left."""
         return self.client.drop(name, because=because)
+
+    def me(self) -> Person:
+        """Whom the token speaks for, and what they may do now; a role that is not known here gives nothing."""
+        from nightmill.access import ACTS, ROLES, Grant, Person  # noqa: PLC0415 - who only looks need not load it
+
+        me = self.client.me()
+        grants = tuple(Grant(role=each.role, project=each.project) for each in me.grants if each.role in ROLES)
+        scopes = None if me.scopes is None else frozenset(each for each in ACTS if each in me.scopes)
+        return Person(name=me.name, address=me.address, grants=grants, scopes=scopes, way="token")
 
     def turn(self, run: str, *, role: str, number: int) -> Sequence[Part]:
         """A turn of *role*, whole."""

@@ -11,9 +11,9 @@ from nightmill.desk.door import Door
 from nightmill.errors import NightmillError, RepoError, SettingsError
 from nightmill.event import PullRequestMerged
 from nightmill.forge import PullRequest
+from nightmill.kept import must_be_allowed as must_decide
 from nightmill.line.merging import Merging, ground
 from nightmill.store import Question, projects
-from nightmill.store.questions import must_be_allowed as must_decide
 
 __all__ = ["Stand", "approve", "gate", "merge", "must_be_allowed", "send_back", "stand"]
 

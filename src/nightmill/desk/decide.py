@@ -9,8 +9,7 @@ from nightmill.desk import remarks
 from nightmill.desk.door import Door
 from nightmill.desk.nouns import Asked, Ended, Verb, commands
 from nightmill.errors import SettingsError
-from nightmill.kept import Question, Run
-from nightmill.store.questions import must_be_allowed
+from nightmill.kept import Question, Run, must_be_allowed
 
 __all__ = ["Kind", "asked", "end", "questions"]
 

@@ -6,9 +6,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from shlex import quote
-from typing import Literal, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
 
 from nightmill.kept import Back, Draft, Entry, Filed, Question, Remediation, Run, Wanted
+
+if TYPE_CHECKING:
+    from nightmill.access import Person
 
 __all__ = [
     "Asked",
@@ -265,6 +268,10 @@ class Seat(Desk, Protocol):
 
     def live(self, run: Run) -> Iterator[Entry | Draft | None]:
         """As `entries` with *wait*, and what *run* and what it started write meanwhile, in turns that have not ended."""
+        ...
+
+    def me(self) -> Person:
+        """Who one is there, and what one may do now."""
         ...
 
     def turn(self, run: str, *, role: str, number: int) -> Sequence[Part]:

@@ -15,12 +15,12 @@ import sqlalchemy as sa
 
 from nightmill.errors import EngineError, SettingsError
 from nightmill.event import QuestionAsked, QuestionDecided
-from nightmill.kept import OVER, Question, State
+from nightmill.kept import OVER, Question, State, must_be_allowed
 from nightmill.store import chain, tables
 from nightmill.store.database import Database
 from nightmill.store.projection import storable
 
-__all__ = ["Question", "Questions", "State", "must_be_allowed"]
+__all__ = ["Question", "Questions", "State"]
 
 CLOCK = "clock"
 table, runs = tables.question, tables.run
@@ -194,26 +194,6 @@ class Questions:
     def _all(self, query: sa.Select[Any]) -> list[Question]:
         with self.database.read() as connection:
             return [_question(row) for row in connection.execute(query).mappings()]
-
-
-def must_be_allowed(question: Question, by: str) -> None:
-    """Let *by* ("Name <address>") decide *question*.
-
-    Raises:
-        SettingsError: If they may not: they have a part in it, or others were named.
-    """
-    mail = (parseaddr(by)[1]).strip().casefold()
-    if "@" not in mail:
-        raise SettingsError(f"{by!r} does not say who decides", hint="it has to be 'Name <address>'")
-    barred = {each.casefold() for each in question.barred}
-    if mail in barred or f"@{mail.rpartition('@')[2]}" in barred:
-        raise SettingsError(
-            f"{mail} has a part in {question.title!r}, so somebody else has to decide", hint="ask another person"
-        )
-    if question.approvers and mail not in {each.casefold() for each in question.approvers}:
-        raise SettingsError(
-            f"{mail} is not among those who decide {question.title!r}", hint=f"ask {', '.join(question.approvers)}"
-        )
 
 
 def _is_due(question: Question, now: float) -> bool:

@@ -13,11 +13,12 @@ from typing import Any
 import pytest
 from textual.widgets import Input
 
-from nightmill.access import ACTS
+from nightmill.access import ACTS, ROLES
 from nightmill.cli.attach.view import Attached
 from nightmill.cli.desks import StoreDesk
 from nightmill.client import Client, Connection, ServerDesk
 from nightmill.desk.nouns import Seat
+from nightmill.kept import Run
 from tests.server.conftest import House, house, role
 
 __all__ = ["Attach", "Screen", "house"]
@@ -26,10 +27,22 @@ PATIENCE = 60.0
 """Seconds after which something hangs."""
 
 
+class Told(Attached):
+    """A view that remembers what it told, which is shown for a few seconds only."""
+
+    def __init__(self, run: Run, **named: Any) -> None:
+        super().__init__(run, **named)
+        self.told: list[str] = []
+
+    def notify(self, message: str, **named: Any) -> None:
+        self.told.append(message)
+        super().notify(message, **named)
+
+
 class Screen:
     """A view that is open, and the keys that are pressed in it."""
 
-    def __init__(self, app: Attached, pilot: Any) -> None:
+    def __init__(self, app: Told, pilot: Any) -> None:
         self.app, self.pilot = app, pilot
 
     @property
@@ -53,6 +66,10 @@ class Screen:
         """Wait until all *words* are to be seen."""
         await self.until(lambda: all(word in self.text for word in words))
 
+    async def hears(self, words: str) -> None:
+        """Wait until it is told that *words*."""
+        await self.until(lambda: any(words in each for each in self.app.told))
+
     async def press(self, *keys: str) -> None:
         """Press each of *keys* as soon as it means something: what it is about may not have come yet."""
         for key in keys:
@@ -63,6 +80,11 @@ class Screen:
     def _means(self, key: str) -> bool:
         found = self.app.screen.active_bindings.get(key)
         return found is not None and found.enabled
+
+    async def tries(self, key: str, *, hears: str) -> None:
+        """Press what may mean nothing now, and wait until it is told why."""
+        await self.pilot.press(key)
+        await self.hears(hears)
 
     async def types(self, text: str) -> None:
         await self.press(*({" ": "space"}.get(sign, sign) for sign in text))
@@ -83,8 +105,10 @@ def seats(house: House, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..
                 monkeypatch.setenv("NIGHTMILL_PERSON", f"{name.title()} <{name}@example.org>")
                 return StoreDesk(house.door)
             if name not in known:
-                known[name] = house.let_in(f"{name}@example.org", role("operator"), role("approver"))
-            token = house.site.keys.make(f"terminal {next(number)}", owner=known[name], scopes=ACTS, seconds=3600)
+                roles: Any = (name,) if name in ROLES else ("operator", "approver")
+                known[name] = house.let_in(f"{name}@example.org", *map(role, roles))
+            scopes = named.pop("scopes", ACTS)
+            token = house.site.keys.make(f"terminal {next(number)}", owner=known[name], scopes=scopes, seconds=3600)
             connection = Connection(house.url, token, **named)
             stack.callback(connection.close)
             return ServerDesk(Client(connection, patience=1e9))
@@ -102,7 +126,7 @@ def attach(house: House, seats: Callable[..., Seat]) -> Attach:
     ) -> AsyncIterator[Screen]:
         acting, watching = seats(where, who, **named), seats(where, who, **named)
         found = await asyncio.to_thread(acting.run, run)
-        app = Attached(found, acting=acting, watching=watching, terminal=f"terminal-of-{who}")
+        app = Told(found, acting=acting, watching=watching, terminal=f"terminal-of-{who}")
         try:
             async with app.run_test(size=size) as pilot:
                 yield Screen(app, pilot)

@@ -5,18 +5,22 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import ClassVar, TypeVar
 
 from rich.text import Text
+from textual.actions import ActionParseResult, parse
 from textual.app import App, ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal
+from textual.dom import DOMNode
 from textual.events import Resize
 from textual.widgets import Footer, Input, Static
 
+from nightmill.access import Person
 from nightmill.cli.attach import asks, board
 from nightmill.cli.attach.aside import Follow, aside
+from nightmill.cli.attach.keys import Now, keys, kind, why_not
 from nightmill.cli.attach.pane import Pane, Talk
 from nightmill.cli.attach.scene import Row, Scene, clean
 from nightmill.cli.attach.style import CSS
@@ -72,6 +76,7 @@ class Attached(App[None]):
         self.scene = Scene(run.id)
         self.others: Sequence[str] = ()
         self.asked: Sequence[Asked] = ()
+        self.me: Person | None = None
         self.away = self.lost = ""
         self.side = ""
         self._sizes: dict[str, int] = {}
@@ -148,11 +153,13 @@ class Attached(App[None]):
         try:
             self.others = await self._aside(lambda: self.acting.attend(self.about.id, self.terminal, seconds=STAYS))
             self.about = await self._aside(lambda: self.acting.run(self.about.id))
+            self.me = await self._aside(self.acting.me)
             idle = not self.scene.over and await self._aside(self.acting.idle)
             self.away = "no worker is alive; start one with: nightmill worker" if idle else ""
         except NightmillError as error:
             self.away = error.message
         self.draw_head()
+        self.query_one("#say").display = not self._why_not("say", ())
         self.refresh_bindings()
 
     async def _measure(self, model: str) -> None:
@@ -167,7 +174,7 @@ class Attached(App[None]):
             self.asked = await self._aside(lambda: self.acting.asked(self.about.id))
         except NightmillError as error:
             self.away = error.message
-        lines = [f"? {clean(each.question.title)}  ({_keys(each)})" for each in self.asked]
+        lines = [f"? {clean(each.question.title)}  ({keys(each)})" for each in self.asked]
         banner = self.query_one("#asks", Static)
         banner.update(Text("\n".join(lines)))
         banner.display = bool(lines)
@@ -195,7 +202,7 @@ class Attached(App[None]):
         self.draw_head()
         self._talk()
         self.query_one("#work", Pane).show(board.beside(self.scene))
-        self.query_one("#say").display = not self.scene.over
+        self.query_one("#say").display = not self._why_not("say", ())
         self.refresh_bindings()
 
     def draw_head(self) -> None:
@@ -218,19 +225,28 @@ class Attached(App[None]):
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Whether a key means something now."""
         typing = isinstance(self.focused, Input)
-        over, waits = self.scene.over, self.scene.sight.state in {"paused", "parked"}
-        match action, parameters:
-            case "leave_line", _:
-                return typing
-            case (("say" | "cancel" | "want" | "decide" | "turn_to" | "rewind"), _) if typing:
-                return False
-            case "decide", (verb,):
-                return any(each.question.kind == _kind(verb) for each in self.asked)
-            case (("say" | "cancel" | "want"), _) if over:
-                return False
-            case "want", (wanted,):
-                return (wanted == "run") == (waits or self.about.wanted == "pause")
-        return True
+        if action == "leave_line":
+            return typing
+        if typing and action in {"say", "cancel", "want", "decide", "turn_to", "rewind"}:
+            return False
+        return not self._why_not(action, parameters)
+
+    async def run_action(
+        self,
+        action: str | ActionParseResult,
+        default_namespace: DOMNode | None = None,
+        namespaces: Mapping[str, DOMNode] | None = None,
+    ) -> bool:
+        """Do it, or say why a key that means something at other times, or to others, means nothing now."""
+        _, name, parameters = parse(action) if isinstance(action, str) else action
+        if not isinstance(self.focused, Input) and (why := self._why_not(name, parameters)):
+            self.notify(clean(why), severity="warning", markup=False)
+            return True
+        return await super().run_action(action, default_namespace, namespaces)
+
+    def _why_not(self, action: str, parameters: tuple[object, ...]) -> str:
+        now = Now(self.about, self.scene.sight.state, self.scene.over, self.asked, self.me)
+        return why_not(now, action, str(parameters[0]) if parameters else "")
 
     def on_descendant_focus(self) -> None:
         """Other keys mean something now."""
@@ -285,7 +301,7 @@ class Attached(App[None]):
 
     def action_decide(self, verb: Verb) -> None:
         """Show the oldest question of that kind whole, and then say what is said to it."""
-        asked = next((each for each in self.asked if each.question.kind == _kind(verb)), None)
+        asked = next((each for each in self.asked if each.question.kind == kind(verb)), None)
         if asked is not None:
             self.push_screen(asks.decide(asked, verb), lambda words: self._decide(asked, verb, words))
 
@@ -368,14 +384,6 @@ class Attached(App[None]):
         finally:
             if not self.is_running:  # it is closing, and there is nothing left to draw on
                 raise asyncio.CancelledError
-
-
-def _kind(verb: object) -> str:
-    return "answer" if verb == "answer" else "approve"
-
-
-def _keys(asked: Asked) -> str:
-    return "w: answer" if asked.question.kind == "answer" else "a: approve, x: refuse"
 
 
 def _heard(run: Run) -> str:

@@ -16,6 +16,7 @@ from nightmill.desk.door import Door
 from nightmill.desk.seen import seen
 from nightmill.desk.sofar import so_far
 from nightmill.errors import NightmillError, SettingsError
+from nightmill.kept import Question, must_be_allowed
 from nightmill.model import connect
 from nightmill.report.nouns import Entry
 from nightmill.report.section import section
@@ -27,7 +28,6 @@ from nightmill.server.pages.moment import moments
 from nightmill.server.pages.render import page
 from nightmill.server.site import site_of
 from nightmill.store import Run
-from nightmill.store.questions import Question, must_be_allowed
 
 __all__ = ["router"]
 
