@@ -18,8 +18,6 @@ from nightmill.errors import SettingsError
 from nightmill.event import CommentHeard, CommentPassed
 from nightmill.kept import Question
 from nightmill.store import projects
-from nightmill.store.people import People
-from nightmill.tool.base import cut
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,6 +27,7 @@ if TYPE_CHECKING:
     from nightmill.forge import PullRequest
     from nightmill.hook.comment import Comment
     from nightmill.kept import Run
+    from nightmill.store.people import People
 
 __all__ = ["LEAVE", "PASS", "STEP", "about", "again", "bind", "by_login", "pass_on", "quoted", "take"]
 
@@ -43,7 +42,7 @@ MOST = 20
 
 def by_login(door: Door, project: str, login: str) -> Person | None:
     """The person that *login* at the forge of *project* is here, None: nobody."""
-    people = People(door.database, time.time)
+    people = _people(door)
     address = people.bound(_issuer(project), login.casefold())
     return people.known(address) if address else None
 
@@ -55,7 +54,7 @@ def bind(door: Door, project: str, login: str, *, address: str) -> None:
         SettingsError: If there is no such project, or nobody is let in by that address.
     """
     projects.get(door.database, project)
-    People(door.database, time.time).bind(_issuer(project), login.casefold(), address=address)
+    _people(door).bind(_issuer(project), login.casefold(), address=address)
 
 
 def take(door: Door, said: Comment, request: PullRequest, *, forge: str, by: str) -> None:
@@ -115,7 +114,10 @@ def again(door: Door, request: PullRequest, *, by: str) -> Run:
             f"nothing is written about pull request {request.number} that its run has not heard",
             hint=f"nightmill rewind {request.run} --to TURN --instruction TEXT",
         )
-    return steer.go_on(door, request.run, cut("\n\n".join(map(quoted, left)), most=MOST_TEXT), by=by)
+    text = "\n\n".join(map(quoted, left))
+    over = len(text) - MOST_TEXT
+    more = f"\n[{over:,} more characters are left out]" if over > 0 else ""
+    return steer.go_on(door, request.run, text[:MOST_TEXT] + more, by=by)
 
 
 def quoted(heard: CommentHeard) -> str:
@@ -151,6 +153,12 @@ def _put(door: Door, run: Run, heard: CommentHeard) -> None:
 def _question(heard: CommentHeard) -> str:
     named = hashlib.sha256(f"{heard.forge}/{heard.comment}".encode()).hexdigest()[:16]
     return f"{heard.run}/{STEP}/{named}"
+
+
+def _people(door: Door) -> People:
+    from nightmill.store.people import People  # noqa: PLC0415 - who only watches need not load who is let in
+
+    return People(door.database, time.time)
 
 
 def _issuer(project: str) -> str:

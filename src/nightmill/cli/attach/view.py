@@ -158,9 +158,7 @@ class Attached(App[None]):
             self.away = "no worker is alive; start one with: nightmill worker" if idle else ""
         except NightmillError as error:
             self.away = error.message
-        self.draw_head()
-        self.query_one("#say").display = not self._why_not("say", ())
-        self.refresh_bindings()
+        self.draw()
 
     async def _measure(self, model: str) -> None:
         self._sizes[model] = await aside(lambda: _window(model))
