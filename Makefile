@@ -2,7 +2,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check unit bench bench-crash bench-edits bench-sandbox bench-soak bench-faults bench-consensus bench-harness bench-server docs docs-serve generate lock shots fuzz conformance
+.PHONY: help setup demo test check unit bench bench-crash bench-edits bench-sandbox bench-soak bench-faults bench-consensus bench-harness bench-server docs docs-serve generate lock shots fuzz conformance editors
 .PHONY: check-style check-format check-types check-layers check-house
 
 bin := .venv/bin
@@ -69,6 +69,9 @@ bench-server: $(dev) ## Two hundred who watch fifty runs, readers that do not re
 
 bench-soak: $(dev) ## Make, use and destroy 2,000 sandboxes and look what is left
 	@$(bin)/python -m bench.sandbox soak
+
+editors: $(dev) ## Have the client libraries of ACP, from npm, try nightmill acp
+	@$(bin)/python -m scripts.editors
 
 conformance: $(dev) ## Have the conformance suite of MCP, from npm, try a server of ours
 	@$(bin)/python -m scripts.conformance

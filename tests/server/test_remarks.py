@@ -25,7 +25,7 @@ class Forge:
 
     def __init__(self, house: House, head: str) -> None:
         self.house = house
-        self.secret = heard.listen(house.door, "shop", at=1.0)
+        self.secret = heard.listen(house.door, "shop", at=1.0, by="Root <root@example.org>")
         repository = {"id": 1}
         self.pull = {
             "number": 7,

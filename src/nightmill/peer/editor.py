@@ -20,6 +20,7 @@ from nightmill.errors import NightmillError, SettingsError
 from nightmill.peer import wishes
 from nightmill.peer.following import Following
 from nightmill.peer.foreign import cut
+from nightmill.peer.lines import LONGEST, Lines
 from nightmill.peer.prompt import read
 from nightmill.peer.sessions import Kept, Sessions
 from nightmill.peer.updates import Say, updates
@@ -40,8 +41,9 @@ LISTED = 30
 async def converse(visit: Visit, *, say: Say) -> None:
     """Serve an editor at standard input and output until it goes."""
     editor = Editor(visit, Sessions(visit.door.settings.home / "editors"), say=say)
+    reader, writer = await acp.stdio_streams(limit=LONGEST)
     # Taking a conversation up again without its history is in the protocol, and behind this flag in its library.
-    await acp.run_agent(cast("acp.Agent", editor), use_unstable_protocol=True)
+    await acp.run_agent(cast("acp.Agent", editor), Lines(reader, writer), use_unstable_protocol=True)
 
 
 class Editor:
@@ -56,10 +58,10 @@ class Editor:
         """Keep who is to be told."""
         self.client = conn
 
-    async def initialize(self, protocol_version: int, **_: Any) -> acp.InitializeResponse:
-        """Say what is spoken here."""
+    async def initialize(self, **_: Any) -> acp.InitializeResponse:
+        """Say what is spoken here: one version, whichever is asked for, and it is for the editor to go then."""
         return acp.InitializeResponse(
-            protocol_version=min(protocol_version, acp.PROTOCOL_VERSION),
+            protocol_version=acp.PROTOCOL_VERSION,
             agent_capabilities=schema.AgentCapabilities(
                 load_session=True,
                 prompt_capabilities=schema.PromptCapabilities(embedded_context=True),
