@@ -57,10 +57,10 @@ def test_a_key_that_comes_too_early_or_from_who_has_a_part_in_it_says_so(
             }.items():
                 await screen.tries(key, hears=why)
             house.asks("rone", title="Merge it?", barred=("ada@example.org",))
-            await screen.shows("Merge it?")
+            await screen.until(lambda: screen.app.asked)
             await screen.tries("a", hears="ada@example.org has a part in 'Merge it?'")
             house.tell(e.RunStopped(run="rone", why="failed", reason="r"))
-            await screen.shows("stopped")
+            await screen.until(lambda: screen.app.scene.over)
             await screen.tries("p", hears="rone is over: nothing reaches it any more")
 
     house.run("rone")
