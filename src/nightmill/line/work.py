@@ -203,7 +203,8 @@ class Work:
                 context = ToolContext(
                     workspace=workspace,
                     limits=self.assignment.project.limits,
-                    watch=self.control.writing.output,
+                    # Each piece on its way costs something, and who comes later sees the next command.
+                    watch=self.control.writing.output if self.control.watched else None,
                     news=self.workplace.news,
                     outputs=self._outputs,
                     hide=self.machines.blobs.hidden.text,
