@@ -8,6 +8,7 @@ import pytest
 
 from nightmill import event as e
 from nightmill.errors import SettingsError
+from nightmill.line.cleared import clear, ref_of
 from tests.client.conftest import Login, at, login
 from tests.server.assistant import call, token_of
 from tests.server.conftest import House, role
@@ -98,6 +99,27 @@ def test_a_client_reads_all_that_is_known_and_a_viewer_changes_nothing(
     assert operator.drop(left.task, because="Not now.").state == "dropped"
     assert operator.tasks().tasks == ()
     assert [each.id for each in operator.tasks(every=True).tasks] == [left.task]
+
+
+def test_what_was_kept_for_a_task_goes_once_nobody_can_start_it_and_no_run_may_begin_with_it(
+    house: House, left: e.TaskFiled
+) -> None:
+    door, hub = house.door, house.door.hub(left.project)
+    hub.ref(ref_of(left.task), left.commit, expected_old="")
+
+    def cleared(*, pretend: bool = False) -> list[tuple[bool, str]]:
+        found = clear(door.tasks, door.runs, door.hub, pretend=pretend)
+        return [(each.gone, each.why) for each in found]
+
+    assert cleared() == [], "it is open"
+    door.tasks.drop(left.task, by="Ada <ada@example.org>", because="Nobody wants it.")
+    assert cleared() == [(False, "runs of its project are under way, and may begin with it")]
+    house.tell(e.RunStopped(run=left.run, why="failed", reason="It stops here"))
+    assert cleared(pretend=True) == [(True, "the task is dropped")]
+    assert hub.resolve(ref_of(left.task)) == left.commit
+    assert cleared() == [(True, "the task is dropped")]
+    assert hub.resolve(ref_of(left.task)) is None
+    assert cleared() == []
 
 
 def test_pages_of_tasks_follow_each_other_and_show_what_one_may_see(house: House) -> None:

@@ -115,9 +115,7 @@ class StoreDesk:
         """Say yes, no, or what the answer is."""
         from nightmill.desk import decide
 
-        kind: decide.Kind = "answer" if verb == "answer" else "approve"
-        asked = decide.asked(self.door, self.run(name), kind, question=question, tree=tree)
-        return decide.end(self.door, asked, verb, words, by=person())
+        return decide.settle(self.door, self.run(name), verb, words, by=person(), question=question, tree=tree)
 
     def plan(self, name: str) -> Standing:
         """The plan that a run is part of."""

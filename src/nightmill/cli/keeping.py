@@ -51,6 +51,7 @@ def gc(
     """Delete what can be made again or is proven to be elsewhere, and say what stays and why."""
     from nightmill.cli.door import open_door
     from nightmill.cli.screen import print_json, safe, say
+    from nightmill.line.cleared import clear
     from nightmill.line.reclaim import Reclaim
     from nightmill.repo import Hub
     from nightmill.store import notes, results
@@ -68,7 +69,7 @@ def gc(
         hub=lambda project: Hub(home / "projects" / project / "hub.git"),
         pretend=dry_run,
     )
-    things = reclaim.go(quota=most)
+    things = [*reclaim.go(quota=most), *clear(door.tasks, door.runs, reclaim.hub, pretend=dry_run)]
     if not dry_run:
         notes.prune(door.database)
         results.prune(door.database, now=time.time())

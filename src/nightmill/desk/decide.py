@@ -11,7 +11,7 @@ from nightmill.desk.nouns import Asked, Ended, Verb, commands
 from nightmill.errors import SettingsError
 from nightmill.kept import Question, Run, must_be_allowed
 
-__all__ = ["Kind", "asked", "end", "questions"]
+__all__ = ["Kind", "asked", "end", "questions", "settle"]
 
 Kind = Literal["approve", "answer"]
 
@@ -49,6 +49,18 @@ def asked(door: Door, run: Run, kind: Kind, *, question: str = "", tree: str = "
     )
     past = f": {before[-1].title!r} was {before[-1].state} by {before[-1].by}" if before else ""
     raise SettingsError(f"run {run.id} asks nobody anything now{past}", hint="nightmill waiting")
+
+
+def settle(  # noqa: PLR0913 - a decision is all of it
+    door: Door, run: Run, verb: Verb, words: str, *, by: str, question: str = "", tree: str = ""
+) -> Ended:
+    """End the one open question of *run* or of a task of it that *verb* fits, as `asked` finds it and `end` ends it.
+
+    Raises:
+        SettingsError: As these do.
+    """
+    kind: Kind = "answer" if verb == "answer" else "approve"
+    return end(door, asked(door, run, kind, question=question, tree=tree), verb, words, by=by)
 
 
 def end(door: Door, asked: Question, verb: Verb, words: str, *, by: str) -> Ended:

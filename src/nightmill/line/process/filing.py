@@ -14,6 +14,7 @@ from nightmill.blueprint.values import amiss
 from nightmill.change.compose import subject
 from nightmill.change.words import line, plain, quoted
 from nightmill.crew import identity
+from nightmill.line.cleared import ref_of
 from nightmill.line.process.walk import Outcome
 from nightmill.line.remediation import known, write
 
@@ -53,7 +54,7 @@ def _keep(shop: Workshop, path: str, given: Mapping[str, Any]) -> dict[str, Any]
     parts = _signed(shop, title)
     commit = parts[-1].commit if parts else assignment.base_commit
     task = _id(shop.run, path)
-    ref = f"refs/nightmill/tasks/{task}"
+    ref = ref_of(task)
     with hub.locked():
         hub.ref(ref, commit, expected_old=hub.resolve(ref) or "")
     left = known(

@@ -331,10 +331,8 @@ def _decide(request: Request, run: Run, who: Who, verb: Verb, said: Why | Answer
 
     def do() -> dict[str, Any]:
         tree = said.tree if isinstance(said, Why) else ""
-        kind: Literal["answer", "approve"] = "answer" if verb == "answer" else "approve"
-        asked = decide.asked(site.door, run, kind, question=said.question, tree=tree)
         words = said.text if isinstance(said, Answer) else said.because
-        return decide.end(site.door, asked, verb, words, by=who.by)._asdict()
+        return decide.settle(site.door, run, verb, words, by=who.by, question=said.question, tree=tree)._asdict()
 
     body = said.model_dump()
     return Decided.model_validate(once(site.door.database, request, body, do, who=who.address, now=site.clock()))

@@ -8,6 +8,7 @@ from fastapi import Form, Request
 from starlette.responses import RedirectResponse, Response
 
 from nightmill.desk import decide, steer
+from nightmill.desk.nouns import Verb
 from nightmill.server.guard import TheRun, Who, needs, of_pages
 from nightmill.server.problem import Refused
 from nightmill.server.site import site_of
@@ -61,10 +62,7 @@ def approve(
     request: Request, run: TheRun, who: Who, question: Question, tree: Tree = "", because: Because = ""
 ) -> Response:
     """Say yes to exactly the question and the tree that the page showed."""
-    door = site_of(request).door
-    found = decide.asked(door, run, "approve", question=question, tree=tree)
-    decide.end(door, found, "approve", because.strip(), by=who.by)
-    return _back(run)
+    return _decide(request, run, "approve", because.strip(), who, question=question, tree=tree)
 
 
 @router.post("/runs/{run}/refuse")
@@ -75,10 +73,7 @@ def refuse(
     """Say no, and why."""
     if not because.strip():
         raise Refused(422, "a refusal says why: the run works with it, or ends with it", hint="go back and say it")
-    door = site_of(request).door
-    found = decide.asked(door, run, "approve", question=question, tree=tree)
-    decide.end(door, found, "refuse", because.strip(), by=who.by)
-    return _back(run)
+    return _decide(request, run, "refuse", because.strip(), who, question=question, tree=tree)
 
 
 @router.post("/runs/{run}/answer")
@@ -91,9 +86,11 @@ def answer(
     text: Annotated[str, Form(min_length=1, max_length=20_000)],
 ) -> Response:
     """Answer its question."""
-    door = site_of(request).door
-    found = decide.asked(door, run, "answer", question=question)
-    decide.end(door, found, "answer", text, by=who.by)
+    return _decide(request, run, "answer", text, who, question=question)
+
+
+def _decide(request: Request, run: Run, verb: Verb, words: str, who: Who, **which: str) -> Response:
+    decide.settle(site_of(request).door, run, verb, words, by=who.by, **which)
     return _back(run)
 
 
