@@ -175,6 +175,8 @@ def deep(size: int) -> bytes:
         b"\xff\xfe",
         b"",
         b"null",
+        b'{"name": "x", "days": true}',
+        b'{"name": "x", "days": "7"}',
         b'{"name": "x", "name": "y", "days": 1e300}',
         json.dumps({"name": "x", "scopes": ["view"] * 10_000}).encode(),
     ],

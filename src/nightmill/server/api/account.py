@@ -71,7 +71,7 @@ class TokenIn(BaseModel):
 
     name: str = Field(min_length=1, max_length=80)
     scopes: list[Act] = Field(default=["view"], max_length=4)
-    days: int = Field(90, ge=1, le=366)
+    days: int = Field(90, ge=1, le=366, strict=True)
 
 
 class Made(BaseModel):

@@ -68,7 +68,7 @@ class Rotation(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    at_once: bool = False
+    at_once: bool = Field(False, strict=True)
 
 
 class Secret(BaseModel):
@@ -119,7 +119,7 @@ class Again(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    seq: int = Field(0, ge=0, le=2**53)
+    seq: int = Field(0, ge=0, le=2**53, strict=True)
 
 
 class Count(BaseModel):

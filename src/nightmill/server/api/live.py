@@ -49,7 +49,7 @@ class Sign(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     terminal: str = Field(min_length=8, max_length=40)
-    seconds: float = Field(ge=0, le=120)
+    seconds: float = Field(ge=0, le=120, strict=True)
 
 
 class Others(BaseModel):

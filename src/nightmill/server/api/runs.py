@@ -143,7 +143,7 @@ class BackIn(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    turn: Annotated[int, Field(ge=0, le=1_000_000)] | None = Field(
+    turn: Annotated[int, Field(ge=0, le=1_000_000, strict=True)] | None = Field(
         None, description="The turn after which to go on, 0: before the first; null: where `answers` was given."
     )
     role: str = Field("", max_length=200, description="Whose turn, where several roles have one of that number.")
