@@ -310,6 +310,7 @@ def test_no_container_gets_a_privilege_a_network_or_the_hosts_environment(
 
 def test_all_of_this_holds_for_an_ordinary_user() -> None:
     """Root's podman and a user's differ in nearly everything: user namespaces, storage, who mounts."""
+    working("podman")
     with ordinary() as (home, become):
         here = Path(__file__).parents[2]
         words = ["-m", "pytest", "-q", "-p", "no:cacheprovider", f"--rootdir={here}", "--basetemp", str(home / "t")]

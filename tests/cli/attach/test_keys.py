@@ -30,6 +30,7 @@ def test_a_key_that_one_has_no_right_to_is_not_shown_and_says_why_when_it_is_pre
     async def look() -> None:
         async with attach("rone", who=who, size=(120, 30), **named) as screen:
             await screen.shows("Merge it?", *shown)
+            await screen.until(lambda: screen.app.me)
             await screen.until(lambda: not [key for key in keys if key not in shown and key in screen.text])
             for key, why in refused.items():
                 await screen.tries(key, hears=why)
