@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from nightmill.client import Client, Diff, Entries, Me, Others, Role, Runs, Tasks
+from nightmill.client import Change, Changes, Client, Diff, Entries, Me, Others, Role, Runs, Stand, Tasks
 from nightmill.desk.nouns import (
     Comparison,
     Ended,
@@ -27,7 +27,10 @@ from nightmill.kept import Draft, Entry, Filed, Finding, Judged, Piece, Question
 from nightmill.kept import Part as Begun
 from tests.server.conftest import House
 
-CALLS = {
+PULL = "/projects/{project}/changes/{number}"
+STAND: list[tuple[str, Any]] = [("StandOut", Stand), ("ChangeOut", Change)]
+
+CALLS: dict[str, tuple[str, str, set[str], list[tuple[str, Any]]]] = {
     "me": ("get", "/me", set(), [("Me", Me), ("GrantOut", Role)]),
     "runs": ("get", "/runs", {"project", "parent", "cursor", "limit"}, [("Runs", Runs), ("RunOut", Run)]),
     "run": ("get", "/runs/{run}", set(), [("RunOut", Run)]),
@@ -78,6 +81,17 @@ CALLS = {
     ),
     "take_up": ("post", "/tasks/{task}/start", {"model", "blueprint"}, [("TakenUp", Started), ("RunOut", Run)]),
     "drop": ("post", "/tasks/{task}/drop", {"because"}, [("Filed", Filed)]),
+    "changes": (
+        "get",
+        "/changes",
+        {"project", "state", "cursor", "limit"},
+        [("Changes", Changes), ("ChangeOut", Change)],
+    ),
+    "change": ("get", PULL, set(), STAND),
+    "change_diff": ("get", f"{PULL}/diff", set(), [("ChangeDiff", Diff)]),
+    "approve_change": ("post", f"{PULL}/approve", {"tree", "because"}, STAND),
+    "merge_change": ("post", f"{PULL}/merge", {"tree"}, STAND),
+    "send_back": ("post", f"{PULL}/back", {"because"}, STAND),
     "approve": ("post", "/runs/{run}/approve", {"because", "question", "tree"}, [("Decided", Ended)]),
     "refuse": ("post", "/runs/{run}/refuse", {"because", "question", "tree"}, [("Decided", Ended)]),
     "answer": ("post", "/runs/{run}/answer", {"text", "question"}, [("Decided", Ended)]),
@@ -133,7 +147,7 @@ def test_what_is_listed_here_is_what_the_client_sends() -> None:
     """The words in its source, so that neither list can be forgotten."""
     for name, (verb, path, asked, _) in CALLS.items():
         text = inspect.getsource(getattr(Client, name))
-        tail = re.sub(r"^/(runs/\{run\}|tasks/\{task\}|projects/\{project\})", "", path)
+        tail = re.sub(r"^/(runs/\{run\}|tasks/\{task\}|projects/\{project\}(/changes/\{number\})?)", "", path)
         assert tail in text or tail.strip("/") in text, (name, tail)
         assert all(each in text or each == "last-event-id" for each in asked), name
         assert f"connection.{verb}" in text or "_decide" in text or "connection.lines" in text, name

@@ -1,4 +1,4 @@
-"""Pull requests on the local forge: prs, pr show, pr merge, pr approve, pr again."""
+"""Pull requests on the local forge, here or at a server: prs, pr show, pr merge, pr approve, pr back, pr again."""
 
 from __future__ import annotations
 
@@ -10,8 +10,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from nightmill.cli.door import Door
+    from nightmill.client.nouns import Change
     from nightmill.forge import PullRequest
+    from nightmill.settings import Settings
     from nightmill.store.runs import Run
 
 __all__ = ["announce", "register"]
@@ -30,6 +34,7 @@ def register(app: typer.Typer) -> None:
     pr_app.command("again")(again)
     pr_app.command("approve")(approve)
     pr_app.command("merge")(merge)
+    pr_app.command("back")(back)
     app.add_typer(pr_app, name="pr")
 
 
@@ -39,16 +44,22 @@ def prs(
     json: Json = False,
 ) -> None:
     """List pull requests, newest first."""
-    from nightmill.cli.door import open_door
+    from nightmill.cli.door import open_door, settings
     from nightmill.cli.screen import print_json, say, table, when
 
-    door = open_door()
-    local = door.forge
-    found = [
-        # The row of an open one may be behind the repository: its owner can have merged it by hand.
-        local.get(project=each.project, number=each.number) if each.state == "open" else each
-        for each in local.all(project="" if every else door.project(project).id)
-    ]
+    found: Sequence[PullRequest | Change]
+    if (chosen := settings()).server:
+        from nightmill.cli import pulls_afar
+
+        found = pulls_afar.listed(chosen, project, every=every)
+    else:
+        door = open_door()
+        local = door.forge
+        found = [
+            # The row of an open one may be behind the repository: its owner can have merged it by hand.
+            local.get(project=each.project, number=each.number) if each.state == "open" else each
+            for each in local.all(project="" if every else door.project(project).id)
+        ]
     if json:
         print_json([asdict(each) for each in found])
     elif not found:
@@ -76,10 +87,13 @@ def show(
     json: Json = False,
 ) -> None:
     """Show a pull request: what it changes, the evidence, the diff."""
-    from nightmill.cli.door import open_door
+    from nightmill.cli.door import open_door, settings
     from nightmill.cli.screen import print_json, safe, say
     from nightmill.desk import remarks
 
+    if (chosen := settings()).server:
+        _show_afar(chosen, project, number, diff=diff, json=json)
+        return
     door = open_door()
     request = door.forge.get(project=door.project(project).id, number=number)
     text = door.hub(request.project).diff(request.base, request.head).text if diff else ""
@@ -87,7 +101,7 @@ def show(
     if json:
         print_json({**asdict(request), "diff": text, "comments": [each.to_plain() for each in said]})
         return
-    _print_request(request, text)
+    _print_request(request, request.body, text)
     for each in said:
         sys.stdout.write(f"\n{safe(remarks.quoted(each))}\n")
     sys.stdout.flush()
@@ -101,12 +115,17 @@ def show(
 
 def merge(number: Number, project: Where = Path()) -> None:
     """Merge a pull request if the merged tree is proven and policy lets you. Where its target has moved, the checks run first."""
-    from nightmill.cli.door import open_door, person
+    from nightmill.cli.door import open_door, person, settings
     from nightmill.cli.merge import prove_merged
     from nightmill.cli.screen import say
     from nightmill.desk.changes import gate, must_be_allowed
     from nightmill.estate.file import identify
 
+    if (chosen := settings()).server:
+        from nightmill.cli import pulls_afar
+
+        pulls_afar.merge(chosen, project, number)
+        return
     door = open_door()
     root, local = door.root(project), door.forge
     name, onto = identify(root), ""
@@ -133,11 +152,16 @@ def approve(
     """Say yes to a pull request, as merging it now would be, where policy wants more people than the one who merges."""
     import time
 
-    from nightmill.cli.door import open_door, person
+    from nightmill.cli.door import open_door, person, settings
     from nightmill.cli.screen import say
     from nightmill.desk.changes import gate
     from nightmill.estate.file import identify
 
+    if (chosen := settings()).server:
+        from nightmill.cli import pulls_afar
+
+        pulls_afar.approve(chosen, project, number, because=because)
+        return
     door = open_door()
     root, local = door.root(project), door.forge
     name = identify(root)
@@ -148,6 +172,28 @@ def approve(
     say(f"{person()} approves of #{number} as tree {tree[:10]}")
     for each in judge.decide(request, tree, now=time.time()).reasons:
         say(f"· {each.sentence}")
+
+
+def back(
+    number: Number,
+    because: Annotated[str, typer.Option("--because", help="What is wrong, as somebody would see it.")],
+    project: Where = Path(),
+) -> None:
+    """Send a pull request back: it is closed with your reason in the ledger, and its branch stays."""
+    from nightmill.cli.door import open_door, person, settings
+    from nightmill.cli.screen import say
+    from nightmill.desk.changes import send_back
+
+    if (chosen := settings()).server:
+        from nightmill.cli import pulls_afar
+
+        pulls_afar.send_back(chosen, project, number, because=because)
+        return
+    door = open_door()
+    request = door.forge.get(project=door.project(project).id, number=number)
+    send_back(door, request, by=person(), because=because)
+    say(f"#{number} went back and is closed; its branch {request.branch} stays")
+    say(f"have a run go on from it: nightmill rewind {request.run}")
 
 
 def again(number: Number, project: Where = Path()) -> None:
@@ -200,7 +246,30 @@ def _print_head(door: Door, request: PullRequest) -> None:
     )
 
 
-def _print_request(request: PullRequest, diff: str) -> None:
+def _show_afar(settings: Settings, folder: Path, number: int, *, diff: bool, json: bool) -> None:
+    from nightmill.cli import pulls_afar
+    from nightmill.cli.screen import print_json, say
+
+    stand, text = pulls_afar.found(settings, folder, number, diff=diff)
+    if json:
+        print_json({**asdict(stand), "diff": text})
+        return
+    _print_request(stand.change, stand.body, text)
+    words = {
+        "free": f"merge it: nightmill pr merge {number}",
+        "asks": f"it waits for people: nightmill pr approve {number}",
+        "denied": "policy does not let it in",
+        "unproven": f"nothing proves it as it would be merged: {stand.hint}",
+        "stuck": "it cannot be merged as it stands",
+        "merged": f"merged by {stand.change.merged_by or 'somebody'} into {stand.change.target}: {stand.change.merge_commit[:12]}",
+    }
+    say(words.get(stand.answer, f"it is {stand.answer}"))
+    for each in (stand.barred, *stand.reasons):
+        if each:
+            say(f"· {each}")
+
+
+def _print_request(request: PullRequest | Change, body: str, diff: str) -> None:
     from nightmill.cli.screen import out, safe
 
     console = out()
@@ -213,9 +282,9 @@ def _print_request(request: PullRequest, diff: str) -> None:
 
         from nightmill.cli.markdown import markdown
 
-        console.print(markdown(safe(request.body)))
+        console.print(markdown(safe(body)))
         if diff:
             console.print(Syntax(safe(diff), "diff", theme="ansi_dark", background_color="default", word_wrap=True))
         return
-    sys.stdout.write(safe(request.body) + "\n" + (f"\n{safe(diff)}" if diff else ""))
+    sys.stdout.write(safe(body) + "\n" + (f"\n{safe(diff)}" if diff else ""))
     sys.stdout.flush()

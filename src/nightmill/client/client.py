@@ -8,7 +8,7 @@ from typing import Any, Literal, NamedTuple, overload
 from urllib.parse import quote
 
 from nightmill.client.connection import Away, Connection
-from nightmill.client.nouns import Diff, Entries, Me, Others, Role, Runs, Tasks
+from nightmill.client.nouns import Change, Changes, Diff, Entries, Me, Others, Role, Runs, Stand, Tasks
 from nightmill.client.reading import listed, value
 from nightmill.client.remains import remainder
 from nightmill.desk.nouns import (
@@ -163,6 +163,31 @@ class Client:
         """Let nobody go on with *task*."""
         return _filed(self.connection.post(f"{_task(task)}/drop", {"because": because}))
 
+    def changes(self, *, project: str = "", state: str = "", cursor: str = "", limit: int = 50) -> Changes:
+        """A page of the pull requests that one may see, newest first; *state*: only "open", "merged" or "closed" ones."""
+        plain = self.connection.get(f"{API}/changes", project=project, state=state, cursor=cursor, limit=limit)
+        return value(Changes, plain, of="changes", changes=listed(plain, "changes", _change, of="changes"))
+
+    def change(self, project: str, number: int) -> Stand:
+        """One of them, and whether one may merge it."""
+        return _stand(self.connection.get(_pull(project, number)))
+
+    def change_diff(self, project: str, number: int) -> str:
+        """What it changes, as git writes it."""
+        return value(Diff, self.connection.get(f"{_pull(project, number)}/diff"), of="the diff").diff
+
+    def approve_change(self, project: str, number: int, *, tree: str, because: str = "") -> Stand:
+        """Say yes to exactly *tree*, as merging it gives."""
+        return _stand(self.connection.post(f"{_pull(project, number)}/approve", {"tree": tree, "because": because}))
+
+    def merge_change(self, project: str, number: int, *, tree: str) -> Stand:
+        """Merge it, if that gives exactly *tree*."""
+        return _stand(self.connection.post(f"{_pull(project, number)}/merge", {"tree": tree}))
+
+    def send_back(self, project: str, number: int, *, because: str) -> Stand:
+        """Close it, with the reason."""
+        return _stand(self.connection.post(f"{_pull(project, number)}/back", {"because": because}))
+
     def approve(self, run: str, *, because: str = "", question: str = "", tree: str = "") -> Ended:
         """Say yes to what it asks; with *tree*, only if it asks about that one."""
         return self._decide(run, "approve", {"because": because, "question": question, "tree": tree})
@@ -223,6 +248,19 @@ class Client:
 def _path(run: str) -> str:
     """Of a run. Raises SettingsError by the server's answer if there is none; a name never leaves its place in the path."""
     return f"{API}/runs/{quote(run, safe='') or '-'}"
+
+
+def _pull(project: str, number: int) -> str:
+    return f"{API}/projects/{quote(project, safe='') or '-'}/changes/{number}"
+
+
+def _change(plain: Any) -> Change:
+    return value(Change, plain, of="a change")
+
+
+def _stand(plain: Any) -> Stand:
+    found = plain.get("change") if isinstance(plain, dict) else None
+    return value(Stand, plain, of="a change", change=_change(found))
 
 
 def _task(name: str) -> str:

@@ -53,8 +53,52 @@ class Entries:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """A pull request, as a list has it. Times are Unix seconds; *merged* is 0 if it is not."""
+
+    project: str
+    number: int
+    title: str
+    state: str
+    run: str
+    branch: str
+    target: str
+    head: str
+    base: str
+    tree: str
+    author: str
+    passed: bool
+    opened: float
+    merged: float
+    merged_by: str
+    merge_commit: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Changes:
+    """A page of pull requests, newest first; *next* is the cursor of the next one, None at the end."""
+
+    changes: tuple[Change, ...]
+    next: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stand:
+    """A pull request, and whether one may merge it: *answer* "free", or why not, in *reasons*; *tree* is what that gives."""
+
+    change: Change
+    body: str
+    answer: str
+    tree: str
+    reasons: tuple[str, ...]
+    hint: str
+    barred: str
+    mine: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Diff:
-    """What a run has changed, as git writes it."""
+    """What a run or a pull request has changed, as git writes it."""
 
     diff: str
 

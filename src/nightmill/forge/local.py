@@ -82,10 +82,17 @@ class LocalForge:
         project: str = "",
         state: str = "",
         projects: Collection[str] | None = None,
+        after: tuple[float, int, str] | None = None,
         limit: int | None = None,
     ) -> list[PullRequest]:
-        """All pull requests, of *projects* only if these are named, newest first, as their rows say."""
-        chosen = sa.select(pull_request).order_by(pull_request.c.opened.desc(), pull_request.c.number.desc())
+        """All pull requests, of *projects* only if these are named, newest first, as their rows say.
+
+        *after* names the last one that is known: when it was opened, its number and project.
+        """
+        place = (pull_request.c.opened, pull_request.c.number, pull_request.c.project)
+        chosen = sa.select(pull_request).order_by(*(each.desc() for each in place))
+        if after:
+            chosen = chosen.where(sa.tuple_(*place) < sa.tuple_(*after))
         chosen = (
             chosen.limit(limit) if projects is None else chosen.where(pull_request.c.project.in_(projects)).limit(limit)
         )

@@ -6,6 +6,7 @@ from starlette.routing import BaseRoute
 
 from nightmill.server.api import (
     account,
+    changes,
     events,
     heard,
     hooks,
@@ -24,5 +25,5 @@ __all__ = ["routes"]
 
 def routes() -> list[BaseRoute]:
     """All routes of the API."""
-    modules = (account, runs, questions, live, start, tasks, events, people, hooks, heard, secrets, mcp)
+    modules = (account, runs, questions, live, start, tasks, changes, events, people, hooks, heard, secrets, mcp)
     return [route for module in modules for route in module.router.routes]
