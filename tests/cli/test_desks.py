@@ -203,8 +203,7 @@ def test_a_run_of_a_spec_here_is_asked_for_at_the_server(server: House, here: He
     "words",
     [
         "run SPEC.md --base-url http://127.0.0.1:1",
-        "prs --all",
-        "pr show 1",
+        "pr again 1",
         "show rab1 --html x.html",
         "budget",
         "person list",
