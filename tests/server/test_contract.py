@@ -39,6 +39,8 @@ generation.allow-x00 = true
 request-timeout = 30.0
 # What fits the schema can still be refused for what it says: a cursor that nobody gave out, a key that was used before.
 checks.positive_data_acceptance.expected-statuses = ["2xx", "3xx", "401", "403", "404", "409", "422", "429"]
+# What does not fit may be too large besides, and that is seen first.
+checks.negative_data_rejection.expected-statuses = ["400", "401", "403", "404", "406", "409", "413", "415", "422", "428", "429"]
 
 [dictionaries.runs]
 values = {runs}
