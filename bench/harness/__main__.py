@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 from bench.figures import Figure, spread
 from bench.harness import crowd
 from bench.harness.peers import PEERS, install
 from bench.harness.trajectory import LONG, SHORT, Told, ours, repository, script, theirs
-from bench.stage import Stage, until
+from bench.stage import Model, Stage, until
 from bench.suite import Suite, need_scripted
 
 TIMES = 3
@@ -36,66 +36,67 @@ def stage_in(folder: Path, **more: str) -> Stage:
     return stage
 
 
+ALIVE = "nightmill, a worker alive"
+COLUMNS: tuple[tuple[str, str, Callable[[Told], float]], ...] = (
+    ("gap per turn", " ms", lambda told: told.gap),
+    ("start to the first request", " s", lambda told: told.start),
+    ("CPU of 20 turns, with start and end", " s", lambda told: told.used.cpu),
+    ("peak memory, PSS", " MB", lambda told: told.used.peak),
+)
+
+
 def peers(folder: Path) -> Iterator[Figure]:
     """Each in turn, several times; the first time of each warms its caches and does not count."""
-    stage = stage_in(folder / "ours")
-    stage.keep()
     found: dict[str, list[Told]] = {}
-    alive: list[Told] = []
-    with stage.model(script(SHORT)) as model:
+    ways: dict[str, Callable[..., Told]] = {
+        "nightmill": _alone(folder / "ours"),
+        ALIVE: _beside(folder / "alive"),
+        **{peer.name: partial(theirs, peer, folder=folder) for peer in PEERS},
+    }
+    with Stage(folder).model(script(SHORT)) as model:
         for again in range(TIMES + 1):
-            for name, once in _all(stage, model, folder):
+            for name, once in ways.items():
                 with going_on(name):
-                    told = once()
+                    told = once(model=model)
                     if again:
                         found.setdefault(name, []).append(told)
-                        print(
-                            f"{name}: start {told.start:.2f} s, gap {told.gap:.1f} ms, CPU {told.used.cpu:.1f} s",
-                            flush=True,
-                        )
-        with going_on("nightmill, a worker alive"):
-            alive = list(_alive(folder / "alive", model))
-    for what, unit, of in (
-        ("gap per turn", " ms", lambda told: told.gap),
-        ("start to the first request", " s", lambda told: told.start),
-        ("CPU of 20 turns, with start and end", " s", lambda told: told.used.cpu),
-        ("peak memory, PSS", " MB", lambda told: told.used.peak),
-    ):
+                        used = f"CPU {told.used.cpu:.1f} s"
+                        print(f"{name}: start {told.start:.2f} s, gap {told.gap:.1f} ms, {used}", flush=True)
+    for what, unit, of in COLUMNS:
         values = {name: spread([of(told) for told in all_]) for name, all_ in found.items()}
-        best = min((each.median for name, each in values.items() if name != "nightmill"), default=None)
+        best = min((each.median for name, each in values.items() if name not in {"nightmill", ALIVE}), default=None)
         for name, each in values.items():
-            goal = best if name == "nightmill" else None
-            yield Figure(name=f"{what}: {name}", unit=unit, values=each, goal=goal)
-        if alive and not what.startswith("peak"):  # which is the worker's own
-            ready = spread([of(told) for told in alive])
-            yield Figure(name=f"{what}: nightmill, a worker alive", unit=unit, values=ready, goal=best)
+            if name != ALIVE or not what.startswith("peak"):  # which is the worker's own
+                goal = best if name in {"nightmill", ALIVE} else None
+                yield Figure(name=f"{what}: {name}", unit=unit, values=each, goal=goal)
 
 
-def _alive(folder: Path, model: Any) -> Iterator[Told]:
-    """The way where a worker is there already, whose work counts; the first time does not count here, either."""
+def _alone(folder: Path) -> Callable[..., Told]:
+    """The way where no worker is there: each time on the same new home."""
     stage = stage_in(folder)
-    worker = stage.start("worker")
-    until(stage.beats, what="a worker")
-    for again in range(TIMES + 1):
-        told = ours(stage, model, beside=[worker.pid])
-        if again:
-            print(
-                f"nightmill, a worker alive: start {told.start:.2f} s, gap {told.gap:.1f} ms, CPU {told.used.cpu:.1f} s",
-                flush=True,
-            )
-            yield told
-    worker.terminate()
-    worker.wait(30)
+    stage.keep()
 
-
-def _all(stage: Stage, model: Any, folder: Path) -> Iterator[tuple[str, Callable[[], Told]]]:
-    def own() -> Told:
+    def once(*, model: Model) -> Told:
         stage.renew()
         return ours(stage, model)
 
-    yield "nightmill", own
-    for peer in PEERS:
-        yield peer.name, lambda peer=peer: theirs(peer, model, folder=folder)  # type: ignore[misc]  # bound at once
+    return once
+
+
+def _beside(folder: Path) -> Callable[..., Told]:
+    """The way where a worker is there already and has worked once; what it does counts."""
+    stage = stage_in(folder)
+
+    def once(*, model: Model) -> Told:
+        worker = stage.start("worker")
+        until(stage.beats, what="a worker")
+        ours(stage, model, beside=[worker.pid])
+        told = ours(stage, model, beside=[worker.pid])
+        worker.terminate()
+        worker.wait(30)
+        return told
+
+    return once
 
 
 @contextmanager

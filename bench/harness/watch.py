@@ -45,6 +45,7 @@ def watched(
     """Run *command* to its end, and end all that it started. What it says goes to the file *said*.
 
     What the processes *beside* it, which were there before, and those below them use meanwhile counts as used by it.
+    Where there are any, what was started meanwhile is left alone: it may be theirs, for the next command.
 
     This process must be the one that orphans come to (`adopt_orphans`): so nothing that the command leaves escapes the
     sums, which are those that the kernel keeps of children that were waited for.
@@ -76,7 +77,8 @@ def watched(
             took = time.monotonic() - begun
             over.set()
             watcher.join()
-            _end(others)
+            if not beside:
+                _end(others)
     return Used(started=started, seconds=took, cpu=_spent(beside) - before, peak=peak, status=status)
 
 
