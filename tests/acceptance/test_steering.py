@@ -183,7 +183,7 @@ def test_a_wrong_key_stops_the_run_with_one_request_and_says_what_to_do(stage: S
     assert (code, run.state, run.why) == (1, "stopped", "failed")
     assert "401" in run.reason
     stop = json.loads(stage.events("run_stopped")[0].body)
-    assert "API key" in stop["hint"]
+    assert stop["hint"] == "check ANTHROPIC_API_KEY"
     assert len(model.requests()) == 1
     assert "sk-wrong" not in said(stage) + "".join(entry.body for entry in stage.events())
 

@@ -24,6 +24,7 @@ from nightmill.settings import Settings
 from nightmill.store.workers import Workers
 from scripts import reference
 from tests import whole
+from tests.conftest import ScriptedFactory
 from tests.whole import Mill
 
 Said = TypeVar("Said")
@@ -199,6 +200,43 @@ def test_a_run_without_a_worker_is_taken_in_once_by_the_one_that_is_started_for_
                 os.kill(each.pid, signal.SIGTERM)
             whole.wait_for("the end of the worker", lambda: not door.alive())
     assert "Traceback" not in (mill.home / "worker.log").read_text()
+
+
+def test_a_key_that_was_put_right_counts_at_once(mill: Mill, scripted: ScriptedFactory) -> None:
+    repo = used(mill)
+    (mill.folder / "SPEC.md").write_text(whole.SPEC.format(title=""), encoding="utf-8")
+    url = scripted(whole.script(), "--key", "right").url
+    words = ("run", mill.folder / "SPEC.md", "--model", whole.MODELS["anthropic"], "--base-url", url)
+    away = ("run", mill.folder / "SPEC.md", "--model", whole.MODELS["anthropic"], "--base-url", "http://127.0.0.1:9")
+    parked = mill.given(ANTHROPIC_API_KEY="wrong", NIGHTMILL_RETRIES="0").run(*away, "--detach", at=repo).stdout.strip()
+    with mill.door() as door:
+        whole.wait_for("a run that waits for its provider", lambda: door.runs.get(parked).state == "parked")
+    wrong = mill.given(ANTHROPIC_API_KEY="wrong").run(*words, at=repo)
+    right = mill.given(ANTHROPIC_API_KEY="right")
+
+    assert (wrong.returncode, "hint: check ANTHROPIC_API_KEY\n" in wrong.stderr) == (1, True)
+    with mill.door() as door:
+        assert door.alive()
+        try:
+            done = right.run(*words, at=repo)
+            assert done.returncode == 0, done.stdout
+            (first,) = Workers(door.database).alive(stale_seconds=STALE)
+            mill.given(ANTHROPIC_API_KEY="").run(*words, "--detach", at=repo)
+            (second,) = Workers(door.database).alive(stale_seconds=STALE)
+            assert first.id == second.id, "who has no key asks whoever has"
+            assert door.runs.get(parked).state in {"queued", "running", "parked"}, (
+                "what waited goes on waiting with the next"
+            )
+        finally:
+            for each in Workers(door.database).alive(stale_seconds=STALE):
+                os.kill(each.pid, signal.SIGTERM)
+            whole.wait_for("the end of the worker", lambda: not door.alive())
+
+
+def test_a_worker_that_a_person_started_or_that_is_at_work_stays_whatever_key_it_has(door: Door) -> None:
+    asked = question(door) | {"keys": {"anthropic": "another"}}
+
+    assert met(door, lambda: bell.ask(door.settings.home, asked)) == ([True], 1)
 
 
 def used(mill: Mill) -> Path:

@@ -9,7 +9,7 @@ import pytest
 
 from nightmill import event as e
 from tests import whole
-from tests.cli.conftest import Here
+from tests.cli.conftest import Here, sample
 from tests.whole import Mill
 
 VAGUE = "# Make it better\n\nEverything should be nicer.\n"
@@ -163,6 +163,22 @@ def test_runs_are_listed_shown_and_told(told: Mill, here: Here) -> None:
         assert "\u202e" not in text
     plain = [json.loads(line) for line in here("log", "rab1", "--json").out.splitlines()]
     assert [each["name"] for each in plain] == ["run_queued", "run_started", "run_stopped"]
+
+
+def test_a_spec_is_shown_with_what_its_tasks_cost(mill: Mill, here: Here) -> None:
+    with mill.door() as door:
+        for run, parent in (("rab1", ""), ("rab1-1", "rab1"), ("rab1-2", "rab1")):
+            kind = "task" if parent else "spec"
+            queued = e.RunQueued(run=run, kind=kind, title="Tax", project="p", spec="s", model="m:n", parent=parent)
+            door.runs.create(queued, assignment="a")
+        turns = [sample(e.TurnFinished, run=run, cost=0.25) for run in ("rab1", "rab1-1", "rab1-2")]
+        door.ledger.append(turns)
+        *_, said = here("show", "rab1").out.splitlines()
+        assert " ".join(said.split()) == "with its tasks: 3 turns · 3.06 k tokens · $0.750"
+        door.ledger.append([sample(e.TurnFinished, run="rab1-2", turn=3, cost=None)])
+
+    assert here("show", "rab1").out.splitlines()[-1].endswith("· $0.750 and more")
+    assert "with its tasks" not in here("show", "rab1-1").out
 
 
 def test_a_run_is_found_by_its_beginning_if_that_is_its_own(told: Mill, here: Here) -> None:

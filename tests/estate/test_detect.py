@@ -117,6 +117,15 @@ def test_other_languages_are_told_apart(
     assert bool(found.checks) or found.advice
 
 
+def test_a_test_alone_says_that_it_is_python_where_nothing_says_otherwise(tmp_path: Path) -> None:
+    bare = {"add.py": "", "test_add.py": "def test_add(): pass", **{f"data/{number}.csv": "" for number in range(9)}}
+    web = {"package.json": '{"scripts": {"test": "vitest"}}', "package-lock.json": "{}", **bare}
+    found, other = look(tmp_path / "bare", bare), look(tmp_path / "web", web)
+
+    assert (found.language, [check.command for check in found.checks]) == ("python", ["python -m pytest"])
+    assert other.language == "javascript"
+
+
 def test_services_and_instructions_are_found_with_their_reason(tmp_path: Path) -> None:
     files = {
         "compose.yaml": "services:\n  db:\n    image: 'postgis/postgis:16'\n",

@@ -191,6 +191,40 @@ def test_submodules_stay_where_they_are(working: tuple[Mill, str], tmp_path: Pat
     works(working, checkout)
 
 
+def test_what_a_sandbox_will_not_hold_is_said_and_what_is_to_be_done_next(mill: Mill, tmp_path: Path) -> None:
+    part, checkout = repository(tmp_path / "part"), repository(tmp_path / "super")
+    git(checkout, "submodule", "--quiet", "add", str(part), "vendor/part")
+    (checkout / ".gitattributes").write_text("*.bin filter=lfs diff=lfs merge=lfs -text\n")
+    commit(checkout, "A submodule and large files")
+
+    said = mill.run("init", at=checkout).stderr
+
+    assert "note: the submodule 'vendor/part' stays empty" in said
+    assert "note: files that Git LFS keeps are pointers" in said
+    assert said.endswith("\nnext: nightmill spec check SPEC.md, and nightmill run SPEC.md\n")
+    assert "LFS" not in mill.run("init", at=part).stderr
+
+
+def test_without_a_check_the_next_thing_is_to_write_one(mill: Mill, tmp_path: Path) -> None:
+    checkout = repository(tmp_path / "plain", {"README": "A thing."})
+
+    said = mill.run("init", at=checkout).stderr
+
+    assert said.count("without one nothing can be proven") == 1
+    assert said.endswith(
+        "\nnext: write under `checks` in nightmill.yaml how it is tested, then again: nightmill init\n"
+    )
+    (checkout / "nightmill.yaml").unlink()
+    git(checkout, "rm", "-q", "README")
+    commit(repository(checkout, FILES), "Tests")
+    (checkout / "nightmill.yaml").unlink()
+    commit(checkout, "No file yet")
+    assert (
+        "next: read nightmill.yaml, correct it, and commit it: git add nightmill.yaml &&"
+        in mill.run("init", at=checkout).stderr
+    )
+
+
 def test_a_submodule_that_was_never_fetched(working: tuple[Mill, str], tmp_path: Path) -> None:
     part, source = repository(tmp_path / "part"), repository(tmp_path / "super")
     git(source, "submodule", "--quiet", "add", str(part), "vendor/part")

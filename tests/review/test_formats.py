@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from nightmill.review import Baseline, Check, compare, run_check
-from nightmill.review.formats import FORMATS, Covered, Problem, Report, Told
+from nightmill.review.formats import FORMATS, Covered, Problem, Report, Told, gist
 from nightmill.review.report import disagreement, identify
 
 RECORDED = Path(__file__).parent / "recorded"
@@ -28,6 +28,14 @@ FILES = {
     "cargo": "cargo.txt",
     "coverage": "cov.json",
 }
+
+
+def test_the_gist_of_a_failure_is_the_line_that_says_why() -> None:
+    said = "def test_size():\n>   assert size(1) == '1K'\nE   AssertionError: assert '1M' == '1K'\nE     \nE     - 1K\ntest_a.py:3"
+
+    assert gist(said, limit=100) == "AssertionError: assert '1M' == '1K'"
+    assert gist("Traceback\nValueError: no size", limit=100) == "Traceback\nValueError: no size"
+    assert gist("E " + "x" * 200, limit=50).endswith("x" * 50)
 
 
 def read(name: str, body: bytes | str) -> Report:

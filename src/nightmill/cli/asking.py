@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nightmill.cli import bell
-from nightmill.cli.door import Door, open_door, person, settings, settings_file
+from nightmill.cli.door import Door, fingerprints, open_door, person, settings, settings_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -72,6 +72,7 @@ def asked(
         by=person(),
         home=str(Path.home()),
         config=str(settings_file(os.environ)),
+        keys=fingerprints(),
     )
     if bell.ask(settings.home, question):
         return run

@@ -19,10 +19,25 @@ from nightmill import __version__
 if TYPE_CHECKING:
     from nightmill.settings import Settings
 
-__all__ = ["CODE", "LONGEST", "answered", "ask", "heard", "identifier", "place", "question", "ring", "unheard"]
+__all__ = [
+    "CODE",
+    "LEAVES",
+    "LONGEST",
+    "answered",
+    "ask",
+    "heard",
+    "identifier",
+    "place",
+    "question",
+    "ring",
+    "unheard",
+]
 
 CODE = f"{__version__} {Path(__file__).parent.parent}"
 """Both ends are the same program, or nothing is said."""
+
+LEAVES = "leaves"
+"""The answer of a worker that ends, so that one with the keys of who asks can take its place."""
 
 LONGEST = 1 << 16
 """Bytes of one question or answer."""
@@ -44,7 +59,7 @@ def identifier() -> str:
     return "r" + "".join(ALPHABET[number // len(ALPHABET) ** at % len(ALPHABET)] for at in range(7))
 
 
-def question(settings: Settings, run: str, **words: str | bool | list[str]) -> dict[str, Any]:
+def question(settings: Settings, run: str, **words: str | bool | list[str] | dict[str, str]) -> dict[str, Any]:
     """What has a worker put *run* in the queue, under these *settings*; *words* are what `Porter` asks for."""
     plain = {name: str(value) if isinstance(value, Path) else value for name, value in asdict(settings).items()}
     return {"run": run, "settings": plain, **words}
@@ -81,9 +96,12 @@ def heard(said: bytes) -> dict[str, Any] | None:
 
 
 def answered(line: socket.socket, question: dict[str, Any]) -> bool:
-    """Ask *question* over *line*; whether a worker did what is asked."""
+    """Ask *question* over *line*; whether a worker did what is asked. One that leaves is gone by then."""
     with suppress(OSError, ValueError):
         line.sendall(json.dumps({"code": CODE, **question}).encode() + b"\n")
         with line.makefile("rb") as said:
-            return json.loads(said.readline(LONGEST)) is True
+            answer = json.loads(said.readline(LONGEST))
+            if answer == LEAVES:
+                said.read()
+            return answer is True
     return False

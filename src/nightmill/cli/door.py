@@ -20,6 +20,7 @@ __all__ = [
     "STALE",
     "Door",
     "credentials",
+    "fingerprints",
     "for_workers",
     "here",
     "keeper",
@@ -92,6 +93,17 @@ def keys() -> dict[str, str]:
     kept = _kept()
     found = {provider: os.environ.get(name) or (kept and kept.get(name)) for provider, name in KEYS.items()}
     return {provider: value for provider, value in found.items() if value}
+
+
+def fingerprints() -> dict[str, str]:
+    """By provider, what tells its key from any other and does not give it away.
+
+    Raises:
+        SettingsError: If a kept one cannot be opened.
+    """
+    from hashlib import sha256
+
+    return {provider: sha256(key.encode()).hexdigest() for provider, key in keys().items()}
 
 
 def credentials() -> tuple[Credential, ...]:

@@ -52,9 +52,7 @@ def show(look: Look, run: Run) -> None:
     lines += _steps(seen)
     lines += _outputs(entries)
     lines += _left(entries)
-    for child in reversed(look.runs(parent=run.id)):
-        number = f" · pull request {child.pull_request}" if child.pull_request else ""
-        lines.append(f"{child.id}  {child.state}{number}  {' '.join(child.title.split())}")
+    lines += _tasks(run, look.runs(parent=run.id)[::-1])
     if seen.hint:
         lines.append(f"hint: {seen.hint}")
     sys.stdout.write("\n".join(safe(line) for line in lines) + "\n")
@@ -94,6 +92,23 @@ def _left(entries: Sequence[Entry]) -> list[str]:
         for each in filed
         if isinstance(each, TaskFiled)
     ]
+
+
+def _tasks(run: Run, tasks: Sequence[Run]) -> list[str]:
+    """A line for each of the *tasks* of *run*, and what it cost with them."""
+    from nightmill.report.words import count, money, tokens
+
+    lines = []
+    for task in tasks:
+        number = f" · pull request {task.pull_request}" if task.pull_request else ""
+        lines.append(f"{task.id}  {task.state}{number}  {' '.join(task.title.split())}")
+    if tasks:
+        everyone = (run, *tasks)
+        turns, used, cost = (sum(getattr(each, name) for each in everyone) for name in ("turns", "tokens", "cost"))
+        priced = [each.priced for each in everyone]
+        dollars = money(cost) + ("" if all(priced) else " and more") if any(priced) else "price unknown"
+        lines.append(f"with its tasks: {count(turns, 'turn')} · {tokens(used)} tokens · {dollars}")
+    return lines
 
 
 def _is_news(reason: str, seen: Summary) -> bool:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from nightmill.cli import bell
-from nightmill.cli.door import Door, credentials, keys, settings_file
+from nightmill.cli.door import Door, credentials, fingerprints, keys, settings_file
 from nightmill.cli.site import worker_of
 from nightmill.errors import NightmillError
 from nightmill.line import submit
@@ -38,10 +38,19 @@ class Porter:
     """
 
     def __init__(
-        self, door: Door, *, wake: Callable[[], None], off_loop: Callable[..., Awaitable[bool]] = asyncio.to_thread
+        self,
+        door: Door,
+        *,
+        wake: Callable[[], None],
+        leave: Callable[[], bool] = lambda: False,
+        off_loop: Callable[..., Awaitable[bool]] = asyncio.to_thread,
     ) -> None:
-        """*wake* is called when there is something to do, and *off_loop* with blocking work and its arguments."""
-        self.door, self.wake, self.off_loop = door, wake, off_loop
+        """*wake* is called when there is something to do, and *off_loop* with blocking work and its arguments.
+
+        *leave* has the worker end if nothing is in its hands, and says whether it does.
+        """
+        self.door, self.wake, self.leave, self.off_loop = door, wake, leave, off_loop
+        self._keys = fingerprints()
         self.place = bell.place(door.settings.home)
         self._socket = socket.socket(socket.AF_UNIX)
         self._inode = -1
@@ -98,16 +107,24 @@ class Porter:
                     and (more := await loop.sock_recv(line, bell.LONGEST))
                 ):
                     said += more
-            done = await self._answer(bell.heard(said))
-            await loop.sock_sendall(line, json.dumps(done).encode() + b"\n")
+            answer = await self._answer(bell.heard(said))
+            await loop.sock_sendall(line, json.dumps(answer).encode() + b"\n")
+            if answer == bell.LEAVES:
+                line.detach()  # it is closed with this process, which is what who asks waits for
 
-    async def _answer(self, asked: dict[str, Any] | None) -> bool:
+    async def _answer(self, asked: dict[str, Any] | None) -> bool | str:
         if asked is None:
             return False
+        if self._keyless(asked.get("keys")) and self.leave():
+            return bell.LEAVES
         done = "run" not in asked or await self.off_loop(take, self.door, asked)
         if done:
             self.wake()
         return done
+
+    def _keyless(self, theirs: object) -> bool:
+        """Whether who asks has a key that this worker does not have, or has another of."""
+        return isinstance(theirs, dict) and any(self._keys.get(each) != key for each, key in theirs.items())
 
 
 def take(door: Door, asked: dict[str, Any]) -> bool:

@@ -9,8 +9,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from nightmill.cli.door import Door
     from nightmill.estate.init import Initialised
+    from nightmill.repo import Checkout
     from nightmill.review import Baseline
     from nightmill.spec import Assessment, Spec
 
@@ -52,9 +55,18 @@ def init(
     print_baseline(made)
     for line in made.detected.advice if made.detected else ():
         say(f"! {line}")
-    say(f"{made.project.root}/nightmill.yaml says how; it is yours: read it, change it, commit it")
-    say("what was found and what was left out: `nightmill env explain`")
-    say("next: write a spec and try it with `nightmill spec check SPEC.md`, then `nightmill run SPEC.md`")
+    say("what was found and what was left out: nightmill env explain")
+    for line in _next(made):
+        say(line)
+
+
+def _next(made: Initialised) -> list[str]:
+    """What is to be done before a run can begin."""
+    if not made.project.checks:
+        return ["next: write under `checks` in nightmill.yaml how it is tested, then again: nightmill init"]
+    commit = "git add nightmill.yaml && git commit -m 'How it is tested'"
+    lines = [f"next: read nightmill.yaml, correct it, and commit it: {commit}"] if made.detected else []
+    return [*lines, f"{'then' if lines else 'next'}: nightmill spec check SPEC.md, and nightmill run SPEC.md"]
 
 
 def initialise(door: Door, root: Path, *, again: bool = False) -> Initialised:
@@ -75,11 +87,12 @@ def initialise(door: Door, root: Path, *, again: bool = False) -> Initialised:
     checkout = inspect(root.absolute(), home=Path.home())
     if not checkout.branch:
         raise RepoError("the checkout is on no branch (detached head)", hint="switch to a branch first")
-    for path in checkout.submodules:
-        say(f"note: the submodule {path!r} stays empty in the sandbox: work does not go into submodules yet")
+    for note in _absent(checkout):
+        say(f"note: {note}")
     if not again and (checkout.root / NAME).exists():
         load(checkout.root)  # before anything is made: its faults are the person's to mend
     identity = identify(checkout.root)
+    say(f"· copying {checkout.branch} into nightmill's own repository of the project")
     door.make_home()  # by us, or its first folder would make it, open to every user of this machine
     hub = hub_of(door.settings, identity)
     hub.create(branch=checkout.branch, format=checkout.format, signers=signers(door.settings.home))
@@ -91,6 +104,15 @@ def initialise(door: Door, root: Path, *, again: bool = False) -> Initialised:
     projects.keep(door.database, projects.Known(id=identity, root=checkout.root, hub=hub.path, added=time.time()))
     _keep_baseline(door, made)
     return made
+
+
+def _absent(checkout: Checkout) -> Iterator[str]:
+    """What the sandbox will not hold of *checkout*."""
+    for path in checkout.submodules:
+        yield f"the submodule {path!r} stays empty in the sandbox: work does not go into submodules yet"
+    attributes = checkout.root / ".gitattributes"
+    if attributes.is_file() and "filter=lfs" in attributes.read_text(encoding="utf-8", errors="replace"):
+        yield "files that Git LFS keeps are pointers in the sandbox: what they point to is not there yet"
 
 
 def _keep_baseline(door: Door, made: Initialised) -> None:
@@ -172,7 +194,7 @@ def print_baseline(made: Initialised) -> None:
         lines.append(f"{'✓' if not bad else '!'} check {name}: {_ends(baseline, name)}")
         lines += [f"    fails already: {each or 'the check as a whole'}" for each in bad[:10]]
         lines += [f"    flaky: {each or 'the check as a whole'}" for each in flaky[:10]]
-    if not baseline.passing:
+    if not baseline.passing and not made.detected:
         lines.append("! no check is defined: without one nothing can be proven. Add one to nightmill.yaml")
     sys.stdout.write("\n".join(safe(line) for line in lines) + "\n")  # names of tests are the repository's
 

@@ -140,12 +140,12 @@ async def _serve(door: Door, until_idle: float | None, asked: Future[bool] | Non
         engine = await Engine.launch(
             url, executor_id=name, workflows=worker.workflows, bounds=Bounds(concurrency=door.settings.workers)
         )
-        ready = partial(_roomy, door)
-        recovery = Recovery(engine, Workers(door.database), stale_seconds=STALE, ready=ready)
+        recovery = Recovery(engine, Workers(door.database), stale_seconds=STALE, ready=partial(_roomy, door))
         stack.push_async_callback(recovery.leave)
         stack.push_async_callback(engine.close)
         await recovery.join(version="1")
-        await stack.enter_async_context(Porter(door, wake=worker.wake, off_loop=engine.off_loop))
+        leave = worker.leave if until_idle is not None else _stays
+        await stack.enter_async_context(Porter(door, wake=worker.wake, leave=leave, off_loop=engine.off_loop))
         say(f"worker {name} takes up runs of {door.settings.home}; Ctrl-C stops it, and the next one goes on")
         _load_the_rest(engine, stack)
         try:
@@ -154,6 +154,11 @@ async def _serve(door: Door, until_idle: float | None, asked: Future[bool] | Non
             logging.getLogger(__name__).warning("worker %s stops; what it had goes on with the next", name)
             return False
     return True
+
+
+def _stays() -> bool:
+    """The answer of a worker that a person wants to be there."""
+    return False
 
 
 def end_on_signals() -> None:

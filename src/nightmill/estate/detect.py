@@ -35,7 +35,9 @@ target = re.compile(r"^(test|tests|check)\s*:(?!=)", re.MULTILINE)
 def detect(root: Path, files: list[str]) -> Detected:
     """What the checkout *root* with the tracked *files* is, how it is installed and how it is tested."""
     tracked = in_checkout(root, files)
-    found = next((each for look in (python.find, *others.FINDERS) if (each := look(tracked))), Detected())
+    found = next(
+        (each for look in (python.find, *others.FINDERS, python.tested) if (each := look(tracked))), Detected()
+    )
     for add in (_wishes, _devcontainer, _fallback, flake.add, needs.add, _instructions):
         found = add(found, tracked)
     found = replace(found, advice=(*found.advice, *lacking((*found.wishes, *used(found.install, file=NAME)))))
@@ -104,5 +106,5 @@ def _instructions(found: Detected, tracked: Tracked) -> Detected:
 
 
 def _unknown(found: Detected) -> Detected:
-    advice = "write under `checks` how the tests are run: without one nothing can be proven, and no change passes"
+    advice = "no tests were found: write under `checks` how it is tested; without one nothing can be proven, and no change passes"
     return replace(found, advice=(*found.advice, advice))

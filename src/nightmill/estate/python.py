@@ -14,7 +14,7 @@ from nightmill.estate.found import Detected, Finding
 from nightmill.estate.tracked import Tracked, section
 from nightmill.review import Check
 
-__all__ = ["find"]
+__all__ = ["find", "tested"]
 
 MARKS = ("pyproject.toml", "setup.py", "setup.cfg", "requirements.txt", "Pipfile", "tox.ini", "noxfile.py", "manage.py")
 TEST_NAMES = ("test", "tests", "testing", "test-deps", "pytest")
@@ -71,10 +71,21 @@ class _Reading:
 def find(tracked: Tracked) -> Detected | None:
     """How *tracked* is installed and tested, None if it is no Python."""
     mark = tracked.first(*MARKS)
-    if not mark and sum(name.endswith(".py") for name in tracked.names) * 2 < len(tracked.names):
-        return None
+    if mark:
+        return _read(tracked, because=mark)
+    most = sum(name.endswith(".py") for name in tracked.names) * 2 >= len(tracked.names)
+    return _read(tracked, because="most files are Python") if most else None
+
+
+def tested(tracked: Tracked) -> Detected | None:
+    """The same, where nothing but the name of a test says that it is Python."""
+    test = next(filter(test_file.search, tracked.names), None)
+    return _read(tracked, because=test) if test else None
+
+
+def _read(tracked: Tracked, *, because: str) -> Detected:
     reading = _Reading(tracked, tracked.toml("pyproject.toml"))
-    reading.say("language", "python", mark or "most files are Python")
+    reading.say("language", "python", because)
     reading.locks += [name for name in ("pyproject.toml", "setup.py", "setup.cfg", "uv.toml") if name in tracked]
     check = _tests(reading)
     tools = [each for each in quality.python(tracked, reading.project) if check or each.check.format != "coverage"]
@@ -105,7 +116,6 @@ def _tests(reading: _Reading) -> Check | None:
         return Check(name="tests", command=command)
     why = _pytest_because(reading)
     if not why:
-        reading.advice.append("no tests were found: write under `checks` how the project is tested")
         return None
     reading.say("tests", "python -m pytest", why)
     return Check(name="tests", command="python -m pytest", format="pytest")

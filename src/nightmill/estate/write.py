@@ -58,7 +58,9 @@ def put(folder: Path, called: str, text: str, *, replace: bool) -> Path:
         finally:
             Path(name).unlink(missing_ok=True)
     except FileExistsError as error:
-        raise SettingsError(f"{str(target)!r} is there already", hint="change it by hand, or give --force") from error
+        raise SettingsError(
+            f"{str(target)!r} is there already", hint="change it by hand, or have it written anew with --again"
+        ) from error
     except OSError as error:
         raise SettingsError(f"{str(target)!r} cannot be written: {error.strerror}") from error
     return target
@@ -91,6 +93,7 @@ def _dump(name: str, value: Any) -> str:
 
 def _example(key: shape.Key) -> str:
     examples = {
+        "budget": "20",
         "checks": "[{name: tests, run: make test, format: exit, seconds: 600}]",
         "limits": "{seconds: 30, memory: 2 GB, processes: 512}",
         "protected": "[.github/**]",

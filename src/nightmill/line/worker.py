@@ -58,6 +58,7 @@ class Worker:
         self._engine: Engine | None = None
         self._ready = asyncio.Event()
         self._woken = asyncio.Event()
+        self._leaving = False
         self._started: set[str] = set()
         self._logged: set[str] = set()
         self._ahead = Ahead(machines)
@@ -84,6 +85,12 @@ class Worker:
         """Say that something was asked for: it is looked for now."""
         self._woken.set()
 
+    def leave(self) -> bool:
+        """Have `serve` end if all that is here waits, which goes on with the next worker; whether it does."""
+        self._leaving = all(self.machines.runs.get(run).state in {"parked", "paused"} for run in self.controls)
+        self.wake()
+        return self._leaving
+
     async def _work(self, engine: Engine, until_idle: float | None) -> None:
         idle_since, buried, looked = self.machines.clock(), -math.inf, -math.inf
         while True:
@@ -101,6 +108,8 @@ class Worker:
             except AWAY as error:
                 log.warning("the store is away: %s", error)
                 await asyncio.sleep(PATIENCE)
+            if self._leaving:
+                return
             if (
                 self.controls or self._waiting or engine.interrupted or self._ahead.busy
             ):  # what is interrupted goes on here once the store is back, and what waits once it is told to

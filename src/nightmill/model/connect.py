@@ -100,7 +100,7 @@ IN_TEXT = "+text"
 
 MOST_STREAMS = 1200
 KEYLESS = (
-    "set {}_API_KEY; a worker that is alive keeps the keys that it was started with, and ends a minute after its work"
+    "set {0}, or keep it with `nightmill secret set {0}`; a worker at work keeps the keys that it was started with"
 )
 
 
@@ -189,6 +189,7 @@ def endpoint(name: str, *, keys: Mapping[str, str], base_url: str = "") -> Endpo
         dialect=dialect,
         url=_address(base_url or provider.own, provider=provider, path=dialect.path),
         base_url=base_url,
+        variable=_variable(account),
         key=_key(keys.get(account, ""), account=account, needed=not (base_url or provider.keyless)),
     )
 
@@ -228,10 +229,14 @@ def _named(name: str) -> tuple[Provider, str]:
     return provider, model
 
 
+def _variable(account: str) -> str:
+    return f"{account.upper()}_API_KEY"
+
+
 def _key(text: str, *, account: str, needed: bool) -> Key:
     text = text.strip()
     if needed and not text:
-        raise SettingsError(f"there is no API key for {account!r}", hint=KEYLESS.format(account.upper()))
+        raise SettingsError(f"there is no API key for {account!r}", hint=KEYLESS.format(_variable(account)))
     if not (text.isascii() and text.isprintable()) or " " in text:
         raise SettingsError(f"the API key for {account!r} holds characters that no key has", hint="copy it again")
     return Key(text)

@@ -195,7 +195,7 @@ class Pass:
             seen.reason = f"{type(error).__name__}: {error}"
             if way.begun:
                 return Given(status=OK, kind="", body=b"")
-            raise self._told(ModelUnavailable(seen.reason)) from error
+            raise self.endpoint.told(ModelUnavailable(seen.reason)) from error
 
     async def _answer(self, passage: Passage | None, way: Way, seen: Seen) -> Given:
         async with self.world.client.stream(
@@ -248,9 +248,9 @@ class Pass:
             return
         if seen.error is None:
             seen.reason = "the stream ended before the reply did"
-            raise self._told(ModelUnavailable(seen.reason))
+            raise self.endpoint.told(ModelUnavailable(seen.reason))
         if isinstance(seen.error, ModelUnavailable) or getattr(seen.error, "whole", False):
-            raise self._told(seen.error)
+            raise self.endpoint.told(seen.error)
 
     def _refused(self, body: bytes, response: httpx2.Response, passage: Passage | None, seen: Seen) -> Given:
         try:
@@ -263,12 +263,8 @@ class Pass:
         if passage and isinstance(error, ModelUnavailable):
             passage.heard(status, response.headers, wait=error.retry_after)
         if unavailable or (isinstance(error, ModelRefused) and error.whole) or status < 400:
-            raise self._told(error)
+            raise self.endpoint.told(error)
         return Given(status=status, kind=response.headers.get("content-type", ""), body=body)
-
-    def _told(self, error: ModelError) -> ModelError:
-        who = f"{self.endpoint.name} at {self.endpoint.url.host}"
-        return type(error).read_plain({**error.to_plain(), "message": f"{who}: {tidy_text(error.message)}"})
 
     def _url(self) -> httpx2.URL:
         """Gemini's says whether the reply is to stream."""

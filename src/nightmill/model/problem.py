@@ -10,10 +10,13 @@ from typing import Any
 
 from nightmill.errors import ModelError, ModelRefused, ModelUnavailable
 
-__all__ = ["CONTEXT_HINT", "from_event", "from_status", "retry_after", "tidy_text"]
+__all__ = ["CONTEXT_HINT", "SOME_KEY", "from_event", "from_status", "retry_after", "tidy_text"]
 
 CONTEXT_HINT = "the conversation is longer than the model's context: compact it or give the task in smaller parts"
 """The hint of every refusal for length, so that callers can tell it apart."""
+
+SOME_KEY = "the provider's API key"
+"""Stands in hints until it is known which one."""
 
 LONGEST_MESSAGE = 1000
 LONGEST_WAIT = 86_400.0
@@ -62,8 +65,8 @@ TOO_LONG = re.compile(
     re.IGNORECASE,
 )
 HINTS = {
-    401: "check the provider's API key",
-    403: "check what the provider's API key may use",
+    401: f"check {SOME_KEY}",
+    403: f"check what {SOME_KEY} may use",
     404: "check the model's name and the base URL",
     413: CONTEXT_HINT,
 }

@@ -24,7 +24,7 @@ from nightmill.model.gate import Passage
 from nightmill.model.history import own, signed
 from nightmill.model.message import ModelReply, ModelRequest, ToolCall
 from nightmill.model.price import cost
-from nightmill.model.problem import from_status, tidy_text
+from nightmill.model.problem import SOME_KEY, from_status, tidy_text
 from nightmill.model.stream import LONGEST_SECONDS, Stream
 from nightmill.model.text import Spoken
 from nightmill.model.written import taken
@@ -62,6 +62,7 @@ class Endpoint:
         name: What the operator called it; errors do so, too.
         provider: Whose prices count.
         base_url: Empty at the provider's own address.
+        variable: Where the operator puts its key.
     """
 
     name: str
@@ -70,7 +71,19 @@ class Endpoint:
     dialect: Dialect
     url: httpx2.URL
     base_url: str
+    variable: str
     key: Key
+
+    @property
+    def who(self) -> str:
+        """How errors call it."""
+        return f"{self.name} at {self.url.host}{f':{self.url.port}' if self.url.port else ''}"
+
+    def told(self, error: ModelError) -> ModelError:
+        """*error* with who it was and where its key is, and without what must not be told."""
+        message = f"{self.who}: {tidy_text(error.message, secret=self.key.reveal())}"
+        hint = error.hint.replace(SOME_KEY, self.variable)
+        return type(error).read_plain({**error.to_plain(), "message": message, "hint": hint})
 
 
 class HttpModel:
@@ -82,7 +95,7 @@ class HttpModel:
         self._world = surroundings
 
     def __repr__(self) -> str:
-        return f"HttpModel({self._endpoint.name} at {self._endpoint.url.host})"
+        return f"HttpModel({self._endpoint.who})"
 
     async def reply(
         self, request: ModelRequest, *, progress: Progress | None = None, notice: Notice | None = None
@@ -118,7 +131,7 @@ class HttpModel:
             await self._receive(stream, body, passage)
             reply = taken(stream.reply(sent=len(body)), request.tools, loose=isinstance(self._endpoint.dialect, Spoken))
         except ModelError as error:
-            raise self._told(error) from None
+            raise self._endpoint.told(error) from None
         if passage:
             passage.used = reply.usage
         used = {part.id for message in request.messages for part in message.parts if isinstance(part, ToolCall)}
@@ -159,13 +172,6 @@ class HttpModel:
                 raise ModelUnavailable(f"{type(error).__name__}: {words}") from error
         if not stream.reading.complete and not stream.chant:
             raise ModelUnavailable("the stream ended before the reply did")
-
-    def _told(self, error: ModelError) -> ModelError:
-        """*error* with who it was, and without what must not be told."""
-        who = f"{self._endpoint.name} at {self._endpoint.url.host}"
-        said = tidy_text(error.message, secret=self._endpoint.key.reveal())
-        plain = {**error.to_plain(), "message": f"{who}: {said}"}
-        return type(error).read_plain(plain)
 
     def _cost(self, reply: ModelReply, request: ModelRequest) -> float | None:
         found = None

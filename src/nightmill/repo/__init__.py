@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from nightmill.repo.checkout import inspect, tracked
+from nightmill.repo.checkout import Checkout, inspect, tracked
 from nightmill.repo.git import Git, shown
 from nightmill.repo.history import Change
 from nightmill.repo.hub import Author, Hub
@@ -11,6 +11,7 @@ from nightmill.repo.suspicion import suspicious
 __all__ = [
     "Author",
     "Change",
+    "Checkout",
     "Git",
     "Hub",
     "inspect",

@@ -14,7 +14,7 @@ from nightmill.code import Change, is_setup, is_test, weaken
 from nightmill.errors import SandboxError
 from nightmill.review import bend, compare
 from nightmill.review.bend.signs import Place, Sign
-from nightmill.review.formats import FORMATS, tidy
+from nightmill.review.formats import FORMATS, gist, tidy
 from nightmill.review.nouns import Baseline, Check, CheckResult, Finding, Verdict
 from nightmill.review.prove import Case
 from nightmill.review.report import LIMITS, Once, once
@@ -114,7 +114,7 @@ def _compared(
             continue
         path, _, rest = name.partition("::")
         own = rest.rpartition("::")[2].partition("[")[0] or name
-        said = f"{own} passes as it is now, and fails as the base has it: {tidy(message, limit=300)}"
+        said = f"{own} passes as it is now, and fails as the base has it: {gist(message, limit=300)}"
         lost = name in result.missing or any(own in _words(each.what) for each in weaker)
         skipped = any(each.kind == "test skipped" and each.path == path for each in weaker)
         path = path if any(each.path == path for each in case.changes) else ""

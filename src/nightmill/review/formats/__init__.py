@@ -6,9 +6,9 @@ from collections.abc import Callable
 from typing import Literal, NamedTuple
 
 from nightmill.review.formats import cargo, coverage, go, junit, problems
-from nightmill.review.formats.report import WORST, Covered, Outcome, Problem, Report, Told, tidy
+from nightmill.review.formats.report import WORST, Covered, Outcome, Problem, Report, Told, gist, tidy
 
-__all__ = ["FORMATS", "WORST", "Covered", "Format", "Name", "Outcome", "Problem", "Report", "Told", "tidy"]
+__all__ = ["FORMATS", "WORST", "Covered", "Format", "Name", "Outcome", "Problem", "Report", "Told", "gist", "tidy"]
 
 Name = Literal["pytest", "junit", "ruff", "mypy", "eslint", "sarif", "go", "cargo", "coverage", "exit"]
 

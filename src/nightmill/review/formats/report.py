@@ -103,3 +103,9 @@ def tidy(text: str, *, limit: int = MESSAGE) -> str:
     """*text* without terminal codes and control characters; of a long one the end, where the reason stands."""
     text = control.sub("", text).strip()
     return text if len(text) <= limit else f"[… {len(text) - limit:,} characters left out …]\n{text[-limit:]}"
+
+
+def gist(text: str, *, limit: int) -> str:
+    """Of what a failed test said the line that says why, where pytest marks it; else `tidy`."""
+    said = (line[1:].strip() for line in text.splitlines() if line.startswith("E "))
+    return tidy(next(filter(None, said), text), limit=limit)
