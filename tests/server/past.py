@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 from nightmill import event as e
@@ -11,7 +12,7 @@ from nightmill.estate.nouns import Environment, Project
 from nightmill.line import submit
 from nightmill.line.assignment import Assignment, write
 from nightmill.line.record import write_record
-from nightmill.model import Message, ModelReply, ToolCall, ToolResult, Usage
+from nightmill.model import Message, ModelReply, Text, Thinking, ToolCall, ToolResult, Usage
 from nightmill.plan import single
 from nightmill.sandbox.disk.packs import Packs
 from nightmill.settings import Settings
@@ -24,8 +25,11 @@ RESULT = "one\ntwo <b>\n"
 BASE = {"calc.py": b"a\n", "image.png": b"\0PNG", "kept.txt": b"x\r\ny\r\n", "secrets/key": b"k"}
 
 
-def went(house: House, folder: Path, *, said: str = "") -> str:
-    """The run `rpast1` of the project `shop`, which went one turn: it changed `calc.py` and made more."""
+def went(house: House, folder: Path, *, said: str = "", wrote: str = "") -> str:
+    """The run `rpast1` of the project `shop`, which went one turn: it changed `calc.py` and made more.
+
+    What it *wrote* is in all that its model said, and in a file.
+    """
     home, run = house.door.settings.home, "rpast1"
     path = folder / "SPEC.md"
     path.write_text(whole.SPEC.format(title=""), encoding="utf-8")
@@ -44,11 +48,16 @@ def went(house: House, folder: Path, *, said: str = "") -> str:
     for name, body in BASE.items():
         (layer / name).parent.mkdir(parents=True, exist_ok=True)
         (layer / name).write_bytes(body)
-    first, second = _snapshots(home / "runs" / run / "sandbox")
+    first, second = _snapshots(home / "runs" / run / "sandbox", wrote)
     call = ToolCall(id="call_1", name="run_command", arguments='{"command": "ls"}')
-    reply = ModelReply(model="m", parts=(call,), stop="tools", usage=Usage(input=9, output=1), cost=0.01)
+    parts = (
+        *((Thinking(text=wrote), Text(text=wrote)) if wrote else ()),
+        call,
+        *((ToolCall(id="call_2", name="write_file", arguments=json.dumps({"content": wrote})),) if wrote else ()),
+    )
+    reply = ModelReply(model="m", parts=parts, stop="tools", usage=Usage(input=9, output=1), cost=0.01)
     messages = (
-        Message(role="assistant", parts=(call,)),
+        Message(role="assistant", parts=parts),
         Message(role="user", parts=(ToolResult(call="call_1", name="run_command", text=RESULT),)),
     )
     record = house.door.blobs.put(write_record(TurnRecord(turn=1, reply=reply, messages=messages, changed=True)))
@@ -62,7 +71,7 @@ def went(house: House, folder: Path, *, said: str = "") -> str:
     return run
 
 
-def _snapshots(directory: Path) -> tuple[str, str]:
+def _snapshots(directory: Path, wrote: str) -> tuple[str, str]:
     """What a sandbox kept of its checkout before a turn and after it."""
     checkout = directory / "upper" / "repo"
     checkout.mkdir(parents=True)
@@ -71,6 +80,8 @@ def _snapshots(directory: Path) -> tuple[str, str]:
     (checkout / "notes.md").write_text("n\n")
     first = packs.take(name="a" * 16, hot=set())
     (checkout / "calc.py").write_text("a\nb\n")
+    if wrote:
+        (checkout / "wrote.txt").write_text(f"{wrote}\n")
     (checkout / "made.bin").write_bytes(b"\xff\xfe\0")
     (checkout / "long.txt").write_text("x" * 200_000)
     (checkout / "secrets").mkdir()

@@ -59,12 +59,17 @@ class Shop:
 
 @pytest.fixture
 def shop(house: House, tmp_path: Path) -> Shop:
-    root = whole.repository(tmp_path / "shop")
+    return opened(house, tmp_path / "shop")
+
+
+def opened(house: House, folder: Path, *, said: str = HOSTILE, more: str = "") -> Shop:
+    """A change of which its author *said* something, with *more* behind what it changes."""
+    root = whole.repository(folder)
     project, door = identify(root), house.door
     hub = door.hub(project)
     hub.create()
     base = hub.advance("main", hub.take(root, "main"))
-    (root / "calc.py").write_text(whole.FILES["calc.py"].replace("a - b", "a + b"))
+    (root / "calc.py").write_text(whole.FILES["calc.py"].replace("a - b", "a + b") + more)
     whole.git(root, "-c", f"user.email={AUTHOR}", "add", "--all")
     whole.git(root, "-c", f"user.email={AUTHOR}", "commit", "-q", "-m", "The change")
     head = hub.take(root, "main")
@@ -97,7 +102,7 @@ def shop(house: House, tmp_path: Path) -> Shop:
     projects.keep(door.database, projects.Known(id=project, root=root, hub=hub.path, added=1.0))
     house.run("r1", project=project)
     told = Telling(run="r1")
-    told.take(edit("calc.py", ("a - b", "a + b")), text=f"AC1 needs a sum. {HOSTILE}")
+    told.take(edit("calc.py", ("a - b", "a + b")), text=f"AC1 needs a sum. {said}")
     told.check(result, HOSTILE, proof=0)
     told.judge(verdict, proof=0)
     told.tell(e.CommitMade, commit=head, tree=tree, branch="nightmill/r1", author="developer")

@@ -156,12 +156,13 @@ def write(door: Door, run: Run, file: Path) -> None:
     Raises:
         SettingsError: If it cannot be written.
     """
+    from nightmill.desk import readable
     from nightmill.desk.seen import seen
     from nightmill.errors import SettingsError
     from nightmill.report.page import page
 
     own, *children = [seen(door, each) for each in (run, *reversed(door.runs.list(parent=run.id)))]
-    text = page(own.events, blob=door.blobs.get, children=children, now=time.time(), diff=own.diff, body=own.body)
+    text = page(own.events, blob=readable.blob(door), children=children, now=time.time(), diff=own.diff, body=own.body)
     unfinished = file.with_name(f".{file.name}.tmp")
     try:
         unfinished.write_text(text, encoding="utf-8", errors="backslashreplace")

@@ -96,7 +96,7 @@ def show(
         return
     door = open_door()
     request = door.forge.get(project=door.project(project).id, number=number)
-    text = door.hub(request.project).diff(request.base, request.head).text if diff else ""
+    text = door.hidden.patch(door.hub(request.project).diff(request.base, request.head).text) if diff else ""
     said = remarks.about(door, request.run)
     if json:
         print_json({**asdict(request), "diff": text, "comments": [each.to_plain() for each in said]})

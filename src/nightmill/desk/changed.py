@@ -16,7 +16,7 @@ MOST = 1_000_000
 def changed(door: Door, run: Run) -> str:
     """The diff as git writes it, without its end where that is very long; "" if nothing changed, or nobody here knows."""
     if (found := request(door, run)) is not None:
-        text = door.hub(run.project).diff(found.base, found.head).text
+        text = door.hidden.patch(door.hub(run.project).diff(found.base, found.head).text)
     else:
         text = so_far(door, run) if run.kind == "task" else ""
     return text if len(text) <= MOST else f"{text[: text.rfind(chr(10), 0, MOST)]}\n… the rest is left out\n"

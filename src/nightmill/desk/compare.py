@@ -149,7 +149,7 @@ def _difference(door: Door, project: str, left: Side, right: Side) -> tuple[str,
     if missing := [each.run for each in (left, right) if not each.commit]:
         return "", f"nothing of {' and '.join(missing)} has left its sandbox yet"
     try:
-        diff: str = door.hub(project).diff(left.commit, right.commit).text
+        diff: str = door.hidden.patch(door.hub(project).diff(left.commit, right.commit).text)
     except RepoError as error:
         return "", f"the repository does not have both: {error.message}"
     if len(diff) > MOST_DIFF:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nightmill.agent import TurnRecord
+from nightmill.desk import readable
 from nightmill.desk.door import Door
 from nightmill.desk.offered import Given, Held, Moment
 from nightmill.desk.sofar import MADE, TOP
@@ -42,7 +43,7 @@ def moment(door: Door, run: Run, *, role: str, turn: int, paths: Sequence[str] =
         SettingsError: If it cannot be gone on from there, or its snapshot is not on this machine (any more).
     """
     assignment, origin = rewind.at(kept_of(door), run, role=role, turn=turn)
-    record = read_record(door.blobs.get(origin.record)) if origin.record else None
+    record = read_record(readable.body(door, origin.record)) if origin.record else None
     closed = rewind.closed(assignment, origin)
     files, more = ((), 0) if closed else _files(door, run, assignment, origin, paths)
     return Moment(

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from nightmill.desk import readable
 from nightmill.desk.door import Door
 from nightmill.desk.nouns import Remainder
 from nightmill.errors import SettingsError
@@ -70,14 +71,14 @@ def shown(door: Door, name: str) -> Remainder:
     asked = found.asked
     return Remainder(
         task=found.filed,
-        known=found.known,
+        known=read_known(readable.body(door, found.filed.body)),
         about=asked.spec.title,
         branch=asked.base_branch,
         commit=asked.base_commit,
         target=asked.target,
         model=asked.model,
         blueprint=asked.blueprints[0].name,
-        spec=found.spec(threshold=door.settings.spec_threshold).text,
+        spec=door.hidden.text(found.spec(threshold=door.settings.spec_threshold).text),
     )
 
 

@@ -24,7 +24,7 @@ def seen(door: Door, run: Run) -> Child:
     events = told(door.ledger.read(run=run.id))
     if found is None:
         return Child(run=run.id, events=events)
-    diff = door.hub(run.project).diff(found.base, found.head).text
+    diff = door.hidden.patch(door.hub(run.project).diff(found.base, found.head).text)
     return Child(run=run.id, events=events, diff=diff, body=found.body)
 
 

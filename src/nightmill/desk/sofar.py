@@ -35,7 +35,9 @@ def so_far(door: Door, run: Run) -> str:
     directory = home / "runs" / run.id / "sandbox"
     try:
         base = base_of(door.ledger, run.id, home=home, project=run.project)
-        return _between(directory, found[0].snapshot, found[-1].snapshot, base.layers, home / "layers")
+        return door.hidden.patch(
+            _between(directory, found[0].snapshot, found[-1].snapshot, base.layers, home / "layers")
+        )
     except (NightmillError, OSError):
         return ""  # tidied away, or a worker elsewhere has it
 

@@ -6,6 +6,7 @@ import json
 
 from pydantic import ValidationError
 
+from nightmill.desk import readable
 from nightmill.desk.door import Door
 from nightmill.desk.nouns import Part
 from nightmill.errors import EngineError, SettingsError
@@ -34,7 +35,7 @@ def turn(door: Door, run: Run, *, role: str, number: int) -> tuple[Part, ...]:
     if not found:
         raise SettingsError(f"turn {number} of {role!r} in run {run.id} has not ended", hint="look again when it has")
     try:
-        record = read_record(door.blobs.get(found[-1].record))
+        record = read_record(readable.body(door, found[-1].record))
     except ValidationError as error:
         raise EngineError(f"the record of turn {number} of {role!r} in run {run.id} cannot be read") from error
     results = {part.call: part for each in record.messages for part in each.parts if isinstance(part, ToolResult)}

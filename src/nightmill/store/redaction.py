@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import html
 import json
+import re
 from collections.abc import Callable, Iterable, Iterator
 from functools import cached_property
 from typing import Any
@@ -20,6 +21,9 @@ WORD = 12
 """Signs from which a word may look like a secret that nobody knows."""
 SIGNS = "".join(sign for sign in map(chr, range(33, 127)) if sign not in "'\"")
 """What words are made of that may become one that looks like a secret."""
+KEY = re.compile(r"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY-----\s*$")
+KEY_LINE = re.compile(r"\s*(?:[A-Za-z0-9+/]+={0,2}\s*)?")
+"""Of a private key that goes over several lines: how it begins, and what else it is made of."""
 
 
 class Redaction:
@@ -41,6 +45,18 @@ class Redaction:
     def text(self, text: str) -> str:
         """*text* for people and models, without known secrets and without what looks like one."""
         return lookalike.hide(self._without(text))
+
+    def patch(self, text: str) -> str:
+        """A diff as `text`, line by line behind its sign, with as many lines as it had."""
+        made, key = list[str](), False
+        for line in text.split("\n"):
+            sign, said = line[:1], line[1:]
+            if key and KEY_LINE.fullmatch(said):
+                made.append(f"{sign}{STARS}")
+                continue
+            key = bool(KEY.search(said))
+            made.append(f"{sign}{self.text(said)}")
+        return "\n".join(made)
 
     def growing(self, text: str, *, rests: bool) -> str:
         """*text*, which is still written, as `text`; without an end that may be the beginning of a secret.

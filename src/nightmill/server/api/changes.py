@@ -139,7 +139,7 @@ def diff(request: Request, project: TheProject, number: Number) -> ChangeDiff:
     door = site_of(request).door
     asked = _found(door, project, number)
     found = door.hub(project).diff(asked.base, asked.head)
-    return ChangeDiff(diff=found.text, cut=found.cut)
+    return ChangeDiff(diff=door.hidden.patch(found.text), cut=found.cut)
 
 
 @router.post("/projects/{project}/changes/{number}/approve")

@@ -11,7 +11,7 @@ from pydantic import BaseModel, Field
 from starlette.responses import RedirectResponse, Response
 
 from nightmill import event
-from nightmill.desk import changes, comments, remarks
+from nightmill.desk import changes, comments, readable, remarks
 from nightmill.desk.comments import Comment
 from nightmill.desk.door import Door
 from nightmill.errors import RepoError
@@ -127,7 +127,7 @@ def change(request: Request, who: Who, project: TheProject, number: Number) -> R
     written = remarks.about(site.door, asked.run)
     at = [(by, each) for by, _, of in said for each in of]
     at += [(each.by, Comment(each.path, each.line, each.text)) for each in written if each.line]
-    shown, left_out = _diff(site.door, known, patch.text, proof, said=at)
+    shown, left_out = _diff(site.door, known, site.door.hidden.patch(patch.text), proof, said=at)
     return page(
         request,
         "change.html",
@@ -203,7 +203,7 @@ def _told(door: Door, run: str) -> list[Told]:
 def _proof(door: Door, known: list[Told], *, now: float) -> Proof:
     short = summary(known, now=now)
     told = [each.event for each in known]
-    return Proof(summary=short, trust=trust(told, short, blob=door.blobs.get, room=ROOM_CHECKS))
+    return Proof(summary=short, trust=trust(told, short, blob=readable.blob(door), room=ROOM_CHECKS))
 
 
 def _diff(
@@ -214,7 +214,7 @@ def _diff(
     parsed = parse(patch)[: len(views)]
     lanes = [lane.name for lane in timeline(known, now=known[-1].at).lanes] if known else []
     evidence = proof.trust.evidence if proof else ()
-    why = reasons([each.event for each in known], parsed, blob=door.blobs.get, evidence=evidence, lanes=lanes)
+    why = reasons([each.event for each in known], parsed, blob=readable.blob(door), evidence=evidence, lanes=lanes)
     shown, left, told = [], ASKED, set[str]()
     for view, those in zip(views, why, strict=True):
         of_file: dict[int, list[Said]] = {}

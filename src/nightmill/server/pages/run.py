@@ -11,6 +11,7 @@ from starlette.responses import Response
 
 from nightmill import event as e
 from nightmill.access import Act, Person
+from nightmill.desk import readable
 from nightmill.desk.attention import commands
 from nightmill.desk.door import Door
 from nightmill.desk.seen import seen
@@ -96,7 +97,7 @@ def one(request: Request, run: TheRun, who: Who, turns: Annotated[int, Query(ge=
     child = seen(site.door, run)
     if not child.diff and run.kind == "task":
         child = replace(child, diff=so_far(site.door, run))
-    part = section(child, blob=site.door.blobs.get, now=site.clock(), share=SHARE, window=Window(BLOCK, turns))
+    part = section(child, blob=readable.blob(site.door), now=site.clock(), share=SHARE, window=Window(BLOCK, turns))
     children = tuple(reversed(site.door.runs.list(parent=run.id)))
     left = site.door.tasks.list(run=run.id)
     return page(
@@ -146,7 +147,7 @@ def _text(door: Door, question: Question) -> Shown | None:
     if not question.body:
         return None
     try:
-        return shown(door.blobs.get(question.body).decode("utf-8", "replace"), ROOM)
+        return shown(readable.body(door, question.body).decode("utf-8", "replace"), ROOM)
     except (NightmillError, OSError) as error:
         return shown(f"what it shows is not in the store: {error}", ROOM)
 
