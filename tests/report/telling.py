@@ -70,8 +70,12 @@ class Telling:
         self.again()
 
     def again(self) -> None:
-        request = sha(f"request {self.turn}", 64)
-        self.tell(e.TurnStarted, turn=self.turn, role=self.role, model=self.model, request=request)
+        self.again_as(self.turn)
+
+    def again_as(self, turn: int) -> None:
+        """The turn number *turn* is asked for, whichever is under way."""
+        request = sha(f"request {turn}", 64)
+        self.tell(e.TurnStarted, turn=turn, role=self.role, model=self.model, request=request)
 
     def reply(self, *, first: float, seconds: float, output: int) -> None:
         self.wait(seconds)

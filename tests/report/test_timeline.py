@@ -99,6 +99,19 @@ def test_what_is_under_way_reaches_to_now() -> None:
     assert woven.phases[-1].open
 
 
+def test_a_turn_that_began_before_the_snapshot_of_the_one_before_was_made_is_under_way() -> None:
+    t = started()
+    t.begin()
+    t.reply(first=1.0, seconds=3.0, output=10)
+    t.again_as(2)
+    t.finish([], first=1.0, seconds=3.0, output=10)
+
+    woven = timeline(t.entries, now=t.at + 5)
+
+    (awaited,) = (each for each in of(woven, "ask") if each.open)
+    assert (awaited.turn, awaited.end) == (2, t.at + 5)
+
+
 def test_a_run_without_news_for_long_does_not_seem_busy() -> None:
     t = under_way()
 

@@ -199,7 +199,9 @@ class _Loom:
     @tell.register
     def _(self, event: e.TurnFinished) -> None:
         self.end_gap()
-        self.turn = None
+        # The next one may have begun: its model is asked while the snapshot of this one is made.
+        if self.turn is not None and (self.turn.lane, self.turn.number) == (event.role, event.turn):
+            self.turn = None
         if event.snapshot and event.snapshot != self.snapshot:
             self.mark_lane(
                 event.role, "snapshot", f"snapshot {event.snapshot[:12]} after turn {event.turn}", event.turn
