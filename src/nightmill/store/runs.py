@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
@@ -17,7 +17,7 @@ from nightmill.store.database import Database
 from nightmill.store.projection import storable
 from nightmill.store.redaction import Redaction
 
-__all__ = ["Run", "Runs", "Wanted", "Wish", "create"]
+__all__ = ["Run", "Runs", "Took", "Wanted", "Wish", "create"]
 
 WAITING = ("parked", "paused")
 MOST_SAID = 20_000
@@ -36,6 +36,14 @@ WISHES = sa.select(
 ).outerjoin(tables.watch, tables.watch.c.run == tables.run.c.id)
 OF = tables.run.c.id.in_(_asked)
 OF_OR_WAITING = sa.or_(OF, tables.run.c.state.in_(WAITING))
+
+
+class Took(NamedTuple):
+    """What a run took with all that it started; *priced*: the price of each turn is known."""
+
+    turns: int
+    cost: float
+    priced: bool
 
 
 class Runs:
@@ -133,6 +141,24 @@ class Runs:
             query = query.where(run.c.project.in_(projects))
         with self.database.read() as connection:
             return {(state, why): number for state, why, number in connection.execute(query)}
+
+    def families(self, ids: Collection[str]) -> dict[str, Took]:
+        """What each of the runs *ids* took, together with all that it started."""
+        run = tables.run
+        first = sa.select(run.c.id, run.c.id.label("head")).where(run.c.id.in_(ids)).cte("family", recursive=True)
+        family = first.union_all(sa.select(run.c.id, first.c.head).join(first, run.c.parent == first.c.id))
+        query = (
+            sa.select(
+                family.c.head,
+                sa.func.sum(run.c.turns),
+                sa.func.sum(run.c.cost),
+                sa.func.min(sa.cast(run.c.priced, sa.Integer)),
+            )
+            .join(run, run.c.id == family.c.id)
+            .group_by(family.c.head)
+        )
+        with self.database.read() as connection:
+            return {head: Took(turns, cost, bool(priced)) for head, turns, cost, priced in connection.execute(query)}
 
     def some(self, ids: Collection[str]) -> Sequence[Run]:
         """The runs with these *ids*, in no order; those that there are not are left out."""

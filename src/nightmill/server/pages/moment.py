@@ -57,15 +57,23 @@ def rewind(  # noqa: PLR0913, PLR0917 - they are the fields of a form
     request: Request,
     run: TheRun,
     who: Who,
-    to: Annotated[str, Form(max_length=220, pattern=TO)],
+    to: Annotated[str, Form(max_length=220, pattern=f"{TO}|^$")] = "",
     instruction: Annotated[str, Form(max_length=20_000)] = "",
+    question: Annotated[str, Form(max_length=160)] = "",
+    answer: Annotated[str, Form(max_length=20_000)] = "",
     call: Names = [],  # noqa: B006 - FastAPI copies it
     given: Texts = [],  # noqa: B006 - as above
     path: Names = [],  # noqa: B006 - as above
     text: Texts = [],  # noqa: B006 - as above
 ) -> Response:
-    """Go on from there as a new run, which the answer leads to. A text that is as it was is no edit."""
+    """Go on from there, or from *question* with another *answer*, as a new run, which the response leads to.
+
+    A text that is as it was is no edit.
+    """
     site = site_of(request)
+    if question or not to:
+        back = Back(instruction=instruction.strip(), answers={question: answer.replace("\r\n", "\n").strip()})
+        return RedirectResponse(f"/runs/{steer.rewind(site.door, run.id, back, by=who.by).id}", 303)
     role, number = _place(to)
     results, files = _pairs(call, given), _pairs(path, text)
     if results or files:

@@ -55,6 +55,7 @@ def night(request: Request, who: Who) -> Response:
     door, seen, now = site.door, who.projects("view"), site.clock()
     things = [each for each in attention.waiting(door) if seen is None or each.project in seen]
     told = site.nights.since(evening(now), now=now, projects=seen)
+    latest = door.runs.page(projects=seen, parent="", limit=LATEST)
     priced = told.all.cost > 0 or not told.all.unpriced
     titles = {run.id: run for run in door.runs.some({each.run for each in told.landed[:LANDED]})}
     return page(
@@ -69,7 +70,8 @@ def night(request: Request, who: Who) -> Response:
         priced=priced,
         burn=[_burn(at, sums, priced=priced) for at, sums in told.hours],
         through=[_through(at, sums) for at, sums in told.hours],
-        runs=door.runs.page(projects=seen, parent="", limit=LATEST),
+        runs=latest,
+        took=door.runs.families([run.id for run in latest]),
         commands=attention.commands,
         life=LIFE,
     )

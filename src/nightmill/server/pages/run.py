@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import Annotated
@@ -89,6 +90,22 @@ class Word:
     turn: int = 0
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hand:
+    """What somebody needs who goes on by hand.
+
+    Attributes:
+        answered: Questions of the run that a person answered.
+        commit: That it began with.
+        branch: Of the repository *hub*, that its work is on, "" if it is on none yet.
+    """
+
+    answered: tuple[Question, ...]
+    commit: str
+    branch: str
+    hub: str
+
+
 @router.get("/runs/{run}")
 @needs("view", "run")
 def one(request: Request, run: TheRun, who: Who, turns: Annotated[int, Query(ge=0, le=100_000)] = 0) -> Response:
@@ -123,6 +140,7 @@ def one(request: Request, run: TheRun, who: Who, turns: Annotated[int, Query(ge=
             "@"
         ),
         moments=moments([each.event for each in child.events]),
+        hand=_hand(site.door, run, child.events),
         operates=who.may("operate", run.project),
         events=EVENTS,
     )
@@ -167,6 +185,21 @@ def _forks(door: Door, run: Run) -> list[e.RunForked]:
     """The runs that go on from a turn of *run*, oldest first."""
     told = [entry.event() for entry in door.ledger.read(run="", names=(e.RunForked.name,))]
     return [each for each in told if isinstance(each, e.RunForked) and each.before == run.id]
+
+
+def _hand(door: Door, run: Run, told: Sequence[Entry]) -> Hand:
+    prepared, kept = "", ""
+    for entry in told:
+        match entry.event:
+            case e.WorkspacePrepared(commit=commit):
+                prepared = commit
+            case e.WorkPreserved(branch=branch) | e.PullRequestOpened(branch=branch):
+                kept = branch
+            case _:
+                pass
+    answered = [each for each in door.questions.of(run.id) if (each.kind, each.state) == ("answer", "answered")]
+    hub = shlex.quote(str(door.hub(run.project).path))
+    return Hand(answered=tuple(answered), commit=prepared, branch=kept, hub=hub)
 
 
 def _work(told: Sequence[Entry]) -> Work:

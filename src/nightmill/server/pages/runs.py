@@ -45,6 +45,7 @@ def listed(
         request,
         "runs.html",
         runs=found[:limit],
+        took=door.runs.families([run.id for run in found[:limit]]),
         project=project,
         state=state,
         cursor=cursor,

@@ -27,6 +27,7 @@ document.addEventListener("keydown", (event) => {
 document.addEventListener("click", async (event) => {
   const button = event.target.closest("[data-copy]");
   if (!button) return;
+  if (!navigator.clipboard) { getSelection().selectAllChildren(button); return; } // only secure pages have one
   await navigator.clipboard.writeText(button.dataset.copy);
   button.dataset.done = "";
   setTimeout(() => delete button.dataset.done, 1500);

@@ -4,7 +4,10 @@ const parts = () => [...document.querySelectorAll("[data-live]")];
 const about = document.body.dataset.run;
 const PAUSE = 1000; // milliseconds between two requests of one page: people do not read faster
 const sent = new WeakMap(); // what the server sent of each part: people open and close things of it meanwhile
-let due = 0, last = 0, missed = false;
+const AWAY = 3000; // milliseconds after which it is said that the server is away: a stream that is begun anew is nothing
+const AGAIN = 5000; // milliseconds until a stream that was refused is asked for again
+const news = document.getElementById("news");
+let due = 0, last = 0, missed = false, away = 0;
 
 function concerns(name) {
   return parts().some((part) => part.dataset.live === "*" || part.dataset.live.split(" ").includes(name));
@@ -14,7 +17,8 @@ async function renew() {
   due = 0;
   if (document.hidden) { missed = true; return; }
   last = Date.now();
-  const answer = await fetch(location.href, { headers: { Accept: "text/html" }, credentials: "same-origin" });
+  const answer = await fetch(location.href, { headers: { Accept: "text/html" }, credentials: "same-origin" }).catch(() => null);
+  if (!answer) return; // the stream says when the server is back
   if (answer.redirected) { location.reload(); return; }
   if (!answer.ok) return;
   const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
@@ -22,7 +26,15 @@ async function renew() {
     const next = fresh.getElementById(part.id);
     if (next) "each" in part.dataset ? grow(part, next) : put(part, next);
   }
+  if (fresh.title && fresh.title !== document.title) {
+    document.title = fresh.title; // it names the state, and changes with it alone: that is told to who listens, and no more
+    say(fresh.title.replace(/ · [^·]*$/, ""));
+  }
   document.dispatchEvent(new Event("renewed"));
+}
+
+function say(text) {
+  if (news && news.textContent !== text) news.textContent = text;
 }
 
 function put(part, next) {
@@ -42,8 +54,10 @@ function grow(part, next) {
 
 // What somebody is in the middle of stays as it is: a field that they changed, a selection.
 function busy(part) {
-  const changed = (each) => (each.matches("[type=radio]") ? each.checked !== each.defaultChecked : each.value !== each.defaultValue);
-  if ([...part.querySelectorAll("input, textarea")].some(changed)) return true;
+  const chose = (each) => each.selectedIndex !== Math.max(0, [...each.options].findIndex((option) => option.defaultSelected));
+  const changed = (each) =>
+    each.matches("select") ? chose(each) : each.matches("[type=radio], [type=checkbox]") ? each.checked !== each.defaultChecked : each.value !== each.defaultValue;
+  if ([...part.querySelectorAll("input, textarea, select")].some(changed)) return true;
   const at = document.activeElement, chosen = getSelection();
   if (part.contains(at) && at.matches("select")) return true;
   return !chosen.isCollapsed && part.contains(chosen.anchorNode);
@@ -52,14 +66,30 @@ function busy(part) {
 // What is folded is known by its id, or by what stands on it.
 const name = (fold) => fold.id || fold.querySelector("summary")?.textContent;
 
+const FOCUSED = "a[href], button, input, select, textarea, summary, [tabindex]";
+const SCROLLED = ".scroll, pre, .say";
+
+// What is in *next* what *at* is in *part*: it has the same id, or it is the same one of those that look alike.
+function twin(part, next, at) {
+  if (at.id) return next.querySelector(`#${CSS.escape(at.id)}`);
+  const look = (each) => `${each.tagName} ${each.getAttribute("href") || each.getAttribute("name") || each.getAttribute("aria-label") || each.textContent}`;
+  const alike = (within) => [...within.querySelectorAll(FOCUSED)].filter((each) => look(each) === look(at));
+  return alike(next)[alike(part).indexOf(at)];
+}
+
 function replace(part, next) {
   sent.set(next, next.outerHTML);
   const folds = (within) => [...(within.matches("details") ? [within] : []), ...within.querySelectorAll("details")];
   const open = new Map(folds(part).map((each) => [name(each), each.open]));
-  const focus = part.contains(document.activeElement) ? document.activeElement.id : "";
+  const at = part.contains(document.activeElement) && part !== document.activeElement ? document.activeElement : null;
+  const focus = at && (twin(part, next, at) || next);
+  const places = [...part.querySelectorAll(SCROLLED)].map((each) => [each.scrollLeft, each.scrollTop]);
   for (const each of folds(next)) each.open = open.get(name(each)) ?? each.open;
   part.replaceWith(next);
-  if (focus) document.getElementById(focus)?.focus({ preventScroll: true });
+  const scrolled = [...next.querySelectorAll(SCROLLED)];
+  if (scrolled.length === places.length) scrolled.forEach((each, index) => { [each.scrollLeft, each.scrollTop] = places[index]; });
+  if (focus === next && !next.hasAttribute("tabindex")) next.tabIndex = -1; // what had the focus is gone: it stays near
+  focus?.focus({ preventScroll: true });
 }
 
 function later() {
@@ -68,17 +98,34 @@ function later() {
 
 function mark(state) {
   document.documentElement.dataset.connection = state;
+  if (state === "lost") { away ||= setTimeout(gone, AWAY, new Date().toLocaleTimeString()); return; }
+  clearTimeout(away);
+  away = 0;
+  if (document.documentElement.dataset.away === "") { delete document.documentElement.dataset.away; say("The server is back."); }
+}
+
+function gone(since) {
+  document.documentElement.dataset.away = "";
+  say(`The server is away. This page is as it was at ${since}, and goes on by itself.`);
 }
 
 for (const part of parts()) for (const each of [part, ...part.children]) sent.set(each, each.outerHTML);
 
 if (parts().length) {
+  listen();
+  document.addEventListener("visibilitychange", () => { if (!document.hidden && missed) { missed = false; later(); } });
+}
+
+function listen() {
   const drafts = document.getElementById("draft") ? "&drafts=true" : ""; // draft.js shows them
   const source = new EventSource(about ? `/api/v1/events?run=${encodeURIComponent(about)}${drafts}` : "/api/v1/events");
   source.addEventListener("draft", (event) => document.dispatchEvent(new CustomEvent("draft", { detail: JSON.parse(event.data) })));
   const take = (event) => { if (concerns(event.type)) later(); };
   for (const name of (document.body.dataset.events || "").split(" ")) if (name) source.addEventListener(name, take);
   source.onopen = () => { if (last || document.documentElement.dataset.connection === "lost") later(); mark("live"); };
-  source.onerror = () => mark("lost"); // the browser comes again by itself, and names the last event that it had
-  document.addEventListener("visibilitychange", () => { if (!document.hidden && missed) { missed = false; later(); } });
+  source.onerror = () => {
+    mark("lost");
+    // The browser comes again by itself, and names the last event that it had; but not after an answer such as 502 or 503.
+    if (source.readyState === EventSource.CLOSED) setTimeout(async () => { await renew(); listen(); }, AGAIN);
+  };
 }
