@@ -226,4 +226,4 @@ def test_whoever_sees_all_verifies_the_chain_and_takes_it_along(house: House) ->
             connection.execute(sa.update(tables.event).where(tables.event.c.seq == 1).values(body='{"changed":1}'))
         page = client.post("/ledger/verify").text
     assert "the chain is broken" in page
-    assert "entry 1: the row was changed after it was written" in page
+    assert "Entry 1: the row was changed after it was written" in page

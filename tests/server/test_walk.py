@@ -201,7 +201,7 @@ def test_projects_blueprints_and_the_ledger_are_walked_by_keyboard(shop: Shop, p
     page.keyboard.press("/")
     page.keyboard.type("r2")
     page.keyboard.press("Enter")
-    page.wait_for_url("**/ledger?run=r2*")
+    page.wait_for_url("**/ledger?words=r2*")
     assert page.locator("tbody a").first.inner_text() == "r2"
     page.keyboard.press("v")
     page.get_by_text("the chain holds").wait_for()

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from nightmill.store import Entry
+    from nightmill.store.chain import Broken
     from nightmill.store.seal import Seal
 
 __all__ = ["register"]
@@ -29,6 +29,7 @@ def register(app: typer.Typer) -> None:
 
 
 def verify(
+    file: Annotated[Path | None, typer.Argument(help="An export, in place of the store: it needs none.")] = None,
     seals: Annotated[Path | None, typer.Option(help="A file of seals: what they say has to hold, too.")] = None,
     key: Annotated[str, typer.Option(help="Believe only seals by this public key.")] = "",
 ) -> None:
@@ -39,18 +40,34 @@ def verify(
     from nightmill.cli.screen import say
     from nightmill.store import seal as sealing
 
-    door = open_door()
-    began, last = time.monotonic(), door.ledger.last()
-    broken = door.ledger.verify()
+    began, known = time.monotonic(), _seals(seals, key=key) if seals else []
+    if file is not None:
+        entries, broken, wrong = _exported(file, known)
+    else:
+        door = open_door()
+        entries, broken = door.ledger.last(), door.ledger.verify()
+        wrong = [sealing.broken(door.database, each) for each in known]
     if broken is not None:
         say(f"✗ entry {broken.seq}: {broken.reason}", style="red")
         raise typer.Exit(FAILED)
-    say(f"✓ {last:,} entries, each following the one before ({time.monotonic() - began:.1f} s)")
-    for number, found in enumerate(_seals(seals, key=key) if seals else [], 1):
-        if (wrong := sealing.broken(door.database, found)) is not None:
-            say(f"✗ seal {number}: entry {wrong.seq}: {wrong.reason}", style="red")
+    say(f"✓ {entries:,} entries, each following the one before ({time.monotonic() - began:.1f} s)")
+    for number, (each, fault) in enumerate(zip(known, wrong, strict=True), 1):
+        if fault is not None:
+            say(f"✗ seal {number}: entry {fault.seq}: {fault.reason}", style="red")
             raise typer.Exit(FAILED)
-        say(f"✓ seal {number}: entry {found.seq} is the one that was sealed")
+        say(f"✓ seal {number}: entry {each.seq} is the one that was sealed")
+
+
+def _exported(file: Path, known: list[Seal]) -> tuple[int, Broken | None, list[Broken | None]]:
+    """How many entries an export has, what is wrong with it, and what with it beside each of the seals *known*."""
+    from nightmill.cli.screen import say
+    from nightmill.store import export as exported
+    from nightmill.store import seal as sealing
+
+    found = exported.verify(file, hashes={each.seq for each in known})
+    if found.first > 1:
+        say(f"· it begins with entry {found.first:,}, which is taken as it is")
+    return found.last - found.first + bool(found.first), found.broken, [sealing.differs(each, found.hashes.get(each.seq)) for each in known]
 
 
 def export(
@@ -64,6 +81,7 @@ def export(
 
     from nightmill.cli.door import open_door
     from nightmill.cli.screen import say
+    from nightmill.store.export import line
 
     door = open_door()
     name = door.runs.get(run).id if run else None
@@ -76,7 +94,7 @@ def export(
             out = stack.enter_context(unfinished.open("w", encoding="utf-8"))
         while page := door.ledger.read(after=after, run=name, limit=PAGE):
             for entry in page:
-                out.write(_line(entry))
+                out.write(line(entry))
             after, count = page[-1].seq, count + len(page)
         if file is not None:
             out.flush()
@@ -152,18 +170,3 @@ def _seals(file: Path, *, key: str) -> list[Seal]:
             raise SettingsError(f"{file}:{number}: sealed by another key, {made.key}", hint="whose is it?")
         found.append(made)
     return found
-
-
-def _line(entry: Entry) -> str:
-    from json import dumps, loads
-
-    plain = {
-        "seq": entry.seq,
-        "at": entry.at,
-        "run": entry.run,
-        "name": entry.name,
-        "key": entry.key,
-        "body": loads(entry.body),
-        "hash": entry.hash,
-    }
-    return dumps(plain, ensure_ascii=False) + "\n"

@@ -93,7 +93,7 @@ def moment(at: float) -> str:
     """A time of day that means the same everywhere."""
     try:
         return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
-    except (OverflowError, ValueError, OSError):
+    except (OverflowError, TypeError, ValueError, OSError):
         return "an impossible time"
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import bisect
 import hashlib
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,7 +22,23 @@ from nightmill.store import projection
 from nightmill.store.redaction import Redaction
 from nightmill.store.tables import event as table
 
-__all__ = ["FORGOTTEN", "LASTING", "Broken", "Digest", "Fact", "append", "fact", "forgettable", "lock", "verify"]
+__all__ = [
+    "FIRST",
+    "FORGOTTEN",
+    "LASTING",
+    "Broken",
+    "Digest",
+    "Fact",
+    "Gone",
+    "append",
+    "before",
+    "canonical",
+    "check",
+    "fact",
+    "forgettable",
+    "lock",
+    "verify",
+]
 
 FIRST = "0" * 64
 """What the first row names as its previous hash."""
@@ -163,39 +179,54 @@ def verify(connection: sa.Connection, *, after: int = 0) -> Broken | None:
     anchor = connection.execute(sa.select(table.c.hash).where(table.c.seq == after)).scalar_one_or_none()
     if after and anchor is None:
         return Broken(seq=after, reason="the row is missing")
-    seq, previous, gone = after, anchor or FIRST, _Gone(connection)
+    said = sa.select(table.c.seq, table.c.body).where(table.c.name == e.EntriesForgotten.name)
+    gone = Gone((row.seq, json.loads(row.body)) for row in connection.execute(said.order_by(table.c.seq)))
     if after:
-        gone.pass_over(connection, after)
-    while True:
-        page = (
-            connection.execute(sa.select(table).where(table.c.seq > seq).order_by(table.c.seq).limit(PAGE))
-            .mappings()
-            .all()
-        )
-        for row in page:
-            broken = _check(row, seq=seq + 1, previous=previous, gone=gone)
-            if broken:
-                return broken
-            seq, previous = row["seq"], row["hash"]
-        if len(page) < PAGE:
-            return None
-
-
-class _Gone:
-    """Forgotten rows, each held against the one later row that says that it was forgotten."""
-
-    def __init__(self, connection: sa.Connection) -> None:
-        said = sa.select(table.c.seq, table.c.body).where(table.c.name == e.EntriesForgotten.name)
-        rows = [(row.seq, json.loads(row.body)) for row in connection.execute(said.order_by(table.c.seq))]
-        self._said = {seq: plain for seq, plain in rows if plain.get("upto", seq) < seq}
-        self._uptos = [plain["upto"] for plain in self._said.values()]
-        self._digests = [Digest() for _ in self._uptos]
-
-    def pass_over(self, connection: sa.Connection, after: int) -> None:
-        """Take in the rows up to *after* that are forgotten, without a look at the chain."""
         old = forgettable().where(table.c.seq <= after, table.c.body == FORGOTTEN).order_by(table.c.seq)
         for row in connection.execute(old).mappings():
-            self.take(row)
+            gone.take(row)
+    return check(_rows(connection, after), after=after, previous=anchor or FIRST, gone=gone)
+
+
+def check(rows: Iterable[Any], *, after: int, previous: str, gone: Gone) -> Broken | None:
+    """The first of *rows* that does not hold, where they are to follow the row *after* with the hash *previous*."""
+    for row in rows:
+        if broken := _check(row, seq=after + 1, previous=previous, gone=gone):
+            return broken
+        after, previous = row["seq"], row["hash"]
+    return None
+
+
+def _rows(connection: sa.Connection, after: int) -> Iterator[Any]:
+    while True:
+        query = sa.select(table).where(table.c.seq > after).order_by(table.c.seq).limit(PAGE)
+        page = connection.execute(query).mappings().all()
+        yield from page
+        if len(page) < PAGE:
+            return
+        after = page[-1]["seq"]
+
+
+def before(connection: sa.Connection, at: float) -> int:
+    """A number after which everything is that was told since *at* (Unix seconds), and little else; no row is searched."""
+    low, high = 0, connection.execute(sa.select(sa.func.max(table.c.seq))).scalar() or 0
+    while low < high:
+        middle = (low + high) // 2
+        next_ = sa.select(table.c.at).where(table.c.seq > middle).order_by(table.c.seq).limit(1)
+        if connection.execute(next_).scalar_one() < at:
+            low = middle + 1
+        else:
+            high = middle
+    return low
+
+
+class Gone:
+    """Forgotten rows, each held against the one later row that says that it was forgotten: *said* are those, (number, body)."""
+
+    def __init__(self, said: Iterable[tuple[int, Any]]) -> None:
+        self._said = {seq: plain for seq, plain in said if plain.get("upto", seq) < seq}
+        self._uptos = [plain["upto"] for plain in self._said.values()]
+        self._digests = [Digest() for _ in self._uptos]
 
     def take(self, row: Any) -> str:
         """A row without words; what is wrong with that, "" for nothing."""
@@ -212,7 +243,7 @@ class _Gone:
         return "" if sound else "other entries were emptied than it says"
 
 
-def _check(row: Any, *, seq: int, previous: str, gone: _Gone) -> Broken | None:
+def _check(row: Any, *, seq: int, previous: str, gone: Gone) -> Broken | None:
     if row["seq"] != seq:
         return Broken(seq=seq, reason="the row is missing")
     if row["previous"] != previous:

@@ -177,16 +177,8 @@ class Ledger:
 
         Clocks of several machines differ by seconds: ask for some more than is needed.
         """
-        low, high = 0, self.last()
         with self.database.read() as connection:
-            while low < high:
-                middle = (low + high) // 2
-                next_ = sa.select(table.c.at).where(table.c.seq > middle).order_by(table.c.seq).limit(1)
-                if connection.execute(next_).scalar_one() < at:
-                    low = middle + 1
-                else:
-                    high = middle
-        return low
+            return chain.before(connection, at)
 
     def verify(self, *, after: int = 0) -> Broken | None:
         """The first row after *after* that was changed, dropped or put in between; None: the chain holds."""

@@ -20,7 +20,7 @@ from nightmill.store.database import Database
 from nightmill.store.keyfile import made_once
 from nightmill.store.tables import event as table
 
-__all__ = ["Seal", "broken", "key", "read", "seal"]
+__all__ = ["Seal", "broken", "differs", "key", "read", "seal"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,6 +90,11 @@ def broken(database: Database, found: Seal) -> Broken | None:
     """What is wrong with the ledger beside *found*; None: what stood there then stands there now."""
     with database.read() as connection:
         held = connection.execute(sa.select(table.c.hash).where(table.c.seq == found.seq)).scalar_one_or_none()
+    return differs(found, held)
+
+
+def differs(found: Seal, held: str | None) -> Broken | None:
+    """What is wrong where the entry that *found* is of has the hash *held*; None: there is none."""
     if found.seq == 0 or held == found.hash:
         return None
     return Broken(seq=found.seq, reason="the row is missing" if held is None else "another row was sealed in its place")
