@@ -128,3 +128,48 @@ def test_a_template_is_reworded_between_its_marks() -> None:
     assert reworded(text, WORDS, template=True) == (
         "steps.a.ok is {{ (steps.b.ok or steps.a.ok) }}, {# steps.a.ok #}\n{{steps.c}}\n"
     )
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("((steps.a", "'(' is not closed by ')'"),
+        ("steps.a)", "')' closes nothing"),
+        ("[steps.a", "'[' is not closed by ']'"),
+        ("steps.a ==", "nothing follows '=='"),
+        ("== steps.a", "nothing stands before '=='"),
+        ("steps.a steps.b", "nothing joins a and steps"),
+        ("steps.a == 'it", "a text has no closing '"),
+        ("steps.a && steps.b", "'&&' is written as 'and'"),
+        ("!steps.a", "'!' is written as 'not'"),
+        ("steps.a = 'b'", "'=' is written as '=='"),
+        ("steps.a ? 1 : 2", "'?' is written as 'a if b else c'"),
+        ("steps.a and or steps.b", "nothing stands between 'and' and 'or'"),
+        ("steps.a; steps.b", "';' means nothing in it"),
+        ("steps.a else 1", "'else' has no 'if' before it"),
+        ("not in steps.a", "its parts do not go together"),
+        ("{{ steps.a }}", "it stands by itself, without {{ and }}"),
+    ],
+)
+def test_what_cannot_be_read_is_said_of_what_was_written_and_not_of_what_is_put_around_it(text: str, said: str) -> None:
+    with pytest.raises(SettingsError) as refused:
+        paths(text, template=False)
+
+    assert refused.value.message == f"{text!r} cannot be read: {said}"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("Do {{ steps.a | upper } }", "'{{' is not closed by '}}'"),
+        ("Do {{ steps.a }} and {{ steps.b == }}", "nothing follows '=='"),
+        ("Do {{ }}", "it is empty"),
+        ("{% if steps.a %}Do{% endif", "there is nothing such as {% … %}; write {{ a if b else c }}"),
+        ("Do {# that", "'{#' is not closed by '#}'"),
+    ],
+)
+def test_what_cannot_be_read_in_a_template_is_said_of_the_part_that_is_wrong(text: str, said: str) -> None:
+    with pytest.raises(SettingsError) as refused:
+        paths(text, template=True)
+
+    assert refused.value.message.endswith(f"cannot be read: {said}")

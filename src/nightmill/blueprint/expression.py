@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 from jinja2 import ChainableUndefined, TemplateError, nodes
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
+from nightmill.blueprint.unreadable import fault
 from nightmill.errors import SettingsError
 
 __all__ = ["LONGEST", "Path", "constant", "evaluate", "parsed", "paths", "render", "reworded", "written"]
@@ -237,12 +238,11 @@ def _parsed(text: str, *, shown: str) -> nodes.Template:
     try:
         tree = VALUES.parse(text)
     except (TemplateError, RecursionError) as error:
-        marked = text != shown and "{{" in shown
+        deep = isinstance(error, RecursionError)
+        why = "it is nested too deeply" if deep else fault(shown, template=text == shown)
         raise SettingsError(
-            f"{_short(shown)} cannot be read: {getattr(error, 'message', None) or 'it is nested too deeply'}",
-            hint="it is an expression as it is: leave out the {{ and }}"
-            if marked
-            else "such as steps.plan.output.risk == 'high' and not inputs.fast",
+            f"{_short(shown)} cannot be read: {why}",
+            hint="such as steps.plan.output.risk == 'high' and not inputs.fast",
         ) from error
     for node in _all(tree):
         _allowed(node, shown)
