@@ -227,3 +227,32 @@ def test_whoever_sees_all_verifies_the_chain_and_takes_it_along(house: House) ->
         page = client.post("/ledger/verify").text
     assert "the chain is broken" in page
     assert "Entry 1: the row was changed after it was written" in page
+
+
+def test_the_days_of_a_project_add_up_to_what_its_runs_cost_and_how_they_ended(shop: Shop) -> None:
+    database, now, day = shop.house.door.database, shop.house.clock.now, 86_400
+    for number in range(12):
+        ran(shop, f"r{number}", well=number % 3 > 0, cost=0.1 * number)
+    shop.house.run("ropen", project=shop.project)
+    shop.house.run("rother", project="barn")
+    midnight = now // day * day
+    with database.write() as connection:
+        for at, name in enumerate([f"r{number}" for number in range(12)]):
+            created = midnight + (0.0 if at == 0 else -0.001 if at == 1 else -day * at)
+            row = tables.run.c.id == name
+            connection.execute(tables.run.update().where(row).values(created=created))
+        for name in ("ropen", "rother"):
+            connection.execute(tables.run.update().where(tables.run.c.id == name).values(created=midnight - 40 * day))
+    with shop.house.browser("ada@example.org", role("viewer", shop.project)) as client:
+        page = client.get(f"/projects/{shop.project}").text
+
+    table = page.partition('<table class="by-day">')[2].partition("</table>")[0]
+    rows = [words(each).split() for each in re.findall(r"<tr>(.*?)</tr>", table)[1:]]
+    assert len(rows) == 30
+    assert rows[0][1:] == ["$0", "15", "0", "1", "0", "0"], "at midnight the day has begun"
+    assert rows[1][1:] == ["$0.100", "15", "1", "0", "0", "0"]
+    assert rows[3][1:] == ["$0.300", "15", "0", "1", "0", "0"]
+    assert [sum(int(each[at]) for each in rows) for at in (3, 4, 5, 6)] == [8, 4, 0, 0], "what is older is not in it"
+    assert "8 done, 4 stopped, 0 not over" in words(page)
+    assert "$6.60 in all" in words(page)
+    assert page.count("<title>") - page.count("<title>" + shop.project) >= 60, "each bar says what it is"

@@ -155,6 +155,9 @@ def test_somebody_changes_their_password_by_keyboard_and_sees_who_else_is_let_in
     page.keyboard.type("another horse altogether")
     page.keyboard.press("Enter")
     page.get_by_text("You have another password").wait_for()
+    page.get_by_role("link", name="Budget").press("Enter")
+    page.get_by_role("heading", name="spent today").wait_for()
+    assert faults(page) == ""
     page.get_by_role("link", name="People").press("Enter")
     page.get_by_role("heading", name="Root").wait_for()
     fold(page, "Change roles")
@@ -195,6 +198,8 @@ def test_projects_blueprints_and_the_ledger_are_walked_by_keyboard(shop: Shop, p
         page.keyboard.press("j")
         page.keyboard.press("Enter")
         page.get_by_role("heading", level=2).first.wait_for()
+        for folded in page.locator("details.fold > summary").all():
+            folded.press("Enter")
         assert faults(page) == ""
 
     page.goto("/ledger")

@@ -103,7 +103,7 @@ def test_a_person_can_raise_the_day_and_the_next_day_is_new(database: Database, 
     reserve(accounts, call(1), 100, bounds=())
     accounts.settle("r1/1", money=100, tokens=0)
     assert isinstance(reserve(accounts, call(2), 10, bounds=day(money=100)), Short)
-    accounts.raise_day(10)
+    accounts.raise_day(10, by="Ada <ada@example.org>")
     assert reserve(accounts, call(2), 10, bounds=day(money=100)) == 10
 
     tomorrow = Accounts(database, now=at(NOON + 43_200.0))

@@ -42,30 +42,30 @@ def look(database: Database, limit: int = 100, **wanted: object) -> Found:
 @pytest.mark.parametrize(
     ("words", "finds"),
     [
-        (["cart"], True),
-        (["CART", "mend"], True),
-        (["cart", "barn"], False),
-        (["ÄRGER"], True),
-        (["ärger"], True),
-        (["%"], True),
-        (["c_rt"], False),
-        (["mend%cart"], False),
-        (["'); DROP TABLE event; --"], False),
-        (['"quoted"'], True),
-        (["\\"], True),
-        (["/"], True),
-        (["r0"], True),
-        (["grant"], True),
-        (["run0"], False),
-        (["\x00"], False),
+        (["cart"], 1),
+        (["CART", "mend"], 1),
+        (["cart", "barn"], 0),
+        (["ÄRGER"], 1),
+        (["ärger"], 1),
+        (["%"], 1),
+        (["c_rt"], 0),
+        (["mend%cart"], 0),
+        (["'); DROP TABLE event; --"], 0),
+        (['"quoted"'], 1),
+        (["\\"], 1),
+        (["/"], 1),
+        (["r0"], 1),
+        (["grant"], 1),
+        (["run0"], 0),
+        (["\x00"], 0),
     ],
 )
 def test_words_are_found_as_they_are_written_and_none_is_a_pattern(
-    database: Database, words: Sequence[str], finds: bool
+    database: Database, words: Sequence[str], finds: int
 ) -> None:
     told(database, said("r0", 'Mend the cart: "quoted", 100% Ärger, C:\\temp, a/b'))
 
-    assert bool(look(database, words=words).entries) is finds
+    assert len(look(database, words=words).entries) == finds
 
 
 @pytest.mark.parametrize(

@@ -10,8 +10,7 @@ import typer
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from nightmill.cli.door import Door
-    from nightmill.store.accounts import Accounts, Standing
+    from nightmill.desk.spending import Pot
 
 __all__ = ["register"]
 
@@ -31,75 +30,40 @@ def budget(
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Print what is spent, held by calls under way and left today (UTC), and the keys whose rate is used up."""
-    from nightmill.cli.door import open_door
+    from nightmill.cli.door import open_door, person
     from nightmill.cli.screen import print_json, say, table
+    from nightmill.desk import spending
     from nightmill.report.words import count, money
-    from nightmill.store.accounts import Accounts
-    from nightmill.store.gates import Gates
 
     door = open_door()
-    accounts = Accounts(door.database)
     if raised is not None:
-        _raise(door, accounts, raised)
-    standings = accounts.today()
-    closed = {
-        name: left for name, body, now in Gates(door.database).all() if (left := body.get("closed", 0.0) - now) > 0
-    }
-    bounds = (door.settings.budget_day_money, door.settings.budget_day_tokens)
-    asked = _asked(door, standings[0].name)
+        waiting = spending.more(door, raised, by=person())
+        say(f"${raised:g} more for today; {count(waiting, 'run')} {'looks' if waiting == 1 else 'look'} again")
+    pots = spending.today(door)
+    day, closed = pots[0].standing.name, spending.closed(door)
+    asked = spending.asks(door, day)
     if json:
         keys = ("scope", "name", "money", "held_money", "raised", "tokens", "held_tokens")
-        rows = [{key: _dollars(key, asdict(each)[key]) for key in keys} for each in standings]
-        print_json({"day_money": bounds[0], "day_tokens": bounds[1], "today": rows, "asks": asked, "closed": closed})
+        rows = [{key: _dollars(key, asdict(each.standing)[key]) for key in keys} for each in pots]
+        bounds = {"day_money": door.settings.budget_day_money, "day_tokens": door.settings.budget_day_tokens}
+        print_json({**bounds, "today": rows, "asks": asked._asdict(), "closed": closed})
         return
-    table(("today", "spent", "held", "left", "tokens"), _rows(standings, *bounds))
-    if asked["n"]:
-        say(f"of this, {count(int(asked['n']), 'ask')} before any run: {money(asked['money'])}")
+    table(("today", "spent", "held", "left", "tokens"), _rows(pots))
+    if asked.n:
+        say(f"of this, {count(asked.n, 'ask')} before any run: {money(asked.money)}")
     for name, seconds in closed.items():
         say(f"{name} wants no calls for {seconds:.0f} s")
 
 
-def _asked(door: Door, day: str) -> dict[str, float]:
-    """How often a model was asked which process an ask is for on *day* (UTC), and what that cost in US dollars."""
-    from datetime import UTC, datetime
-
-    from nightmill.event import DispatcherAsked
-
-    told = [
-        entry.event()
-        for entry in door.ledger.read(names=(DispatcherAsked.name,))
-        if datetime.fromtimestamp(entry.at, UTC).date().isoformat() == day
-    ]
-    costs = [each.cost or 0.0 for each in told if isinstance(each, DispatcherAsked)]
-    return {"n": len(costs), "money": sum(costs)}
-
-
-def _raise(door: Door, accounts: Accounts, dollars: float) -> None:
-    """Add to the day, and let everybody who waits by the clock look again."""
-    from nightmill.cli.door import person
-    from nightmill.cli.screen import say
-    from nightmill.errors import SettingsError
-    from nightmill.policy.purse import millionths
-
-    if not door.settings.budget_day_money:
-        raise SettingsError("there is no budget of the day that could be raised", hint="set `budget_day_money`")
-    accounts.raise_day(millionths(dollars))
-    waiting = [run for run in door.runs.list(states=("parked",)) if run.why == "time" and run.wanted == "run"]
-    for run in waiting:
-        door.runs.want(run.id, "run", by=person())
-    say(f"${dollars:g} more for today; {len(waiting)} runs look again")
-
-
-def _rows(standings: Iterable[Standing], most: float, tokens: int) -> list[tuple[str, ...]]:
+def _rows(pots: Iterable[Pot]) -> list[tuple[str, ...]]:
     from nightmill.report.words import money
     from nightmill.report.words import tokens as short
 
     rows: list[tuple[str, ...]] = []
-    for each in standings:
-        used = each.money + each.held_money
-        left = money(max(0.0, most + (each.raised - used) / 1e6)) if most and each.scope == "day" else ""
-        count = short(each.tokens) + (f" of {short(tokens)}" if tokens and each.scope == "day" else "")
-        rows.append((each.name, money(each.money / 1e6), money(each.held_money / 1e6), left, count))
+    for each in pots:
+        tokens = short(each.standing.tokens) + (f" of {short(each.most_tokens)}" if each.most_tokens else "")
+        left = money(each.left) if each.most else ""
+        rows.append((each.standing.name, money(each.spent), money(each.held), left, tokens))
     return rows
 
 

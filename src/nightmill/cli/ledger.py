@@ -67,7 +67,11 @@ def _exported(file: Path, known: list[Seal]) -> tuple[int, Broken | None, list[B
     found = exported.verify(file, hashes={each.seq for each in known})
     if found.first > 1:
         say(f"· it begins with entry {found.first:,}, which is taken as it is")
-    return found.last - found.first + bool(found.first), found.broken, [sealing.differs(each, found.hashes.get(each.seq)) for each in known]
+    return (
+        found.last - found.first + bool(found.first),
+        found.broken,
+        [sealing.differs(each, found.hashes.get(each.seq)) for each in known],
+    )
 
 
 def export(

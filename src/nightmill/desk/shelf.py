@@ -18,7 +18,7 @@ from nightmill.policy.facts import Record
 from nightmill.review import Flake
 from nightmill.store import mistakes, projects
 
-__all__ = ["Shelf", "mistaken", "shelf", "unsteady"]
+__all__ = ["Shelf", "mistaken", "policy", "shelf", "unsteady"]
 
 
 class Shelf(NamedTuple):
@@ -49,7 +49,7 @@ def shelf(door: Door, project: str) -> Shelf:
 def mistaken(door: Door, project: str, commit: str) -> tuple[Record, ...]:
     """What the roles of *project* did wrong of late, with what follows by the policy that holds at *commit*."""
     found = mistakes.recent(door.database, project, runs=WINDOW)
-    return records(_policy(door, project, commit).ladder, ((each.role, each.model, each.kind) for each in found))
+    return records(policy(door, project, commit).ladder, ((each.role, each.model, each.kind) for each in found))
 
 
 def unsteady(door: Door, project: str) -> list[tuple[str, str, Flake]]:
@@ -59,7 +59,8 @@ def unsteady(door: Door, project: str) -> list[tuple[str, str, Flake]]:
     return [(check, test, each) for check, tests in flakes.items() for test, each in tests.items() if each.runs]
 
 
-def _policy(door: Door, project: str, commit: str) -> Policy:
+def policy(door: Door, project: str, commit: str) -> Policy:
+    """The policy that holds for *project* at *commit*; an empty one where it cannot be read."""
     try:
         known = file.at_commit(door.hub(project), commit, root=projects.get(door.database, project).root)
         return rules.holding(known, home=door.settings.home)

@@ -20,6 +20,7 @@ from nightmill.event.access import (
 )
 from nightmill.event.ask import DispatcherAsked
 from nightmill.event.blueprint import BlueprintApproved, BlueprintRevoked
+from nightmill.event.budget import BudgetRaised
 from nightmill.event.environment import EnvironmentBuilt, EnvironmentFailed
 from nightmill.event.hook import (
     CommentHeard,
@@ -102,6 +103,7 @@ __all__ = [
     "AgentStarted",
     "BlueprintApproved",
     "BlueprintRevoked",
+    "BudgetRaised",
     "CheckFinished",
     "CommentHeard",
     "CommentPassed",

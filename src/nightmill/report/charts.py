@@ -14,7 +14,7 @@ from nightmill.report.svg import element
 from nightmill.report.words import duration, money, share, tokens
 from nightmill.review.flake import wilson
 
-__all__ = ["WORK", "Spent", "context", "cost", "gauge", "interval", "stripe", "time"]
+__all__ = ["WORK", "Spent", "context", "cost", "gauge", "interval", "purse", "stripe", "time"]
 
 HEIGHT, TOP, FOOT = 120, 16, 18
 DIGIT = 2.6
@@ -85,6 +85,20 @@ def gauge(usage: Usage, *, size: int) -> Markup:
         left += width
     told = f"{tokens(usage.input)} in, {tokens(usage.output)} out of {tokens(size)}"
     return element("svg", *drawn, class_="times", width="100%", height=14, role="img", aria_label=f"Context: {told}")
+
+
+def purse(spent: float, held: float, most: float) -> Markup:
+    """One bar of the *most* US dollars that may be spent: what was, and what calls under way may still cost."""
+    whole = max(most, spent + held) or 1.0
+    left, drawn = 0.0, [element("rect", x=0, width="100%", y=0, height=14, class_="time waiting")]
+    for kind, amount in (("money", spent), ("written", held)):
+        width = 100 * amount / whole
+        drawn.append(element("rect", x=f"{left:.3f}%", width=f"{width:.3f}%", y=0, height=14, class_=f"column {kind}"))
+        left += width
+    told = f"{money(spent)} spent and {money(held)} held of {money(most)}"
+    return element(
+        "svg", element("title", told), *drawn, class_="times", width="100%", height=14, role="img", aria_label=told
+    )
 
 
 def time(seconds: dict[str, float]) -> Markup:

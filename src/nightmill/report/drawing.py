@@ -44,6 +44,7 @@ def environment(*loaders: BaseLoader) -> Environment:
         "context_chart": charts.context,
         "time_chart": charts.time,
         "gauge": charts.gauge,
+        "purse_chart": charts.purse,
         "hours": hours,
         "work": charts.WORK,
         "share": words.share,

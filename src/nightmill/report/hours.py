@@ -1,4 +1,4 @@
-"""What each hour of a night came to, as bars; their figures stand beside them as text."""
+"""What each hour of a night came to, or each day of a month, as bars; their figures stand beside them as text."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ HEIGHT, TOP, FOOT = 96, 16, 20
 GUTTER = 90.0
 """Percent of the width that bars may take; the rest is for the figures beside them."""
 TICKS = 5
-"""Hours that are named, about."""
+"""Of them that are named, about."""
 
 
 class Hour(NamedTuple):
-    """One hour: what it is called, its parts from the ground up (class, amount), and all that in words."""
+    """One hour, or one day: what it is called, its parts from the ground up (class, amount), and all that in words."""
 
     name: str
     parts: tuple[tuple[str, float], ...]

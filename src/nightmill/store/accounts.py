@@ -9,7 +9,8 @@ from typing import Any, Literal
 
 import sqlalchemy as sa
 
-from nightmill.store import tables
+from nightmill.event import BudgetRaised
+from nightmill.store import chain, tables
 from nightmill.store.database import Database
 
 __all__ = ["DAY", "Accounts", "Bound", "Call", "Offer", "Scope", "Short", "Standing"]
@@ -162,10 +163,13 @@ class Accounts:
             names = ("id", "run", "worker", "project", "spec")
             return [Call(**{name: row[name] for name in names}) for row in connection.execute(query).mappings()]
 
-    def raise_day(self, money: int) -> None:
-        """Add *money* to today's bound, until the day ends."""
+    def raise_day(self, money: int, *, by: str) -> None:
+        """Add *money* to today's bound, until the day ends, by the word of *by*."""
         with self.database.write() as connection:
-            _add(connection, "day", _day(self._begin(connection)), {"raised": money})
+            now = self._begin(connection)
+            _add(connection, "day", _day(now), {"raised": money})
+            told = BudgetRaised(run="", day=_day(now), dollars=money / 1e6, by=by)
+            chain.append(connection, [chain.fact(told, at=now)])
 
     def standing(self, *, scope: Scope, project: str = "", spec: str = "") -> Standing:
         """How one scope stands today."""

@@ -15,9 +15,21 @@ from nightmill.store import chain, tables
 from nightmill.store.database import Database
 from nightmill.store.runs import Run
 
-__all__ = ["CheckRecord", "Record", "counts", "latest", "of_blueprints", "of_checks", "of_roles"]
+__all__ = [
+    "DAY",
+    "CheckRecord",
+    "DayRecord",
+    "Record",
+    "counts",
+    "days",
+    "latest",
+    "of_blueprints",
+    "of_checks",
+    "of_roles",
+]
 
 table, run = tables.event, tables.run
+DAY = 86_400
 QUEUED = "queued"
 """The key of the event with which each run begins."""
 OF_ROLES = (event.TurnFinished.name, event.ReviewGiven.name)
@@ -45,6 +57,44 @@ class CheckRecord:
     ran: int = 0
     passed: int = 0
     seconds: list[float] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class DayRecord:
+    """What was asked for on one day (UTC): what it cost so far, and how the tasks of it ended; *open* are not over.
+
+    *unpriced* runs have turns without a known price.
+    """
+
+    cost: float = 0.0
+    tokens: int = 0
+    unpriced: int = 0
+    done: int = 0
+    stopped: int = 0
+    cancelled: int = 0
+    open: int = 0
+
+
+def days(database: Database, project: str, *, first: int) -> dict[int, DayRecord]:
+    """The days from *first* on, each as its number since 1970, on which something was asked for in *project*."""
+    found = defaultdict[int, DayRecord](DayRecord)
+    number = run.c.created / float(DAY)
+    day = sa.cast(sa.func.floor(number) if database.dialect == "postgresql" else number, sa.Integer).label("day")
+    unpriced = sa.func.sum(sa.case((run.c.priced, 0), else_=1)).label("unpriced")
+    sums = sa.func.sum(run.c.cost).label("cost"), sa.func.sum(run.c.tokens).label("tokens"), unpriced
+    query = sa.select(day, run.c.kind, run.c.state, run.c.why, sa.func.count().label("n"), *sums)
+    query = query.where(run.c.project == project, run.c.created >= first * DAY)
+    with database.read() as connection:
+        for row in connection.execute(query.group_by(day, run.c.kind, run.c.state, run.c.why)):
+            each = found[row.day]
+            each.cost += row.cost
+            each.tokens += int(row.tokens)
+            each.unpriced += int(row.unpriced)
+            if row.kind == "task":
+                ending = "cancelled" if row.why == "cancelled" else row.state
+                ending = ending if ending in {"done", "stopped", "cancelled"} else "open"
+                setattr(each, ending, getattr(each, ending) + row.n)
+    return dict(found)
 
 
 def latest(database: Database, project: str, *, runs: int) -> list[Run]:

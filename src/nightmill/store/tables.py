@@ -66,7 +66,7 @@ run = Table(
     Column("id", String(40), primary_key=True),
     Column("kind", String(10), nullable=False),
     Column("parent", String(40), nullable=False, default="", index=True),
-    Column("project", String(80), nullable=False, index=True),
+    Column("project", String(80), nullable=False),
     Column("title", Text, nullable=False),
     Column("assignment", String(64), nullable=False),  # blob: what the worker needs to know, plain JSON
     Column("created", Float, nullable=False),
@@ -90,6 +90,7 @@ run = Table(
     Column("priced", Boolean, nullable=False, default=True),
     Column("pull_request", Integer, nullable=False, default=0),
     Column("worker", String(80), nullable=False, default=""),
+    Index("run_project_created", "project", "created"),
 )
 
 event = Table(

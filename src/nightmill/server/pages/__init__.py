@@ -6,6 +6,7 @@ from starlette.routing import BaseRoute
 
 from nightmill.server.pages import (
     blueprints,
+    budget,
     change,
     compare,
     crew,
@@ -50,6 +51,7 @@ def routes() -> list[BaseRoute]:
             projects,
             ledger,
             settings,
+            budget,
             people,
             webhooks,
             secrets,
