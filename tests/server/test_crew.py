@@ -99,6 +99,30 @@ def test_the_history_of_a_role_is_its_commits_and_what_differs_between_any_two(s
     assert (unknown, barred) == ([404] * 3, 404)
 
 
+def test_the_history_of_a_role_goes_on_where_its_file_was_renamed_and_not_into_another_file(shop: Shop) -> None:
+    changed(shop, ".nightmill/crew/auditor.md", f"{AUDITOR}\nLook twice.\n", "Look twice")
+    changed(shop, ".nightmill/crew/[auditor].md", AUDITOR.replace("name: auditor", "name: other"), "Another role")
+    whole.git(shop.root, "mv", ".nightmill/crew/auditor.md", ".nightmill/crew/in spector.md")
+    whole.git(shop.root, "commit", "-q", "-m", "Rename it", "--", ".nightmill/crew")
+    changed(shop, ".nightmill/crew/in spector.md", f"{AUDITOR}\nLook three times.\n", "Look more")
+    at = f"/crew/{shop.project}/auditor/history"
+    with shop.house.browser("ada@example.org", role("viewer", shop.project)) as client:
+        page = client.get(at).text
+        last, renamed, twice, first = dict.fromkeys(re.findall(r'<option value="(\w{40})"', page))
+        across = client.get(at, params={"before": twice, "after": last}).text
+        same = client.get(at, params={"before": twice, "after": renamed}).text
+
+    assert [each in words(page) for each in ("Look more", "Rename it", "Look twice")] == [True] * 3
+    assert "Another role" not in page
+    assert "as .nightmill/crew/auditor.md" in words(page)
+    assert re.findall(r'<tr class="(add|cut)">.*?<code>(.*?)</code>', across) == [
+        ("cut", "Look t<em>wice</em>."),
+        ("add", "Look t<em>hree times</em>."),
+    ]
+    assert "Nothing: they are the same." in same
+    assert first in page
+
+
 def test_a_role_of_the_release_or_of_a_project_in_its_place_is_compared_with_what_is_shipped(shop: Shop) -> None:
     shipped = crew.shipped()["nightmill/crew/roles/reviewer.md"]
     changed(shop, ".nightmill/crew/reviewer.md", f"{shipped}\nAnd be kind.\n", "Be kind")

@@ -122,6 +122,39 @@ def test_an_approver_says_yes_to_exactly_the_blueprint_that_was_looked_at(shop: 
     assert told.event().to_plain()["by"] == "Ada <ada@example.org>"
 
 
+def test_a_broken_blueprint_says_what_is_wrong_with_it_once_and_is_not_offered_to_be_run(shop: Shop) -> None:
+    broken = OWN.replace("name: own", "name: broken").replace("goal: Do it.", "goal: 'Do {{ task.title == }}'")
+    (shop.root / ".nightmill/blueprints/broken.yaml").write_text(broken)
+    whole.git(shop.root, "add", ".nightmill/blueprints/broken.yaml")
+    whole.git(shop.root, "commit", "-q", "-m", "broken", "--", ".nightmill/blueprints/broken.yaml")
+    hub = shop.house.door.hub(shop.project)
+    hub.advance("main", hub.take(shop.root, "main"))
+    with shop.house.browser("ada@example.org", role("approver")) as client:
+        listed = words(client.get(f"/blueprints/{shop.project}").text)
+        page = words(client.get(f"/blueprints/{shop.project}/broken").text)
+
+    said = ".nightmill/blueprints/broken.yaml:8: 'Do {{ task.title == }}' cannot be read: nothing follows '=='"
+    assert said.replace("'", "&#39;") in listed
+    assert page.count(said.replace("'", "&#39;")) == 1
+    assert "--blueprint broken" not in page
+    assert "Approve" not in page
+
+
+def test_of_many_projects_the_one_that_is_looked_at_is_the_first_and_the_others_are_folded(shop: Shop) -> None:
+    house = shop.house
+    for number in range(12):
+        other = projects.Known(id=f"p{number:02}", root=shop.root, hub=shop.root, added=10.0 + number)
+        projects.keep(house.door.database, other)
+    with house.browser("ada@example.org", role("viewer")) as client:
+        page = client.get("/crew/p03").text
+        listed = words(client.get("/projects").text)
+    near, _, folded = page.partition('class="tabs"')[2].partition('<details class="others"')
+
+    assert re.findall(r"<a href=\"/crew/(\w+)\"", near) == ["p03", "p11", "p10", "p09", "p08"]
+    assert len(re.findall(r'href="/crew/', folded.partition("</details>")[0])) == 13
+    assert "13 projects" in listed
+
+
 def test_a_drawing_on_a_page_is_the_drawing_of_the_file(shop: Shop) -> None:
     with shop.house.browser("ada@example.org", role("viewer")) as client:
         page = client.get(f"/blueprints/{shop.project}/deliver").text
@@ -145,7 +178,7 @@ def test_projects_are_listed_with_what_is_under_way_to_those_who_may_see_them(sh
     with shop.house.browser("ada@example.org", role("viewer", shop.project)) as client:
         text = words(client.get("/projects").text)
         assert "1 at work" in text
-        assert "tasks done 1" in text
+        assert re.search(r"1 at work\s+1\s+0", text)
     with shop.house.browser("bob@example.org", role("viewer", "barn")) as client:
         assert shop.project not in client.get("/projects").text
         assert client.get(f"/crew/{shop.project}").status_code == 404

@@ -36,13 +36,15 @@ AT_ONCE = threading.BoundedSemaphore(2)
 class Version(NamedTuple):
     """Instructions as they were, or are elsewhere. *id* is a commit, or what else it is.
 
-    *said* is the first line of the commit, or where it is from; *by* and *at* (Unix seconds) are "" and 0 for what is no commit.
+    *said* is the first line of the commit, or where it is from; *by*, *at* (Unix seconds) and *file*, its path then, are "" and 0 for
+    what is no commit.
     """
 
     id: str
     said: str
     by: str = ""
     at: int = 0
+    file: str = ""
 
 
 class _Place(NamedTuple):
@@ -68,8 +70,9 @@ class Past(NamedTuple):
         """The text of the version with that id; "" of a commit that deleted it."""
         if version in self.held or self.place is None:
             return self.held.get(version, "")
+        file = next((each.file for each in self.versions if each.id == version), self.place.file)
         try:
-            return Hub(self.place.repository).show(version, self.place.file, limit=SIZE).decode("utf-8", "replace")
+            return Hub(self.place.repository).show(version, file, limit=SIZE).decode("utf-8", "replace")
         except RepoError:
             return ""
 
@@ -138,10 +141,10 @@ def _committed(place: _Place | None) -> Past:
 
 @lru_cache(maxsize=128)
 def _log(place: _Place) -> tuple[Version, ...]:
-    commits = Hub(place.repository).log(place.commit, limit=MOST, within=(place.file,), seconds=PATIENCE)
+    commits = Hub(place.repository).followed(place.commit, place.file, limit=MOST, seconds=PATIENCE)
     return tuple(
-        Version(each.sha, each.message.partition("\n")[0], f"{each.author} <{each.email}>", each.when)
-        for each in commits
+        Version(each.sha, each.message.partition("\n")[0], f"{each.author} <{each.email}>", each.when, file)
+        for each, file in commits
     )
 
 

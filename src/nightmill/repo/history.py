@@ -126,23 +126,35 @@ class History:
         limit: int = 100,
         without: str = "",
         first_parent: bool = False,
-        within: Sequence[str] = (),
         seconds: float = 60.0,
     ) -> list[Commit]:
         """Commits from *name* backwards, newest first, those that *without* reaches left out.
 
-        With *within*, only those that changed one of these paths: git goes through all of them for that.
-
         Raises:
             EngineError: If it took more than so many *seconds*.
         """
-        paths = [f":(literal){each}" for each in within]
         options = ["-z", "--no-mailmap", f"--max-count={limit}", f"--format=tformat:{LOG}"]
         ends = [safe(name), *([f"^{safe(without)}"] if without else [])]
         flags = ["--first-parent"] if first_parent else []
-        out = self.must("log", *options, *flags, *ends, "--", *paths, seconds=seconds).out
+        out = self.must("log", *options, *flags, *ends, "--", seconds=seconds).out
         words = [word.decode("utf-8", "replace") for word in out.split(b"\0")]
         return [_commit(words[at : at + LOG_FIELDS]) for at in range(0, len(words) - 1, LOG_FIELDS)]
+
+    def followed(self, name: str, path: str, *, limit: int, seconds: float) -> list[tuple[Commit, str]]:
+        """Commits from *name* backwards that changed the file *path*, each with its path then: past where it was renamed.
+
+        Raises:
+            EngineError: If it took more than so many *seconds*: git goes through all commits for that.
+        """
+        options = ["-z", "--no-mailmap", f"--max-count={limit}", f"--format=tformat:{LOG}", "--name-only", "--follow"]
+        out = self.must("log", *options, safe(name), "--", f":(literal){path}", seconds=seconds).out
+        words, found = [word.decode("utf-8", "replace") for word in out.split(b"\0")[:-1]], list[tuple[Commit, str]]()
+        while words:
+            commit, words = _commit(words[:LOG_FIELDS]), words[LOG_FIELDS:]
+            if words and words[0].startswith("\n"):  # a merge names no file
+                path = words.pop(0)[1:]
+            found.append((commit, path))
+        return found
 
     def files(self, tree: str, *, within: Sequence[str] = ()) -> list[File]:
         """Every entry of *tree* that is not a folder; with *within*, those that are or lie in one of these paths."""
