@@ -60,6 +60,15 @@ def test_what_may_become_a_secret_is_seen_once_it_has_not(writing: Writing) -> N
     assert texts(writing) == ["It is correct honey. An"]
 
 
+def test_a_piece_says_at_which_sign_of_the_whole_it_begins(writing: Writing) -> None:
+    said = "".join(f"word {number} " for number in range(6_000))
+    for at in range(0, len(said), 997):
+        writing.hear("text", said[at : at + 997])
+        for piece in look(writing).pieces:
+            assert piece.text
+            assert said[piece.cut : piece.cut + len(piece.text)] == piece.text
+
+
 def test_words_without_spaces_are_seen_as_they_come(writing: Writing) -> None:
     writing.hear("text", "符号が間違っています")
     assert texts(writing) == ["符号が間違っています"]

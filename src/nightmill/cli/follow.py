@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import math
 import time
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from nightmill.cli.screen import IDLE, say
+from nightmill.desk.written import Written
 from nightmill.event import TaskQueued
-from nightmill.kept import Draft
-from nightmill.store.drafts import Drafts, Mark
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from nightmill.cli.door import Door
+    from nightmill.kept import Draft
     from nightmill.store.ledger import Entry
     from nightmill.store.runs import Run
 
@@ -23,11 +21,6 @@ __all__ = ["entries", "live"]
 
 LOOK = 0.05
 """Seconds between looks at the ledger."""
-
-GLANCE = 0.25
-"""Seconds between looks at what is being written."""
-AGAIN, STAYS = 5.0, 15.0
-"""Seconds after which it is said again that somebody watches, and for how long that counts."""
 
 ALIVE, PATIENCE = 2.0, 8.0
 """Seconds between looks for a live worker, and how long none may be there before a person is told."""
@@ -56,23 +49,11 @@ def entries(door: Door, run: Run, *, wait: bool) -> Iterator[Entry | None]:
 
 def live(door: Door, run: Run) -> Iterator[Entry | Draft | None]:
     """As `entries` until it has ended, and what is being written meanwhile: each state once, and that it is no more."""
-    drafts, known = Drafts(door.database), dict[str, tuple[Mark, Draft]]()
-    said = looked = -math.inf
-    family: frozenset[str] = frozenset()
+    written = Written(door.database, run.id)
     for entry in entries(door, run, wait=True):
         yield entry
-        if entry is not None or time.monotonic() - looked < GLANCE:
-            continue
-        looked = time.monotonic()
-        if looked - said > AGAIN:
-            family, said = drafts.watch([run.id], seconds=STAYS), looked
-        marks = drafts.marks()
-        new = [name for name in family & marks.keys() if name not in known or known[name][0] != marks[name]]
-        found = drafts.read(new) if new else {}
-        known |= found
-        yield from (draft for _, draft in found.values())
-        for name in known.keys() - marks.keys():
-            yield replace(known.pop(name)[1], pieces=())
+        if entry is None:
+            yield from written.fresh(time.monotonic())
 
 
 class _Watch:

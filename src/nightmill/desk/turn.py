@@ -3,24 +3,32 @@
 from __future__ import annotations
 
 import json
+from typing import NamedTuple
 
 from pydantic import ValidationError
 
 from nightmill.desk import readable
 from nightmill.desk.door import Door
 from nightmill.desk.nouns import Part
-from nightmill.errors import EngineError, SettingsError
+from nightmill.errors import EngineError, NightmillError, SettingsError
 from nightmill.event import TurnFinished
 from nightmill.kept import Run
 from nightmill.line.record import read_record
-from nightmill.model import Text, Thinking, ToolCall, ToolResult
+from nightmill.model import ModelReply, Text, Thinking, ToolCall, ToolResult
 from nightmill.model.history import read_object
 from nightmill.tool.base import cut
 
-__all__ = ["turn"]
+__all__ = ["Words", "turn", "words"]
 
 MOST = 40_000
 """Characters of one part; its middle is left out beyond."""
+
+
+class Words(NamedTuple):
+    """All that was thought and said in a turn."""
+
+    thinking: str
+    text: str
 
 
 def turn(door: Door, run: Run, *, role: str, number: int) -> tuple[Part, ...]:
@@ -51,6 +59,24 @@ def turn(door: Door, run: Run, *, role: str, number: int) -> tuple[Part, ...]:
             case _:
                 pass
     return tuple(parts)
+
+
+def words(door: Door, told: TurnFinished) -> Words:
+    """The words of the turn that *told* ended; if they cannot be read, those that it has itself."""
+    try:
+        reply = _reply(door, told)
+    except (ValidationError, NightmillError):
+        return Words("", told.said)
+    thinking, text = ("".join(each.text for each in reply.parts if isinstance(each, kind)) for kind in (Thinking, Text))
+    return Words(thinking, text)
+
+
+def _reply(door: Door, told: TurnFinished) -> ModelReply:
+    if told.record:
+        return read_record(door.blobs.get(told.record)).reply
+    from nightmill.line.architect import exchanges  # noqa: PLC0415 - only what has no conversation keeps its turns so
+
+    return exchanges().validate_json(door.blobs.get(told.asked)).reply
 
 
 def _readable(arguments: str) -> str:

@@ -58,16 +58,15 @@ class Text:
     def shown(self, hide: Redaction, *, room: int) -> Piece:
         """Its newest *room* characters as people may see them."""
         text = "".join(self.parts)
-        begun = len(text) < self.total
+        cut = self.total - len(text)
         if self.kind == "call":
             text = ESCAPED.sub(_unescaped, text)
         elif self.kind == "output":
             text = plain(text)
         text = hide.text(text) if self.whole else hide.growing(text, rests=self.rests)
-        if begun:  # of a secret that began before, the rest is not known as one
-            text = _after(text, max(MARGIN, hide.longest))
-        cut = self.total - room if begun or len(text) > room else 0
-        return Piece(kind=self.kind, name=hide.text(self.name), text=text[-room:], cut=max(0, cut))
+        # Of a secret that began before, the rest is not known as one.
+        newest = (_after(text, max(MARGIN, hide.longest)) if cut else text)[-room:]
+        return Piece(kind=self.kind, name=hide.text(self.name), text=newest, cut=cut + len(text) - len(newest))
 
 
 class Writing:

@@ -7,7 +7,10 @@ conversation can be loaded again.
 from __future__ import annotations
 
 import asyncio
+import math
+import time
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -15,7 +18,7 @@ import acp
 from acp import schema
 
 from nightmill import __version__
-from nightmill.desk import decide
+from nightmill.desk import decide, turn
 from nightmill.errors import NightmillError, SettingsError
 from nightmill.peer import wishes
 from nightmill.peer.following import Following
@@ -23,7 +26,8 @@ from nightmill.peer.foreign import cut
 from nightmill.peer.lines import LONGEST, Lines
 from nightmill.peer.prompt import read
 from nightmill.peer.sessions import Kept, Sessions
-from nightmill.peer.updates import Say, updates
+from nightmill.peer.telling import Telling
+from nightmill.peer.updates import Say
 from nightmill.peer.visit import Visit
 from nightmill.peer.wishes import Session
 from nightmill.report.text import plain
@@ -34,6 +38,8 @@ __all__ = ["Editor", "converse"]
 LOOK = 0.2
 """Seconds between two looks at the ledger."""
 MOST_BODY = 6_000
+BEAT, STAYS = 10.0, 30.0
+"""Seconds between two signs that somebody is here, and for how long each counts."""
 LISTED = 30
 """Runs that are listed as conversations."""
 
@@ -77,14 +83,14 @@ class Editor:
     async def new_session(self, cwd: str, **_: Any) -> acp.NewSessionResponse:
         """Begin a conversation about the project around *cwd*."""
         name = await asyncio.to_thread(self.kept.fresh)
-        self.sessions[name] = Session(folder=Path(cwd))
+        self.sessions[name] = self._session(cwd)
         return acp.NewSessionResponse(session_id=name)
 
     async def load_session(self, cwd: str, session_id: str, **_: Any) -> schema.LoadSessionResponse:
         """Take up a conversation, or the run with that id, and show again what happened in it."""
         session = await self._taken_up(cwd, session_id)
         if (following := session.following) is not None:
-            await self._show(session_id, following)
+            await self._show(session_id, session.telling, following)
             ended = await asyncio.to_thread(following.over)
             await self._tell(session_id, ended or f"Run {following.run} is under way: name it to watch it again.")
         return schema.LoadSessionResponse()
@@ -119,13 +125,13 @@ class Editor:
             await self._tell(session_id, said)
             if session.following is not None:
                 await self._keep(session_id, session)
-                await self._follow(session_id, session, left)
+                await self._watch(session_id, session, session.following, left)
         except NightmillError as error:
             await self._tell(session_id, error.message + (f"\nhint: {error.hint}" if error.hint else ""))
         return acp.PromptResponse(stop_reason="cancelled" if left.is_set() else "end_turn")
 
     async def _taken_up(self, cwd: str, name: str) -> Session:
-        session = Session(folder=Path(cwd))
+        session = self._session(cwd)
         kept = await asyncio.to_thread(self.kept.find, name) or Kept(name)  # a run is its own name
         if kept.run:
             try:
@@ -138,6 +144,10 @@ class Editor:
             before.left.set()
         self.sessions[name] = session
         return session
+
+    def _session(self, cwd: str) -> Session:
+        telling = Telling(say=self.say, whole=partial(turn.words, self.visit.door))
+        return Session(folder=Path(cwd), telling=telling)
 
     def _runs(self, cwd: str | None) -> list[schema.SessionInfo]:
         seen = self.visit.who.projects("view")
@@ -159,12 +169,19 @@ class Editor:
 
     # What comes of a prompt
 
-    async def _follow(self, name: str, session: Session, left: asyncio.Event) -> None:
-        following = session.following
-        assert following is not None  # noqa: S101 - who calls it has looked
+    async def _watch(self, name: str, session: Session, following: Following, left: asyncio.Event) -> None:
+        """Follow, as one whom others see."""
+        try:
+            await self._follow(name, session, following, left)
+        finally:
+            session.attended = -math.inf
+            await asyncio.to_thread(following.attend, name, by=self.visit.who.by, seconds=0.0)
+
+    async def _follow(self, name: str, session: Session, following: Following, left: asyncio.Event) -> None:
         while not left.is_set():
+            await self._attend(name, session, following)
             over = await asyncio.to_thread(following.over)
-            await self._show(name, following)
+            await self._show(name, session.telling, following)
             if over:
                 await self._tell(name, over)
                 return
@@ -177,10 +194,20 @@ class Editor:
                 continue
         await self._tell(name, f"Run {following.run} goes on without this editor.")
 
-    async def _show(self, name: str, following: Following) -> None:
-        for told in await asyncio.to_thread(following.fresh):
-            for update in updates(told, say=self.say):
-                await self.client.session_update(session_id=name, update=update)
+    async def _attend(self, name: str, session: Session, following: Following) -> None:
+        """Say now and then that somebody looks on from here, and tell who else does, whenever that has changed."""
+        if (now := time.monotonic()) - session.attended < BEAT:
+            return
+        session.attended = now
+        others = await asyncio.to_thread(following.attend, name, by=self.visit.who.by, seconds=STAYS)
+        if others != session.others:
+            session.others = others
+            who = f"With {', '.join(others)}" if others else "Nobody else is here"
+            await self.client.session_update(session_id=name, update=acp.update_agent_thought_text(f"{plain(who)}\n"))
+
+    async def _show(self, name: str, telling: Telling, following: Following) -> None:
+        for update in await asyncio.to_thread(_new, telling, following):
+            await self.client.session_update(session_id=name, update=update)
 
     async def _put(self, name: str, session: Session, following: Following) -> bool:
         """Put what is asked to the person; whether their next prompt is waited for."""
@@ -191,25 +218,29 @@ class Editor:
             if question.kind == "answer" and not question.options:
                 await self._tell(name, f"{question.title}\nYour next message is the answer.")
                 return True
-            if await self._choose(name, session, question):
+            if await self._choose(name, session, following, question):
                 return True
         if (waits := await asyncio.to_thread(following.waits)) and not session.put:
             await self._tell(name, waits)
             return True
         return False
 
-    async def _choose(self, name: str, session: Session, question: Question) -> bool:
+    async def _choose(self, name: str, session: Session, following: Following, question: Question) -> bool:
         """Have the person choose; whether nothing goes on until they say more, or somebody else does."""
-        shown = await asyncio.to_thread(self._shown, question)
-        asked = schema.ToolCallUpdate(
-            tool_call_id=f"question/{question.id}",
-            title=plain(question.title),
-            status="pending",
-            content=[acp.tool_content(acp.text_block(shown))],
-        )
-        reply = await self.client.request_permission(session_id=name, tool_call=asked, options=_options(question))
-        picked = reply.outcome.option_id if isinstance(reply.outcome, schema.AllowedOutcome) else ""
-        if not picked:
+        asking = asyncio.ensure_future(self._asked(name, question))
+        try:
+            while not asking.done():
+                await asyncio.wait({asking}, timeout=LOOK)
+                await self._attend(name, session, following)
+                await self._show(name, session.telling, following)
+                if not asking.done() and (ended := await asyncio.to_thread(following.ended, question)):
+                    closed = acp.update_tool_call(f"question/{question.id}", status="completed")
+                    await self.client.session_update(session_id=name, update=closed)
+                    await self._tell(name, ended)
+                    return False
+        finally:
+            asking.cancel()  # an answer that comes after all is none
+        if not (picked := asking.result()):
             await self._tell(name, f"It waits still: {question.title}")
             return True
         try:
@@ -221,6 +252,18 @@ class Editor:
             await self._keep(name, session)
             await self._tell(name, "Say why in your next message: the run works with it.")
         return waits
+
+    async def _asked(self, name: str, question: Question) -> str:
+        """The option that the person picks, "" for none."""
+        shown = await asyncio.to_thread(self._shown, question)
+        asked = schema.ToolCallUpdate(
+            tool_call_id=f"question/{question.id}",
+            title=plain(question.title),
+            status="pending",
+            content=[acp.tool_content(acp.text_block(shown))],
+        )
+        reply = await self.client.request_permission(session_id=name, tool_call=asked, options=_options(question))
+        return reply.outcome.option_id if isinstance(reply.outcome, schema.AllowedOutcome) else ""
 
     async def _keep(self, name: str, session: Session) -> None:
         run = session.following.run if session.following is not None else ""
@@ -246,6 +289,14 @@ class Editor:
 
     async def _tell(self, name: str, text: str) -> None:
         await self.client.session_update(session_id=name, update=acp.update_agent_message_text(f"{plain(text)}\n\n"))
+
+
+def _new(telling: Telling, following: Following) -> list[Any]:
+    """The updates of what is new. Blocks."""
+    if not following.begun:
+        return list(telling.past(following.fresh()))
+    now, told = time.monotonic(), following.fresh()
+    return list(telling.fresh(told, following.drafts(now), now=now))
 
 
 def _options(question: Question) -> list[Any]:

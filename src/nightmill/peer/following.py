@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from nightmill import event as e
 from nightmill.desk.door import Door
+from nightmill.desk.written import Written
+from nightmill.kept import Draft
 from nightmill.store import Entry, Run
+from nightmill.store.presence import Presence
 from nightmill.store.questions import Question
 
 __all__ = ["Following"]
@@ -14,12 +17,13 @@ PAST = 200
 
 
 class Following:
-    """Where one who watches *run* is. Its methods block."""
+    """Where one who watches *run* is; *begun*: what was before was asked for. Its methods block."""
 
     def __init__(self, door: Door, run: str) -> None:
         self.door, self.run = door, run
+        self._written = Written(door.database, run)
         self._seen: dict[str, int] = {}
-        self._begun = False
+        self.begun = False
 
     def fresh(self) -> list[e.Event]:
         """What happened since the last call, in order; at first, the newest of what was before."""
@@ -29,9 +33,17 @@ class Following:
             self._seen[run.id] = page[-1].seq if page else self._seen.get(run.id, 0)
             found += page
         found.sort(key=lambda entry: entry.seq)
-        shown = found if self._begun else found[-PAST:]
-        self._begun = True
+        shown = found if self.begun else found[-PAST:]
+        self.begun = True
         return [entry.event() for entry in shown]
+
+    def drafts(self, now: float) -> list[Draft]:
+        """What is written of it just now, each state once, by the clock *now*."""
+        return self._written.fresh(now)
+
+    def attend(self, name: str, *, by: str, seconds: float) -> tuple[str, ...]:
+        """Say that *by* looks on from the conversation *name* for *seconds* more; who else looks on."""
+        return Presence(self.door.database).attend(self.run, name, by=by, seconds=seconds)
 
     def over(self) -> str:
         """How it ended, "" while it has not."""
@@ -44,6 +56,13 @@ class Following:
     def asked(self) -> list[Question]:
         """What it asks people now."""
         return [each for run in self._family() for each in self.door.questions.of(run.id) if each.state == "open"]
+
+    def ended(self, asked: Question) -> str:
+        """What became of *asked*, "" while it is open."""
+        found = self.door.questions.get(asked.id)
+        if found.state != "open":
+            return f"{found.title}: {found.state} by {found.by}"
+        return f"{found.title}: its run is over" if self.door.runs.get(found.run).over else ""
 
     def waits(self) -> str:
         """Why nothing of it goes on until a person acts, "" if it does."""

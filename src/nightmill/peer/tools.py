@@ -18,7 +18,6 @@ from nightmill.peer.tool import Nothing, OfRun, OfTask, Tool
 from nightmill.peer.visit import Visit
 from nightmill.plan import from_spec
 from nightmill.store import Run
-from nightmill.store.questions import Question
 
 __all__ = ["TOOLS"]
 
@@ -174,16 +173,16 @@ def _say(visit: Visit, asked: Said, run: Run) -> dict[str, Any]:
 
 
 def _approve(visit: Visit, asked: Approved, run: Run) -> dict[str, Any]:
-    question = decide.asked(visit.door, run, "approve", question=asked.question, tree=asked.tree)
-    return _end(visit, question, "approve", _through(asked.because))
+    because = _through(asked.because)
+    return _decide(visit, run, "approve", because, question=asked.question, tree=asked.tree)
 
 
 def _refuse(visit: Visit, asked: Refused, run: Run) -> dict[str, Any]:
-    return _end(visit, decide.asked(visit.door, run, "approve", question=asked.question), "refuse", asked.because)
+    return _decide(visit, run, "refuse", asked.because, question=asked.question)
 
 
 def _answer(visit: Visit, asked: Answered, run: Run) -> dict[str, Any]:
-    return _end(visit, decide.asked(visit.door, run, "answer", question=asked.question), "answer", asked.text)
+    return _decide(visit, run, "answer", asked.text, question=asked.question)
 
 
 def _wish(wanted: Literal["run", "pause", "cancel"]) -> Any:
@@ -199,8 +198,8 @@ def _through(because: str) -> str:
     return f"{because} (through an assistant, MCP)".strip()
 
 
-def _end(visit: Visit, question: Question, verb: Verb, words: str) -> dict[str, Any]:
-    ended = decide.end(visit.door, question, verb, words, by=visit.who.by)
+def _decide(visit: Visit, run: Run, verb: Verb, words: str, **which: str) -> dict[str, Any]:
+    ended = decide.settle(visit.door, run, verb, words, by=visit.who.by, **which)
     return {"question": ended.question, "run": ended.run, "state": ended.state, "by": ended.by}
 
 

@@ -11,7 +11,7 @@ from acp.schema import PlanEntry
 from nightmill import event as e
 from nightmill.report.text import plain
 
-__all__ = ["Say", "updates"]
+__all__ = ["Say", "began", "called", "ended", "kind_of", "line", "words"]
 
 Say = Callable[[e.Event], str]
 """An event in one line, "" for what needs none."""
@@ -35,26 +35,47 @@ KINDS: dict[str, Kind] = {
 STATES: dict[str, Literal["pending", "in_progress", "completed"]] = {"doing": "in_progress", "done": "completed"}
 
 
-def updates(told: e.Event, *, say: Say) -> Iterator[Any]:
-    """The updates that *told* makes."""
-    match told:
-        case e.ToolStarted():
-            title = plain(f"{told.tool} {told.label}".strip())
-            kind = KINDS.get(told.tool, "other")
-            yield acp.start_tool_call(_call(told), title, kind=kind, status="in_progress")
-        case e.ToolFinished():
-            yield acp.update_tool_call(_call(told), status="completed" if told.ok else "failed")
-        case e.TodoChanged():
-            yield acp.update_plan([_entry(each) for each in told.items])
-        case e.TurnFinished() if told.said:
-            yield acp.update_agent_message_text(f"{plain(told.said)}\n\n")
-        case _:
-            if line := say(told):
-                yield acp.update_agent_thought_text(f"{plain(line)}\n")
+def line(told: e.Event, say: Say) -> Iterator[Any]:
+    """*told* as the plan, or as a thought of one line, if it has one."""
+    if isinstance(told, e.TodoChanged):
+        yield acp.update_plan([_entry(each) for each in told.items])
+    elif text := say(told):
+        yield acp.update_agent_thought_text(f"{plain(text)}\n")
 
 
-def _call(told: e.ToolStarted | e.ToolFinished) -> str:
+def words(said: str) -> Iterator[Any]:
+    """What an agent *said*, if that is anything."""
+    if said:
+        yield acp.update_agent_message_text(f"{plain(said)}\n\n")
+
+
+def began(told: e.ToolStarted, id: str, *, again: bool) -> Any:
+    """The call of *told*, at work as *id*; *again*: it stands there since it was written."""
+    if again:
+        return acp.update_tool_call(id, title=_title(told), kind=kind_of(told.tool), status="in_progress", content=[])
+    return acp.start_tool_call(id, _title(told), kind=kind_of(told.tool), status="in_progress")
+
+
+def ended(told: e.ToolFinished, id: str, *, again: bool) -> Any:
+    """The call of *told*, ended as *id*; without *again* it was never seen to begin."""
+    status: Literal["completed", "failed"] = "completed" if told.ok else "failed"
+    if again:
+        return acp.update_tool_call(id, status=status)
+    return acp.start_tool_call(id, _title(told), kind=kind_of(told.tool), status=status)
+
+
+def called(told: e.ToolStarted | e.ToolFinished) -> str:
+    """The id of a call that was not seen before it began."""
     return f"{told.run}/{told.turn}/{told.call}"
+
+
+def kind_of(tool: str) -> Kind:
+    """What *tool* does, as editors sort it."""
+    return KINDS.get(tool, "other")
+
+
+def _title(told: e.ToolStarted | e.ToolFinished) -> str:
+    return plain(f"{told.tool} {told.label}".strip())
 
 
 def _entry(item: dict[str, str]) -> PlanEntry:

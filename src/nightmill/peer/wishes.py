@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,6 +12,7 @@ from nightmill.desk import decide, steer
 from nightmill.errors import NightmillError
 from nightmill.peer.following import Following
 from nightmill.peer.prompt import Prompt
+from nightmill.peer.telling import Telling
 from nightmill.peer.visit import Place, Visit
 from nightmill.store import Run
 from nightmill.store.questions import Question
@@ -30,15 +32,20 @@ class Session:
     """One conversation: what it watches, and what its next prompt is an answer to.
 
     Attributes:
+        telling: What it was shown.
         refusing: The question that the person said no to, and has not said why.
         put: Questions that they were shown.
+        others: Who else looks on, as it was told at *attended* last.
         left: Set when the prompt that is under way is to end; each has its own.
     """
 
     folder: Path
+    telling: Telling
     following: Following | None = None
     refusing: str = ""
     put: set[str] = field(default_factory=set)
+    others: tuple[str, ...] = ()
+    attended: float = -math.inf
     left: asyncio.Event = field(default_factory=asyncio.Event)
 
 
@@ -64,8 +71,9 @@ def take(visit: Visit, session: Session, asked: Prompt) -> str:
 
 
 def watch(visit: Visit, session: Session, run: Run) -> None:
-    """Have *session* watch *run* from its beginning."""
-    session.following = Following(visit.door, run.id)
+    """Have *session* watch *run*: from where it was, if it has watched it before, otherwise from its beginning."""
+    if session.following is None or session.following.run != run.id:
+        session.following = Following(visit.door, run.id)
     session.put.clear()
     session.refusing = ""
 
