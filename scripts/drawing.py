@@ -22,7 +22,7 @@ FLOORS = (
     ("ground", ("spec", "plan", "agent", "review", "change")),
     ("shelves", ("blueprint", "skill", "prompt", "crew", "tool", "policy")),
     ("machines", ("model", "sandbox", "code", "repo", "forge", "hook")),
-    ("cellar", ("durable", "store", "kept", "access", "event", "happening", "settings", "written", "errors")),
+    ("cellar", ("durable", "store", "kept", "told", "access", "event", "happening", "settings", "written", "errors")),
 )
 """The rooms by floor, from the top; on the ground floor in the order in which data goes."""
 

@@ -19,6 +19,7 @@ __all__ = [
     "Filed",
     "Finding",
     "Judged",
+    "Kept",
     "Part",
     "Piece",
     "Question",
@@ -327,6 +328,13 @@ class Back:
     files: Mapping[str, bytes] = field(default_factory=dict)
     results: Mapping[str, str] = field(default_factory=dict)
     answers: Mapping[str, str] = field(default_factory=dict)
+
+
+class Kept(NamedTuple):
+    """When a secret was set, in Unix seconds, and by whom, "" where that was not said."""
+
+    at: float
+    by: str
 
 
 def must_be_allowed(question: Question, by: str) -> None:

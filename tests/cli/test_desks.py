@@ -206,7 +206,9 @@ def test_a_run_of_a_spec_here_is_asked_for_at_the_server(server: House, here: He
         "pr again 1",
         "show rab1 --html x.html",
         "budget",
-        "person list",
+        "secret rotate",
+        "backup x.tar",
+        "ledger seal",
         "crew",
     ],
 )

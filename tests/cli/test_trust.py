@@ -131,7 +131,7 @@ def test_the_forge_of_a_project_is_heard_and_not_any_more(here: Here, tmp_path: 
 
     assert made.out.startswith("whsec_")
     assert "/api/v1/projects/shop-1/heard" in made.err
-    assert "shop-1" in here("webhook", "hear").err
+    assert here("webhook", "hear").out == "shop-1\n"
     assert "no project" in here("webhook", "hear", "barn-1").err
     assert here("webhook", "hear", "shop-1", "--stop").code == 0
     assert "no forge is heard" in here("webhook", "hear").err

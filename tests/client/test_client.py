@@ -16,7 +16,7 @@ from nightmill import event as e
 from nightmill.client import Client, Connection, Entries, ServerDesk
 from nightmill.errors import EngineError, NightmillError, NotYet, SettingsError
 from nightmill.kept import Back, Entry
-from tests.client.conftest import Login, Open
+from tests.client.conftest import Login, Lossy, Open
 from tests.server.conftest import TREE, House, role
 
 
@@ -138,41 +138,12 @@ def test_a_server_that_is_not_there_is_asked_once_more_and_named(at: Open) -> No
     assert len(waits) == 1
 
 
-def test_a_write_whose_answer_was_lost_is_sent_again_and_done_once(house: House, login: Login, at: Open) -> None:
+def test_a_write_whose_answer_was_lost_is_sent_again_and_done_once(house: House, login: Login, lossy: Lossy) -> None:
     house.run("rone")
-    client = login("ada@example.org", "operator")
-    with _losing(house.port) as port:
-        lossy = at(f"http://127.0.0.1:{port}", sleep=lambda _: None)
-        token = client.connection._http.headers["Authorization"]
-        lossy.connection._http.headers.update(
-            {"Authorization": token, "Host": f"127.0.0.1:{house.port}", "Connection": "close"}
-        )
-        asked = lossy.pause("rone")
+    asked = lossy(login("ada@example.org", "operator")).pause("rone")
 
     assert asked.wanted == "pause"
     assert house.door.runs.get("rone").wishes == 1
-
-
-@contextmanager
-def _losing(port: int) -> Iterator[int]:
-    """A way to *port* that loses the first answer after the server has given it."""
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-
-        def carry() -> None:
-            for number in range(2):
-                try:
-                    near, _ = listening.accept()
-                except OSError:  # the test is over: it failed, and asked only once
-                    return
-                with suppress(ConnectionError), near, socket.create_connection(("127.0.0.1", port)) as far:
-                    far.sendall(near.recv(65536))
-                    answer = b"".join(iter(lambda far=far: far.recv(65536), b""))  # type: ignore[misc]
-                    near.sendall(answer if number else b"")
-
-        thread = threading.Thread(target=carry, daemon=True)
-        thread.start()
-        yield listening.getsockname()[1]
-        thread.join(60)
 
 
 STRANGE = [

@@ -35,6 +35,7 @@ import nightmill.cli.advice, nightmill.forge.local, nightmill.store.ledger, nigh
 
 AFAR = """
 import nightmill.cli.desks, nightmill.cli.people, nightmill.cli.runs, nightmill.cli.lines, nightmill.client
+import nightmill.cli.offices, nightmill.cli.person, nightmill.cli.secret, nightmill.cli.webhook
 """
 """All that a terminal loads to look at the runs of a server, without what draws."""
 
@@ -83,7 +84,14 @@ def test_who_only_watches_loads_nothing_of_the_work(tmp_path: Path) -> None:
 
 def test_a_terminal_that_looks_at_a_server_loads_no_store(tmp_path: Path) -> None:
     found = loaded(AFAR, tmp_path)
-    rooms = {"cli", "client", "desk", "errors", "event", "happening", "kept", "report", "settings"}
+    rooms = {"access", "cli", "client", "desk", "errors", "event", "happening", "kept", "report", "settings", "told"}
 
     assert {name.split(".")[1] for name in found if name.startswith("nightmill.")} <= rooms
-    assert not {name.partition(".")[0] for name in found} & {"pydantic", "rich", "sqlalchemy", "textual", "yaml"}
+    assert not {name.partition(".")[0] for name in found} & {
+        "argon2",
+        "pydantic",
+        "rich",
+        "sqlalchemy",
+        "textual",
+        "yaml",
+    }

@@ -16,11 +16,12 @@ from keyring.errors import KeyringLocked
 
 from nightmill import event as e
 from nightmill.errors import SettingsError
+from nightmill.kept import Kept
 from nightmill.store import Blobs, Database, Ledger, Runs, notes, results, tables
 from nightmill.store.notes import Note
 from nightmill.store.questions import Question, Questions
 from nightmill.store.redaction import Redaction
-from nightmill.store.vault import Kept, Vault, read_key
+from nightmill.store.vault import Vault, read_key
 
 SECRET = 'correct "horse" battery'
 KEY = bytes(range(32))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from nightmill.access.nouns import ACTS, EVERY, ROLES, Act, Grant, Person, RoleName
+from nightmill.access.nouns import ACTS, EVERY, ROLES, Act, Grant, NewToken, Person, RoleName, Token, Who
 from nightmill.access.password import hashed, matches, refusal
 from nightmill.access.secret import digest, fresh
 
@@ -12,8 +12,11 @@ __all__ = [
     "ROLES",
     "Act",
     "Grant",
+    "NewToken",
     "Person",
     "RoleName",
+    "Token",
+    "Who",
     "digest",
     "fresh",
     "hashed",

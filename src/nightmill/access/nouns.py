@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Literal, NamedTuple, get_args
 
-__all__ = ["ACTS", "EVERY", "ROLES", "Act", "Grant", "Person", "RoleName"]
+__all__ = ["ACTS", "EVERY", "ROLES", "Act", "Grant", "NewToken", "Person", "RoleName", "Token", "Who"]
 
 Act = Literal["view", "operate", "approve", "administer"]
 """See; start, stop, steer and answer; say yes or no to a change; give rights to people."""
@@ -73,3 +73,34 @@ class Person:
         if self.scopes is not None and act not in self.scopes:
             return frozenset()
         return frozenset(grant.project for grant in self.grants if act in ROLES[grant.role])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Who:
+    """A person as those who administer see them. *way* is "password" or "oidc"; *removed* 0: they are let in."""
+
+    address: str
+    name: str
+    way: str
+    added: float
+    removed: float = 0.0
+    grants: tuple[Grant, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Token:
+    """A token of a person, without what it is shown by. Times are Unix seconds; *used* is right to the minute."""
+
+    name: str
+    address: str
+    scopes: tuple[Act, ...]
+    created: float
+    used: float
+    expires: float
+
+
+class NewToken(NamedTuple):
+    """A token that was just made: the *secret* that it is shown by, which nothing shows again, and until when it is good."""
+
+    secret: str
+    expires: float

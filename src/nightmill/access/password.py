@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from functools import cache
+from typing import TYPE_CHECKING
 
-from argon2 import PasswordHasher
-from argon2.exceptions import InvalidHashError, VerificationError
+if TYPE_CHECKING:
+    from argon2 import PasswordHasher
 
 __all__ = ["LEAST", "MOST", "hashed", "matches", "refusal"]
 
@@ -31,6 +32,8 @@ def hashed(password: str) -> str:
 
 def matches(password: str, kept: str) -> bool:
     """Whether *kept* was made of *password*. With nothing kept it takes as long, and is False."""
+    from argon2.exceptions import InvalidHashError, VerificationError  # noqa: PLC0415 - as below
+
     try:
         return _hasher().verify(kept or _nobodys(), password) and bool(kept)
     except (VerificationError, InvalidHashError):
@@ -39,6 +42,8 @@ def matches(password: str, kept: str) -> bool:
 
 @cache
 def _hasher() -> PasswordHasher:
+    from argon2 import PasswordHasher  # noqa: PLC0415 - a terminal that only names people need not load it
+
     return PasswordHasher()
 
 

@@ -266,7 +266,10 @@ LINES: dict[type[e.Event], Callable[[Any], Line | None]] = {
     e.GrantChanged: lambda told: Line(
         "·", f"{told.by} made {told.address} {', '.join(told.roles) or 'nobody'} in {told.project or 'every project'}"
     ),
-    e.TokenMade: lambda told: Line("·", f"{told.by} made the token {told.token}, for {', '.join(told.scopes)}"),
+    e.TokenMade: lambda told: Line(
+        "·",
+        f"{told.by} made the token {told.token}, for {', '.join(told.scopes)}{f', with {told.within}' if told.within else ''}",
+    ),
     e.TokenRevoked: lambda told: Line("·", f"{told.by} ended the token {told.token} of {told.owner}"),
     e.DispatcherAsked: lambda told: Line(
         "·",

@@ -1,4 +1,4 @@
-"""Who is let in at the server's doors: person list, invite, grant, remove; token list, make, revoke."""
+"""Who is let in at a server's doors, here or there: person list, invite, grant, remove; token list, make, revoke."""
 
 from __future__ import annotations
 
@@ -8,9 +8,6 @@ import typer
 
 if TYPE_CHECKING:
     from nightmill.access import Grant
-    from nightmill.cli.door import Door
-    from nightmill.store.keys import Keys
-    from nightmill.store.people import People
 
 __all__ = ["register"]
 
@@ -40,10 +37,11 @@ def list_people(json: Json = False) -> None:
     """List everybody who was ever let in, with their roles."""
     from dataclasses import asdict
 
-    from nightmill.cli.door import open_door
+    from nightmill.cli.offices import open_office
     from nightmill.cli.screen import print_json, say, table, when
 
-    found = _people(open_door()).everybody()
+    with open_office() as office:
+        found = office.people()
     if json:
         print_json([asdict(each) for each in found])
     elif not found:
@@ -64,55 +62,61 @@ def list_people(json: Json = False) -> None:
 def invite(
     address: Address,
     roles: Roles,
-    origin: Annotated[str, typer.Option(help="Where browsers find the server.")] = "",
+    origin: Annotated[
+        str, typer.Option(help="Where browsers find the server of the store here; one elsewhere says it itself.")
+    ] = "",
 ) -> None:
     """Make a link with which somebody chooses a password, good once and for three days. Somebody who lost theirs gets it the same way."""
-    import sys
+    from nightmill.cli.door import settings
+    from nightmill.cli.offices import open_office
+    from nightmill.cli.screen import put
+    from nightmill.errors import SettingsError
 
-    from nightmill.cli.door import open_door, person
-
-    door = open_door()
-    secret = _people(door).invite(address, grants=[_grant(each) for each in roles], by=person())
-    sys.stdout.write(f"{origin.rstrip('/')}/welcome/{secret}\n")
+    if origin and (server := settings().server):
+        raise SettingsError(f"the server {server!r} says itself where browsers find it", hint="leave out --origin")
+    grants = [_grant(each) for each in roles]
+    with open_office() as office:
+        link = office.invite(address, grants=grants)
+    put(f"{origin.rstrip('/')}{link}")
 
 
 def grant(address: Address, roles: Roles) -> None:
     """Give somebody exactly these roles in the projects that are named; `none@PROJECT` takes all of one away."""
     from nightmill.access import ROLES
-    from nightmill.cli.door import open_door, person
+    from nightmill.cli.offices import open_office
     from nightmill.cli.screen import say
     from nightmill.errors import SettingsError
 
-    people = _people(open_door())
     wanted: dict[str, set[Any]] = {}
     for each in roles:
         name, _, project = each.partition("@")
         if name not in {*ROLES, "none"}:
             raise SettingsError(f"there is no role {name!r}", hint=f"there are {', '.join(ROLES)}, and none")
         wanted.setdefault(project, set()).update({name} - {"none"})
-    for project, names in wanted.items():
-        people.grant(address, project, names, by=person())
-    found = people.find(address)
-    say(f"{address}: {', '.join(map(_shown, found.grants)) or 'no role' if found else ''}")
+    with open_office() as office:
+        found = [office.grant(address, project, names) for project, names in wanted.items()][-1]
+    say(f"{address}: {', '.join(map(_shown, found.grants)) or 'no role'}")
 
 
 def remove(address: Address) -> None:
     """Shut somebody out. Their sessions and tokens end now; what they did stays theirs."""
-    from nightmill.cli.door import open_door, person
+    from nightmill.cli.offices import open_office
     from nightmill.cli.screen import say
 
-    _people(open_door()).remove(address, by=person())
+    with open_office() as office:
+        office.shut_out(address)
     say(f"{address} is not let in any more")
 
 
 def list_tokens(json: Json = False) -> None:
-    """List all tokens that are good, without what they are shown by."""
+    """List the tokens that are good, without what they are shown by. At a server one's own, unless one administers everything."""
     from dataclasses import asdict
 
-    from nightmill.cli.door import open_door
+    from nightmill.cli.offices import open_office
     from nightmill.cli.screen import print_json, say, table, when
 
-    found = _keys(open_door()).tokens()
+    with open_office() as office:
+        found = office.tokens()
     if json:
         print_json([asdict(each) for each in found])
     elif not found:
@@ -130,44 +134,28 @@ def make(
     scope: Annotated[list[str], typer.Option(help="view, operate, approve or administer; again for more.")] = ["view"],  # noqa: B006
     days: Annotated[int, typer.Option(min=1, max=366, help="How long it is good.")] = 90,
 ) -> None:
-    """Make a token for a program of somebody, and print it, this once."""
-    import sys
-
-    from nightmill.cli.door import open_door
+    """Make a token for a program of somebody, and print it, this once. At a server: of oneself, and within the token that one shows."""
+    from nightmill.access import ACTS
+    from nightmill.cli.offices import open_office
+    from nightmill.cli.screen import put, say, when
     from nightmill.errors import SettingsError
-    from nightmill.store.keys import DAY
 
-    door = open_door()
-    owner = _people(door).known(address)
-    if owner is None:
-        raise SettingsError(f"{address} is not let in", hint="nightmill person invite ADDRESS ROLE")
-    secret = _keys(door).make(name, owner=owner, scopes=scope, seconds=days * DAY)  # type: ignore[arg-type]  # it judges them
-    sys.stdout.write(f"{secret}\n")
+    if unknown := sorted(set(scope) - set(ACTS)):
+        raise SettingsError(f"there is no scope {unknown[0]!r}", hint=f"there are {', '.join(ACTS)}")
+    with open_office() as office:
+        made = office.make_token(address, name, scopes=[each for each in ACTS if each in scope], days=days)
+    say(f"the token {name!r} of {address} is good until {when(made.expires)}; shown this once:")
+    put(made.secret)
 
 
 def revoke(address: Address, name: Annotated[str, typer.Argument(metavar="NAME", help="What it is called.")]) -> None:
-    """End a token now."""
-    from nightmill.cli.door import open_door, person
+    """End a token now, and those that were made with it."""
+    from nightmill.cli.offices import open_office
     from nightmill.cli.screen import say
 
-    _keys(open_door()).revoke(name, owner=address, by=person())
+    with open_office() as office:
+        office.revoke_token(address, name)
     say(f"the token {name!r} of {address} is not good any more")
-
-
-def _people(door: Door) -> People:
-    import time
-
-    from nightmill.store.people import People
-
-    return People(door.database, time.time)
-
-
-def _keys(door: Door) -> Keys:
-    import time
-
-    from nightmill.store.keys import Keys
-
-    return Keys(door.database, time.time, known=_people(door).known)
 
 
 def _grant(text: str) -> Grant:

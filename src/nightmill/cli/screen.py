@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from nightmill.errors import NightmillError
 
-__all__ = ["fail", "out", "print_json", "say", "table", "when"]
+__all__ = ["fail", "out", "print_json", "put", "safe", "say", "table", "when"]
 
 IDLE = "no worker is alive: what is not over goes on when one is. Start one with: nightmill worker"
 """Said wherever a person could think that somebody is at work."""
@@ -27,6 +27,9 @@ CONTROL |= {
     for number in (0x061C, 0x200E, 0x200F, 0x2028, 0x2029, *range(0x202A, 0x202F), *range(0x2066, 0x206A))
 }
 """What moves the cursor, ends a line or turns the direction of writing, and how it is shown instead."""
+
+
+ESCAPED = {number: f"\\u{number:04x}" for number in CONTROL if number > 31}
 
 
 def out() -> Console:
@@ -58,9 +61,16 @@ def safe(text: str) -> str:
     return text.translate(CONTROL)
 
 
+def put(text: str) -> None:
+    """One line of data, as it may be in a terminal."""
+    sys.stdout.write(f"{safe(' '.join(text.split()))}\n")
+    sys.stdout.flush()
+
+
 def print_json(value: Any) -> None:
-    """*value* for programs."""
-    sys.stdout.write(json.dumps(value, ensure_ascii=False, indent=2, default=str) + "\n")
+    """*value* for programs; what moves the cursor or turns the direction of writing is escaped as JSON has it."""
+    text = json.dumps(value, ensure_ascii=False, indent=2, default=str)
+    sys.stdout.write(text.translate(ESCAPED) + "\n")
 
 
 def table(

@@ -1,4 +1,4 @@
-"""The operator's secrets: secret set, list, remove, rotate."""
+"""The operator's secrets and those of projects: secret set, list, remove, and here alone rotate."""
 
 from __future__ import annotations
 
@@ -35,15 +35,14 @@ def register(app: typer.Typer) -> None:
 def set_(name: Named, project: Project = "") -> None:
     """Keep the secret that comes on standard input; one of this name is replaced. Workers read it when they start."""
     import sys
-    import time
     from getpass import getpass
 
-    from nightmill.cli.door import keeper, person
+    from nightmill.cli.offices import open_office
     from nightmill.cli.screen import say
-    from nightmill.desk import secrets
 
     value = getpass(f"{name}: ") if sys.stdin.isatty() else sys.stdin.read(1 << 16).rstrip("\r\n")
-    secrets.keep(keeper(), name, value, project=project, by=person(), at=time.time())
+    with open_office() as office:
+        office.keep_secret(name, value, project=project)
     say(f"{name} is kept; nothing shows it again")
 
 
@@ -51,12 +50,11 @@ def list_(project: Project = "", json: Json = False) -> None:
     """List the names, what takes each, and when and by whom it was set."""
     from dataclasses import asdict
 
-    from nightmill.cli.door import keeper
+    from nightmill.cli.offices import open_office
     from nightmill.cli.screen import print_json, say, table, when
-    from nightmill.desk import secrets
 
-    door = keeper()
-    found = secrets.of_project(door, project) if project else secrets.listed(door)
+    with open_office() as office:
+        found = office.secrets(project)
     if json:
         print_json(
             [
@@ -87,21 +85,21 @@ def list_(project: Project = "", json: Json = False) -> None:
 
 
 def remove(name: Named, project: Project = "") -> None:
-    """Delete a secret."""
-    from nightmill.cli.door import keeper, person
+    """Delete a secret. A server keeps the last one that a credential takes."""
+    from nightmill.cli.offices import open_office
     from nightmill.cli.screen import say
-    from nightmill.desk import secrets
 
-    secrets.remove(keeper(), name, project=project, by=person(), even_last=True)
+    with open_office() as office:
+        office.remove_secret(name, project=project)
     say(f"{name} is gone")
 
 
 def rotate() -> None:
-    """Encrypt all anew: under NIGHTMILL_SECRET_KEY_NEW, or else under a new key in the home."""
-    from nightmill.cli.door import new_key, vault
+    """Encrypt all anew, on the machine of the store: under NIGHTMILL_SECRET_KEY_NEW, or else under a new key in the home."""
+    from nightmill.cli.door import new_key, open_door
     from nightmill.cli.screen import say
 
-    new = new_key()
-    count = vault().rotate(new)
+    door, new = open_door(), new_key()
+    count = door.vault.rotate(new)
     where = "NIGHTMILL_SECRET_KEY_NEW, which is NIGHTMILL_SECRET_KEY from now on" if new else "a new key in the home"
     say(f"{count} secrets are under {where}")

@@ -9,7 +9,7 @@ import typer
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from nightmill.store.hooks import Hook
+    from nightmill.told import Hook
 
 __all__ = ["register"]
 
@@ -37,27 +37,25 @@ def add(
     project: Annotated[str, typer.Option(help="Only of runs of this project, by its id.")] = "",
 ) -> None:
     """Tell URL of what happens from now on, and print the secret that it is signed with, this once."""
-    import sys
-
-    from nightmill.cli.door import open_door, person
-    from nightmill.cli.screen import say
-    from nightmill.desk import hooks
+    from nightmill.cli.offices import open_office
+    from nightmill.cli.screen import put, say
 
     names = [name for each in events for name in each.replace(",", " ").split()]
-    made = hooks.add(open_door(), url, events=names, project=project, by=person())
+    with open_office() as office:
+        made = office.add_hook(url, events=names, project=project)
     say(f"webhook {made.hook.id}; try it: nightmill webhook test {made.hook.id}. Its secret, shown this once:")
-    sys.stdout.write(f"{made.secret}\n")
+    put(made.secret)
 
 
 def list_(json: Json = False) -> None:
     """List them: what each is told of, and how it goes."""
     from dataclasses import asdict
 
-    from nightmill.cli.door import open_door
+    from nightmill.cli.offices import open_office
     from nightmill.cli.screen import print_json, say, table, when
 
-    door = open_door()
-    found, given_up = door.hooks.all(), door.hooks.dead()
+    with open_office() as office:
+        found, given_up = office.hooks(), office.dead()
     lost = {each.id: sum(dead.hook == each.id for dead in given_up) for each in found}
     if json:
         print_json([{**asdict(each), "dead": lost[each.id]} for each in found])
@@ -90,12 +88,11 @@ def deliveries(webhook: Id, json: Json = False) -> None:
     """List the last letters to it, newest first, and how each went."""
     from dataclasses import asdict
 
-    from nightmill.cli.door import open_door
+    from nightmill.cli.offices import open_office
     from nightmill.cli.screen import print_json, say, table, when
 
-    door = open_door()
-    door.hooks.get(webhook)
-    found = door.hooks.delivered(webhook)
+    with open_office() as office:
+        found = office.deliveries(webhook)
     if json:
         print_json([asdict(each) for each in found])
     elif not found:
@@ -110,19 +107,21 @@ def deliveries(webhook: Id, json: Json = False) -> None:
 
 def pause(webhook: Id) -> None:
     """Send it nothing until it is resumed; what happens meanwhile is sent then."""
-    from nightmill.cli.door import open_door, person
+    from nightmill.cli.offices import open_office
     from nightmill.cli.screen import say
 
-    open_door().hooks.change(webhook, "paused", by=person())
+    with open_office() as office:
+        office.pause_hook(webhook)
     say(f"webhook {webhook} is paused")
 
 
 def resume(webhook: Id) -> None:
     """Send it what happened since it was paused, and go on."""
-    from nightmill.cli.door import open_door, person
+    from nightmill.cli.offices import open_office
     from nightmill.cli.screen import say
 
-    open_door().hooks.change(webhook, "resumed", by=person())
+    with open_office() as office:
+        office.resume_hook(webhook)
     say(f"webhook {webhook} goes on while `nightmill serve` runs")
 
 
@@ -133,47 +132,37 @@ def rotate(
     ] = False,
 ) -> None:
     """Have its letters signed with another secret, and print that, this once."""
-    import sys
-    import time
+    from nightmill.cli.offices import open_office
+    from nightmill.cli.screen import put, say
 
-    from nightmill.cli.door import open_door, person
-    from nightmill.cli.screen import say
-    from nightmill.desk import hooks
-
-    secret = hooks.rotate(open_door(), webhook, by=person(), at=time.time(), at_once=at_once)
+    with open_office() as office:
+        secret = office.rotate_hook(webhook, at_once=at_once)
     until = "from now on" if at_once else "from now on, and for a day with the one before, too"
     say(f"letters to {webhook} are signed with this secret {until}; shown this once:")
-    sys.stdout.write(f"{secret}\n")
+    put(secret)
 
 
 def test(webhook: Id) -> None:
     """Send it a letter of the type "test" now."""
-    import asyncio
-    import time
-
-    from nightmill.cli.door import open_door
+    from nightmill.cli.offices import open_office
     from nightmill.cli.screen import say
-    from nightmill.desk import hooks
-    from nightmill.errors import SettingsError
-    from nightmill.hook import Undelivered
 
-    try:
-        asyncio.run(hooks.try_out(open_door(), webhook, now=time.time()))
-    except Undelivered as error:
-        raise SettingsError(f"it did not arrive: {error}", hint="nightmill webhook list") from error
+    with open_office() as office:
+        office.try_hook(webhook)
     say("it arrived")
 
 
 def dead(
-    webhook: Annotated[str, typer.Argument(metavar="WEBHOOK", help="Only of this one.")] = "", json: Json = False
+    webhook: Annotated[str, typer.Argument(metavar="[WEBHOOK]", help="Only of this one.")] = "", json: Json = False
 ) -> None:
     """List what was given up after all tries, oldest first."""
     from dataclasses import asdict
 
-    from nightmill.cli.door import open_door
+    from nightmill.cli.offices import open_office
     from nightmill.cli.screen import print_json, say, table, when
 
-    found = open_door().hooks.dead(webhook)
+    with open_office() as office:
+        found = office.dead(webhook)
     if json:
         print_json([asdict(each) for each in found])
     elif not found:
@@ -187,20 +176,21 @@ def resend(
     webhook: Id, entry: Annotated[int, typer.Argument(metavar="[ENTRY]", help="Number of one; none: all of them.")] = 0
 ) -> None:
     """Have what was given up, and what waits to be tried again, sent now, by the server."""
-    from nightmill.cli.door import open_door
+    from nightmill.cli.offices import open_office
     from nightmill.cli.screen import say
 
-    count = open_door().hooks.again(webhook, entry)
+    with open_office() as office:
+        count = office.resend(webhook, entry)
     say(f"{count} will be sent again while `nightmill serve` runs")
 
 
 def remove(webhook: Id) -> None:
     """Tell it nothing more; what was not delivered is not any more."""
-    from nightmill.cli.door import open_door, person
+    from nightmill.cli.offices import open_office
     from nightmill.cli.screen import say
-    from nightmill.desk import hooks
 
-    hooks.remove(open_door(), webhook, by=person())
+    with open_office() as office:
+        office.remove_hook(webhook)
     say(f"webhook {webhook} is gone")
 
 
@@ -209,26 +199,23 @@ def hear(
     stop: Annotated[bool, typer.Option("--stop", help="Hear it no more.")] = False,
 ) -> None:
     """Have the server hear the forge of a project (GitHub, GitLab, Gitea), and print the secret to give it there, this once."""
-    import sys
-    import time
+    from nightmill.cli.offices import open_office
+    from nightmill.cli.screen import put, say
 
-    from nightmill.cli.door import open_door, person
-    from nightmill.cli.screen import say
-    from nightmill.desk import heard
-
-    door = open_door()
-    if not project:
-        found = heard.listening(door)
-        say("\n".join(found) or "no forge is heard")
-    elif stop:
-        heard.deafen(door, project, by=person())
-        say(f"the forge of {project} is not heard any more")
-    else:
-        secret = heard.listen(door, project, at=time.time(), by=person())
-        say(
-            f"its address there: where browsers find the server, then /api/v1/projects/{project}/heard; the secret, shown this once:"
-        )
-        sys.stdout.write(f"{secret}\n")
+    with open_office() as office:
+        if not project:
+            found = office.heard()
+            for each in found:
+                put(each)
+            if not found:
+                say("no forge is heard")
+        elif stop:
+            office.deafen(project)
+            say(f"the forge of {project} is not heard any more")
+        else:
+            ear = office.hear(project)
+            say(f"its address there: {ear.address}; the secret, shown this once:")
+            put(ear.secret)
 
 
 def person(
@@ -239,9 +226,9 @@ def person(
     ] = "",
 ) -> None:
     """Say whose comments at the forge of a project are whose word here: one who may operate there says them to the agent at work."""
-    from nightmill.cli.door import open_door
+    from nightmill.cli.offices import open_office
     from nightmill.cli.screen import say
-    from nightmill.desk import remarks
 
-    remarks.bind(open_door(), project, login, address=address)
+    with open_office() as office:
+        office.bind(project, login, address=address)
     say(f"{login} at the forge of {project} is {address or 'nobody here'}")

@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 from collections.abc import Generator, Iterator, Sequence
 from typing import Any, Literal, NamedTuple, overload
-from urllib.parse import quote
 
 from nightmill.client.connection import Away, Connection
+from nightmill.client.hooks import Hooks
 from nightmill.client.nouns import Change, Changes, Diff, Entries, Me, Others, Role, Runs, Stand, Tasks
+from nightmill.client.path import API, path
+from nightmill.client.people import People
 from nightmill.client.reading import listed, value
 from nightmill.client.remains import remainder
+from nightmill.client.secrets import Secrets
 from nightmill.desk.nouns import (
     Asked,
     Comparison,
@@ -30,13 +33,13 @@ from nightmill.kept import Back, Draft, Entry, Filed, Piece, Question, Run, Star
 
 __all__ = ["Client"]
 
-API = "/api/v1"
+
 PAGE = 200
 SOON, LATE = 0.5, 10.0
 """Seconds between two attempts to reach a server that is away: the first, and the most."""
 
 
-class Client:
+class Client(People, Secrets, Hooks):
     """A server. Each method raises SettingsError if it refuses, NotYet if one asks too often, EngineError if it is away."""
 
     def __init__(self, connection: Connection, *, patience: float = 600.0) -> None:
@@ -127,15 +130,14 @@ class Client:
 
     def compare(self, run: str, other: str) -> Comparison:
         """It beside another run of its project."""
-        other = quote(other, safe="") or "-"
-        plain = self.connection.get(f"{_path(run)}/compare/{other}")
+        plain = self.connection.get(path("runs", run, "compare", other))
         sides = {name: _side(plain.get(name)) for name in ("left", "right")}
         return value(Comparison, plain, of="a comparison", common=listed(plain, "common", _turn, of="it"), **sides)
 
     def start(self, project: str, spec: str, *, model: str = "", blueprint: str = "", base: str = "") -> Run:
         """Ask for a run of *spec*, which is Markdown; "" is as the server's settings say."""
         asked = {"spec": spec, "model": model, "blueprint": blueprint, "base": base}
-        return _run(self.connection.post(f"{API}/projects/{quote(project, safe='') or '-'}/runs", asked))
+        return _run(self.connection.post(path("projects", project, "runs"), asked))
 
     def plan(self, run: str) -> Standing:
         """The plan that it is part of, as it is now."""
@@ -246,12 +248,11 @@ class Client:
 
 
 def _path(run: str) -> str:
-    """Of a run. Raises SettingsError by the server's answer if there is none; a name never leaves its place in the path."""
-    return f"{API}/runs/{quote(run, safe='') or '-'}"
+    return path("runs", run)
 
 
 def _pull(project: str, number: int) -> str:
-    return f"{API}/projects/{quote(project, safe='') or '-'}/changes/{number}"
+    return path("projects", project, "changes", str(number))
 
 
 def _change(plain: Any) -> Change:
@@ -264,8 +265,7 @@ def _stand(plain: Any) -> Stand:
 
 
 def _task(name: str) -> str:
-    """Of a task, as `_path` of a run."""
-    return f"{API}/tasks/{quote(name, safe='') or '-'}"
+    return path("tasks", name)
 
 
 def _told(lines: Iterator[str]) -> Iterator[Entry | Draft | None]:

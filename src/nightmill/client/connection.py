@@ -84,8 +84,19 @@ class Connection:
 
     def post(self, path: str, body: dict[str, Any] | None = None) -> Any:
         """Do what is at *path*, once: it is sent again, with the same key, if nobody says what became of it. Raises as `get`."""
+        return self._write("POST", path, json=body)
+
+    def put(self, path: str, body: dict[str, Any] | None = None) -> Any:
+        """Have *body* at *path*, once, as `post` does it."""
+        return self._write("PUT", path, json=body)
+
+    def delete(self, path: str, **asked: str) -> None:
+        """Have nothing at *path* any more, once, as `post` does it."""
+        self._write("DELETE", path, params=asked)
+
+    def _write(self, method: str, path: str, **more: Any) -> Any:
         headers = {"Idempotency-Key": self._fresh()}
-        return self._twice(lambda: self._http.post(path, json=body, headers=headers))
+        return self._twice(lambda: self._http.request(method, path, headers=headers, **more))
 
     @contextlib.contextmanager
     def lines(self, path: str, *, last: int | None, **asked: Any) -> Iterator[Iterator[str]]:
@@ -118,10 +129,15 @@ class Connection:
             return self._once(send)
 
     def _once(self, send: Callable[[], httpx2.Response]) -> Any:
-        with self._broken():
-            response = send()
+        try:
+            with self._broken():
+                response = send()
+        except UnicodeEncodeError as error:
+            raise SettingsError("what is to be sent holds signs that are no text", hint="write it in UTF-8") from error
         if not response.is_success:
             raise self._refusal(response)
+        if response.status_code == httpx2.codes.NO_CONTENT:
+            return None
         try:
             return response.json()
         except (ValueError, RecursionError) as error:

@@ -11,8 +11,8 @@ from nightmill.event import ForgeHeard, ForgeLinked, SecretKept, SecretRemoved
 from nightmill.forge import PullRequest
 from nightmill.hook import fresh, is_from, read
 from nightmill.hook.hear import Said
+from nightmill.kept import Kept
 from nightmill.store import projects
-from nightmill.store.vault import Kept
 
 __all__ = ["deafen", "hear", "listen", "listening", "take_in"]
 

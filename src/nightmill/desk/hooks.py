@@ -5,25 +5,20 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Collection
-from typing import NamedTuple
 
 from nightmill.desk.door import Door
+from nightmill.desk.office import Added
 from nightmill.errors import SettingsError
 from nightmill.hook import Letter, Undelivered, fresh, post
 from nightmill.hook.post import Outside, read_url
-from nightmill.store.hooks import Delivery, Hook
+from nightmill.told import Delivery
 
-__all__ = ["Added", "add", "kept", "outside", "remove", "rotate", "secrets", "try_out"]
+__all__ = ["UNHEARD", "add", "kept", "outside", "remove", "rotate", "secrets", "try_out"]
 
+UNHEARD = "look at its address and at what answers there"
+"""What to do where a letter did not arrive."""
 BOTH = 86_400.0
 """Seconds after a rotation in which letters are signed with the secret before, too: so long its receiver may take."""
-
-
-class Added(NamedTuple):
-    """A webhook, and what its letters are signed with, which nothing shows again."""
-
-    hook: Hook
-    secret: str
 
 
 def outside(door: Door) -> Outside:

@@ -7,37 +7,18 @@ own of, and where that goes, the operator's credentials say.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from nightmill.desk.door import Door
 from nightmill.desk.nouns import Use
+from nightmill.desk.office import Held
 from nightmill.errors import SettingsError
 from nightmill.event import SecretKept, SecretRemoved
 from nightmill.store import projects
-from nightmill.store.vault import Kept
 
-__all__ = ["Held", "keep", "kept_as", "listed", "of_project", "remove"]
+__all__ = ["keep", "kept_as", "listed", "of_project", "remove"]
 
 OURS = ("webhook.", "ear.")
 """How names begin that the server gives by itself: they are handled where webhooks are."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Held:
-    """A secret *name*, without what it is.
-
-    Attributes:
-        project: Whose own it is or may be; "": the operator's.
-        kept: When it was set and by whom; None: it is not there.
-        uses: What takes it.
-        others: Of the operator's: projects with one of their own. Of a project's: ("",), if the operator's stands in for it.
-    """
-
-    name: str
-    project: str
-    kept: Kept | None
-    uses: tuple[Use, ...]
-    others: tuple[str, ...]
 
 
 def listed(door: Door) -> list[Held]:

@@ -72,12 +72,13 @@ class GrantChanged(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TokenMade(Event):
-    """*by* has a new token of their own, called *token*, with *scopes* until *expires* (Unix seconds)."""
+    """*by* has a new token of their own, *token*, with *scopes* until *expires* (Unix seconds); made with the one called *within*."""
 
     token: str
     by: str
     expires: float
     scopes: list[str] = field(default_factory=list)
+    within: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,7 +18,8 @@ from nightmill.errors import NightmillError
 from nightmill.hook.letter import letter
 from nightmill.hook.post import Outside, Undelivered, post
 from nightmill.store import Entry, Ledger, Runs
-from nightmill.store.hooks import OWN, Dead, Delivery, Hook, Hooks
+from nightmill.store.hooks import OWN, Hooks
+from nightmill.told import Dead, Delivery, Hook
 
 __all__ = ["WAITS", "Courier"]
 

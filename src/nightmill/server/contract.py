@@ -42,7 +42,8 @@ KEY = {
     "name": "Idempotency-Key",
     "in": "header",
     "required": False,
-    "description": "Sent again with the same key within a day, it is answered again and not done again.",
+    "description": "Sent again with the same key within a day, it is answered again and not done again. An answer with a secret "
+    "is so only to who shows the same token or session again.",
     "schema": {"type": "string", "maxLength": 200, "pattern": "^[ -~]*$"},
 }
 
@@ -60,7 +61,7 @@ def whole(schema: dict[str, Any], routes: Iterable[BaseRoute]) -> dict[str, Any]
         kinds |= {**made.pop("$defs", {}), each.__name__: made}
     for route in guarded(routes):
         for method in route.methods or ():
-            if said := schema["paths"].get(route.path, {}).get(method.lower()):
+            if said := schema["paths"].get(route.path_format, {}).get(method.lower()):
                 _complete(said, route.need, method)
     return schema
 
@@ -80,5 +81,5 @@ def _complete(said: dict[str, Any], need: Need, method: str) -> None:
             content = {MEDIA: {"schema": {"$ref": "#/components/schemas/Problem"}}}
             said["responses"][str(status)] = {"description": words, "content": content}
     # To look on is said again and again, and what forges say has numbers of its own.
-    if method == "POST" and need.of in {"run", "task", "project"} and need.act not in {None, "view"}:
+    if method not in SAFE and (need.of == "own" or need.act not in {None, "view"}):
         said.setdefault("parameters", []).append(KEY)

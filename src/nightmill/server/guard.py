@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Any, Literal, TypeVar, cast
 
 from fastapi import APIRouter, Depends, Path, Request, Response
@@ -20,7 +20,7 @@ from nightmill.server.rates import Rate
 from nightmill.server.site import Site, site_of
 from nightmill.store import Run
 
-__all__ = ["Guarded", "Need", "TheProject", "TheRun", "TheTask", "Who", "needs", "of_api", "of_pages", "who_is"]
+__all__ = ["Guarded", "Need", "TheProject", "TheRun", "TheTask", "Who", "must", "needs", "of_api", "of_pages", "who_is"]
 
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 
@@ -32,7 +32,7 @@ VALUES = 10_000
 
 Endpoint = TypeVar("Endpoint", bound=Callable[..., Any])
 
-Of = Literal["run", "task", "project", "some", "every", "nothing", "signed"]
+Of = Literal["run", "task", "project", "some", "every", "own", "nothing", "signed"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +40,8 @@ class Need:
     """What a person needs for a route: *act*, and *of* what.
 
     In the project of its "run" or "task", in its "project", in "some" project (its lists show only those), in "every" one. Of
-    "nothing": with an act, only to be somebody; without one, not even that. "signed": no person, and no browser that one
-    could be made to send something with: the route judges what it is sent.
+    one's "own" things: to be somebody. Of "nothing": with an act, only to be somebody; without one, not even that. "signed":
+    no person, and no browser that one could be made to send something with: the route judges what it is sent.
     """
 
     act: Act | None
@@ -181,17 +181,17 @@ def _let_in(site: Site, request: Request, need: Need) -> Person:
 def _allow(site: Site, request: Request, need: Need, who: Person) -> None:
     if need.of == "run":
         request.state.run = run = _run(site, request.path_params["run"], who)
-        _must(who, need.act, run.project)
+        must(who, need.act, run.project)
     elif need.of == "task":
         request.state.task = task = _task(site, request.path_params["task"], who)
-        _must(who, need.act, task.project)
+        must(who, need.act, task.project)
     elif need.of == "project":
         project = request.path_params["project"]
         if not who.may("view", project):
             raise Refused(404, f"there is no project {project[:80]!r} that you may see")
-        _must(who, need.act, project)
+        must(who, need.act, project)
     elif need.of == "every":
-        _must(who, need.act, "")
+        must(who, need.act, "")
     elif need.of == "some" and need.act and not who.somewhere(need.act):
         raise Refused(403, f"nobody has given you the right to {need.act} in any project", hint="ask an admin")
 
@@ -216,10 +216,20 @@ def _task(site: Site, name: str, who: Person) -> Filed:
     return found
 
 
-def _must(who: Person, act: Act | None, project: str) -> None:
-    if act is not None and not who.may(act, project):
-        where = f"in {project}" if project else "in all projects"
-        raise Refused(403, f"{who.address} may not {act} {where}", hint="ask an admin for the role")
+def must(who: Person, act: Act | None, project: str) -> None:
+    """Let *who* do *act* in *project*, "": in all of them.
+
+    Raises:
+        Refused: If they may not, or their token may not.
+    """
+    if act is None or who.may(act, project):
+        return
+    where = f"in {project}" if project else "in all projects"
+    if replace(who, scopes=None).may(act, project):
+        raise Refused(
+            403, f"{who.address} may {act} {where}, and this token may not", hint=f"use one made with --scope {act}"
+        )
+    raise Refused(403, f"{who.address} may not {act} {where}", hint="ask an admin for the role")
 
 
 def _same_origin(site: Site, request: Request) -> None:

@@ -5,18 +5,18 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Literal, cast
 
 import sqlalchemy as sa
 
-from nightmill.access import ACTS, Act, Person, digest, fresh
+from nightmill.access import ACTS, Act, Person, Token, digest, fresh
 from nightmill.errors import SettingsError
 from nightmill.event import TokenMade, TokenRevoked
 from nightmill.store import chain, tables
 from nightmill.store.database import Database
 
-__all__ = ["ATTEMPT", "DAY", "Keys", "Kind", "Token", "row", "shown"]
+__all__ = ["ATTEMPT", "DAY", "Keys", "Kind", "row", "shown"]
 
 Kind = Literal["session", "token", "invitation", "attempt"]
 
@@ -25,23 +25,13 @@ SESSION, IDLE = 30 * DAY, 3 * DAY
 """Seconds after which a session ends, and after which one that nobody uses does."""
 LONGEST = 366 * DAY
 """Seconds that a token may be good for."""
+MOST = 100
+"""Tokens of one person."""
 MINUTE = 60.0
 ATTEMPT = 10 * MINUTE
 """Seconds in which somebody who went to an identity provider is back."""
 
 key = tables.key
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Token:
-    """A token of a person, without what it is shown by. Times are Unix seconds; *used* is right to the minute."""
-
-    name: str
-    address: str
-    scopes: tuple[Act, ...]
-    created: float
-    used: float
-    expires: float
 
 
 class Keys:
@@ -91,11 +81,14 @@ class Keys:
         with self.database.write() as connection:
             connection.execute(key.delete().where(key.c.address == address.casefold(), key.c.kind == "session"))
 
-    def make(self, name: str, *, owner: Person, scopes: Collection[Act], seconds: float) -> str:
+    def make(self, name: str, *, owner: Person, scopes: Collection[Act], seconds: float, within: str = "") -> str:
         """A token of *owner* called *name*, for at most *scopes* and so many *seconds*.
 
+        Made with the token *within*, it may do no more than that, is good no longer, and ends with it: who finds a token
+        has nothing of it once that is revoked.
+
         Raises:
-            SettingsError: If the name is taken or none, a scope is unknown, or it would last too long.
+            SettingsError: If the name is taken or none, a scope is unknown or too much, or it would last too long.
         """
         if not re.fullmatch(r"[\w .:/-]{1,80}", name):
             raise SettingsError(f"{name!r} is no name of a token", hint="letters, digits, spaces and . : / - are")
@@ -107,13 +100,27 @@ class Keys:
         with self.database.write() as connection:
             chain.lock(connection)
             connection.execute(key.delete().where(key.c.expires <= now))
-            same = (key.c.address == owner.address, key.c.name == name, key.c.kind == "token")
-            if connection.execute(sa.select(key.c.digest).where(*same)).first():
-                raise SettingsError(f"you have a token {name!r} already", hint="revoke it, or choose another name")
-            made = row(secret, kind="token", address=owner.address, now=now, expires=now + seconds)
-            made |= {"name": name, "scopes": json.dumps(sorted(scopes))}
+            mine = (key.c.address == owner.address, key.c.kind == "token")
+            names = set(connection.execute(sa.select(key.c.name).where(*mine)).scalars())
+            if name in names:
+                raise SettingsError(
+                    f"{owner.address} has a token {name!r} already", hint="revoke it, or choose another name"
+                )
+            if len(names) >= MOST:
+                raise SettingsError(f"{owner.address} has {MOST} tokens", hint="revoke one that nobody needs")
+            maker = _maker(connection, within, scopes, owner=owner.address, now=now) if within else None
+            expires = min(now + seconds, maker.expires) if maker else now + seconds
+            made = row(secret, kind="token", address=owner.address, now=now, expires=expires)
+            made |= {"name": name, "scopes": json.dumps(sorted(scopes)), "maker": maker.digest if maker else ""}
             connection.execute(sa.insert(key).values(made))
-            told = TokenMade(run="", token=name, by=owner.by, expires=now + seconds, scopes=sorted(scopes))
+            told = TokenMade(
+                run="",
+                token=name,
+                by=owner.by,
+                expires=expires,
+                scopes=sorted(scopes),
+                within=maker.name if maker else "",
+            )
             chain.append(connection, [chain.fact(told, at=now)])
         return secret
 
@@ -133,18 +140,24 @@ class Keys:
         ]
 
     def revoke(self, name: str, *, owner: str, by: str) -> None:
-        """End the token *name* of the address *owner*.
+        """End the token *name* of the address *owner*, and those that were made with it.
 
         Raises:
             SettingsError: If there is none.
         """
+        owner, now = owner.casefold(), self.clock()
         with self.database.write() as connection:
             chain.lock(connection)
-            same = (key.c.address == owner.casefold(), key.c.name == name, key.c.kind == "token")
-            if not connection.execute(key.delete().where(*same)).rowcount:
+            mine = (key.c.address == owner, key.c.kind == "token")
+            rows = connection.execute(sa.select(key.c.name, key.c.digest, key.c.maker).where(*mine)).all()
+            ended = [each for each in rows if each.name == name]
+            if not ended:
                 raise SettingsError(f"{owner} has no token {name!r}", hint="the list of tokens has the names")
-            told = TokenRevoked(run="", token=name, owner=owner.casefold(), by=by)
-            chain.append(connection, [chain.fact(told, at=self.clock())])
+            for one in ended:  # it grows: what each made comes behind it
+                ended += [each for each in rows if each.maker == one.digest]
+            connection.execute(key.delete().where(key.c.digest.in_([each.digest for each in ended])))
+            told = [TokenRevoked(run="", token=each.name, owner=owner, by=by) for each in ended]
+            chain.append(connection, [chain.fact(each, at=now) for each in told])
 
     def shows(self, secret: str, kind: Literal["session", "token"]) -> Person | None:
         """Who shows *secret*, with what they may do now; None: nobody who is let in."""
@@ -168,7 +181,7 @@ class Keys:
 
 def row(secret: str, *, kind: Kind, address: str, now: float, expires: float) -> dict[str, Any]:
     """What is kept of *secret*."""
-    named = {"digest": digest(secret), "kind": kind, "address": address, "name": "", "scopes": "null"}
+    named = {"digest": digest(secret), "kind": kind, "address": address, "name": "", "scopes": "null", "maker": ""}
     return named | {"created": now, "used": now, "expires": expires}
 
 
@@ -176,6 +189,20 @@ def shown(connection: sa.Connection, secret: str, kind: Kind, *, now: float) -> 
     """Whose *secret* is, while it is good."""
     query = sa.select(key.c.address).where(key.c.digest == digest(secret), key.c.kind == kind, *_good(now))
     return connection.execute(query).scalar_one_or_none()
+
+
+def _maker(connection: sa.Connection, secret: str, scopes: Collection[Act], *, owner: str, now: float) -> Any:
+    """The token of *owner* that *secret* shows, which may make another for *scopes*."""
+    same = (key.c.digest == digest(secret), key.c.kind == "token", key.c.address == owner)
+    found = connection.execute(sa.select(key).where(*same, *_good(now))).one_or_none()
+    if found is None:
+        raise SettingsError("the token to make another with is not good any more", hint="sign in with a browser")
+    if beyond := sorted(set(scopes) - set(json.loads(found.scopes))):
+        raise SettingsError(
+            f"the token to make another with is not for {beyond[0]}, so neither is what it makes",
+            hint="make it where you sign in with a browser, or for less",
+        )
+    return found
 
 
 def _good(now: float) -> tuple[sa.ColumnElement[bool], ...]:

@@ -5,12 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
 
-from nightmill.access import EVERY, ROLES, Grant, Person, RoleName, digest, fresh
+from nightmill.access import EVERY, ROLES, Grant, Person, RoleName, Who, digest, fresh
 from nightmill.errors import SettingsError
 from nightmill.event import (
     Event,
@@ -25,7 +24,7 @@ from nightmill.store import chain, keys, tables
 from nightmill.store.database import Database
 from nightmill.store.projection import storable
 
-__all__ = ["People", "Who"]
+__all__ = ["People"]
 
 INVITED = 3 * keys.DAY
 """Seconds in which an invitation is good."""
@@ -35,18 +34,6 @@ ADDRESS = re.compile(f"{PART}@{PART}")
 NAME = re.compile(r"[^<>@\x00-\x1f\x7f]{1,120}")
 
 person, grant, key, identity = tables.person, tables.grant, tables.key, tables.identity
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Who:
-    """A person as those who administer see them. *way* is "password" or "oidc"; *removed* 0: they are let in."""
-
-    address: str
-    name: str
-    way: str
-    added: float
-    removed: float = 0.0
-    grants: tuple[Grant, ...] = ()
 
 
 class People:

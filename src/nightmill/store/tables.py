@@ -325,6 +325,7 @@ key = Table(  # what somebody can show to be let in; only its digest is kept
     Column("created", Float, nullable=False),
     Column("used", Float, nullable=False),  # the last time, to the minute
     Column("expires", Float, nullable=False),
+    Column("maker", String(64), nullable=False, server_default=""),  # digest of the token that it was made with
 )
 
 presence = Table(  # who looks on at a run from a terminal, for as long as the terminal says so again and again

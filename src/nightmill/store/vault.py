@@ -18,12 +18,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from nightmill.errors import SettingsError
+from nightmill.kept import Kept
 from nightmill.store.keyfile import made_once
 
-__all__ = ["NAME", "Kept", "Vault", "read_key"]
+__all__ = ["NAME", "Vault", "read_key"]
 
 FILE, KEY = "secrets.json", "secret.key"
 NAME = re.compile(r"(?:[A-Za-z0-9][A-Za-z0-9_.-]{0,79}/)?[A-Za-z_][A-Za-z0-9_.-]{0,99}")
@@ -33,13 +34,6 @@ VALUE = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?")
 SHORTEST = 8
 """Characters of a secret: a shorter one would be found in everything that is redacted."""
 BYTES = 32
-
-
-class Kept(NamedTuple):
-    """When a secret was set, in Unix seconds, and by whom, "" where that was not said."""
-
-    at: float
-    by: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

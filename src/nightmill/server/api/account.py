@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from fastapi import Path, Request
+from fastapi import Path, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
 
 from nightmill.access import Act, RoleName
-from nightmill.server.guard import Who, needs, of_api
+from nightmill.server.guard import Who, must, needs, of_api
 from nightmill.server.problem import Refused
+from nightmill.server.receipts import once, sealed
 from nightmill.server.site import site_of
 from nightmill.store.keys import DAY
 
@@ -52,6 +53,7 @@ class TokenOut(BaseModel):
     model_config = ConfigDict(from_attributes=True)
 
     name: str
+    address: str = Field(description="Whose it is.")
     scopes: list[Act]
     created: float
     used: float
@@ -59,7 +61,7 @@ class TokenOut(BaseModel):
 
 
 class Tokens(BaseModel):
-    """Your tokens."""
+    """Tokens, by whose they are and by name."""
 
     tokens: list[TokenOut]
 
@@ -69,16 +71,18 @@ class TokenIn(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    name: str = Field(min_length=1, max_length=80)
+    name: str = Field(max_length=80)
+    address: str = Field("", max_length=254, description="Whose it will be: yours, as the empty one is.")
     scopes: list[Act] = Field(default=["view"], max_length=4)
     days: int = Field(90, ge=1, le=366, strict=True)
 
 
 class Made(BaseModel):
-    """The token's secret, shown this once."""
+    """The token's secret, shown this once, and until when it is good (Unix seconds)."""
 
     name: str
     token: str
+    expires: float
 
 
 @router.get("/health")
@@ -102,27 +106,62 @@ def me(who: Who) -> Me:
 
 
 @router.get("/tokens")
-@needs("view", "nothing")
+@needs("view", "own")
 def tokens(request: Request, who: Who) -> Tokens:
-    """Your tokens that are still good."""
-    found = site_of(request).keys.tokens(who.address)
+    """The tokens that are still good: everybody's, if you administer everything, else yours."""
+    found = site_of(request).keys.tokens("" if who.may("administer") else who.address)
     return Tokens(tokens=[TokenOut.model_validate(asdict(each)) for each in found])
 
 
 @router.post("/tokens", status_code=201)
-@needs("view", "nothing")
+@needs("view", "own")
 def make(request: Request, who: Who, token: TokenIn) -> Made:
-    """Make a token for a program of yours. Its secret is shown once; a token makes no tokens."""
-    if who.way == "token":
-        raise Refused(403, "a token makes no tokens", hint="sign in with a browser")
-    secret = site_of(request).keys.make(token.name, owner=who, scopes=token.scopes, seconds=token.days * DAY)
-    return Made(name=token.name, token=secret)
+    """Make a token for a program of yours. Its secret is shown once.
+
+    One that is made with a token may do no more than that, is good no longer, and ends with it. Nobody makes one of
+    another person, in whose name it would approve.
+    """
+    if token.address.casefold() not in {"", who.address}:
+        raise Refused(
+            403,
+            f"{who.address} makes no token of {token.address[:80]}, who would act in that name",
+            hint="they make it themselves; or the operator does, on the machine of the server",
+        )
+    site = site_of(request)
+
+    def do() -> dict[str, Any]:
+        within = request.headers["authorization"].partition(" ")[2].strip() if who.way == "token" else ""
+        seconds = token.days * DAY
+        secret = site.keys.make(token.name, owner=who, scopes=token.scopes, seconds=seconds, within=within)
+        made = next(each for each in site.keys.tokens(who.address) if each.name == token.name)
+        return {"name": token.name, "token": secret, "expires": made.expires}
+
+    body = token.model_dump()
+    return Made(**sealed(site.door.database, request, body, do, who=who.address, now=site.clock()))
 
 
-@router.delete("/tokens/{name}", status_code=204)
-@needs("view", "nothing")
-def revoke(request: Request, who: Who, name: Annotated[str, Path(max_length=80)]) -> None:
-    """End a token of yours."""
-    if who.way == "token":
-        raise Refused(403, "a token ends no tokens", hint="sign in with a browser")
-    site_of(request).keys.revoke(name, owner=who.address, by=who.by)
+@router.delete("/tokens/{name:path}", status_code=204)
+@needs("view", "own")
+def revoke(
+    request: Request,
+    who: Who,
+    name: Annotated[str, Path(max_length=80)],
+    of: Annotated[
+        str, Query(max_length=254, description="Whose it is; empty: yours. Others' end who administers everything.")
+    ] = "",
+) -> None:
+    """End a token, and those that were made with it. A token ends none of yours that may do more than itself."""
+    site, owner = site_of(request), of.casefold() or who.address
+    if owner != who.address:
+        must(who, "administer", "")
+
+    def do() -> dict[str, Any]:
+        scopes = {each.name: set(each.scopes) for each in site.keys.tokens(owner)}
+        if owner == who.address and who.scopes is not None and not scopes.get(name, set()) <= who.scopes:
+            raise Refused(
+                403, f"the token {name!r} may do more than the one that you came with", hint="sign in with a browser"
+            )
+        site.keys.revoke(name, owner=owner, by=who.by)
+        return {}
+
+    once(site.door.database, request, None, do, who=who.address, now=site.clock())

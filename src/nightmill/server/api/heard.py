@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from fastapi import Request
-from pydantic import BaseModel
+from typing import Annotated, Any
+
+from fastapi import Path, Request
+from pydantic import BaseModel, ConfigDict, Field
 from starlette.concurrency import run_in_threadpool
 
-from nightmill.desk import heard
+from nightmill.desk import heard, remarks
 from nightmill.server.guard import TheProject, Who, needs, of_api
 from nightmill.server.problem import Refused
 from nightmill.server.rates import Rate
+from nightmill.server.receipts import once, sealed
 from nightmill.server.site import site_of
 
 __all__ = ["router"]
@@ -36,11 +39,42 @@ class Ear(BaseModel):
     by: str
 
 
+class Listened(BaseModel):
+    """A project whose forge is heard, since when (Unix seconds), and as who wanted."""
+
+    project: str
+    at: float
+    by: str
+
+
+class Listening(BaseModel):
+    """Those of the projects that you administer, by id."""
+
+    heard: list[Listened]
+
+
+class LoginIn(BaseModel):
+    """The person here that a login at the forge is from now on; empty: nobody."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    address: str = Field("", max_length=254)
+
+
 class EarMade(BaseModel):
     """What the forge has to be given: the address, and the secret, shown this once."""
 
     address: str
     secret: str
+
+
+@router.get("/heard")
+@needs("administer", "some")
+def all_heard(request: Request, who: Who) -> Listening:
+    """The projects whose forges are heard, of those that you administer."""
+    mine, found = who.projects("administer"), heard.listening(site_of(request).door)
+    seen = sorted(found if mine is None else found.keys() & mine)
+    return Listening(heard=[Listened(project=each, at=found[each].at, by=found[each].by) for each in seen])
 
 
 @router.get("/projects/{project}/heard")
@@ -56,15 +90,47 @@ def listening(request: Request, project: TheProject) -> Ear:
 def listen(request: Request, who: Who, project: TheProject) -> EarMade:
     """Hear its forge from now on, by a new secret; the one before is good no more."""
     site = site_of(request)
-    secret = heard.listen(site.door, project, at=site.clock(), by=who.by)
-    return EarMade(address=f"{site.origin}/api/v1/projects/{project}/heard", secret=secret)
+
+    def do() -> dict[str, Any]:
+        secret = heard.listen(site.door, project, at=site.clock(), by=who.by)
+        return {"address": f"{site.origin}/api/v1/projects/{project}/heard", "secret": secret}
+
+    return EarMade(**sealed(site.door.database, request, None, do, who=who.address, now=site.clock()))
 
 
 @router.delete("/projects/{project}/heard", status_code=204)
 @needs("administer", "project")
 def deafen(request: Request, who: Who, project: TheProject) -> None:
     """Hear its forge no more."""
-    heard.deafen(site_of(request).door, project, by=who.by)
+    site = site_of(request)
+
+    def do() -> dict[str, Any]:
+        heard.deafen(site.door, project, by=who.by)
+        return {}
+
+    once(site.door.database, request, None, do, who=who.address, now=site.clock())
+
+
+@router.put("/projects/{project}/logins/{login:path}", status_code=204)
+@needs("administer", "every")
+def bind(
+    request: Request,
+    who: Who,
+    project: TheProject,
+    login: Annotated[str, Path(max_length=255, description="What somebody is called at its forge.")],
+    person: LoginIn,
+) -> None:
+    """Say whose word the comments of a login at its forge are here.
+
+    Not for who administers the project alone: it speaks in the name of others.
+    """
+    site = site_of(request)
+
+    def do() -> dict[str, Any]:
+        remarks.bind(site.door, project, login, address=person.address)
+        return {}
+
+    once(site.door.database, request, person.model_dump(), do, who=who.address, now=site.clock())
 
 
 @router.post("/projects/{project}/heard", status_code=202)

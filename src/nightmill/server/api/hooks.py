@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import asdict
-from typing import Annotated
+from typing import Annotated, Any
 
-from fastapi import Path, Request
+from fastapi import Path, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
 
 from nightmill.desk import hooks
 from nightmill.hook import Undelivered
 from nightmill.server.guard import Who, needs, of_api
 from nightmill.server.problem import Refused
+from nightmill.server.receipts import once, sealed
 from nightmill.server.site import site_of
+from nightmill.store.hooks import How
 
 __all__ = ["router"]
 
@@ -51,7 +54,7 @@ class HookIn(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    url: str = Field(min_length=10, max_length=2000)
+    url: str = Field(max_length=2000)
     events: list[str] = Field(default=[], max_length=100)
     project: str = Field("", max_length=80)
 
@@ -140,40 +143,69 @@ def listed(request: Request) -> HooksOut:
 @needs("administer", "every")
 def add(request: Request, who: Who, hook: HookIn) -> HookMade:
     """Have an address told of what happens from now on, signed."""
-    made = hooks.add(site_of(request).door, hook.url, events=hook.events, project=hook.project, by=who.by)
-    return HookMade(hook=HookOut.model_validate(asdict(made.hook)), secret=made.secret)
+    site = site_of(request)
+
+    def do() -> dict[str, Any]:
+        made = hooks.add(site.door, hook.url, events=hook.events, project=hook.project, by=who.by)
+        return {"hook": asdict(made.hook), "secret": made.secret}
+
+    body = hook.model_dump()
+    return HookMade(**sealed(site.door.database, request, body, do, who=who.address, now=site.clock()))
 
 
-@router.delete("/hooks/{hook}", status_code=204)
+@router.get("/hooks/dead")
+@needs("administer", "every")
+def dead(
+    request: Request, hook: Annotated[str, Query(max_length=40, description="Only of this one, by its id.")] = ""
+) -> Deads:
+    """What was given up after all tries."""
+    door = site_of(request).door
+    if hook:
+        door.hooks.get(hook)
+    return Deads(dead=[DeadOut.model_validate(asdict(each)) for each in door.hooks.dead(hook)])
+
+
+@router.delete("/hooks/{hook:path}", status_code=204)
 @needs("administer", "every")
 def remove(request: Request, who: Who, hook: Id) -> None:
     """Tell it nothing more."""
-    hooks.remove(site_of(request).door, hook, by=who.by)
+    site = site_of(request)
+
+    def do() -> dict[str, Any]:
+        hooks.remove(site.door, hook, by=who.by)
+        return {}
+
+    once(site.door.database, request, None, do, who=who.address, now=site.clock())
 
 
-@router.post("/hooks/{hook}/pause", status_code=204)
+@router.post("/hooks/{hook:path}/pause", status_code=204)
 @needs("administer", "every")
 def pause(request: Request, who: Who, hook: Id) -> None:
     """Send it nothing until it is resumed."""
-    site_of(request).door.hooks.change(hook, "paused", by=who.by)
+    _change(request, who, hook, "paused")
 
 
-@router.post("/hooks/{hook}/resume", status_code=204)
+@router.post("/hooks/{hook:path}/resume", status_code=204)
 @needs("administer", "every")
 def resume(request: Request, who: Who, hook: Id) -> None:
     """Send it what happened since it was paused, and go on."""
-    site_of(request).door.hooks.change(hook, "resumed", by=who.by)
+    _change(request, who, hook, "resumed")
 
 
-@router.put("/hooks/{hook}/secret")
+@router.put("/hooks/{hook:path}/secret")
 @needs("administer", "every")
 def rotate(request: Request, who: Who, hook: Id, how: Rotation) -> Secret:
     """Have its letters signed with another secret, which this answer alone shows."""
     site = site_of(request)
-    return Secret(secret=hooks.rotate(site.door, hook, by=who.by, at=site.clock(), at_once=how.at_once))
+
+    def do() -> dict[str, Any]:
+        return {"secret": hooks.rotate(site.door, hook, by=who.by, at=site.clock(), at_once=how.at_once)}
+
+    body = how.model_dump()
+    return Secret(**sealed(site.door.database, request, body, do, who=who.address, now=site.clock()))
 
 
-@router.get("/hooks/{hook}/deliveries")
+@router.get("/hooks/{hook:path}/deliveries")
 @needs("administer", "every")
 def deliveries(request: Request, hook: Id) -> Deliveries:
     """How the last letters to it went."""
@@ -182,30 +214,40 @@ def deliveries(request: Request, hook: Id) -> Deliveries:
     return Deliveries(deliveries=[DeliveryOut.model_validate(asdict(each)) for each in door.hooks.delivered(hook)])
 
 
-@router.post("/hooks/{hook}/test", status_code=204)
+@router.post("/hooks/{hook:path}/test", status_code=204)
 @needs("administer", "every")
-async def test(request: Request, hook: Id) -> None:
+def test(request: Request, who: Who, hook: Id) -> None:
     """Send it a letter of the type "test" now; 409 says why it did not arrive."""
     site = site_of(request)
-    try:
-        await hooks.try_out(site.door, hook, now=site.clock())
-    except Undelivered as error:
-        raise Refused(
-            409, f"it did not arrive: {error}", hint="look at its address and at what answers there"
-        ) from error
+
+    def do() -> dict[str, Any]:
+        try:
+            asyncio.run(hooks.try_out(site.door, hook, now=site.clock()))
+        except Undelivered as error:
+            raise Refused(409, f"it did not arrive: {error}", hint=hooks.UNHEARD) from error
+        return {}
+
+    once(site.door.database, request, None, do, who=who.address, now=site.clock())
 
 
-@router.get("/hooks/{hook}/dead")
+@router.post("/hooks/{hook:path}/dead", status_code=202)
 @needs("administer", "every")
-def dead(request: Request, hook: Id) -> Deads:
-    """What was given up for it after all tries."""
-    door = site_of(request).door
-    door.hooks.get(hook)
-    return Deads(dead=[DeadOut.model_validate(asdict(each)) for each in door.hooks.dead(hook)])
-
-
-@router.post("/hooks/{hook}/dead", status_code=202)
-@needs("administer", "every")
-def again(request: Request, hook: Id, which: Again) -> Count:
+def again(request: Request, who: Who, hook: Id, which: Again) -> Count:
     """Have what was given up sent once more."""
-    return Count(count=site_of(request).door.hooks.again(hook, which.seq))
+    site = site_of(request)
+
+    def do() -> dict[str, Any]:
+        return {"count": site.door.hooks.again(hook, which.seq)}
+
+    body = which.model_dump()
+    return Count(**once(site.door.database, request, body, do, who=who.address, now=site.clock()))
+
+
+def _change(request: Request, who: Who, hook: str, how: How) -> None:
+    site = site_of(request)
+
+    def do() -> dict[str, Any]:
+        site.door.hooks.change(hook, how, by=who.by)
+        return {}
+
+    once(site.door.database, request, None, do, who=who.address, now=site.clock())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import Path, Request
 from pydantic import BaseModel, ConfigDict, Field
@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from nightmill.access import Grant, RoleName
 from nightmill.server.api.account import GrantOut
 from nightmill.server.guard import Who, needs, of_api
+from nightmill.server.receipts import once, sealed
 from nightmill.server.site import site_of
 
 __all__ = ["router"]
@@ -44,7 +45,7 @@ class Invitation(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    address: str = Field(min_length=3, max_length=254)
+    address: str = Field(max_length=254)
     grants: list[GrantOut] = Field(default=[], max_length=200)
 
 
@@ -76,20 +77,40 @@ def listed(request: Request) -> Persons:
 def invite(request: Request, who: Who, invitation: Invitation) -> Invited:
     """Make a link with which somebody chooses a password and comes in."""
     site = site_of(request)
-    grants = [Grant(role=each.role, project=each.project) for each in invitation.grants]
-    secret = site.people.invite(invitation.address, grants=grants, by=who.by)
-    return Invited(address=invitation.address, link=f"{site.origin}/welcome/{secret}")
+
+    def do() -> dict[str, Any]:
+        grants = [Grant(role=each.role, project=each.project) for each in invitation.grants]
+        secret = site.people.invite(invitation.address, grants=grants, by=who.by)
+        return {"address": invitation.address, "link": f"{site.origin}/welcome/{secret}"}
+
+    body = invitation.model_dump()
+    return Invited(**sealed(site.door.database, request, body, do, who=who.address, now=site.clock()))
 
 
-@router.put("/people/{address}/grants", status_code=204)
+@router.put("/people/{address:path}/grants")
 @needs("administer", "every")
-def grant(request: Request, who: Who, address: Address, roles: Roles) -> None:
+def grant(request: Request, who: Who, address: Address, roles: Roles) -> PersonOut:
     """Give somebody exactly these roles in a project."""
-    site_of(request).people.grant(address, roles.project, roles.roles, by=who.by)
+    site = site_of(request)
+
+    def do() -> dict[str, Any]:
+        site.people.grant(address, roles.project, roles.roles, by=who.by)
+        found = site.people.find(address)
+        assert found is not None  # noqa: S101 - nobody is ever forgotten
+        return asdict(found)
+
+    body = roles.model_dump()
+    return PersonOut(**once(site.door.database, request, body, do, who=who.address, now=site.clock()))
 
 
-@router.delete("/people/{address}", status_code=204)
+@router.delete("/people/{address:path}", status_code=204)
 @needs("administer", "every")
 def remove(request: Request, who: Who, address: Address) -> None:
     """Shut somebody out; what they did stays theirs."""
-    site_of(request).people.remove(address, by=who.by)
+    site = site_of(request)
+
+    def do() -> dict[str, Any]:
+        site.people.remove(address, by=who.by)
+        return {}
+
+    once(site.door.database, request, None, do, who=who.address, now=site.clock())

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import Path, Request
 from pydantic import BaseModel, ConfigDict, Field
 
 from nightmill.desk import secrets
+from nightmill.desk.office import Held
 from nightmill.server.guard import TheProject, Who, needs, of_api
+from nightmill.server.receipts import once, sealed
 from nightmill.server.site import site_of
 
 __all__ = ["router"]
@@ -51,7 +53,7 @@ class SecretIn(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    value: str = Field(min_length=8, max_length=60_000, description="One line of ASCII.")
+    value: str = Field(max_length=60_000, description="One line of ASCII with at least 8 characters.")
 
 
 @router.get("/secrets")
@@ -61,18 +63,18 @@ def listed(request: Request) -> Secrets:
     return _out(secrets.listed(site_of(request).door))
 
 
-@router.put("/secrets/{name}", status_code=204)
+@router.put("/secrets/{name:path}", status_code=204)
 @needs("administer", "every")
 def keep(request: Request, who: Who, name: Name, secret: SecretIn) -> None:
     """Set one, or replace it; workers take it up when they start."""
     _keep(request, who, name, secret, project="")
 
 
-@router.delete("/secrets/{name}", status_code=204)
+@router.delete("/secrets/{name:path}", status_code=204)
 @needs("administer", "every")
 def remove(request: Request, who: Who, name: Name) -> None:
     """Delete one; not the last that a credential takes."""
-    secrets.remove(site_of(request).door, name, project="", by=who.by)
+    _remove(request, who, name, project="")
 
 
 @router.get("/projects/{project}/secrets")
@@ -82,26 +84,42 @@ def of_project(request: Request, project: TheProject) -> Secrets:
     return _out(secrets.of_project(site_of(request).door, project))
 
 
-@router.put("/projects/{project}/secrets/{name}", status_code=204)
+@router.put("/projects/{project}/secrets/{name:path}", status_code=204)
 @needs("administer", "project")
 def keep_own(request: Request, who: Who, project: TheProject, name: Name, secret: SecretIn) -> None:
     """Set the project's own, or replace it; it goes where the operator's credentials say and nowhere else."""
     _keep(request, who, name, secret, project=project)
 
 
-@router.delete("/projects/{project}/secrets/{name}", status_code=204)
+@router.delete("/projects/{project}/secrets/{name:path}", status_code=204)
 @needs("administer", "project")
 def remove_own(request: Request, who: Who, project: TheProject, name: Name) -> None:
     """Delete the project's own; the operator's stands in for it."""
-    secrets.remove(site_of(request).door, name, project=project, by=who.by)
+    _remove(request, who, name, project=project)
 
 
 def _keep(request: Request, who: Who, name: str, secret: SecretIn, *, project: str) -> None:
     site = site_of(request)
-    secrets.keep(site.door, name, secret.value, project=project, by=who.by, at=site.clock())
+
+    def do() -> dict[str, Any]:
+        secrets.keep(site.door, name, secret.value, project=project, by=who.by, at=site.clock())
+        return {}
+
+    body = secret.model_dump()
+    sealed(site.door.database, request, body, do, who=who.address, now=site.clock())
 
 
-def _out(found: list[secrets.Held]) -> Secrets:
+def _remove(request: Request, who: Who, name: str, *, project: str) -> None:
+    site = site_of(request)
+
+    def do() -> dict[str, Any]:
+        secrets.remove(site.door, name, project=project, by=who.by)
+        return {}
+
+    once(site.door.database, request, None, do, who=who.address, now=site.clock())
+
+
+def _out(found: list[Held]) -> Secrets:
     return Secrets(
         secrets=[
             SecretOut(

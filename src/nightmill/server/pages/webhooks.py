@@ -16,14 +16,14 @@ from nightmill.desk import heard, hooks
 from nightmill.desk.door import Door
 from nightmill.event import EVENTS
 from nightmill.hook import Undelivered
+from nightmill.kept import Kept
 from nightmill.report.charts import stripe
 from nightmill.report.words import Face
 from nightmill.server.guard import TheProject, Who, needs, of_pages
 from nightmill.server.pages.render import page
 from nightmill.server.site import site_of
 from nightmill.store import projects
-from nightmill.store.hooks import Dead, Delivery, Hook
-from nightmill.store.vault import Kept
+from nightmill.told import Dead, Delivery, Hook
 
 __all__ = ["router"]
 
