@@ -140,6 +140,7 @@ EXITS = """\
 | 2 | refused |
 | 3 | parked: it waits for a person |
 | 4 | stopped by a limit |
+| 130 | left with Ctrl-C; what was asked for goes on |
 """
 
 

@@ -233,6 +233,40 @@ def test_a_key_that_was_put_right_counts_at_once(mill: Mill, scripted: ScriptedF
             whole.wait_for("the end of the worker", lambda: not door.alive())
 
 
+def test_who_leaves_is_told_so_and_a_script_does_not_take_it_for_done(mill: Mill) -> None:
+    repo = used(mill)
+    (mill.folder / "SPEC.md").write_text(whole.SPEC.format(title=""), encoding="utf-8")
+    words = (
+        "run",
+        str(mill.folder / "SPEC.md"),
+        "--model",
+        whole.MODELS["anthropic"],
+        "--base-url",
+        "http://127.0.0.1:9",
+    )
+    watching = subprocess.Popen(
+        [*mill.command(), *words],
+        cwd=repo,
+        env=mill.variables(),
+        stderr=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert watching.stdout
+    assert "queued" in watching.stdout.readline()
+    watching.send_signal(signal.SIGINT)
+    _, said = watching.communicate(timeout=whole.PATIENCE)
+
+    with mill.door() as door:
+        (run,) = door.runs.list()
+        assert (watching.returncode, run.over) == (130, False)
+        assert f"{run.id} goes on without this terminal." in said
+        mill.run("cancel", run.id)
+        for each in Workers(door.database).alive(stale_seconds=STALE):
+            os.kill(each.pid, signal.SIGTERM)
+        whole.wait_for("the end of the worker", lambda: not door.alive())
+
+
 def test_a_worker_that_a_person_started_or_that_is_at_work_stays_whatever_key_it_has(door: Door) -> None:
     asked = question(door) | {"keys": {"anthropic": "another"}}
 

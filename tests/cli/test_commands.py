@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+from itertools import chain
 from pathlib import Path
 
 import pytest
 
 from nightmill import event as e
+from nightmill.cli import helped
+from scripts import reference
 from tests import whole
 from tests.cli.conftest import Here, sample
 from tests.whole import Mill
@@ -44,7 +47,7 @@ def specs(mill: Mill) -> tuple[str, str]:
         ("spec check none.md", 2, "hint: check the path"),
         ("run none.md --model openai:m", 2, "hint: check the path"),
         ("worker --until-idle x", 2, "valid number"),
-        ("nonsense", 2, "No such command 'nonsense'"),
+        ("nonsense", 2, "no such command 'nonsense'"),
     ],
 )
 def test_a_command_on_an_empty_home(mill: Mill, here: Here, args: str, code: int, said: str) -> None:
@@ -163,6 +166,48 @@ def test_runs_are_listed_shown_and_told(told: Mill, here: Here) -> None:
         assert "\u202e" not in text
     plain = [json.loads(line) for line in here("log", "rab1", "--json").out.splitlines()]
     assert [each["name"] for each in plain] == ["run_queued", "run_started", "run_stopped"]
+
+
+def test_each_command_stands_once_in_the_help_and_whole(here: Here) -> None:
+    said = here("--help").out
+    names = [name for name in reference.commands() if name.count(" ") == 1]
+
+    assert sorted(name.removeprefix("nightmill ") for name in names) == sorted(chain(*helped.PARTS.values()))
+    assert "..." not in said.replace("[ARGS]...", "")
+    assert "..." not in here("pr", "--help").out.replace("[ARGS]...", "")
+    assert here("pr", "merge", "-h").out.startswith("Usage: nightmill pr merge [OPTIONS] N\n")
+
+
+@pytest.mark.parametrize(
+    ("words", "error", "hint"),
+    [
+        ("run", "missing argument 'spec'", "nightmill run -h"),
+        ("runn", "no such command 'runn'. Did you mean 'run', 'runs'?", "nightmill -h"),
+        ("pr merge x", "invalid value for 'N'", "nightmill pr merge -h"),
+        ("show a b", "got unexpected extra argument(s) (b)", "nightmill show -h"),
+    ],
+)
+def test_a_line_that_cannot_be_read_is_an_error_with_its_hint(here: Here, words: str, error: str, hint: str) -> None:
+    done = here(*words.split())
+
+    assert (done.code, done.out) == (2, "")
+    assert done.err.startswith(f"error: {error}")
+    assert done.err.endswith(f"\nhint: {hint}\n")
+
+
+def test_a_shell_completes_ids_of_runs(told: Mill, here: Here, monkeypatch: pytest.MonkeyPatch) -> None:
+    def completed(line: str) -> str:
+        monkeypatch.setenv("_NIGHTMILL_COMPLETE", "complete_zsh")
+        monkeypatch.setenv("_TYPER_COMPLETE_ARGS", line)
+        done = here()
+        return done.out + done.err
+
+    assert '"rab1":"Title 1' in completed("nightmill show rab")
+    assert "rab2" not in completed("nightmill show rab1")
+    assert "\u202e" not in completed("nightmill log ra")
+    (told.home / "nightmill.db").write_bytes(b"no database")
+    assert "rab" not in completed("nightmill show rab")
+    assert "error" not in completed("nightmill show rab")
 
 
 def test_a_spec_is_shown_with_what_its_tasks_cost(mill: Mill, here: Here) -> None:

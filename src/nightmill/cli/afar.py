@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from nightmill.cli.desks import at_server
 from nightmill.cli.door import Door
 from nightmill.cli.screen import say
-from nightmill.cli.watching import as_its_tasks, detached, exit_code, watched
+from nightmill.cli.watching import LEFT, as_its_tasks, detached, exit_code, watched
 from nightmill.errors import SettingsError
 from nightmill.line import submit
 
@@ -70,7 +70,7 @@ def _followed(desk: ServerDesk, asked: Run, *, detach: bool, json: bool) -> int:
         detached(asked.id, json=json)
         return 0
     if not watched(desk.entries(asked, wait=True), asked.id, json=json):
-        return 0
+        return LEFT
     ended = as_its_tasks(desk.run(asked.id), desk.runs(parent=asked.id))
     if ended.pull_request:
         say(

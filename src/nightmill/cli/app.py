@@ -6,10 +6,13 @@ import gc
 import io
 import os
 import sys
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from nightmill.cli import quick
 from nightmill.errors import EngineError, LimitReached, NightmillError, SpecError
+
+if TYPE_CHECKING:
+    from typer.exceptions import TyperException
 
 __all__ = ["main"]
 
@@ -52,10 +55,26 @@ def _run() -> None:
             stream.reconfigure(errors="backslashreplace")  # file names may be no text, terminals know few signs
     if (found := quick.read(sys.argv[1:])) is not None:
         sys.exit(found())
+    from typer.exceptions import TyperException
+
     from nightmill.cli.commands import app, register
 
     register()
-    app()
+    try:
+        ended = app(prog_name="nightmill", standalone_mode=False)
+    except TyperException as error:
+        ended = _misread(error)
+    sys.exit(ended)
+
+
+def _misread(error: TyperException) -> int:
+    from nightmill.cli.screen import fail
+
+    message = error.format_message().rstrip(".")
+    context = getattr(error, "ctx", None)
+    hint = f"{context.command_path} -h" if context else ""
+    fail(NightmillError(f"{message[:1].lower()}{message[1:]}", hint=hint))
+    return error.exit_code
 
 
 def _fail(error: NightmillError) -> NoReturn:

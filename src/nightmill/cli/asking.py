@@ -131,7 +131,7 @@ def follow(door: Door, asked: Run, *, json: bool = False) -> int:
     from nightmill.cli.follow import entries as entries_of
 
     if not watching.watched(_attended(door, entries_of(door, asked, wait=True)), asked.id, json=json):
-        return 0
+        return watching.LEFT
     ended = watching.as_its_tasks(door.runs.get(asked.id), door.runs.list(parent=asked.id))
     if not json:
         pulls.announce(door, ended)

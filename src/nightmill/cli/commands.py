@@ -7,13 +7,15 @@ from typing import Annotated
 
 import typer
 
+from nightmill.cli import helped
+
 __all__ = ["app", "register"]
 
 app = typer.Typer(
     name="nightmill",
     help="Specs in, reviewed pull requests out.",
     no_args_is_help=True,
-    add_completion=False,
+    cls=helped.Program,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -108,3 +110,4 @@ def register() -> None:
         demo,
     ):
         module.register(app)
+    helped.explain(app)

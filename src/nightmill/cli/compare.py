@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from nightmill.cli.completed import run_ids
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
@@ -25,8 +27,8 @@ def register(app: typer.Typer) -> None:
 
 
 def compare(
-    run: Annotated[str, typer.Argument(metavar="RUN", help="Id of a run, or its beginning.")],
-    other: Annotated[str, typer.Argument(metavar="RUN", help="The other one.")],
+    run: Annotated[str, typer.Argument(metavar="RUN", autocompletion=run_ids, help="Id of a run, or its beginning.")],
+    other: Annotated[str, typer.Argument(metavar="RUN", autocompletion=run_ids, help="The other one.")],
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Show two runs side by side: what they have in common, where they part, and what came of each."""

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from nightmill.cli.completed import run_ids
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -30,7 +32,9 @@ def register(app: typer.Typer) -> None:
 
 
 def distil(
-    run: Annotated[str, typer.Argument(metavar="RUN", help="Id of a run that is done, or its beginning.")],
+    run: Annotated[
+        str, typer.Argument(metavar="RUN", autocompletion=run_ids, help="Id of a run that is done, or its beginning.")
+    ],
     step: Annotated[
         str, typer.Option(help="The agent's step, by its id or the way to it; a round of a loop as `work.2/implement`.")
     ] = "",

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from nightmill.cli.completed import run_ids
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -14,7 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["register"]
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-Name = Annotated[str, typer.Argument(metavar="RUN", help="Id of a run, or its beginning.")]
+Name = Annotated[str, typer.Argument(metavar="RUN", autocompletion=run_ids, help="Id of a run, or its beginning.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -24,7 +26,10 @@ def register(app: typer.Typer) -> None:
 
 
 def waiting(
-    run: Annotated[str, typer.Argument(metavar="RUN", help="Show what this run asks, whole.")] = "", json: Json = False
+    run: Annotated[
+        str, typer.Argument(metavar="RUN", autocompletion=run_ids, help="Show what this run asks, whole.")
+    ] = "",
+    json: Json = False,
 ) -> None:
     """List what waits for a person, the oldest first: why, and the command that goes on from there."""
     from nightmill.cli.desks import open_desk

@@ -6,6 +6,8 @@ from typing import Annotated
 
 import typer
 
+from nightmill.cli.completed import run_ids
+
 __all__ = ["register"]
 
 
@@ -15,7 +17,7 @@ def register(app: typer.Typer) -> None:
 
 
 def plan(
-    run: Annotated[str, typer.Argument(metavar="RUN", help="Id of a run, or its beginning.")],
+    run: Annotated[str, typer.Argument(metavar="RUN", autocompletion=run_ids, help="Id of a run, or its beginning.")],
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Show the plan of a spec's run: its tasks in waves, how each stands, and which may touch the same in no order."""

@@ -6,6 +6,8 @@ from typing import Annotated
 
 import typer
 
+from nightmill.cli.completed import run_ids
+
 __all__ = ["register"]
 
 
@@ -15,7 +17,7 @@ def register(app: typer.Typer) -> None:
 
 
 def requests(
-    run: Annotated[str, typer.Argument(metavar="RUN", help="Id of a run, or its beginning.")],
+    run: Annotated[str, typer.Argument(metavar="RUN", autocompletion=run_ids, help="Id of a run, or its beginning.")],
     turn: Annotated[
         int | None, typer.Argument(metavar="[TURN]", min=1, help="Print the body of this turn's request.")
     ] = None,

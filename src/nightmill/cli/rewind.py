@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from nightmill.cli.completed import run_ids
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -19,7 +21,7 @@ def register(app: typer.Typer) -> None:
 
 
 def rewind(
-    run: Annotated[str, typer.Argument(metavar="RUN", help="Id of a run, or its beginning.")],
+    run: Annotated[str, typer.Argument(metavar="RUN", autocompletion=run_ids, help="Id of a run, or its beginning.")],
     to: Annotated[
         str, typer.Option("--to", metavar="[ROLE/]TURN", help="The turn after which to go on; 0: before the first.")
     ] = "",

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from nightmill.cli.completed import run_ids
+
 if TYPE_CHECKING:
     from nightmill.desk.nouns import Look
     from nightmill.kept import Entry, Run, Wanted
@@ -15,7 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["print_entry", "register"]
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-Name = Annotated[str, typer.Argument(metavar="RUN", help="Id of a run, or its beginning.")]
+Name = Annotated[str, typer.Argument(metavar="RUN", autocompletion=run_ids, help="Id of a run, or its beginning.")]
 
 
 def register(app: typer.Typer) -> None:

@@ -12,7 +12,11 @@ if TYPE_CHECKING:
 
     from nightmill.kept import Entry, Run
 
-__all__ = ["as_its_tasks", "detached", "exit_code", "watched"]
+__all__ = ["LEFT", "as_its_tasks", "detached", "exit_code", "watched"]
+
+
+LEFT = 130
+"""Exit status where whoever looked on has left with Ctrl-C: what was asked for is neither done nor failed."""
 
 
 def detached(asked: str, *, json: bool) -> None:

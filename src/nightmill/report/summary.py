@@ -231,6 +231,8 @@ def _busy(told: Sequence[e.Event]) -> str:
             tool = None
     if phase is None:
         return "A worker has taken it up."
+    if _last(told, e.PlanMade):
+        return "Its tasks are at work."
     where = f"Phase {phase.phase}"
     if phase.phase != "work" or turn is None:
         return f"{where}."

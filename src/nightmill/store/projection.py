@@ -102,6 +102,7 @@ changed_by: dict[type[events.Event], Callable[[Any], Change]] = {
     events.RunDone: lambda _: Change(state={"state": "done", "why": "", "reason": ""}),
     events.RunStopped: _stopped,
     events.PhaseStarted: lambda event: Change(put={"phase": event.phase}),
+    events.PlanMade: lambda _: Change(put={"phase": "tasks"}),
     events.TurnFinished: _turn,
     events.PullRequestOpened: lambda event: Change(put={"pull_request": event.number}),
 }

@@ -6,6 +6,8 @@ from typing import Annotated
 
 import typer
 
+from nightmill.cli.completed import run_ids
+
 __all__ = ["register"]
 
 
@@ -14,7 +16,9 @@ def register(app: typer.Typer) -> None:
     app.command()(attach)
 
 
-def attach(run: Annotated[str, typer.Argument(metavar="RUN", help="Id of a run, or its beginning.")]) -> None:
+def attach(
+    run: Annotated[str, typer.Argument(metavar="RUN", autocompletion=run_ids, help="Id of a run, or its beginning.")],
+) -> None:
     """Look at a run as it goes, together with others, and say, approve, pause or cancel from there."""
     import secrets
     import sys
