@@ -61,7 +61,9 @@ def test_what_is_spent_held_and_left_is_what_the_accounts_have(bounded: House) -
     assert (told["left"], told["held by calls under way"]) == ("$14.75 of $20.00", "$1.25")
     assert 'aria-label="$4.00 spent and $1.25 held of $20.00"' in page.text
     assert re.search(r"shop none is set \$3\.50 \$1\.25 without bound", words(page.text))
-    assert "<form" not in page.text.partition("<main")[2], "a viewer adds nothing, and is not offered to"
+    assert "<form" not in page.text.partition("<main")[2].partition("</main>")[0], (
+        "a viewer adds nothing, and is not offered to"
+    )
 
 
 def test_a_project_that_bounds_itself_shows_how_far_it_is(shop: Shop) -> None:
@@ -89,6 +91,7 @@ def test_who_sees_one_project_sees_what_that_one_spent_and_no_sum_of_others(boun
     assert "$3.00" in text
     assert "barn" not in text
     assert "0.77" not in text
+    assert "3.77" not in text
     assert "spent today" not in text.replace("What was spent today", "")
     assert refused == 403
 
@@ -124,3 +127,18 @@ def test_where_nothing_bounds_the_day_nothing_is_added(house: House) -> None:
     assert refused.status_code == 422
     assert "budget_day_money" in refused.text
     assert house.door.ledger.read(names=("budget_raised",)) == []
+
+
+def test_what_is_refused_on_a_page_says_why_and_leads_on(house: House) -> None:
+    with house.browser("ada@example.org", role("viewer", "shop")) as client:
+        html = {"Accept": "text/html"}
+        barred = client.get("/settings/people", headers=html)
+        method = client.get("/ledger/verify", headers=html)
+    with house.browser("root@example.org", role("admin")) as client:
+        unread = client.post("/settings/budget", data={"dollars": "many"}, headers=html)
+
+    assert (barred.status_code, method.status_code, unread.status_code) == (403, 405, 422)
+    assert 'href="/crew"' in barred.text, "who is signed in goes on from there"
+    assert "ada@example.org may not administer in all projects" in words(barred.text)
+    assert "body.dollars: Input should be a valid number" in words(unread.text)
+    assert "openapi" not in unread.text, "that is for programs"

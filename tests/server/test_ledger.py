@@ -119,7 +119,7 @@ def test_a_row_that_somebody_wrote_by_hand_is_named_and_shown_where_it_stands(
     assert "the chain is broken" in page.text
     assert "Entry 7: the row was changed after it was written." in words(page.text)
     assert "The 6 entries before it hold" in words(page.text)
-    assert re.search(r'<tr class="broken"><td>7</td>', page.text), "among the newest hundred it is not"
+    assert re.search(r'<tr data-row class="broken"><td>7</td>', page.text), "among the newest hundred it is not"
     assert "<script>alert" not in page.text
     assert listed.status_code == 200
     broken = export.verify(file).broken

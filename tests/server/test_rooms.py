@@ -148,11 +148,14 @@ def test_of_many_projects_the_one_that_is_looked_at_is_the_first_and_the_others_
     with house.browser("ada@example.org", role("viewer")) as client:
         page = client.get("/crew/p03").text
         listed = words(client.get("/projects").text)
+    with house.browser("root@example.org", role("admin")) as client:
+        unheard = client.get("/settings/webhooks").text
     near, _, folded = page.partition('class="tabs"')[2].partition('<details class="others"')
 
     assert re.findall(r"<a href=\"/crew/(\w+)\"", near) == ["p03", "p11", "p10", "p09", "p08"]
     assert len(re.findall(r'href="/crew/', folded.partition("</details>")[0])) == 13
     assert "13 projects" in listed
+    assert "13 projects whose forge is not heard" in words(unheard.partition('<details class="fold" id="unheard">')[2])
 
 
 def test_a_drawing_on_a_page_is_the_drawing_of_the_file(shop: Shop) -> None:
@@ -240,8 +243,8 @@ def test_the_ledger_is_paged_from_the_newest_and_nothing_is_left_out_or_twice(ho
         seen, path = list[int](), "/ledger?run=rone"
         while path:
             page = client.get(path).text
-            seen += [int(number) for number in re.findall(r"<tr><td>(\d+)</td>", page)]
-            more = re.search(r'<a href="([^"]+)" rel="next">', page)
+            seen += [int(number) for number in re.findall(r"<tr data-row><td>(\d+)</td>", page)]
+            more = re.search(r'<a href="([^"]+)" rel="next"', page)
             path = more[1].replace("&amp;", "&") if more else ""
     assert len(seen) == 151
     assert seen == sorted(set(seen), reverse=True)

@@ -208,6 +208,14 @@ def test_projects_blueprints_and_the_ledger_are_walked_by_keyboard(shop: Shop, p
     page.keyboard.press("Enter")
     page.wait_for_url("**/ledger?words=r2*")
     assert page.locator("tbody a").first.inner_text() == "r2"
+    page.keyboard.press("?")
+    keys = page.get_by_role("dialog", name="Keys of this page")
+    keys.get_by_text("Verify the chain").wait_for()
+    assert faults(page) == ""
+    page.keyboard.press("Escape")
+    keys.wait_for(state="hidden")
+    page.keyboard.press("j")
+    assert page.evaluate("document.activeElement.textContent") == "r2"
     page.keyboard.press("v")
     page.get_by_text("the chain holds").wait_for()
     assert faults(page) == ""
@@ -270,7 +278,7 @@ def test_what_was_there_is_edited_in_place_and_gone_on_from(house: House, page: 
     house.let_in("ada@example.org", role("operator"))
     sign_in(page.context, house, "ada@example.org")
     page.goto(f"/runs/{run}")
-    page.get_by_text("Go on from an earlier turn").click()
+    page.get_by_text("Rewind or fork").click()
     page.get_by_role("button", name="Edit what was there").click()
     page.get_by_role("link", name="developer 1").click()
     assert faults(page) == ""

@@ -85,7 +85,7 @@ def _for(site: Site, handler: Any) -> Any:
             return said
         if said.status_code == 401 and request.method == "GET":
             return RedirectResponse(f"/sign-in?{_next(request)}", 303)
-        return refused(site, said)
+        return refused(request, site, said)
 
     return handle
 

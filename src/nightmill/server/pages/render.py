@@ -29,10 +29,11 @@ def page(request: Request, template: str, /, *, status: int = 200, **values: Any
     return _answer(site_of(request), template, status=status, who=who, path=request.url.path, **values)
 
 
-def refused(site: Site, said: Response) -> HTMLResponse:
-    """The problem *said* as a page."""
+def refused(request: Request, site: Site, said: Response) -> HTMLResponse:
+    """The problem *said* as a page for whoever sends *request*, if that is known."""
     problem = json.loads(bytes(said.body))
-    found = _answer(site, "refused.html", status=said.status_code, who=None, path="", problem=problem)
+    who = getattr(request.state, "who", None)
+    found = _answer(site, "refused.html", status=said.status_code, who=who, path="", problem=problem)
     found.headers.update({name: value for name, value in said.headers.items() if name in {"retry-after", "connection"}})
     return found
 

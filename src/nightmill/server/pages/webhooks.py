@@ -36,6 +36,8 @@ OFTEN = (
 """Events that most want to hear of."""
 SHOWN = 10
 """Letters that are shown in words."""
+FEW = 6
+"""Projects whose forge is not heard that are shown without being asked for."""
 
 Id = Annotated[str, Path(max_length=40)]
 Sure = Annotated[str, Form(pattern="^yes$")]
@@ -189,6 +191,7 @@ def _page(request: Request, who: Person, said: Said | None = None, *, status: in
         ears=_ears(door, known),
         often=OFTEN,
         shown=SHOWN,
+        few=FEW,
         names=sorted(set(EVENTS) - set(OFTEN)),
         projects=known,
     )

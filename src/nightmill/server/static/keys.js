@@ -12,7 +12,6 @@ function step(by) {
 const own = {
   j: () => step(1),
   k: () => step(-1),
-  "?": () => document.getElementById("keys")?.showModal(),
   "/": () => document.querySelector("[type=search]")?.focus(),
 };
 
@@ -23,6 +22,30 @@ document.addEventListener("keydown", (event) => {
   const act = marked ? () => (marked.matches("input, textarea") ? marked.focus() : marked.click()) : own[event.key];
   if (act) { event.preventDefault(); act(); }
 });
+
+const word = (marked) => (marked.getAttribute("aria-label") || marked.labels?.[0]?.textContent || marked.textContent).trim();
+
+function tell() {
+  const keys = document.getElementById("keys");
+  keys.querySelectorAll("[data-of]").forEach((row) => row.remove());
+  const marked = new Map([...document.querySelectorAll("[data-key]")].reverse().map((each) => [each.dataset.key, word(each)]));
+  marked.delete("?");
+  for (const [key, what] of marked) {
+    const row = document.createElement("div"), name = document.createElement("kbd"), term = document.createElement("dt"), said = document.createElement("dd");
+    row.dataset.of = name.textContent = key;
+    said.textContent = what;
+    term.append(name);
+    row.append(term, said);
+    keys.querySelector("dl").append(row);
+  }
+  keys.showModal();
+}
+
+const show = document.getElementById("show-keys");
+if (show) {
+  show.hidden = false;
+  show.addEventListener("click", tell);
+}
 
 document.addEventListener("click", async (event) => {
   const button = event.target.closest("[data-copy]");
