@@ -253,13 +253,14 @@ def test_who_leaves_is_told_so_and_a_script_does_not_take_it_for_done(mill: Mill
         text=True,
     )
     assert watching.stdout
-    assert "queued" in watching.stdout.readline()
+    first = watching.stdout.readline()
+    assert "queued" in first, watching.communicate()
     watching.send_signal(signal.SIGINT)
     _, said = watching.communicate(timeout=whole.PATIENCE)
 
     with mill.door() as door:
         (run,) = door.runs.list()
-        assert (watching.returncode, run.over) == (130, False)
+        assert (watching.returncode, run.over) == (130, False), said
         assert f"{run.id} goes on without this terminal." in said
         mill.run("cancel", run.id)
         for each in Workers(door.database).alive(stale_seconds=STALE):

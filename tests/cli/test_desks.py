@@ -178,6 +178,26 @@ def test_something_is_said_to_the_task_that_is_at_work(where: str, kept: House, 
     assert (word.by, word.text) == (ADA, f"Keep the name: {HOSTILE}")
 
 
+def test_a_project_with_a_checkout_elsewhere_is_named_as_the_server_does(server: House, here: Here, mill: Mill) -> None:
+    root, clone = (whole.repository(mill.folder / place / "shop") for place in ("there", "here"))
+    spec = mill.folder / "SPEC.md"
+    spec.write_text(whole.SPEC.format(title=""), encoding="utf-8")
+    known = projects.Known(id=load(root).id, root=root, hub=mill.folder / "hub", added=0.0)
+    projects.keep(server.door.database, known)
+    at = ("--model", "anthropic:m", "--detach", "--project")
+    lost = here("run", str(spec), *at, str(clone))
+
+    assert lost.code == 1
+    assert f"there is no project {load(clone).id!r}" in lost.err
+    assert here("run", str(spec), *at, known.id).code == 0
+    assert [run.title for run in server.door.runs.list(project=known.id)] == ["Adding gives the sum"]
+    assert here("run", str(spec), *at, str(clone)).err.endswith(f": --project {known.id}\n")
+    assert f"--project {known.id}" in here("pr", "show", "1", "--project", str(clone)).err
+    assert here("pr", "show", "1", "--project", known.id).err.startswith(
+        f"error: {known.id} has no pull request 1\nhint: the list"
+    )
+
+
 def test_a_run_of_a_spec_here_is_asked_for_at_the_server(server: House, here: Here, mill: Mill) -> None:
     root = whole.repository(mill.folder / "calc")
     known = projects.Known(id=load(root).id, root=root, hub=mill.folder / "hub", added=0.0)

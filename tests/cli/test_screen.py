@@ -11,6 +11,7 @@ import pytest
 
 from nightmill import event as e
 from nightmill.cli.live import Sight, watch
+from nightmill.cli.markdown import markdown
 from nightmill.cli.screen import out, print_json, safe, table
 from nightmill.event import Event
 from nightmill.store.ledger import Entry
@@ -164,3 +165,11 @@ def test_in_a_pipe_each_event_is_a_line_and_frames_are_said_once(capsys: pytest.
 def _bare(text: str) -> str:
     """*text* without the escapes that a terminal obeys."""
     return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", text)
+
+
+def test_code_has_no_ground_of_its_own_on_a_terminal_that_may_be_light(terminal: Callable[[int], Terminal]) -> None:
+    made = terminal(80)
+    out().print(markdown("Say `nightmill runs`.\n\n```\ngit fetch\n```\n"))
+
+    assert "nightmill runs" in made.getvalue()
+    assert not re.search(r"\x1b\[[0-9;]*4[0-8][;m]", made.getvalue())

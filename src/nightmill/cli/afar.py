@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nightmill.cli.desks import at_server
-from nightmill.cli.door import Door
+from nightmill.cli.desks import at_project, at_server
 from nightmill.cli.screen import say
 from nightmill.cli.watching import LEFT, as_its_tasks, detached, exit_code, watched
 from nightmill.errors import SettingsError
@@ -23,7 +22,7 @@ __all__ = ["Ask", "run", "take_up"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ask:
-    """What is asked for: the file of a *spec*, in the *project* in or above whose folder one is; "" is as the server has it."""
+    """What is asked for: the file of a *spec*, in the *project*, as `at_project` finds it; "" is as the server has it."""
 
     spec: Path
     project: Path
@@ -44,9 +43,8 @@ def run(settings: Settings, ask: Ask, *, detach: bool, json: bool) -> int:
             f"{str(ask.spec)!r} is no file, and a server takes the text of one", hint="name the spec's file"
         )
     submit.accepted(ask.spec, settings=settings)
-    project = Door(settings).project(ask.project).id
     text = ask.spec.read_text(encoding="utf-8")
-    with at_server(settings) as desk:
+    with at_project(settings, ask.project) as (desk, project):
         asked = desk.client.start(project, text, model=ask.model, blueprint=ask.blueprint, base=ask.base)
         return _followed(desk, asked, detach=detach, json=json)
 

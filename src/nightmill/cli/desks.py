@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from nightmill.cli.door import Door, open_door, person, settings, token
 from nightmill.desk.nouns import Asked, Comparison, Ended, Part, Remainder, Seat, Standing, Thing, Verb
+from nightmill.errors import NightmillError, SettingsError
 from nightmill.kept import Back, Draft, Entry, Filed, Run, Task, Wanted
 
 if TYPE_CHECKING:
@@ -16,7 +18,13 @@ if TYPE_CHECKING:
     from nightmill.client import ServerDesk
     from nightmill.settings import Settings
 
-__all__ = ["StoreDesk", "at_server", "open_desk"]
+__all__ = ["StoreDesk", "at_project", "at_server", "open_desk"]
+
+ID = re.compile(r"[a-z0-9-]{1,60}-[0-9a-f]{8}")
+"""Of a project, as `estate.file.identify` makes it."""
+
+MOST = 200
+"""Runs among whose projects one is looked for."""
 
 
 @contextmanager
@@ -42,6 +50,33 @@ def at_server(found: Settings) -> Iterator[ServerDesk]:
     authorities = None if found.authorities == Path() else found.authorities
     with closing(Connection(found.server, token(), authorities=authorities)) as connection:
         yield ServerDesk(Client(connection))
+
+
+@contextmanager
+def at_project(found: Settings, folder: Path) -> Iterator[tuple[ServerDesk, str]]:
+    """The same, and the project: that of the checkout around *folder*, or the one whose id at the server *folder* is.
+
+    Raises:
+        SettingsError: If the server does not know it; the hint says which it may be there.
+    """
+    project = str(folder) if ID.fullmatch(str(folder)) and not folder.exists() else Door(found).project(folder).id
+    with at_server(found) as desk:
+        try:
+            yield desk, project
+        except NightmillError as error:
+            others = _others(desk, project) if project in error.message else []
+            if not others:
+                raise
+            raise SettingsError(
+                error.message, hint=f"a checkout elsewhere has another id there: --project {' or '.join(others)}"
+            ) from error
+
+
+def _others(desk: ServerDesk, project: str) -> list[str]:
+    """What *project* may be called at the server if it is unknown there: first of all what has the same name."""
+    known = sorted({run.project for run in desk.runs(limit=MOST)})
+    alike = [each for each in known if each.rpartition("-")[0] == project.rpartition("-")[0]]
+    return [] if project in known else (alike or known)[:5]
 
 
 class StoreDesk:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from rich.markdown import Markdown, TableElement
 from rich.table import Table
+from rich.theme import Theme
 
 if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, RenderResult
@@ -13,9 +14,13 @@ if TYPE_CHECKING:
 __all__ = ["markdown"]
 
 
+GROUND = Theme({"markdown.code": "cyan", "markdown.h2": "bold", "markdown.h3": "bold"})
+"""Nothing has a ground of its own: the terminal may be dark or light."""
+
+
 def markdown(text: str) -> Markdown:
     """*text* as something to print."""
-    return _Folding(text)
+    return _Folding(text, code_theme="ansi_dark")
 
 
 class _FoldingTable(TableElement):
@@ -29,3 +34,7 @@ class _FoldingTable(TableElement):
 
 class _Folding(Markdown):
     elements: ClassVar = {**Markdown.elements, "table_open": _FoldingTable}
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        with console.use_theme(GROUND):
+            yield from super().__rich_console__(console, options)

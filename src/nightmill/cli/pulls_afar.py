@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from nightmill.cli.desks import at_server
-from nightmill.cli.door import Door
+from nightmill.cli.desks import at_project, at_server
 from nightmill.cli.screen import say
 from nightmill.errors import RepoError
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from nightmill.client import ServerDesk
     from nightmill.client.nouns import Change, Stand
     from nightmill.settings import Settings
 
@@ -22,21 +22,26 @@ PAGE = 200
 
 def listed(settings: Settings, folder: Path, *, every: bool) -> list[Change]:
     """The pull requests of the project in *folder*, or of all that one may see, newest first."""
-    project = "" if every else Door(settings).project(folder).id
-    found: list[Change] = []
+    if not every:
+        with at_project(settings, folder) as (desk, project):
+            return _all(desk, project)
     with at_server(settings) as desk:
-        cursor = ""
-        while True:
-            page = desk.client.changes(project=project, cursor=cursor, limit=PAGE)
-            found += page.changes
-            if not (cursor := page.next or ""):
-                return found
+        return _all(desk, "")
+
+
+def _all(desk: ServerDesk, project: str) -> list[Change]:
+    found: list[Change] = []
+    cursor: str | None = ""
+    while cursor is not None:
+        page = desk.client.changes(project=project, cursor=cursor, limit=PAGE)
+        found += page.changes
+        cursor = page.next or None
+    return found
 
 
 def found(settings: Settings, folder: Path, number: int, *, diff: bool) -> tuple[Stand, str]:
     """One of them, and what it changes."""
-    project = Door(settings).project(folder).id
-    with at_server(settings) as desk:
+    with at_project(settings, folder) as (desk, project):
         stand = desk.client.change(project, number)
         return stand, desk.client.change_diff(project, number) if diff else ""
 
@@ -47,8 +52,7 @@ def merge(settings: Settings, folder: Path, number: int) -> None:
     Raises:
         RepoError: If that is not proven, not allowed, or not possible.
     """
-    project = Door(settings).project(folder).id
-    with at_server(settings) as desk:
+    with at_project(settings, folder) as (desk, project):
         stand = desk.client.change(project, number)
         if stand.answer not in {"free", "asks"} or not stand.tree:
             reasons = "\n".join(f"  · {each}" for each in (stand.barred, *stand.reasons) if each)
@@ -60,8 +64,7 @@ def merge(settings: Settings, folder: Path, number: int) -> None:
 
 def approve(settings: Settings, folder: Path, number: int, *, because: str) -> None:
     """Say yes to it, as merging it now would be."""
-    project = Door(settings).project(folder).id
-    with at_server(settings) as desk:
+    with at_project(settings, folder) as (desk, project):
         tree = desk.client.change(project, number).tree
         if not tree:
             raise RepoError(f"pull request {number} cannot be merged, so there is nothing to approve of")
@@ -73,7 +76,6 @@ def approve(settings: Settings, folder: Path, number: int, *, because: str) -> N
 
 def send_back(settings: Settings, folder: Path, number: int, *, because: str) -> None:
     """Close it, with the reason."""
-    project = Door(settings).project(folder).id
-    with at_server(settings) as desk:
+    with at_project(settings, folder) as (desk, project):
         branch = desk.client.send_back(project, number, because=because).change.branch
     say(f"#{number} went back and is closed; its branch {branch} stays")
