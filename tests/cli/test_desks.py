@@ -225,11 +225,10 @@ def test_a_run_of_a_spec_here_is_asked_for_at_the_server(server: House, here: He
         "run SPEC.md --base-url http://127.0.0.1:1",
         "pr again 1",
         "show rab1 --html x.html",
-        "budget",
+        "requests rab1",
         "secret rotate",
         "backup x.tar",
-        "ledger seal",
-        "crew",
+        "ledger forget --before 2026-01-01",
     ],
 )
 def test_a_command_that_works_on_a_store_says_that_it_is_not_here(server: House, here: Here, words: str) -> None:

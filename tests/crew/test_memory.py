@@ -81,7 +81,7 @@ def test_a_mistake_is_noted_once_also_when_its_note_is_gone(tmp_path: Path) -> N
     memory = Memory(tmp_path)
     made = memory.add(NOTE, author=ADA)
     assert memory.add(replace(NOTE, at=NOTE.at + 90_000), author=ADA) == made
-    assert memory.forget(NOTE.project, NOTE.role, 1, author=ADA, at=NOTE.at) == LINE[2:]
+    memory.forget(NOTE.project, NOTE.role, 1, note=LINE[2:], author=ADA, at=NOTE.at)
     assert memory.add(NOTE, author=ADA) == made
     assert "- " not in text(memory)
     other = replace(NOTE, key="another", quotes=(f"Mistake: {replace(NOTE, key='third').id}",))
@@ -278,4 +278,4 @@ def test_what_is_deleted_is_forgotten_and_begins_anew(tmp_path: Path) -> None:
     memory.add(replace(NOTE, key="2"), author=ADA)
     assert len(memory.page(NOTE.project, NOTE.role).notes) == 1
     with pytest.raises(SettingsError, match="has no note 2"):
-        memory.forget(NOTE.project, NOTE.role, 2, author=ADA, at=NOTE.at)
+        memory.forget(NOTE.project, NOTE.role, 2, note=LINE[2:], author=ADA, at=NOTE.at)

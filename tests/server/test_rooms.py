@@ -103,7 +103,7 @@ def test_blueprints_say_who_answers_for_them_how_they_ended_and_what_they_cost(s
 
 def test_an_approver_says_yes_to_exactly_the_blueprint_that_was_looked_at(shop: Shop) -> None:
     path = f"/blueprints/{shop.project}/own"
-    with shop.house.browser("ada@example.org", role("approver", shop.project)) as client:
+    with shop.house.browser("kim@example.org", role("approver", shop.project)) as client:
         (closure,) = re.findall(r'name="closure" value="(\w+)"', client.get(path).text)
         whole.git(shop.root, "checkout", "-q", "--", ".nightmill/blueprints")
         (shop.root / ".nightmill/blueprints/own.yaml").write_text(OWN.replace("Our own way", "Another way"))
@@ -117,9 +117,9 @@ def test_an_approver_says_yes_to_exactly_the_blueprint_that_was_looked_at(shop: 
         other = client.post(f"{path}/approve", data={"closure": closure})
 
     assert (stale.status_code, other.status_code) == (409, 403)
-    assert "approved by Ada" in words(done.text)
+    assert "approved by Kim" in words(done.text)
     (told,) = shop.house.door.ledger.read(names=("blueprint_approved",))
-    assert told.event().to_plain()["by"] == "Ada <ada@example.org>"
+    assert told.event().to_plain()["by"] == "Kim <kim@example.org>"
 
 
 def test_a_broken_blueprint_says_what_is_wrong_with_it_once_and_is_not_offered_to_be_run(shop: Shop) -> None:

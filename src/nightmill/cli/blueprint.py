@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,9 +13,8 @@ from nightmill.cli.rehearsal import rehearsal
 
 if TYPE_CHECKING:
     from nightmill.blueprint import Blueprint
-    from nightmill.blueprint.approval import Standing
     from nightmill.blueprint.catalogue import Entry
-    from nightmill.cli.processes import Processes
+    from nightmill.desk.own import Process, Repertoire
 
 __all__ = ["register"]
 
@@ -44,31 +42,32 @@ def register(app: typer.Typer) -> None:
 
 def list_blueprints(project: Where = Path(), json: Json = False) -> None:
     """List the blueprints: the project's, the operator's, the shipped; and whether they are approved."""
+    from nightmill.cli.own import open_repertoire
     from nightmill.cli.screen import print_json, say, table
 
-    here = _here(project)
-    rows = [(each, here.standing(each.name)) for each in here.catalogue.entries.values()]
+    with open_repertoire(project) as here:
+        found, inside = here.listed(), bool(here.id)
     if json:
-        print_json([{**_plain(each), "state": state.word, "why": state.said} for each, state in rows])
+        print_json([_plain(each) for each in found])
         return
     table(
         ("name", "v", "from", "state", "title"),
         [
             (
                 each.name,
-                str(each.blueprint.version) if each.blueprint else "?",
+                "?" if each.version is None else str(each.version),
                 each.place,
-                f"{MARKS[state.word]} {_briefly(state)}",
-                (each.blueprint.title if each.blueprint else each.faults[0]) if not each.faults else each.faults[0],
+                f"{MARKS[each.state]} {_briefly(each)}",
+                each.faults[0] if each.faults else each.title,
             )
-            for each, state in rows
+            for each in found
         ],
         spare=("v", "from"),
     )
-    for each, _ in rows:
+    for each in found:
         if each.hides:
             say(f"note: {each.source} takes the place of {', '.join(each.hides)}")
-    if here.project is None:
+    if not inside:
         say("there is no nightmill.yaml here, so these are the operator's and the shipped ones alone")
 
 
@@ -80,20 +79,25 @@ def show(
 ) -> None:
     """Show a blueprint: what it is for, what it takes and gives, its steps, and who approved of it."""
     from nightmill.cli.described import described
+    from nightmill.cli.own import open_process
     from nightmill.cli.screen import print_json, safe
+    from nightmill.desk.processes import is_file
 
-    here = _here(project)
-    entry = here.found(name)
+    with open_process(name, project) as (here, called):
+        process, entry = here.whole(called)
     if source:
         sys.stdout.write(safe(entry.body.decode("utf-8", "backslashreplace")))
         return
-    state = None if "/" in name else here.standing(entry.name)
+    plain = _plain(process)
+    if is_file(name):  # whether it is approved of is asked of a project
+        plain |= {"state": None, "why": None}
     if json:
-        values = _values(entry.blueprint) if entry.blueprint else None
-        print_json({**_plain(entry), "state": state and state.word, "why": state and state.said, "blueprint": values})
+        print_json({**plain, "blueprint": _values(entry.blueprint) if entry.blueprint else None})
         return
-    said = f"{MARKS[state.word]} {state.said}" if state and state.word != "broken" else ""
-    sys.stdout.write("\n".join(map(safe, described(entry, said))) + "\n")
+    said = f"{MARKS[process.state]} {process.why}" if plain["state"] not in {None, "broken"} else ""
+    sys.stdout.write(
+        "\n".join(map(safe, described(entry, said, closure=process.closure if process.calls else ""))) + "\n"
+    )
 
 
 def check(
@@ -104,11 +108,12 @@ def check(
     json: Json = False,
 ) -> None:
     """Say what is wrong with blueprints, each fault with its file and line. Exit status 0: nothing; 2: something."""
+    from nightmill.cli.own import here
     from nightmill.cli.screen import print_json, safe, say
     from nightmill.report.words import count
 
-    here = _here(project)
-    found = [here.found(name) for name in names] if names else list(here.catalogue.entries.values())
+    processes = here(project)
+    found = [processes.chosen(name)[0] for name in names] if names else list(processes.catalogue.entries.values())
     broken = [each for each in found if each.faults]
     if json:
         print_json([{"name": each.name, "file": each.source, "faults": each.faults} for each in found])
@@ -127,11 +132,12 @@ def draw(
 ) -> None:
     """Draw a blueprint as SVG, for light and dark pages, phones too."""
     from nightmill.blueprint.draw import svg
+    from nightmill.cli.own import open_process
     from nightmill.cli.screen import say
     from nightmill.errors import SettingsError
 
-    here = _here(project)
-    text = svg(_whole(here.found(name)))
+    with open_process(name, project) as (here, called):
+        text = svg(_whole(here.whole(called).entry))
     if output is None:
         sys.stdout.write(text)
         return
@@ -146,36 +152,32 @@ def approve(
     name: Annotated[str, typer.Argument(metavar="NAME", help="A blueprint, as `blueprint list` names it.")],
     project: Where = Path(),
     digest: Annotated[
-        str, typer.Option("--digest", help="Only if the file has this SHA-256 (or begins so), as `show` printed it.")
+        str,
+        typer.Option(
+            "--digest",
+            help="Only if the SHA-256 of its file, or of it with all that it calls, begins so, as `show` printed it. "
+            "Through a server it has to be said.",
+        ),
     ] = "",
 ) -> None:
     """Say yes to a blueprint as it is now, with all that it calls. Whoever changes it needs another yes."""
-    from nightmill.cli.door import person
+    from nightmill.cli.door import settings
+    from nightmill.cli.own import open_repertoire
     from nightmill.cli.screen import say
-    from nightmill.desk.consent import consent
     from nightmill.errors import SettingsError
 
-    here = _here(project)
-    state = here.standing(name)
-    closure = here.catalogue.closure(name)
-    own = closure.blueprints[0]
-    if digest and not own.digest.startswith(digest):
-        raise SettingsError(
-            f"{own.source} is not what you looked at: its SHA-256 is {own.digest[:12]}…, not {digest!r}",
-            hint=f"look again: nightmill blueprint diff {name}",
-        )
-    if state.may_run:
-        say(f"nothing to do: {name} is {state.said}")
-        return
-    if here.project is None:
-        raise SettingsError("an approval is for a project, and there is none here", hint="nightmill init")
-    consent(here.door, here.catalogue, name, project=here.project.id, by=person())
-    called = (
-        f", with what it calls: {', '.join(each.name for each in closure.blueprints[1:])}"
-        if closure.blueprints[1:]
-        else ""
-    )
-    say(f"approved {name} version {own.version} ({own.digest[:12]}) for {here.project.id}{called}", style="green")
+    with open_repertoire(project) as here:
+        process = here.whole(name).process
+        _must_be_seen(process, digest, afar=bool(settings().server))
+        if not process.closure:
+            raise SettingsError("\n".join(process.faults) or process.why, hint=process.hint)
+        if process.may_run:
+            say(f"nothing to do: {name} is {process.why}")
+            return
+        here.approve(name, closure=process.closure)
+        called = f", with what it calls: {', '.join(process.calls)}" if process.calls else ""
+        version = f"version {process.version} ({(process.digest or '')[:12]})"
+        say(f"approved {name} {version} for {here.id}{called}", style="green")
 
 
 def revoke(
@@ -186,17 +188,12 @@ def revoke(
     project: Where = Path(),
 ) -> None:
     """Take the approvals of a blueprint back, or the one of a version. Runs under way go on; none starts."""
-    from nightmill.cli.door import person
+    from nightmill.cli.own import open_repertoire
     from nightmill.cli.screen import say
-    from nightmill.errors import SettingsError
-    from nightmill.store import blueprints
 
-    here = _here(project)
-    mine = [each for each in here.approvals if each.name == name and each.stands and each.digest.startswith(digest)]
-    if not mine:
-        raise SettingsError(f"no approval of {name!r} stands in this project", hint="nightmill blueprint list")
-    gone = [each for each in mine if blueprints.revoke(here.door.database, each, by=person(), at=time.time())]
-    say(f"revoked {len(gone)} of {name}: version {', '.join(str(each.version) for each in gone)}")
+    with open_repertoire(project) as here:
+        gone = here.revoke(name, digest=digest)
+    say(f"revoked {len(gone)} of {name}: version {', '.join(map(str, gone))}")
 
 
 def diff(
@@ -209,53 +206,66 @@ def diff(
 ) -> None:
     """Say how a blueprint differs from what was approved, or from another: by step in words, then the lines."""
     from nightmill.blueprint.difference import differences, lines
+    from nightmill.cli.own import open_process
     from nightmill.cli.screen import print_json, safe, say
 
-    here = _here(project)
-    after = here.found(name)
-    before, named = _before(here, after, other)
-    found = differences(_read(before, named), _whole(after))
+    with open_process(name, project) as (here, called):
+        after = here.whole(called).entry
+        before, named = (b"", "") if other else _approved(here, called)
+    if other:
+        with open_process(other, project) as (there, called):
+            found = there.whole(called).entry
+        before, named = found.body, found.source
+    steps = differences(_read(before, named), _whole(after))
     text = lines(before, after.body, names=(named, after.source))
     if json:
-        print_json({"before": named, "after": after.source, "steps": [each._asdict() for each in found], "text": text})
+        print_json({"before": named, "after": after.source, "steps": [each._asdict() for each in steps], "text": text})
         return
     marks = {"added": "+", "removed": "-", "moved": "↕", "changed": "~"}
-    said = [f"{marks[each.what]} {each.step or after.name}: {each.said}" for each in found]
+    said = [f"{marks[each.what]} {each.step or after.name}: {each.said}" for each in steps]
     sys.stdout.write("".join(f"{safe(line)}\n" for line in [*said, *([""] if said and text else []), *text]))
     sys.stdout.flush()
     if not text:
         say(f"nothing differs from {named}")
 
 
-def _briefly(state: Standing) -> str:
-    """*state* in a few words, without addresses."""
-    who = state.last.by.partition(" <")[0] if state.last else ""
-    return {"approved": f"approved by {who}", "changed": f"changed since {who}"}.get(state.word, state.word)
-
-
-def _before(here: Processes, after: Entry, other: str) -> tuple[bytes, str]:
+def _must_be_seen(process: Process, digest: str, *, afar: bool) -> None:
+    """Refuse a yes to what the person has not looked at: what is here they have, of a server's they say which."""
     from nightmill.errors import SettingsError
 
-    if other:
-        found = here.found(other)
-        return found.body, found.source
-    last = next((each for each in here.approvals if each.name == after.name and each.stands), None)
-    if last is None:
-        raise SettingsError(f"no version of {after.name!r} was approved here", hint="name what to compare it with")
-    return here.door.blobs.get(last.digest), f"{after.name} version {last.version}, approved by {last.by}"
+    own = process.digest or ""
+    if afar and not digest and not process.may_run:
+        raise SettingsError(
+            f"it is not said which {process.name} you looked at",
+            hint=f"nightmill blueprint show {process.name} prints its SHA-256; give that with --digest",
+        )
+    if digest and not (own.startswith(digest) or process.closure.startswith(digest)):
+        raise SettingsError(
+            f"{process.source} is not what you looked at: its SHA-256 is {own[:12]}…, not {digest!r}",
+            hint=f"look again: nightmill blueprint diff {process.name}",
+        )
+    if afar and digest and process.calls and not process.closure.startswith(digest):
+        raise SettingsError(
+            f"{process.name} calls {', '.join(process.calls)}, and that SHA-256 is of its own file alone",
+            hint=f"give the one with all that it calls, which nightmill blueprint show {process.name} prints",
+        )
+
+
+def _briefly(process: Process) -> str:
+    """How it stands in a few words, without addresses."""
+    who = process.by.partition(" <")[0]
+    return {"approved": f"approved by {who}", "changed": f"changed since {who}"}.get(process.state, process.state)
+
+
+def _approved(here: Repertoire, name: str) -> tuple[bytes, str]:
+    last = here.approved(name)
+    return last.body, f"{name} version {last.version}, approved by {last.by}"
 
 
 def _read(body: bytes, named: str) -> Blueprint:
     from nightmill.blueprint import parse
 
     return parse(body, source=named)
-
-
-def _here(project: Path) -> Processes:
-    from nightmill.cli.door import open_door
-    from nightmill.cli.processes import processes
-
-    return processes(open_door(), project)
 
 
 def _whole(entry: Entry) -> Blueprint:
@@ -266,19 +276,21 @@ def _whole(entry: Entry) -> Blueprint:
     return entry.blueprint
 
 
-def _plain(entry: Entry) -> dict[str, Any]:
-    read = entry.blueprint
+def _plain(process: Process) -> dict[str, Any]:
     return {
-        "name": entry.name,
-        "version": read.version if read else None,
-        "title": read.title if read else "",
-        "from": entry.place,
-        "file": entry.source,
-        "digest": read.digest if read else None,
-        "changes": read.changes if read else None,
-        "cues": read.cues if read else (),
-        "faults": entry.faults,
-        "hides": entry.hides,
+        "name": process.name,
+        "version": process.version,
+        "title": process.title,
+        "from": process.place,
+        "file": process.source,
+        "digest": process.digest,
+        "closure": process.closure,
+        "changes": process.changes,
+        "cues": process.cues,
+        "faults": process.faults,
+        "hides": process.hides,
+        "state": process.state,
+        "why": process.why,
     }
 
 

@@ -10,7 +10,7 @@ import typer
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from nightmill.desk.spending import Pot
+    from nightmill.desk.budget import Spent
 
 __all__ = ["register"]
 
@@ -30,42 +30,33 @@ def budget(
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Print what is spent, held by calls under way and left today (UTC), and the keys whose rate is used up."""
-    from nightmill.cli.door import open_door, person
+    from nightmill.cli.house import open_house
     from nightmill.cli.screen import print_json, say, table
-    from nightmill.desk import spending
     from nightmill.report.words import count, money
 
-    door = open_door()
-    if raised is not None:
-        waiting = spending.more(door, raised, by=person())
-        say(f"${raised:g} more for today; {count(waiting, 'run')} {'looks' if waiting == 1 else 'look'} again")
-    pots = spending.today(door)
-    day, closed = pots[0].standing.name, spending.closed(door)
-    asked = spending.asks(door, day)
+    with open_house() as house:
+        if raised is not None:
+            waiting = house.raise_budget(raised)
+            say(f"${raised:g} more for today; {count(waiting, 'run')} {'looks' if waiting == 1 else 'look'} again")
+        found = house.budget()
     if json:
         keys = ("scope", "name", "money", "held_money", "raised", "tokens", "held_tokens")
-        rows = [{key: _dollars(key, asdict(each.standing)[key]) for key in keys} for each in pots]
-        bounds = {"day_money": door.settings.budget_day_money, "day_tokens": door.settings.budget_day_tokens}
-        print_json({**bounds, "today": rows, "asks": asked._asdict(), "closed": closed})
+        print_json({**asdict(found), "today": [{key: getattr(each, key) for key in keys} for each in found.today]})
         return
-    table(("today", "spent", "held", "left", "tokens"), _rows(pots))
-    if asked.n:
-        say(f"of this, {count(asked.n, 'ask')} before any run: {money(asked.money)}")
-    for name, seconds in closed.items():
+    table(("today", "spent", "held", "left", "tokens"), _rows(found.today))
+    if found.asks.n:
+        say(f"of this, {count(found.asks.n, 'ask')} before any run: {money(found.asks.money)}")
+    for name, seconds in found.closed.items():
         say(f"{name} wants no calls for {seconds:.0f} s")
 
 
-def _rows(pots: Iterable[Pot]) -> list[tuple[str, ...]]:
+def _rows(today: Iterable[Spent]) -> list[tuple[str, ...]]:
     from nightmill.report.words import money
     from nightmill.report.words import tokens as short
 
     rows: list[tuple[str, ...]] = []
-    for each in pots:
-        tokens = short(each.standing.tokens) + (f" of {short(each.most_tokens)}" if each.most_tokens else "")
+    for each in today:
+        tokens = short(each.tokens) + (f" of {short(each.most_tokens)}" if each.most_tokens else "")
         left = money(each.left) if each.most else ""
-        rows.append((each.standing.name, money(each.spent), money(each.held), left, tokens))
+        rows.append((each.name, money(each.money), money(each.held_money), left, tokens))
     return rows
-
-
-def _dollars(key: str, value: object) -> object:
-    return value / 1e6 if key in {"money", "held_money", "raised"} and isinstance(value, int) else value

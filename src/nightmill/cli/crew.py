@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from nightmill.cli.door import Door
     from nightmill.crew import Role
+    from nightmill.desk.own import Belongings
     from nightmill.policy import Record
 
 __all__ = ["register"]
@@ -34,53 +34,31 @@ def crew(
     """List the roles that act in a project: what each may write, where it comes from, what it asks, what went wrong."""
     from dataclasses import asdict
 
-    from nightmill.cli.door import open_door
+    from nightmill.cli.own import open_belongings
     from nightmill.cli.screen import print_json, say, table
-    from nightmill.crew import find, in_folder
     from nightmill.errors import SettingsError
 
-    door = open_door()
-    top = project.resolve()
-    root = next((folder for folder in (top, *top.parents) if (folder / "nightmill.yaml").is_file()), top)
-    found = find(project=in_folder(root), operator=in_folder(door.settings.home, ("crew",)))
-    if memory or forget:
-        if not role:
-            raise SettingsError("whose memory is not said", hint="nightmill crew ROLE --memory")
-        _remember(door, door.project(root).id, found.role(role).name, forget=forget, json=json)
-        return
+    if (memory or forget) and not role:
+        raise SettingsError("whose memory is not said", hint="nightmill crew ROLE --memory")
+    with open_belongings(project) as here:
+        found = here.team()
+        if memory or forget:
+            _remember(here, found.crew.role(role).name, forget=forget, json=json)
+            return
     if role:
-        _show(found.role(role), json=json)
+        _show(found.crew.role(role), json=json)
         return
-    records = _records(door, root)
     if json:
-        print_json({**asdict(found), "records": [asdict(each) for each in records]})
+        print_json({**asdict(found.crew), "records": [asdict(each) for each in found.records]})
         return
-    wrong = {each.name: _wrong([record for record in records if record.role == each.name]) for each in found.roles}
+    wrong = {each.name: _wrong([one for one in found.records if one.role == each.name]) for each in found.crew.roles}
     rows = [
         (each.name, each.writes, _source(each), each.point_of_view or each.description, wrong[each.name])
-        for each in found.roles
+        for each in found.crew.roles
     ]
     table(("role", "writes", "from", "asks", "went wrong"), rows, spare=("from",), wrap=True)
-    for note in found.notes:
+    for note in found.crew.notes:
         say(f"! {note}")
-
-
-def _records(door: Door, root: Path) -> tuple[Record, ...]:
-    """What the roles did wrong of late in the project whose folder is *root*, if it is one that can be read."""
-    from nightmill.errors import SettingsError
-    from nightmill.estate.rules import holding
-    from nightmill.policy import WINDOW, records
-    from nightmill.store import mistakes
-
-    if not door.settings.store and not (door.settings.home / "nightmill.db").exists():
-        return ()
-    try:
-        project = door.project(root)
-        ladder = holding(project, home=door.settings.home).ladder
-    except SettingsError:  # the commands that need it say what is wrong with it
-        return ()
-    made = mistakes.recent(door.database, project.id, runs=WINDOW)
-    return records(ladder, ((each.role, each.model, each.kind) for each in made))
 
 
 def _wrong(found: list[Record]) -> str:
@@ -91,37 +69,35 @@ def _wrong(found: list[Record]) -> str:
     )
 
 
-def _remember(door: Door, project: str, role: str, *, forget: int | None, json: bool) -> None:
-    """Show what *role* remembers of *project*, or take the note of the number *forget* out of it."""
+def _remember(here: Belongings, role: str, *, forget: int | None, json: bool) -> None:
+    """Show what *role* remembers of the project that is *here*, or take the note of the number *forget* out of it."""
     import sys
-    import time
-    from email.utils import parseaddr
 
-    from nightmill.cli.door import person
     from nightmill.cli.screen import print_json, safe, say
-    from nightmill.crew import Memory
-    from nightmill.crew.memory import Person
-    from nightmill.errors import RepoError
+    from nightmill.errors import RepoError, SettingsError
 
-    kept = Memory(door.settings.home)
-    if forget:
-        name, mail = parseaddr(person())
-        line = kept.forget(project, role, forget, author=Person(name=name, email=mail), at=time.time())
-        say(f"the {role} is not told any more: {line}")
+    page = here.remembered(role)
+    if json and not forget:
+        print_json({"notes": page.notes, "trouble": page.trouble, "folder": page.folder, "project": here.id})
         return
-    page = kept.page(project, role)
-    if json:
-        print_json({"notes": page.notes, "trouble": page.trouble, "folder": str(kept.folder), "project": project})
+    if page.trouble and (forget or not page.notes):
+        where = f"git clone {page.folder}, mend it there, and push" if page.folder else "mend it where the server runs"
+        raise RepoError(page.trouble, hint=where)
+    if forget:
+        if forget > len(page.notes):
+            raise SettingsError(
+                f"the {role} has no note {forget} of {here.id!r}", hint=f"nightmill crew {role} --memory lists them"
+            )
+        here.forget(role, forget, page.notes[forget - 1])
+        say(f"the {role} is not told any more: {page.notes[forget - 1]}")
         return
     for number, note in enumerate(page.notes, 1):
         sys.stdout.write(safe(f"{number:>3}  {note}") + "\n")
     sys.stdout.flush()
-    if page.trouble:
-        raise RepoError(page.trouble, hint=f"git clone {kept.folder}, mend it there, and push")
     if not page.notes:
-        say(f"the {role} remembers nothing of {project}")
-    if kept.folder.exists():
-        say(f"kept in {kept.folder} as {project}/{role}.md; to edit it: git clone {kept.folder}, and push")
+        say(f"the {role} remembers nothing of {here.id}")
+    if page.folder:
+        say(f"kept in {page.folder} as {here.id}/{role}.md; to edit it: git clone {page.folder}, and push")
 
 
 def _show(role: Role, *, json: bool) -> None:

@@ -17,11 +17,12 @@ WIDE = 100
 """Columns that a paragraph takes at most."""
 
 
-def described(entry: Entry, said: str) -> Iterator[str]:
-    """*entry*, with what is *said* of its approval."""
+def described(entry: Entry, said: str, *, closure: str = "") -> Iterator[str]:
+    """*entry*, with what is *said* of its approval; *closure* is the digest of it with all that it calls, "" if that is nothing."""
     read = entry.blueprint
     yield f"{entry.name}{f' version {read.version}: {read.title}' if read else ''}"
     yield f"{entry.place} · {entry.source}" + (f" · sha256 {read.digest[:12]}" if read else "")
+    yield from [f"with all that it calls · sha256 {closure[:12]}"] if closure else []
     yield from [said] if said else []
     yield from (f"takes the place of {each}" for each in entry.hides)
     yield from (f"✗ {fault}" for fault in entry.faults)

@@ -13,7 +13,7 @@ from nightmill.cli.screen import print_json, safe, say
 
 if TYPE_CHECKING:
     from nightmill.cli.door import Door
-    from nightmill.cli.processes import Processes
+    from nightmill.desk.processes import Processes
     from nightmill.intake import Answer, Gateway, Surroundings
     from nightmill.intake.nouns import Match
 
@@ -91,11 +91,12 @@ def planned(door: Door, words: str, *, root: Path, blueprint: str, sets: tuple[s
 
 
 def _gateway(door: Door, root: Path) -> tuple[Processes, Gateway]:
-    from nightmill.cli.processes import processes
+    from nightmill.cli.door import person
+    from nightmill.desk.processes import in_checkout
     from nightmill.errors import SettingsError
     from nightmill.intake import Gateway, Offer
 
-    here = processes(door, root)
+    here = in_checkout(door, root, by=person(), home=Path.home())
     if here.project is None:
         raise SettingsError(f"there is no project in {str(root)!r}", hint="nightmill init")
     offers = []

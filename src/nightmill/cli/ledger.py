@@ -17,7 +17,6 @@ ledger_app = typer.Typer(
     help="What happened, as it was told: verify, export, seal it, and let it forget.", no_args_is_help=True
 )
 
-PAGE = 1000
 FAILED = 1
 
 
@@ -36,7 +35,7 @@ def verify(
     """Go through the chain from its beginning: no entry was changed, dropped or put in between."""
     import time
 
-    from nightmill.cli.door import open_door
+    from nightmill.cli.house import open_house
     from nightmill.cli.screen import say
     from nightmill.store import seal as sealing
 
@@ -44,9 +43,9 @@ def verify(
     if file is not None:
         entries, broken, wrong = _exported(file, known)
     else:
-        door = open_door()
-        entries, broken = door.ledger.last(), door.ledger.verify()
-        wrong = [sealing.broken(door.database, each) for each in known]
+        with open_house() as house:
+            entries, broken, hashes = house.verify({each.seq for each in known})
+        wrong = [sealing.differs(each, hashes.get(each.seq)) for each in known]
     if broken is not None:
         say(f"✗ entry {broken.seq}: {broken.reason}", style="red")
         raise typer.Exit(FAILED)
@@ -79,16 +78,14 @@ def export(
     after: Annotated[int, typer.Option(min=0, help="Only entries after this number.")] = 0,
     run: Annotated[str, typer.Option(help="Only entries of this run.")] = "",
 ) -> None:
-    """Write the ledger as JSON lines, with all that its hashes cover."""
+    """Write the ledger as JSON lines, with all that its hashes cover; of a server's, what you may see of it."""
     import sys
     from contextlib import ExitStack
 
-    from nightmill.cli.door import open_door
-    from nightmill.cli.screen import say
+    from nightmill.cli.house import open_house
+    from nightmill.cli.screen import IN_JSON, say
     from nightmill.store.export import line
 
-    door = open_door()
-    name = door.runs.get(run).id if run else None
     count = 0
     with ExitStack() as stack:
         out = sys.stdout
@@ -96,10 +93,9 @@ def export(
             unfinished = file.with_name(f".{file.name}.tmp")
             stack.callback(unfinished.unlink, missing_ok=True)
             out = stack.enter_context(unfinished.open("w", encoding="utf-8"))
-        while page := door.ledger.read(after=after, run=name, limit=PAGE):
-            for entry in page:
-                out.write(line(entry))
-            after, count = page[-1].seq, count + len(page)
+        for entry in stack.enter_context(open_house()).entries(after=after, run=run):
+            out.write(line(entry).translate(IN_JSON))
+            count += 1
         if file is not None:
             out.flush()
             unfinished.replace(file)
@@ -111,14 +107,12 @@ def seal(
 ) -> None:
     """Sign where the ledger stands. Keep it where whoever could change the store cannot reach it."""
     import sys
-    import time
 
-    from nightmill.cli.door import open_door
+    from nightmill.cli.house import open_house
     from nightmill.cli.screen import say
-    from nightmill.store import seal as sealing
 
-    door = open_door()
-    made = sealing.seal(door.database, sealing.key(door.settings.home), at=time.time())
+    with open_house() as house:
+        made = house.seal()
     if file is None:
         sys.stdout.write(made.text() + "\n")
     else:

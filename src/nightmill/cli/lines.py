@@ -298,6 +298,8 @@ LINES: dict[type[e.Event], Callable[[Any], Line | None]] = {
     e.EntriesForgotten: lambda told: Line(
         "·", f"the words of {told.count} entries up to {told.upto} forgotten by {told.by}"
     ),
+    e.BudgetRaised: lambda told: Line("·", f"{told.by} added {money(told.dollars)} to what {told.day} may cost"),
+    e.NotesForgotten: lambda told: Line("·", f"{told.count} notes of {told.project} deleted by {told.by}"),
     e.Forgotten: lambda told: Line("·", f"forgotten: {told.was.replace('_', ' ')}", "dim", fold=True),
     e.PullRequestMerged: lambda told: Line("✓", f"pull request {told.number} merged by {told.by}", "green"),
 }

@@ -27,12 +27,11 @@ def list_notes(
     """List the notes of a project, newest first."""
     from dataclasses import asdict
 
-    from nightmill.cli.door import open_door
+    from nightmill.cli.own import open_belongings
     from nightmill.cli.screen import print_json, say, table, when
-    from nightmill.store import notes
 
-    door = open_door()
-    found = notes.newest(door.database, door.project(project).id)
+    with open_belongings(project) as here:
+        found = here.notes()
     if json:
         print_json([{"id": each.id, **asdict(each)} for each in found])
     elif not found:
@@ -48,17 +47,12 @@ def forget(
     everything: Annotated[bool, typer.Option("--all", help="All notes of the project.")] = False,
 ) -> None:
     """Delete notes: no later run is given them. A run that was already given one keeps it."""
-    from nightmill.cli.door import open_door
+    from nightmill.cli.own import open_belongings
     from nightmill.cli.screen import say
     from nightmill.errors import SettingsError
-    from nightmill.store import notes
 
     if bool(ids) == everything:
         raise SettingsError("name notes, or give --all", hint="nightmill notes list")
-    door = open_door()
-    name = door.project(project).id
-    known = {each.id for each in notes.newest(door.database, name)}
-    if unknown := sorted(set(ids or ()) - known):
-        raise SettingsError(f"the project has no note {unknown[0]!r}; nothing was deleted", hint="nightmill notes list")
-    gone = notes.forget(door.database, name, ids or None)
+    with open_belongings(project) as here:
+        gone = here.forget_notes(ids or None)
     say(f"{gone} deleted")

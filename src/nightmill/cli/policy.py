@@ -32,14 +32,13 @@ def policy(
     """Show what changes of a project need: the operator's policy, and what the project asks for beyond it."""
     from dataclasses import asdict, replace
 
-    from nightmill.cli.door import open_door
+    from nightmill.cli.own import open_belongings
     from nightmill.cli.screen import print_json, say, table
-    from nightmill.estate.rules import holding
     from nightmill.policy import Changed
     from nightmill.policy.decide import fits
 
-    door = open_door()
-    found = holding(door.project(project), home=door.settings.home)
+    with open_belongings(project) as here:
+        found = here.policy()
     if paths:
         changes = [Changed(path=each, new=False) for each in paths]
         found = replace(found, rules=tuple(rule for rule in found.rules if fits(rule, changes)))

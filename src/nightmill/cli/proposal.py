@@ -9,7 +9,7 @@ from nightmill.cli.screen import safe
 
 if TYPE_CHECKING:
     from nightmill.blueprint import Blueprint
-    from nightmill.cli.processes import Processes
+    from nightmill.desk.processes import Processes
     from nightmill.intake import Answer, Gateway
 
 __all__ = ["proposal", "show"]
@@ -98,13 +98,13 @@ def _cost(here: Processes, answer: Answer) -> dict[str, Any]:
 def _first_requests(here: Processes, answer: Answer) -> int:
     """Tokens that all agents of the blueprint see at first, as `blueprint explain` counts them."""
     from nightmill.blueprint.seen import seen
-    from nightmill.cli.explained import measured
+    from nightmill.desk.explained import measured
     from nightmill.line.process.goals import REVIEW
 
     blueprint: Blueprint = here.catalogue.get(answer.blueprint)
     own = {"task.title": answer.title, "task.instruction": answer.words, "spec.text": answer.words}
     inputs = {f"inputs.{name}": str(value) for name, value in answer.inputs.items()}
-    known = {**measured(here, None)[0], **own, **inputs}
+    known = {**measured(here.door, here.ground(), None)[0], **own, **inputs}
     return sum(each.known for each in seen(blueprint, roles=here.catalogue.roles, measured=known, review=REVIEW))
 
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from nightmill.blueprint.catalogue import Catalogue, Entry
-    from nightmill.cli.processes import Processes
+    from nightmill.desk.processes import Processes
     from nightmill.line.process.rehearse import Rehearsed
 
 __all__ = ["rehearsal"]
@@ -35,12 +35,11 @@ def rehearsal(
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Go through blueprints as the cases in NAME.test.yaml say: no model, no sandbox. Exit status 1: a case failed."""
-    from nightmill.cli.door import open_door
-    from nightmill.cli.processes import processes
+    from nightmill.cli import own
     from nightmill.cli.screen import print_json, safe, say
     from nightmill.report.words import count
 
-    here = processes(open_door(), project)
+    here = own.here(project)
     found = [_tested(here, name) for name in names] if names else list(_all(here))
     if json:
         print_json(

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from nightmill.errors import NightmillError
 
-__all__ = ["fail", "out", "print_json", "put", "safe", "say", "table", "when"]
+__all__ = ["IN_JSON", "fail", "out", "print_json", "put", "safe", "say", "table", "when"]
 
 IDLE = "no worker is alive: what is not over goes on when one is. Start one with: nightmill worker"
 """Said wherever a person could think that somebody is at work."""
@@ -29,7 +29,8 @@ CONTROL |= {
 """What moves the cursor, ends a line or turns the direction of writing, and how it is shown instead."""
 
 
-ESCAPED = {number: f"\\u{number:04x}" for number in CONTROL if number > 31}
+IN_JSON = {number: f"\\u{number:04x}" for number in (*(each for each in CONTROL if each > 126), *range(0xD800, 0xE000))}
+"""What JSON leaves as it is and no terminal should get, with halves of characters, which no output takes: the same in JSON."""
 
 
 def out() -> Console:
@@ -68,9 +69,8 @@ def put(text: str) -> None:
 
 
 def print_json(value: Any) -> None:
-    """*value* for programs; what moves the cursor or turns the direction of writing is escaped as JSON has it."""
-    text = json.dumps(value, ensure_ascii=False, indent=2, default=str)
-    sys.stdout.write(text.translate(ESCAPED) + "\n")
+    """*value* for programs, who read the same of what is written so that a terminal shows it."""
+    sys.stdout.write(json.dumps(value, ensure_ascii=False, indent=2, default=str).translate(IN_JSON) + "\n")
 
 
 def table(

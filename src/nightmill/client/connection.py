@@ -107,6 +107,18 @@ class Connection:
             SettingsError: If it is refused.
         """
         headers = {"Accept": "text/event-stream", **({"Last-Event-ID": str(last)} if last is not None else {})}
+        with self._streamed(path, headers, asked) as response:
+            yield response.iter_lines()
+
+    @contextlib.contextmanager
+    def pieces(self, path: str, **asked: Any) -> Iterator[Iterator[bytes]]:
+        """What is at *path*, which may be of any length, in pieces as they come. Raises as `lines`."""
+        given = {name: each for name, each in asked.items() if each != ""}
+        with self._streamed(path, {"Accept": "application/jsonl", "Accept-Encoding": "identity"}, given) as response:
+            yield response.iter_bytes()
+
+    @contextlib.contextmanager
+    def _streamed(self, path: str, headers: dict[str, str], asked: dict[str, Any]) -> Iterator[httpx2.Response]:
         timeout = httpx2.Timeout(QUIET, connect=KNOCK)
         with (
             self._broken(),
@@ -117,7 +129,7 @@ class Connection:
                 raise self._refusal(response)
             self._heard = response.extensions["network_stream"].get_extra_info("socket")
             try:
-                yield response.iter_lines()
+                yield response
             finally:
                 self._heard = None
 

@@ -165,12 +165,12 @@ class Memory:
             self._hub.create(branch=BRANCH, signers=self._signers)
         return self._change(edit)
 
-    def forget(self, project: str, role: str, number: int, *, author: Author, at: float) -> str:
-        """Take the note of that *number*, from 1, out of what *role* remembers of *project*, and return it.
+    def forget(self, project: str, role: str, number: int, *, note: str, author: Author, at: float) -> None:
+        """Take *note*, which had that *number*, from 1, out of what *role* remembers of *project*.
 
         Raises:
-            SettingsError: If there is no such note.
-            RepoError: If its file cannot be used, or the branch does not hold still.
+            SettingsError: If there is no note of that number.
+            RepoError: If another one has it by now, or its file cannot be used, or the branch does not hold still.
             EngineError: If the repository is broken.
         """
         page = self.page(project, role)
@@ -180,12 +180,14 @@ class Memory:
             raise SettingsError(
                 f"the {role} has no note {number} of {project!r}", hint=f"nightmill crew {role} --memory lists them"
             )
-        line = page.notes[number - 1]
+        if page.notes[number - 1] != note:
+            raise RepoError(
+                f"note {number} of the {role} is another one by now", hint=f"look again: nightmill crew {role} --memory"
+            )
         path = _path(project, role)
         self._change(
-            _Edit(path=path, text=partial(_without, line=line), message=f"{role}: a note less\n", author=author, at=at)
+            _Edit(path=path, text=partial(_without, line=note), message=f"{role}: a note less\n", author=author, at=at)
         )
-        return line
 
     # The one way in which it changes
 

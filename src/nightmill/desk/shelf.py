@@ -10,6 +10,7 @@ from nightmill.blueprint.catalogue import Catalogue
 from nightmill.desk.door import Door
 from nightmill.errors import SettingsError
 from nightmill.estate import file, rules
+from nightmill.estate.nouns import Project
 from nightmill.line.process import functions
 from nightmill.line.prove import baselines_as_json
 from nightmill.line.submit import OPERATORS
@@ -18,7 +19,7 @@ from nightmill.policy.facts import Record
 from nightmill.review import Flake
 from nightmill.store import mistakes, projects
 
-__all__ = ["Shelf", "mistaken", "policy", "shelf", "unsteady"]
+__all__ = ["Shelf", "known", "mistaken", "policy", "shelf", "unsteady"]
 
 
 class Shelf(NamedTuple):
@@ -43,7 +44,18 @@ def shelf(door: Door, project: str) -> Shelf:
     )
     own = (shelves.at_commit(hub, commit),) if commit else ()
     held = (*own, shelves.in_folder(home / shelves.OPERATORS, place="operator"), shelves.shipped())
-    return Shelf(commit, roles, Catalogue(held, {role.name: role for role in roles.roles}, functions.SIGNATURES))
+    by_name = {role.name: role for role in roles.roles}
+    return Shelf(commit, roles, Catalogue(held, by_name, functions.SIGNATURES, _checks(door, project, commit)))
+
+
+def known(door: Door, project: str, commit: str) -> Project:
+    """*project* as *commit* describes it; "": as its checkout does.
+
+    Raises:
+        SettingsError: If there is no such project, or its nightmill.yaml cannot be used.
+    """
+    root = projects.get(door.database, project).root
+    return file.at_commit(door.hub(project), commit, root=root) if commit else door.project(root)
 
 
 def mistaken(door: Door, project: str, commit: str) -> tuple[Record, ...]:
@@ -62,7 +74,13 @@ def unsteady(door: Door, project: str) -> list[tuple[str, str, Flake]]:
 def policy(door: Door, project: str, commit: str) -> Policy:
     """The policy that holds for *project* at *commit*; an empty one where it cannot be read."""
     try:
-        known = file.at_commit(door.hub(project), commit, root=projects.get(door.database, project).root)
-        return rules.holding(known, home=door.settings.home)
+        return rules.holding(known(door, project, commit), home=door.settings.home)
     except SettingsError:  # the commands that need it say what is wrong with it
         return Policy()
+
+
+def _checks(door: Door, project: str, commit: str) -> tuple[str, ...] | None:
+    try:
+        return tuple(each.name for each in known(door, project, commit).checks) if commit else None
+    except SettingsError:  # likewise
+        return None

@@ -33,7 +33,7 @@ from nightmill.event.hook import (
     SecretKept,
     SecretRemoved,
 )
-from nightmill.event.ledger import EntriesForgotten
+from nightmill.event.ledger import EntriesForgotten, NotesForgotten
 from nightmill.event.life import (
     RunDone,
     RunForked,
@@ -132,6 +132,7 @@ __all__ = [
     "ModelRetried",
     "ModelSwitched",
     "NoteWritten",
+    "NotesForgotten",
     "NotesRecalled",
     "PasswordChanged",
     "PastEdited",

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from nightmill.happening import Event
 
-__all__ = ["EntriesForgotten"]
+__all__ = ["EntriesForgotten", "NotesForgotten"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,4 +20,13 @@ class EntriesForgotten(Event):
     count: int
     digest: str
     before: float
+    by: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NotesForgotten(Event):
+    """*by* deleted *count* notes that agents had made for later runs of *project*."""
+
+    project: str
+    count: int
     by: str

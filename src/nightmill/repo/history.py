@@ -112,6 +112,11 @@ class History:
             raise RepoError(f"the hub has no commit or tree {commit!r}", hint="see `nightmill prs` for what it has")
         return text(ran.out).strip()
 
+    def head(self) -> str:
+        """The branch that HEAD names, "" for none."""
+        ran = self.run("symbolic-ref", "--quiet", "--short", "HEAD")
+        return text(ran.out).strip() if ran.exit == 0 else ""
+
     def contains(self, *, commit: str, ancestor: str) -> bool:
         """Whether *ancestor* is *commit* or comes before it."""
         ran = self.run("merge-base", "--is-ancestor", safe(ancestor), safe(commit))

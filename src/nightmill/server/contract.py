@@ -8,6 +8,7 @@ from typing import Any
 from starlette.routing import BaseRoute
 
 from nightmill.server.api.events import DraftOut, Resume
+from nightmill.server.api.ledger import End
 from nightmill.server.guard import SAFE, Guarded, Need
 from nightmill.server.problem import MEDIA, Problem
 
@@ -56,7 +57,7 @@ def whole(schema: dict[str, Any], routes: Iterable[BaseRoute]) -> dict[str, Any]
     kinds.pop("HTTPValidationError", None)
     kinds.pop("ValidationError", None)
     kinds["Problem"] = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
-    for each in (DraftOut, Resume):  # no route answers with these: they are in the data of a stream
+    for each in (DraftOut, Resume, End):  # no route answers with these: they are in the data of a stream
         made = each.model_json_schema(ref_template="#/components/schemas/{model}")
         kinds |= {**made.pop("$defs", {}), each.__name__: made}
     for route in guarded(routes):

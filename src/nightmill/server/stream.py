@@ -17,12 +17,14 @@ PATIENCE = 30.0
 
 
 class EventStream(Response):
-    """Server-sent events. It ends with its frames, with the reader, or when *good* no longer holds, asked before each frame."""
+    """Server-sent events, or *media_type*: it ends with its frames, with the reader, or when *good*, asked before each, no longer holds."""
 
     media_type = "text/event-stream"
 
-    def __init__(self, frames: AsyncIterator[bytes], *, good: Callable[[], Awaitable[bool]]) -> None:
-        super().__init__(headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
+    def __init__(
+        self, frames: AsyncIterator[bytes], *, good: Callable[[], Awaitable[bool]], media_type: str | None = None
+    ) -> None:
+        super().__init__(headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"}, media_type=media_type)
         del self.headers["content-length"]
         self.frames, self.good = frames, good
 

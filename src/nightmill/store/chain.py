@@ -66,7 +66,7 @@ LASTING = frozenset(
         *(e.RunQueued, e.PullRequestOpened, e.PullRequestMerged),
         *(e.TaskFiled, e.TaskStarted, e.TaskDropped),
         *(e.WorkspacePrepared, e.TurnFinished, e.CommitMade, e.WorkPreserved),
-        e.EntriesForgotten,
+        *(e.EntriesForgotten, e.NotesForgotten),
     )
 )
 """Events that are never forgotten."""
@@ -227,6 +227,7 @@ class Gone:
         self._said = {seq: plain for seq, plain in said if plain.get("upto", seq) < seq}
         self._uptos = [plain["upto"] for plain in self._said.values()]
         self._digests = [Digest() for _ in self._uptos]
+        self._unsaid: dict[int, int] = {}
 
     def take(self, row: Any) -> str:
         """A row without words; what is wrong with that, "" for nothing."""
@@ -234,13 +235,22 @@ class Gone:
         if row["name"] in LASTING or at == len(self._uptos):
             return "it was emptied, and nothing says by whom"
         self._digests[at].add(row)
+        self._unsaid.setdefault(at, row["seq"])
         return ""
 
     def said(self, row: Any) -> str:
         """The row, itself sound, that says what was forgotten before it; what is wrong with that."""
         found = list(self._said).index(row["seq"]) if row["seq"] in self._said else None
-        sound = found is not None and self._said[row["seq"]]["digest"] == self._digests[found].text()
-        return "" if sound else "other entries were emptied than it says"
+        sound = found is not None and json.loads(row["body"]) == self._said[row["seq"]]
+        if found is None or not sound or self._said[row["seq"]]["digest"] != self._digests[found].text():
+            return "other entries were emptied than it says"
+        self._unsaid.pop(found, None)
+        return ""
+
+    def unsaid(self) -> Broken | None:
+        """The first row that was taken and of which no row that was seen since says so."""
+        first = min(self._unsaid.values(), default=None)
+        return None if first is None else Broken(seq=first, reason="it was emptied, and nothing says by whom")
 
 
 def _check(row: Any, *, seq: int, previous: str, gone: Gone) -> Broken | None:

@@ -167,6 +167,12 @@ class Ledger:
             row = connection.execute(query).mappings().one_or_none()
         return None if row is None else Entry(**row)
 
+    def hashes(self, numbers: Collection[int]) -> dict[int, str]:
+        """The hashes of the entries with these *numbers*, of those that there are."""
+        with self.database.read() as connection:
+            query = sa.select(table.c.seq, table.c.hash).where(table.c.seq.in_(numbers))
+            return {row.seq: row.hash for row in connection.execute(query)}
+
     def last(self) -> int:
         """Number of the newest entry: cheap enough to ask twenty times a second whether there is more to `read`."""
         with self.database.read() as connection:

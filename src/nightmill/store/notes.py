@@ -8,11 +8,13 @@ from dataclasses import dataclass, field, replace
 
 import sqlalchemy as sa
 
-from nightmill.store import tables
+from nightmill.errors import SettingsError
+from nightmill.event import NotesForgotten
+from nightmill.store import chain, tables
 from nightmill.store.database import Database
 from nightmill.store.projection import storable
 
-__all__ = ["KEPT", "Note", "forget", "keep", "newest", "prune"]
+__all__ = ["KEPT", "Note", "delete", "forget", "keep", "newest", "prune"]
 
 KEPT = 2_000
 """Of one project; the oldest go first."""
@@ -64,9 +66,13 @@ def keep(database: Database, notes: Sequence[Note], *, instead: Collection[str] 
             connection.execute(sa.insert(table), list(new.values()))
 
 
-def newest(database: Database, project: str, *, most: int = KEPT) -> list[Note]:
-    """The notes of *project*, newest first."""
+def newest(database: Database, project: str, *, most: int = KEPT, after: tuple[float, str] | None = None) -> list[Note]:
+    """The notes of *project*, newest first; those that come *after* the time and the id of one."""
     query = sa.select(table).where(table.c.project == project).order_by(table.c.at.desc(), table.c.run, table.c.key)
+    if after is not None:
+        at, (run, _, key) = after[0], after[1].partition("/")
+        later = sa.or_(table.c.run > run, sa.and_(table.c.run == run, table.c.key > key))
+        query = query.where(sa.or_(table.c.at < at, sa.and_(table.c.at == at, later)))
     with database.read() as connection:
         rows = connection.execute(query.limit(most)).mappings()
         return [Note(**{**row, "files": json.loads(row["files"])}) for row in rows]
@@ -79,6 +85,28 @@ def forget(database: Database, project: str, ids: Collection[str] | None = None)
         where.append((table.c.run + "/" + table.c.key).in_(list(ids)))
     with database.write() as connection:
         return connection.execute(table.delete().where(*where)).rowcount
+
+
+def delete(database: Database, project: str, ids: Collection[str] | None, *, by: str, at: float) -> int:
+    """Delete those of *project* that *ids* names, None: all, in the name of *by*, and tell the ledger; how many went.
+
+    Raises:
+        SettingsError: If one of *ids* is none of its notes: then none is deleted.
+    """
+    with database.write() as connection:
+        chain.lock(connection)
+        mine = (table.c.project == project,)
+        known = set(connection.execute(sa.select(table.c.run + "/" + table.c.key).where(*mine)).scalars())
+        if unknown := sorted(set(ids or ()) - known):
+            raise SettingsError(
+                f"the project has no note {unknown[0]!r}; nothing was deleted", hint="nightmill notes list"
+            )
+        named = () if ids is None else ((table.c.run + "/" + table.c.key).in_(list(ids)),)
+        gone = connection.execute(table.delete().where(*mine, *named)).rowcount
+        if gone:
+            told = NotesForgotten(run="", project=project, count=gone, by=by)
+            chain.append(connection, [chain.fact(told, at=at)])
+    return gone
 
 
 def prune(database: Database) -> int:

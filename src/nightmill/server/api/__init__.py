@@ -6,10 +6,14 @@ from starlette.routing import BaseRoute
 
 from nightmill.server.api import (
     account,
+    blueprints,
+    budget,
     changes,
+    crew,
     events,
     heard,
     hooks,
+    ledger,
     live,
     mcp,
     people,
@@ -25,5 +29,8 @@ __all__ = ["routes"]
 
 def routes() -> list[BaseRoute]:
     """All routes of the API."""
-    modules = (account, runs, questions, live, start, tasks, changes, events, people, hooks, heard, secrets, mcp)
+    modules = (
+        *(account, runs, questions, live, start, tasks, changes, events, people, hooks, heard, secrets, mcp),
+        *(crew, blueprints, budget, ledger),
+    )
     return [route for module in modules for route in module.router.routes]

@@ -22,7 +22,7 @@ from nightmill.server.stream import EventStream
 from nightmill.server.watcher import Item
 from nightmill.store import AWAY
 
-__all__ = ["DraftOut", "Resume", "router"]
+__all__ = ["DraftOut", "Resume", "counted", "router", "still", "the_run"]
 
 router = of_api("events")
 
@@ -108,7 +108,7 @@ async def stream(
     site = site_of(request)
     if site.streams[who.address] >= STREAMS:
         raise Refused(429, f"you have {STREAMS} streams already", hint="end one", headers={"Retry-After": "5"})
-    only = await run_in_threadpool(_the_run, site, run, who) if run else ""
+    only = await run_in_threadpool(the_run, site, run, who) if run else ""
     seen = who.projects("view")
 
     def wants(item: Item) -> bool:
@@ -121,10 +121,10 @@ async def stream(
 
     begin = int(last_event_id) if last_event_id is not None else after
     frames = site.feed.frames(wants, after=begin, alone=alone, drafts=only if drafts else "")
-    return EventStream(_counted(site.streams, who.address, frames), good=_still(site, request, who))
+    return EventStream(counted(site.streams, who.address, frames), good=still(site, request, who))
 
 
-async def _counted(streams: Counter[str], who: str, frames: AsyncGenerator[bytes]) -> AsyncGenerator[bytes]:
+async def counted(streams: Counter[str], who: str, frames: AsyncGenerator[bytes]) -> AsyncGenerator[bytes]:
     """*frames*, as one of the *streams* of *who* for as long as it lasts."""
     streams[who] += 1
     try:
@@ -137,7 +137,12 @@ async def _counted(streams: Counter[str], who: str, frames: AsyncGenerator[bytes
             del streams[who]
 
 
-def _the_run(site: Site, name: str, who: Who) -> str:
+def the_run(site: Site, name: str, who: Who) -> str:
+    """The id of the run whose id is or begins with *name*.
+
+    Raises:
+        Refused: If there is none that they may see.
+    """
     try:
         found = site.door.runs.get(name)
     except SettingsError:
@@ -147,7 +152,7 @@ def _the_run(site: Site, name: str, who: Who) -> str:
     return found.id
 
 
-def _still(site: Site, request: Request, who: Who) -> Callable[[], Awaitable[bool]]:
+def still(site: Site, request: Request, who: Who) -> Callable[[], Awaitable[bool]]:
     """Whether whoever watches may go on as they began; asked of the store now and then."""
     asked = time.monotonic()
 

@@ -13,7 +13,7 @@ from starlette.responses import RedirectResponse, Response
 from nightmill.blueprint.approval import Standing, standing
 from nightmill.blueprint.catalogue import Entry
 from nightmill.blueprint.draw import svg
-from nightmill.desk.consent import consent
+from nightmill.desk.processes import Processes, at_main
 from nightmill.desk.shelf import Shelf, shelf
 from nightmill.errors import SettingsError
 from nightmill.intake import estimate
@@ -23,7 +23,6 @@ from nightmill.review.flake import wilson
 from nightmill.server.guard import TheProject, Who, needs, of_pages
 from nightmill.server.pages.render import page
 from nightmill.server.pages.where import choose, tabs
-from nightmill.server.problem import Refused
 from nightmill.server.site import site_of
 from nightmill.store import Run, blueprints, records
 
@@ -119,8 +118,9 @@ def one(request: Request, who: Who, project: TheProject, name: Name) -> Response
         process=process,
         picture=Markup(svg(read, styled=False)) if read else None,  # noqa: S704 - it escapes all that it is given
         shown=SHOWN,
-        may=who.may("approve", project),
-        closure="" if entry.faults or process.standing.may_run else _closure(found, name),
+        may=(may := who.may("approve", project)),
+        closure=(closure := "" if entry.faults or process.standing.may_run else _closure(found, name)),
+        mine=bool(closure and may) and _at_main(request, project, who).wrote(name),
     )
 
 
@@ -130,12 +130,12 @@ def approve(
     request: Request, who: Who, project: TheProject, name: Name, closure: Annotated[str, Form(max_length=64)]
 ) -> Response:
     """Say yes to exactly what was looked at, with all that it calls."""
-    door = site_of(request).door
-    found = shelf(door, project)
-    if found.catalogue.closure(name).digest != closure:
-        raise Refused(409, f"the blueprint {name!r} is not what you looked at any more", hint="look at it again")
-    consent(door, found.catalogue, name, project=project, by=who.by)
+    _at_main(request, project, who).approve(name, closure=closure)
     return RedirectResponse(f"/blueprints/{quote(project, safe='')}/{quote(name, safe='')}", 303)
+
+
+def _at_main(request: Request, project: str, who: Who) -> Processes:
+    return at_main(site_of(request).door, project, by=who.by, apart=who.way != "local")
 
 
 def _closure(found: Shelf, name: str) -> str:

@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
-import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import fields
 from datetime import UTC, datetime
 from typing import Annotated, Any, NamedTuple
@@ -17,13 +16,14 @@ from markupsafe import Markup
 from pydantic import BaseModel, Field
 from starlette.responses import Response, StreamingResponse
 
-from nightmill.desk.door import Door
+from nightmill.desk.evidence import Span, pages
 from nightmill.event import EVENTS
 from nightmill.report.text import one_line, visible
 from nightmill.report.words import duration, moment, money
 from nightmill.server.guard import Who, needs, of_pages
 from nightmill.server.pages.render import page
 from nightmill.server.problem import Refused
+from nightmill.server.rolls import gone_through
 from nightmill.server.site import site_of
 from nightmill.store import Entry
 from nightmill.store.export import line
@@ -33,8 +33,8 @@ __all__ = ["router"]
 
 router = of_pages()
 
-PAGE, PIECE = 100, 1000
-"""Entries on a page, and in a piece of what is taken along."""
+PAGE = 100
+"""Entries on a page."""
 MOMENTS = frozenset({"before", "expires", "until"})
 """Fields that are times, in Unix seconds."""
 DIGEST = re.compile(r"[0-9a-f]{40,64}")
@@ -43,9 +43,6 @@ AROUND = 6
 """The entry that a chain breaks at is shown with so many after it."""
 LINE = 160
 """Characters of a field that are shown; the export has all of it."""
-
-ONE = threading.BoundedSemaphore(1)
-"""Chains that are gone through at once: it reads all that there is."""
 
 
 class Asked(BaseModel):
@@ -92,13 +89,7 @@ def looked(request: Request, who: Who, asked: Annotated[Asked, Query()]) -> Resp
 @needs("view", "every")
 def verified(request: Request, who: Who) -> Response:
     """Go through the whole chain."""
-    ledger = site_of(request).door.ledger
-    if not ONE.acquire(blocking=False):
-        raise Refused(429, "somebody has it verified just now", hint="try again in a moment")
-    try:
-        last, broken = ledger.last(), ledger.verify()
-    finally:
-        ONE.release()
+    last, broken = gone_through(site_of(request).door.ledger)
     held = Held(False, broken.reason, broken.seq, last) if broken else Held(True, "", 0, last)
     return _page(request, who, Asked(before=min(held.at + AROUND, last + 1) if broken else 0), held=held)
 
@@ -107,8 +98,9 @@ def verified(request: Request, who: Who) -> Response:
 @needs("view", "every")
 def export(request: Request) -> Response:
     """All of it, as JSON lines, with what its hashes cover."""
+    ledger = site_of(request).door.ledger
     return StreamingResponse(
-        _lines(site_of(request).door),
+        ("".join(map(line, page)).encode("utf-8") for page in pages(ledger, Span(upto=ledger.last()))),
         media_type="application/jsonl",
         headers={"Content-Disposition": 'attachment; filename="ledger.jsonl"'},
     )
@@ -228,10 +220,3 @@ def _moment(said: str) -> float:
         raise Refused(
             422, f"{said[:40]!r} is no time", hint="such as 2026-05-01 or 2026-05-01T20:00, in UTC"
         ) from error
-
-
-def _lines(door: Door) -> Iterator[bytes]:
-    after = 0
-    while found := door.ledger.read(after=after, limit=PIECE):
-        yield "".join(line(each) for each in found).encode("utf-8", "backslashreplace")
-        after = found[-1].seq

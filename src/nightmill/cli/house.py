@@ -1,0 +1,83 @@
+"""Where the commands about what all projects share work: the store here, or a server."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Protocol
+
+from nightmill.cli.desks import at_server
+from nightmill.cli.door import Door, open_door, person, settings
+from nightmill.desk.budget import Till
+from nightmill.desk.evidence import Evidence
+
+if TYPE_CHECKING:
+    from nightmill.desk.budget import Budget
+    from nightmill.desk.evidence import Verified
+    from nightmill.kept import Entry
+    from nightmill.store.seal import Seal
+
+__all__ = ["House", "StoreHouse", "open_house"]
+
+
+class House(Evidence, Till, Protocol):
+    """What all projects of a store share."""
+
+
+@contextmanager
+def open_house() -> Iterator[House]:
+    """The one that the settings name.
+
+    Raises:
+        SettingsError: If the settings are wrong.
+    """
+    if not (found := settings()).server:
+        yield StoreHouse(open_door())
+        return
+    from nightmill.client.house import HouseClient
+
+    with at_server(found) as desk:
+        yield HouseClient(desk.client.connection)
+
+
+class StoreHouse:
+    """A `House` on the store here."""
+
+    def __init__(self, door: Door) -> None:
+        self.door = door
+
+    def entries(self, *, after: int, run: str) -> Iterator[Entry]:
+        """What was told after number *after*."""
+        from nightmill.desk.evidence import Span, pages
+
+        ledger = self.door.ledger
+        name = self.door.runs.get(run).id if run else ""
+        for page in pages(ledger, Span(upto=ledger.last(), after=after, run=name)):
+            yield from page
+
+    def verify(self, numbers: Collection[int]) -> Verified:
+        """Go through all of the chain."""
+        from nightmill.desk.evidence import Verified
+
+        ledger = self.door.ledger
+        last = ledger.last()
+        return Verified(last, ledger.verify(), ledger.hashes(numbers))
+
+    def seal(self) -> Seal:
+        """Where it stands now, signed."""
+        from nightmill.store import seal as sealing
+
+        return sealing.seal(self.door.database, sealing.key(self.door.settings.home), at=time.time())
+
+    def budget(self) -> Budget:
+        """How the day stands."""
+        from nightmill.desk.budget import budget
+
+        return budget(self.door)
+
+    def raise_budget(self, dollars: float) -> int:
+        """Add so much to the budget of the day."""
+        from nightmill.desk import spending
+
+        return spending.more(self.door, dollars, by=person())
