@@ -226,6 +226,16 @@ def test_a_spec_is_shown_with_what_its_tasks_cost(mill: Mill, here: Here) -> Non
     assert "with its tasks" not in here("show", "rab1-1").out
 
 
+def test_a_spec_whose_tasks_have_no_known_price_says_so(mill: Mill, here: Here) -> None:
+    with mill.door() as door:
+        for run, parent in (("rab1", ""), ("rab1-1", "rab1")):
+            queued = e.RunQueued(run=run, kind="task", title="Tax", project="p", spec="s", model="m:n", parent=parent)
+            door.runs.create(queued, assignment="a")
+        door.ledger.append([sample(e.TurnFinished, run="rab1", cost=None)])
+
+    assert here("show", "rab1").out.endswith("· price unknown\n")
+
+
 def test_a_run_is_found_by_its_beginning_if_that_is_its_own(told: Mill, here: Here) -> None:
     assert "several runs: rab1, rab2" in here("show", "rab").err
     assert json.loads(here("show", "rab2", "--json").out)["id"] == "rab2"

@@ -41,7 +41,7 @@ def main() -> None:
         sys.stderr.close()
         sys.exit(FAILED)
     except OSError as error:
-        _broken(f"{error.filename or 'a file'}: {error.strerror or error}")
+        _broken(": ".join(str(part) for part in (error.filename, error.strerror or error) if part))
     except Exception as error:
         # Known by name: to import it costs more than most commands.
         if type(error).__module__ != "sqlalchemy.exc":

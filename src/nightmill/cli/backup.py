@@ -27,6 +27,7 @@ def backup(
     from nightmill.desk import backup as keeping
 
     settings = open_door().settings
+    say(f"· copying what {settings.home} holds")
     packed = keeping.backup(settings.home, file.absolute(), store=settings.store, at=time.time())
     say(f"wrote {packed.entries:,} files and folders, {packed.bytes / 1e6:,.1f} MB, to {file}")
 
@@ -39,5 +40,6 @@ def restore(file: Annotated[Path, typer.Argument(help="What `backup` wrote.")]) 
 
     settings = open_door().settings
     home = settings.home
+    say(f"· unpacking into {home}, and comparing each file with its hash")
     head = keeping.restore(file, home, store=settings.store)
     say(f"{home} is what {head.home} was at {when(head.at)}; `nightmill ledger verify` proves its ledger")

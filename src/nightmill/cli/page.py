@@ -105,8 +105,8 @@ def _tasks(run: Run, tasks: Sequence[Run]) -> list[str]:
     if tasks:
         everyone = (run, *tasks)
         turns, used, cost = (sum(getattr(each, name) for each in everyone) for name in ("turns", "tokens", "cost"))
-        priced = [each.priced for each in everyone]
-        dollars = money(cost) + ("" if all(priced) else " and more") if any(priced) else "price unknown"
+        priced = all(each.priced for each in everyone)
+        dollars = money(cost) + ("" if priced else " and more") if cost or priced else "price unknown"
         lines.append(f"with its tasks: {count(turns, 'turn')} · {tokens(used)} tokens · {dollars}")
     return lines
 

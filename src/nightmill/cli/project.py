@@ -92,8 +92,8 @@ def initialise(door: Door, root: Path, *, again: bool = False) -> Initialised:
     if not again and (checkout.root / NAME).exists():
         load(checkout.root)  # before anything is made: its faults are the person's to mend
     identity = identify(checkout.root)
-    say(f"· copying {checkout.branch} into nightmill's own repository of the project")
     door.make_home()  # by us, or its first folder would make it, open to every user of this machine
+    say(f"· copying {checkout.branch} into nightmill's own repository of the project")
     hub = hub_of(door.settings, identity)
     hub.create(branch=checkout.branch, format=checkout.format, signers=signers(door.settings.home))
     commit = hub.advance(checkout.branch, hub.take(checkout.root, checkout.branch))
