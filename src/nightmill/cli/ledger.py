@@ -1,4 +1,4 @@
-"""The ledger itself: ledger verify, export, seal, forget."""
+"""The ledger itself: ledger search, verify, export, seal, forget."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 __all__ = ["register"]
 
 ledger_app = typer.Typer(
-    help="What happened, as it was told: verify, export, seal it, and let it forget.", no_args_is_help=True
+    help="What happened, as it was told: look through it, verify, export, seal it, and let it forget.",
+    no_args_is_help=True,
 )
 
 FAILED = 1
@@ -22,9 +23,55 @@ FAILED = 1
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
-    for command in (verify, export, seal, forget):
+    for command in (search, verify, export, seal, forget):
         ledger_app.command()(command)
     app.add_typer(ledger_app, name="ledger")
+
+
+def search(
+    words: Annotated[list[str] | None, typer.Argument(help="Each of them is in the entry.")] = None,
+    who: Annotated[str, typer.Option(help="Part of a name, an address or a role of somebody in it.")] = "",
+    name: Annotated[str, typer.Option(help="How the name of what happened begins, such as `run`.")] = "",
+    run: Annotated[str, typer.Option(help="How the run's id begins.")] = "",
+    since: Annotated[str, typer.Option(metavar="TIME", help="From then on (UTC), as 2026-08-01T20:00.")] = "",
+    until: Annotated[str, typer.Option(metavar="TIME", help="Before then (UTC).")] = "",
+    before: Annotated[int, typer.Option(min=0, help="Only entries with a smaller number.")] = 0,
+    limit: Annotated[int, typer.Option(min=1, help="The most that are printed.")] = 100,
+) -> None:
+    """Print entries as JSON lines, the newest first: those of a run, or among the newest 200,000 that are in question."""
+    import sys
+
+    from nightmill.cli.door import open_door
+    from nightmill.cli.screen import say
+    from nightmill.store.export import line
+    from nightmill.store.search import Wanted, named
+    from nightmill.store.search import search as look
+
+    wanted = Wanted(
+        words=words or (),
+        who=who,
+        names=named(name),
+        run=run,
+        since=_moment(since),
+        until=_moment(until),
+        before=before,
+    )
+    found = look(open_door().database, wanted, limit=limit)
+    for entry in found.entries:
+        sys.stdout.write(line(entry))
+    if found.further:
+        say(f"· there may be more: --before {found.further}")
+
+
+def _moment(said: str) -> float:
+    from datetime import UTC, datetime
+
+    from nightmill.errors import SettingsError
+
+    try:
+        return datetime.fromisoformat(said).replace(tzinfo=UTC).timestamp() if said else 0.0
+    except (ValueError, OverflowError) as error:
+        raise SettingsError(f"{said!r} is no time", hint="such as 2026-05-01 or 2026-05-01T20:00, in UTC") from error
 
 
 def verify(

@@ -10,11 +10,12 @@ from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
+from nightmill.event import EVENTS
 from nightmill.store import chain, tables
 from nightmill.store.database import Database
 from nightmill.store.ledger import Entry
 
-__all__ = ["LOOKED_THROUGH", "WHO", "Found", "Wanted", "search"]
+__all__ = ["LOOKED_THROUGH", "WHO", "Found", "Wanted", "named", "search"]
 
 table, runs = tables.event, tables.run
 
@@ -78,6 +79,12 @@ def search(database: Database, wanted: Wanted, *, limit: int) -> Found:
             if len(found) > limit:
                 return Found(found[:limit], found[limit - 1].seq)
     return Found(found, floor + 1 if floor > low else 0)
+
+
+def named(said: str) -> list[str]:
+    """The events whose names begin with *said*, whether it has spaces or underscores; itself, if none does."""
+    name = "_".join(said.casefold().split())
+    return [each for each in EVENTS if name and each.startswith(name)] or ([name] if name else [])
 
 
 def _bounds(connection: sa.Connection, wanted: Wanted) -> tuple[int, int]:

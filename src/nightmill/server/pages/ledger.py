@@ -27,7 +27,7 @@ from nightmill.server.rolls import gone_through
 from nightmill.server.site import site_of
 from nightmill.store import Entry
 from nightmill.store.export import line
-from nightmill.store.search import Wanted, search
+from nightmill.store.search import Wanted, named, search
 
 __all__ = ["router"]
 
@@ -112,7 +112,7 @@ def _page(request: Request, who: Who, asked: Asked, *, held: Held | None = None)
         projects=who.projects("view"),
         words=words,
         who=asked.who.strip(),
-        names=_names(asked.name),
+        names=named(asked.name),
         run=asked.run.strip(),
         since=_moment(asked.since),
         until=_moment(asked.until),
@@ -134,12 +134,6 @@ def _page(request: Request, who: Who, asked: Asked, *, held: Held | None = None)
         all=who.may("view"),
         held=held,
     )
-
-
-def _names(said: str) -> list[str]:
-    """The events whose names begin with *said*, whether it has spaces or underscores; itself, if none does."""
-    name = "_".join(said.casefold().split())
-    return [each for each in EVENTS if name and each.startswith(name)] or ([name] if name else [])
 
 
 def _said(entry: Entry, words: Sequence[str]) -> tuple[tuple[str, Markup], ...]:
