@@ -1,11 +1,13 @@
 """Take pictures of every page of a server, with the runs of the demo on it: at three widths, in light and dark.
 
-`make shots` makes those runs first, which takes a minute or two, and leaves the pictures in `shots/`. It goes where links
-lead, so that a page that comes is in it; of pages that differ in a number or a name of a run alone it takes one.
+`make shots` makes those runs first, which takes a minute or two, and one that goes on from a turn of them with another word, and leaves
+the pictures in `shots/`. It goes where links lead, so that a page that comes is in it; of pages that differ in a number or a name of a
+run alone it takes one.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -19,7 +21,7 @@ from pathlib import Path
 
 from playwright.sync_api import Page, sync_playwright
 
-__all__ = ["SHOTS", "demo", "served", "take"]
+__all__ = ["SHOTS", "demo", "fork", "served", "take"]
 
 SHOTS = Path(__file__).parent.parent / "shots"
 WIDTHS, HEIGHT, LONGEST = (390, 1280, 1920), 900, 4000
@@ -27,13 +29,24 @@ SCHEMES = ("light", "dark")
 AT = re.compile(r"nightmill is at (http://\S+);")
 FIRST = ("/", "/sign-in")
 MOST, ALIKE = 40, 3
-LINKS = "found => found.map(each => each.getAttribute('href').split(/[?#]/)[0])"
+LINKS = "found => found.map(each => each.getAttribute('href').split('#')[0])"
+ASKING = ("/moment",)
+"""Ends of addresses that are no page without what is asked behind them."""
+FORKED, WORD = "developer/3", "Compare the numbers that are written, not their texts."
 
 
 def demo(folder: Path) -> Path:
     """The home that `nightmill demo` leaves below *folder*."""
     subprocess.run([sys.executable, "-m", "nightmill.cli", "demo", "--folder", str(folder)], check=True)
     return folder / "home"
+
+
+def fork(home: Path) -> None:
+    """Have a run go on from a turn of the demo's developer; nobody works on it, so it waits."""
+    command, environment = [sys.executable, "-m", "nightmill.cli"], {**os.environ, "NIGHTMILL_HOME": str(home)}
+    told = subprocess.run([*command, "runs", "--json"], env=environment, check=True, stdout=subprocess.PIPE).stdout
+    run = next(each["id"] for each in json.loads(told) if each["kind"] == "task")
+    subprocess.run([*command, "rewind", run, "--to", FORKED, "--instruction", WORD], env=environment, check=True)
 
 
 @contextmanager
@@ -77,7 +90,8 @@ def _walk(page: Page) -> Iterator[str]:
     """Go to one page of each kind, in the order in which links name them; to a few more of it only for their links."""
     todo, kinds, seen = list(FIRST), Counter[str](), set[str]()
     while todo and len(kinds) < MOST:
-        path = todo.pop(0)
+        path, mark, asked = todo.pop(0).partition("?")
+        path += f"{mark}{asked}" if path.endswith(ASKING) else ""
         if path in seen or kinds[_name(path)] == ALIKE or path.startswith(("/static/", "/api/")):
             continue
         seen.add(path)
@@ -103,7 +117,7 @@ def _shoot(page: Page, stem: Path) -> Iterator[Path]:
 
 def _name(path: str) -> str:
     """The kind of page at *path*: a part with a digit in it is some run, or some number; one blueprint, one role is as another."""
-    some = re.sub(r"^(/blueprints)/.+", r"\1/one", path)
+    some = re.sub(r"^(/blueprints)/.+", r"\1/one", path.partition("?")[0])
     some = re.sub(r"^(/crew/[^/]+)/[^/]+", r"\1/role", some)
     return re.sub(r"[^/]*\d[^/]*", "one", some).strip("/").replace("/", "-") or "night"
 
@@ -111,11 +125,11 @@ def _name(path: str) -> str:
 def main() -> None:
     """Make runs, serve them, take the pictures."""
     shutil.rmtree(SHOTS, ignore_errors=True)
-    with (
-        tempfile.TemporaryDirectory(prefix="nightmill-shots-", ignore_cleanup_errors=True) as folder,
-        served(demo(Path(folder))) as url,
-    ):
-        found = take(url, SHOTS)
+    with tempfile.TemporaryDirectory(prefix="nightmill-shots-", ignore_cleanup_errors=True) as folder:
+        home = demo(Path(folder))
+        fork(home)
+        with served(home) as url:
+            found = take(url, SHOTS)
     print(f"wrote {len(found)} pictures to {SHOTS}")
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from email.utils import parseaddr
 from typing import Literal, NamedTuple
@@ -318,6 +318,7 @@ class Back:
         role: Whose turn, where several roles have one of that number.
         instruction: What the agent hears first.
         files: Contents by path in the checkout.
+        gone: Paths of files in the checkout that are deleted.
         results: What calls of that turn gave, by id, or by number from 1.
         answers: What a person answered, by the question or its step: one.
     """
@@ -326,6 +327,7 @@ class Back:
     role: str = ""
     instruction: str = ""
     files: Mapping[str, bytes] = field(default_factory=dict)
+    gone: Sequence[str] = ()
     results: Mapping[str, str] = field(default_factory=dict)
     answers: Mapping[str, str] = field(default_factory=dict)
 

@@ -34,7 +34,7 @@ DEVELOPER = (
     edit(OLD, WRONG),
     shell("python3 -m unittest -q"),
     over("Added.", evidence=EVIDENCE),
-    shell("echo what it was"),
+    shell("echo what it was | tee left.txt"),
     edit(WRONG, RIGHT),
     shell(f"printf '{CASE}' >> test_prices.py; python3 -m unittest -q"),
     over("Mended.", evidence=EVIDENCE),
@@ -85,7 +85,9 @@ def edited(stage: Stage, run: str) -> None:
     """What *run* made holds the person's file, says so, and is not theirs to merge."""
     (pull,) = (each for each in stage.pulls() if each["run"] == run)
     assert stage.hub.show(pull["head"], "docs/note.txt") == b"by hand\n"
+    assert "left.txt" not in [each.path for each in stage.hub.files(pull["head"])]
     assert "edited the file `docs/note.txt` at `developer/4`" in pull["body"]
+    assert "deleted the file `left.txt` at `developer/4`" in pull["body"]
     assert "Co-authored-by" in stage.hub.log(pull["head"], limit=1)[0].message
     assert "author" in refusal(stage, "pr", "merge", str(pull["number"]))
 
@@ -117,7 +119,14 @@ def test_a_later_step_is_gone_on_from_with_what_a_person_edits_and_they_do_not_a
         old = first(stage, model)
         before, paid = stage.run("task"), len(model.bodies)
         stage.start("worker")
-        edits = ("--file", f"docs/note.txt={stage.folder}/note", "--result", "1=It was WRONG all along.")
+        edits = (
+            "--file",
+            f"docs/note.txt={stage.folder}/note",
+            "--delete",
+            "left.txt",
+            "--result",
+            "1=It was WRONG all along.",
+        )
         new = stage.call("rewind", old, "--to", "4", "--instruction", "Leave a note.", *edits).strip()
         ended(stage, new)
 
@@ -141,6 +150,7 @@ def test_a_later_step_is_gone_on_from_with_what_a_person_edits_and_they_do_not_a
     assert len(own(stage, new, "verdict_given")) == 1
     assert [(each.kind, each.at, "@" in each.by) for each in own(stage, new, "past_edited")] == [
         ("file", "developer/4", True),
+        ("file", "developer/4", True),
         ("result", "developer/4", True),
     ]
     for run in (new, again):
@@ -159,6 +169,8 @@ def test_an_answer_is_edited_where_it_was_given_and_all_after_it_is_done_anew(st
         for words, why in (
             (("--to", "9"), "developer 1 to 6"),
             (("--to", "4", "--file", "../note=SPEC.md"), "no file of the checkout"),
+            (("--to", "4", "--delete", "nightmill.yaml", "--file", "nightmill.yaml=SPEC.md"), "edited and deleted"),
+            (("--to", "4", "--delete", ".git/HEAD"), "no file of the checkout"),
             (("--to", "4", "--result", "2=x"), "1 (run_command)"),
             (("--answer", "who=x"), "which"),
         ):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import closing
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from tests.server.conftest import House, role
 
 HOSTILE = "<script>alert(1)</script>\u202e"
 ADA = "Ada <ada@example.org>"
+RECORD = sha256(b"{}").hexdigest()
 
 
 def turn(run: str, number: int, said: str, *, cost: float | None = 0.01) -> tuple[e.Event, ...]:
@@ -36,7 +38,7 @@ def turn(run: str, number: int, said: str, *, cost: float | None = 0.01) -> tupl
             turn=number,
             role="developer",
             model="m",
-            record="r",
+            record=RECORD,
             snapshot="s",
             usage=usage,
             cost=cost,
@@ -53,6 +55,7 @@ def runs(house: House, tmp_path: Path) -> House:
     root = whole.repository(tmp_path / "shop")
     project, hub = identify(root), house.door.hub(identify(root))
     hub.create()
+    house.door.blobs.put(b"{}")
     hub.advance("main", hub.take(root, "main"))
     commits = []
     for text in ("a + b", "b + a"):

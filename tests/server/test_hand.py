@@ -121,6 +121,29 @@ def test_whoever_takes_over_is_given_the_branch_that_holds_the_work(house: House
     assert "git fetch" not in look(house, run, role("viewer"), who="eve@example.org")
 
 
+def test_only_turns_that_can_be_gone_on_from_are_offered(house: House, tmp_path: Path) -> None:
+    run, put = went(house, tmp_path), house.door.blobs.put
+
+    def turn(number: int, ending: str) -> e.TurnFinished:
+        record, usage = put(f'{{"turn": {number}, "ending": {ending}}}'.encode()), {"input": 1, "output": 1}
+        return e.TurnFinished(
+            run=run, turn=number, role="developer", model="m", record=record, snapshot="s", usage=usage, cost=0.0, calls=0,
+            seconds=1.0,
+        )  # fmt: skip
+
+    house.tell(turn(2, "null"), turn(3, "null"), e.AgentFinished(run=run, turn=3, summary="Done", role="developer"))
+    house.tell(turn(4, '{"kind": "stuck"}'))
+    text = look(house, run, role("operator"))
+    house.tell(
+        turn(5, "null"), e.PullRequestOpened(run=run, number=1, branch="b", target="main", title="t"), turn(6, "null")
+    )
+    after = look(house, run, role("operator"), who="bob@example.org")
+
+    assert [f'<option value="developer/{at}">' in text for at in range(1, 5)] == [True, True, False, False]
+    assert [f"moment?to=developer/{at}" in text for at in range(1, 5)] == [True, True, False, False]
+    assert [f'<option value="developer/{at}">' in after for at in range(1, 7)] == [True, True, False, True, True, False]
+
+
 def test_a_run_of_a_spec_shows_no_conversation_that_it_never_has(house: House) -> None:
     queued = e.RunQueued(run="rspec1", kind="spec", title="Two", project="shop", spec="s", model="m")
     house.door.runs.create(queued, assignment="a")

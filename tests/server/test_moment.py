@@ -12,6 +12,7 @@ import pytest
 
 from nightmill import event as e
 from nightmill.errors import SettingsError
+from nightmill.kept import Back
 from nightmill.line.assignment import read
 from tests.client.conftest import Login, at, login
 from tests.server.conftest import House, role
@@ -45,6 +46,12 @@ def form(page: str) -> dict[str, list[str]]:
 def send(client: httpx2.Client, run: str, fields: dict[str, Any]) -> httpx2.Response:
     parts = [(name, (None, each)) for name, values in fields.items() for each in values]
     return client.post(f"/runs/{run}/rewind", files=parts)
+
+
+def deleted(house: House, answer: httpx2.Response) -> list[tuple[str, str]]:
+    made = answer.headers["location"].removeprefix("/runs/")
+    told = [entry.event() for entry in house.door.ledger.read(run=made, names=("past_edited",))]
+    return [(each.did, each.what) for each in told if isinstance(each, e.PastEdited)]
 
 
 def edited(house: House, answer: httpx2.Response) -> list[tuple[str, str, bytes]]:
@@ -112,6 +119,37 @@ def test_what_cannot_be_edited_says_why_and_is_refused_if_it_is_sent_all_the_sam
     assert sent == [409] * 8
     assert (unknown.status_code, uneven.status_code, large.status_code) == (409, 422, 413)
     assert [run.id for run in house.door.runs.list()] == [past], "what is refused begins nothing"
+
+
+def test_what_is_there_is_deleted_in_place_or_afar_and_its_deleter_is_an_author(
+    house: House, past: str, login: Login
+) -> None:
+    paths = ("kept.txt", "new.txt", "etc/passwd", "secrets/key")
+    with house.browser("ada@example.org", role("operator")) as client:
+        page = client.get(f"/runs/{past}/moment", params={"to": "developer/1", "path": paths}, headers=HTML).text
+        done = send(client, past, {**form(page), "gone": ["kept.txt", "made.bin", "etc"]})
+        refused = [
+            send(client, past, {"to": ["developer/1"], **more}).status_code
+            for more in (
+                {"gone": ["new.txt"]},
+                {"gone": ["etc/passwd"]},
+                {"gone": ["secrets/key"]},
+                {"gone": ["../x"]},
+                {"gone": ["calc.py"], "path": ["calc.py"], "text": ["other"]},
+            )
+        ]
+    afar = login("bob@example.org", "operator")
+    far = afar.rewind(past, Back(turn=1, gone=("calc.py",)))
+    with pytest.raises(SettingsError, match="edited and deleted"):
+        afar.rewind(past, Back(turn=1, gone=("calc.py",), files={"calc.py": b"x"}))
+
+    boxes = re.findall(r'name="gone" value="([^"]*)"', page)
+    assert sorted(boxes) == ["calc.py", "etc", "kept.txt", "long.txt", "made.bin"]
+    assert deleted(house, done) == [("deleted", each) for each in ("kept.txt", "made.bin", "etc")]
+    assert refused == [409] * 5
+    assert [each.body for each in house.door.ledger.read(run=far.id, names=("past_edited",))]
+    made = house.door.runs.get(done.headers["location"].removeprefix("/runs/"))
+    assert read(house.door.blobs.get(made.assignment)).editors == ("Ada <ada@example.org>",)
 
 
 def test_a_moment_is_for_who_may_go_on_from_it_and_is_one_that_there_is(house: House, past: str, login: Login) -> None:

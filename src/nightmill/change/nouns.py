@@ -23,13 +23,17 @@ class Made:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Edited:
-    """What *by*, a person, changed at the moment *at* of *run*, from which the work went on: a file, a tool's result, an answer."""
+    """What *by*, a person, changed at the moment *at* of *run*, from which the work went on: a file, a tool's result, an answer.
+
+    *gone*: the file was deleted.
+    """
 
     by: str
     kind: str
     what: str
     run: str
     at: str
+    gone: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

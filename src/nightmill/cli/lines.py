@@ -245,7 +245,7 @@ LINES: dict[type[e.Event], Callable[[Any], Line | None]] = {
     e.RunForked: lambda told: Line(
         "⑂", f"{told.child} goes on from {told.before} at {told.at}, as {told.by} asks", "bold"
     ),
-    e.PastEdited: lambda told: Line("✎", f"{told.by} edited the {told.kind} {told.what} at {told.at}", "bold"),
+    e.PastEdited: lambda told: Line("✎", f"{told.by} {told.did} the {told.kind} {told.what} at {told.at}", "bold"),
     e.WordSaid: lambda told: Line("»", f"{told.by} says: {' '.join(told.text.split())[:300]}", "bold"),
     e.WordHeard: lambda told: Line("·", f"{told.role} heard word {told.number} (turn {told.turn})", "dim"),
     e.QuestionDecided: _decided,

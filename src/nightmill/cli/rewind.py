@@ -29,6 +29,9 @@ def rewind(
     file: Annotated[
         list[str] | None, typer.Option(metavar="PATH=LOCAL", help="Put the file LOCAL in the checkout, as PATH.")
     ] = None,
+    delete: Annotated[
+        list[str] | None, typer.Option(metavar="PATH", help="Delete the file PATH of the checkout.")
+    ] = None,
     result: Annotated[
         list[str] | None,
         typer.Option(metavar="CALL=TEXT", help="What a tool call of that turn gave, by number or id; or CALL=@FILE."),
@@ -50,6 +53,7 @@ def rewind(
         role=role,
         instruction=instruction,
         files={path: _body(local) for path, local in _pairs(file or (), "--file", "PATH=LOCAL")},
+        gone=tuple(delete or ()),
         results={call: _text(text) for call, text in _pairs(result or (), "--result", "CALL=TEXT")},
         answers=dict(_pairs([answer] if answer else (), "--answer", "QUESTION=TEXT")),
     )

@@ -117,7 +117,7 @@ class Client(People, Secrets, Hooks):
             raise SettingsError(
                 "a server takes files that are text", hint="rewind on the machine of the store"
             ) from error
-        more = {"files": files, "results": dict(back.results), "answers": dict(back.answers)}
+        more = {"files": files, "gone": list(back.gone), "results": dict(back.results), "answers": dict(back.answers)}
         asked = {"turn": back.turn, "role": back.role, "instruction": back.instruction, **more}
         return _run(self.connection.post(f"{_path(run)}/rewind", asked))
 

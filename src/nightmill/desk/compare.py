@@ -141,7 +141,7 @@ def _side(door: Door, run: Run, line: Sequence[Told]) -> Side:
 def _said(told: e.PastEdited | e.WordSaid) -> str:
     if isinstance(told, e.WordSaid):
         return f"{told.by} said: {' '.join(told.text.split())}"
-    return f"{told.by} edited the {told.kind} {told.what} at {told.at}"
+    return f"{told.by} {told.did} the {told.kind} {told.what} at {told.at}"
 
 
 def _difference(door: Door, project: str, left: Side, right: Side) -> tuple[str, str]:

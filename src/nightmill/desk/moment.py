@@ -34,6 +34,7 @@ __all__ = ["edits", "moment"]
 MOST_SHOWN = 1_000_000
 """Characters of all files together; those after them are named, and shown when they are asked for."""
 MOST_LINE = 200
+NO_FILE = ("is no file", "is behind a link")
 
 
 def moment(door: Door, run: Run, *, role: str, turn: int, paths: Sequence[str] = ()) -> Moment:
@@ -125,28 +126,28 @@ def _held(
 ) -> Iterator[Held]:
     shown = 0
     for path in paths:
-        why = rewind.amiss(assignment, path)
-        text, why = ("", why) if why else _text(view, path)
+        barred = rewind.amiss(assignment, path)
+        text, why, there = ("", barred, False) if barred else _text(view, path)
         if not why and door.blobs.hidden.text(text) != text:
             text, why = "", "it holds a secret"
         if not why and shown + len(text) > MOST_SHOWN:
             text, why = "", "it is not shown beside so many: ask for it alone"
         shown += len(text)
-        yield Held(path=path, what=changed.get(path, ""), text=text, amiss=why)
+        yield Held(path=path, what=changed.get(path, ""), text=text, amiss=why, there=there)
 
 
-def _text(view: View, path: str) -> tuple[str, str]:
-    """What is in the file *path*, or why it cannot be edited as text."""
+def _text(view: View, path: str) -> tuple[str, str, bool]:
+    """What is in the file *path*, or why it cannot be edited as text; and whether there is something to be deleted."""
     try:
         body = file(view, f"{TOP}{path}", most=4 * rewind.MOST_TEXT)
     except ValueError as error:
-        return "", f"it {error}"
+        return "", f"it {error}", str(error) not in NO_FILE
     try:
         text = (body or b"").decode()
     except UnicodeDecodeError:
-        return "", "it is no text"
+        return "", "it is no text", True
     why = _not_text(text)
-    return ("", why) if why else (text, "")
+    return "" if why else text, why, body is not None
 
 
 def _not_text(text: str) -> str:

@@ -20,12 +20,16 @@ class Given:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Held:
-    """A file of the checkout. *what*: "added", "changed" or "removed" since the run began, or "". *amiss* as of `Given`."""
+    """A file of the checkout. *what*: "added", "changed" or "removed" since the run began, or "". *amiss* as of `Given`.
+
+    *there*: it is there, and may be deleted.
+    """
 
     path: str
     what: str
     text: str
     amiss: str
+    there: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

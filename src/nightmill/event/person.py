@@ -56,7 +56,7 @@ class QuestionDecided(Event):
 class PastEdited(Event):
     """*by*, a person, put the blob *body* in the place of what there was at the moment *at* of the run that this goes on from.
 
-    *kind* is "file" (*what* is its path), "result" (a tool call's id) or "answer" (a question's id).
+    *kind* is "file" (*what* is its path), "result" (a tool call's id) or "answer" (a question's id). Without a *body* a file was deleted.
     """
 
     kind: str
@@ -65,6 +65,7 @@ class PastEdited(Event):
     body: str
     by: str
     key = property(lambda self: f"edited/{self.kind}/{self.what}")
+    did = property(lambda self: "edited" if self.body else "deleted")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -30,7 +30,7 @@ __all__ = ["Assignment", "Edit", "Origin", "models", "price", "queue", "queued",
 class Edit:
     """What *by*, a person, put in the place of what there was: the blob *body*, at the moment *at* of *run*.
 
-    *what* is the path of a file, the id of a tool call, or of a question.
+    *what* is the path of a file, the id of a tool call, or of a question. Without a *body*, a file was deleted.
     """
 
     kind: Literal["file", "result", "answer"]
@@ -79,7 +79,7 @@ class Origin:
 
     @property
     def files(self) -> tuple[tuple[str, str], ...]:
-        """(path, blob) of each file that was edited here."""
+        """(path, blob) of each file that was edited here, "" for the blob of one that was deleted."""
         return tuple((each.what, each.body) for each in self.own if each.kind == "file")
 
     @property

@@ -162,7 +162,7 @@ def _answered(kept: Kept, run: Run, told: Sequence[event.Event], back: Back) -> 
     Raises:
         SettingsError: If nobody answered that.
     """
-    if len(back.answers) != 1 or back.files or back.results:
+    if len(back.answers) != 1 or back.files or back.gone or back.results:
         raise SettingsError(
             "it is not said where to go on from",
             hint="give a turn, or one answer and nothing else beside an instruction",
@@ -218,9 +218,10 @@ def _edited(kept: Kept, assignment: Assignment, moment: Origin, back: Back, *, b
     own: list[Edit] = []
     if moment.answer is not None:
         own.append(_edit(kept, "answer", moment.question, moment.answer.encode(), moment, by))
-    if back.files:
-        _must_be_allowed(assignment, moment, back.files)
+    if back.files or back.gone:
+        _must_be_allowed(assignment, moment, back)
         own += [_edit(kept, "file", path, body, moment, by) for path, body in back.files.items()]
+        own += [Edit(kind="file", what=path, body="", by=by, run=moment.run, at=moment.moment) for path in back.gone]
     edited = ""
     if back.results:
         if not moment.record:
@@ -291,18 +292,21 @@ def amiss(assignment: Assignment, path: str) -> str:
     return f"{path!r} is protected by {barred[0]}" if barred else ""
 
 
-def _must_be_allowed(assignment: Assignment, moment: Origin, files: Mapping[str, bytes]) -> None:
-    """Raise `SettingsError` if *files* may not be put into the checkout at *moment*."""
+def _must_be_allowed(assignment: Assignment, moment: Origin, back: Back) -> None:
+    """Raise `SettingsError` if the checkout may not be changed at *moment* as *back* wants it."""
     if why := closed(assignment, moment):
         raise SettingsError(why, hint="go on from a turn of who writes code")
-    if len(files) > MOST_FILES:
-        raise SettingsError(f"{len(files)} files are more than the {MOST_FILES} that can be edited", hint="edit fewer")
-    for path, body in files.items():
+    paths = [*back.files, *back.gone]
+    if twice := next((path for path in paths if paths.count(path) > 1), ""):
+        raise SettingsError(f"{twice!r} cannot be edited twice, or edited and deleted", hint="do one of both")
+    if len(paths) > MOST_FILES:
+        raise SettingsError(f"{len(paths)} files are more than the {MOST_FILES} that can be edited", hint="edit fewer")
+    for path in paths:
         if why := amiss(assignment, path):
             raise SettingsError(
                 why, hint="name another from the root of the repository, or change it in the repository itself"
             )
-        if len(body) > MOST_BYTES:
+        if len(back.files.get(path, b"")) > MOST_BYTES:
             raise SettingsError(f"{path!r} has more than {MOST_BYTES >> 20} MiB", hint="commit it to the base branch")
 
 

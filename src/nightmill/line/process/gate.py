@@ -255,7 +255,7 @@ class Gate:
             asks=asks,
             editors=assignment.editors,
             edits=tuple(
-                Edited(by=each.by, what=each.what, kind=each.kind, run=each.run, at=each.at)
+                Edited(by=each.by, what=each.what, kind=each.kind, run=each.run, at=each.at, gone=not each.body)
                 for each in (assignment.origin.edits if assignment.origin else ())
             ),
             earlier=tuple(

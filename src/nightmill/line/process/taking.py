@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import posixpath
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
@@ -137,7 +138,7 @@ def _renamed(result: Any, names: dict[str, str]) -> Any:
 
 
 async def _written(shop: Workshop, snapshot: str, files: Sequence[tuple[str, str]]) -> str:
-    """The snapshot with *files*, (path, blob), put into the checkout.
+    """The snapshot with *files*, (path, blob), put into the checkout, or deleted there if there is no blob.
 
     Raises:
         SettingsError: If one cannot be, or a link leads out of the checkout.
@@ -146,10 +147,17 @@ async def _written(shop: Workshop, snapshot: str, files: Sequence[tuple[str, str
     workspace = await workplace.stand_at(snapshot)
     workplace.touched()
     for path, kept in files:
-        real = await workspace.run(Command(argv=("realpath", "-m", "--", inside(path)), limits=LOOK))
+        # A link that is deleted goes itself: what counts is where its folder is.
+        looked = inside(path) if kept else posixpath.dirname(inside(path))
+        real = await workspace.run(Command(argv=("realpath", "-m", "--", looked), limits=LOOK))
         where = real.text.strip()
-        if real.exit or not where.startswith(f"{ROOT}/") or where.startswith(f"{ROOT}/.git/"):
+        if real.exit or not f"{where}/".startswith(f"{ROOT}/") or f"{where}/".startswith(f"{ROOT}/.git/"):
             raise SettingsError(f"{path!r} leads out of the checkout, to {where!r}", hint="name the file itself")
+        if not kept:
+            ran = await workspace.run(Command(argv=("rm", "--", inside(path)), limits=LOOK))
+            if ran.exit:
+                raise SettingsError(f"{path!r} cannot be deleted: {ran.text.strip()}", hint="name a file that is there")
+            continue
         try:
             await workspace.write(inside(path), await asyncio.to_thread(shop.machines.blobs.get, kept))
         except ToolError as error:

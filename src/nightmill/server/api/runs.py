@@ -149,6 +149,7 @@ class BackIn(BaseModel):
     role: str = Field("", max_length=200, description="Whose turn, where several roles have one of that number.")
     instruction: str = Field("", max_length=20_000, description="What the agent is told first, as your word.")
     files: dict[Name, Longish] = Field({}, max_length=50, description="Texts by path in the checkout.")
+    gone: list[Name] = Field([], max_length=50, description="Paths of files in the checkout that are deleted.")
     results: dict[Name, Longish] = Field(
         {}, max_length=50, description="What calls of that turn gave, by id, or by number from 1."
     )

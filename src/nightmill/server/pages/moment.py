@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import takewhile
 from typing import Annotated
 
 from fastapi import Form, Query, Request
@@ -22,6 +23,10 @@ router = of_pages()
 
 MOMENTS = 60
 """The latest turns that are offered to be gone on from."""
+TELLING = tuple(
+    kind.name for kind in (e.TurnFinished, e.ExplorerSent, e.AgentFinished, e.PullRequestOpened, e.TaskQueued)
+)
+"""What says which turns these are."""
 TO = r"^(.+/)?[0-9]{1,6}$"
 """ROLE/TURN, or TURN."""
 
@@ -43,11 +48,16 @@ def one(
     site = site_of(request)
     asked = list(dict.fromkeys(each for each in path if each))
     found = _moment(site, run, to, asked)
-    told = [
-        entry.event() for entry in site.door.ledger.read(run=run.id, names=(e.TurnFinished.name, e.ExplorerSent.name))
-    ]
+    told = [entry.event() for entry in site.door.ledger.read(run=run.id, names=TELLING)]
     return page(
-        request, "moment.html", run=run, found=found, to=to, instruction=instruction, asked=asked, moments=moments(told)
+        request,
+        "moment.html",
+        run=run,
+        found=found,
+        to=to,
+        instruction=instruction,
+        asked=asked,
+        moments=moments(told)[:MOMENTS],
     )
 
 
@@ -65,6 +75,7 @@ def rewind(  # noqa: PLR0913, PLR0917 - they are the fields of a form
     given: Texts = [],  # noqa: B006 - as above
     path: Names = [],  # noqa: B006 - as above
     text: Texts = [],  # noqa: B006 - as above
+    gone: Names = [],  # noqa: B006 - as above
 ) -> Response:
     """Go on from there, or from *question* with another *answer*, as a new run, which the response leads to.
 
@@ -76,27 +87,36 @@ def rewind(  # noqa: PLR0913, PLR0917 - they are the fields of a form
         return RedirectResponse(f"/runs/{steer.rewind(site.door, run.id, back, by=who.by).id}", 303)
     role, number = _place(to)
     results, files = _pairs(call, given), _pairs(path, text)
-    if results or files:
+    if results or files or gone:
         from nightmill.desk.moment import edits  # noqa: PLC0415 - all that makes a run, which a server at rest need not hold
 
-        found = _moment(site, run, to, list(files))
+        found = _moment(site, run, to, [*files, *gone])
         results, files = edits(found.results, results), edits(found.files, files)
+        if missing := {*gone} - {each.path for each in found.files if each.there}:
+            raise Refused(409, f"{min(missing)[:200]!r} is not there to be deleted", hint="look at the moment again")
     back = Back(
         turn=number,
         role=role,
         instruction=instruction.strip(),
         results=results,
         files={name: body.encode() for name, body in files.items()},
+        gone=tuple(gone),
     )
     made = steer.rewind(site.door, run.id, back, by=who.by)
     return RedirectResponse(f"/runs/{made.id}", 303)
 
 
 def moments(told: list[e.Event]) -> list[e.TurnFinished]:
-    """The turns that it can be gone on from, the newest first; which of them ended an agent's work is seen when asked for."""
+    """The turns that it can be gone on from, the newest first: none with which an agent ended, and none after something left the run.
+
+    Of agents that ended otherwise than by saying that they are done, it is seen when it is asked for.
+    """
+    over = {(each.role, each.turn) for each in told if isinstance(each, e.AgentFinished)}
+    over |= {(each.role, each.turn) for each in told if isinstance(each, e.TurnFinished) and not each.record}
     explorers = {each.role for each in told if isinstance(each, e.ExplorerSent)}
-    found = [each for each in told if isinstance(each, e.TurnFinished) and each.role not in explorers]
-    return found[: -MOMENTS - 1 : -1]
+    inside = takewhile(lambda each: not isinstance(each, e.PullRequestOpened | e.TaskQueued), told)
+    turns = [each for each in inside if isinstance(each, e.TurnFinished) and each.role not in explorers]
+    return [each for each in reversed(turns) if (each.role, each.turn) not in over]
 
 
 def _moment(site: Site, run: Run, to: str, paths: list[str]) -> Moment:

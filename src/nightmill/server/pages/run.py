@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import Annotated
+from urllib.parse import quote
 
 from fastapi import Query, Request
 from starlette.responses import Response
@@ -26,7 +28,7 @@ from nightmill.report.steps import rungs
 from nightmill.report.text import Shown, shown
 from nightmill.report.turns import Window
 from nightmill.server.guard import TheRun, Who, needs, of_pages
-from nightmill.server.pages.moment import moments
+from nightmill.server.pages.moment import MOMENTS, moments
 from nightmill.server.pages.render import page
 from nightmill.server.site import site_of
 from nightmill.store import Run
@@ -117,6 +119,7 @@ def one(request: Request, run: TheRun, who: Who, turns: Annotated[int, Query(ge=
     part = section(child, blob=readable.blob(site.door), now=site.clock(), share=SHARE, window=Window(BLOCK, turns))
     children = tuple(reversed(site.door.runs.list(parent=run.id)))
     left = site.door.tasks.list(run=run.id)
+    back = _back(site.door, [each.event for each in child.events])
     return page(
         request,
         "run.html",
@@ -139,7 +142,8 @@ def one(request: Request, run: TheRun, who: Who, turns: Annotated[int, Query(ge=
         origin=next((each.event.origin for each in child.events if isinstance(each.event, e.RunQueued)), "").partition(
             "@"
         ),
-        moments=moments([each.event for each in child.events]),
+        moments=back[:MOMENTS],
+        onward=_onward(run, back),
         hand=_hand(site.door, run, child.events),
         operates=who.may("operate", run.project),
         events=EVENTS,
@@ -185,6 +189,27 @@ def _forks(door: Door, run: Run) -> list[e.RunForked]:
     """The runs that go on from a turn of *run*, oldest first."""
     told = [entry.event() for entry in door.ledger.read(run="", names=(e.RunForked.name,))]
     return [each for each in told if isinstance(each, e.RunForked) and each.before == run.id]
+
+
+def _back(door: Door, told: list[e.Event]) -> list[e.TurnFinished]:
+    """The turns that it can be gone on from, the newest first; that one was looked at, since it is offered first."""
+    found = moments(told)
+    while found and _ended(door, found[0]):
+        del found[0]
+    return found
+
+
+def _ended(door: Door, turn: e.TurnFinished) -> bool:
+    try:
+        return json.loads(door.blobs.get(turn.record)).get("ending") is not None
+    except (NightmillError, OSError, ValueError):
+        return True  # nobody can go on from what is not there
+
+
+def _onward(run: Run, back: Sequence[e.TurnFinished]) -> dict[str, str]:
+    """The address of each moment, by ROLE/TURN."""
+    at = f"/runs/{run.id}/moment?to="
+    return {place: at + quote(place) for place in (f"{each.role}/{each.turn}" for each in back)}
 
 
 def _hand(door: Door, run: Run, told: Sequence[Entry]) -> Hand:
