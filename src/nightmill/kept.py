@@ -133,12 +133,14 @@ class Piece:
         kind: "thinking", "text", "call" (of a tool, its arguments as they come) or "output" (what a command prints).
         name: The tool that is called, or the command that prints.
         cut: Characters before *text* that are left out.
+        by: The explorer that writes it, "" for the turn itself.
     """
 
     kind: str
     name: str
     text: str
     cut: int
+    by: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

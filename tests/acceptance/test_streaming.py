@@ -51,6 +51,29 @@ def house(mill: Mill) -> Iterator[House]:
         made.stop()
 
 
+def test_what_an_explorer_writes_is_seen_beside_the_turn_that_sent_it_out(
+    mill: Mill, house: House, attach: Attach
+) -> None:
+    sent = Reply(before="I ask. ", call=("explore", {"questions": [{"question": "Who adds?"}]}))
+    read = Reply(before="It stands in calc.py, ", after="and nowhere else.")
+    sent.go.set()
+
+    async def see_it(run: str) -> None:
+        async with attach(run, size=(160, 50)) as screen:
+            await screen.shows("explorer 1.1 writes", "It stands in calc.py,")
+            steer.want(house.door, run, "cancel", by="Ada <ada@example.org>")
+            await screen.until(lambda: screen.app.scene.over)
+            assert "It stands in calc.py" not in screen.text
+
+    with halting(sent, read) as model, mill.given(NIGHTMILL_BASE_URL=model.url).worker():
+        asked = mill.given(NIGHTMILL_BASE_URL=model.url).run(
+            "run", mill.folder / "SPEC.md", "--detach", at=mill.folder / "calc"
+        )
+        assert not asked.returncode, asked.stderr
+        wait_for("an explorer that halts", lambda: model.asked == 2)
+        asyncio.run(see_it(asked.stdout.strip()))
+
+
 def test_a_reply_is_seen_while_it_is_written_and_goes_with_its_turn_or_its_worker(
     mill: Mill, house: House, model: Halting, attach: Attach
 ) -> None:

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from nightmill.kept import Draft
-from nightmill.line.writing import MARGIN, ROOM, Writing, shown
+from nightmill.line.writing import MARGIN, ROOM, Beside, Writing, shown
 from nightmill.store.redaction import Redaction
 
 KNOWN = "correct horse battery staple"
@@ -124,6 +124,36 @@ def test_a_turn_that_begins_again_shows_nothing_of_before(writing: Writing) -> N
 
     assert first.attempt != second.attempt
     assert [each.text for each in second.pieces] == ["Now another. "]
+
+
+def test_explorers_write_beside_their_turn_each_for_itself_and_their_latest_reply_alone(writing: Writing) -> None:
+    writing.hear("text", "I send two. ")
+    one, other = Beside(writing, "explorer 1.1"), Beside(writing, "explorer 1.2")
+    for each in (one, other):
+        each.begin(role="explorer", turn=1)
+    for at, part in enumerate(("It is ", TOKEN[:20], f"{TOKEN[20:]} there. ", "I read on. ")):
+        one.hear("text", part)
+        other.hear("thinking", f"Hm {at} ")
+        assert not any(parts(TOKEN, each) for each in texts(writing))
+    one.whole()
+    first = look(writing)
+    other.end()
+    one.begin(role="explorer", turn=2)
+    one.hear("tool", "read_file")
+    second = look(writing)
+    writing.begin(role="developer", turn=2)
+    one.hear("text", "Too late. ")
+
+    assert [(each.by, each.kind, each.text) for each in first.pieces] == [
+        ("", "text", "I send two. "),
+        ("explorer 1.1", "text", "It is ******** there. I read on. "),
+        ("explorer 1.2", "thinking", "Hm 0 Hm 1 Hm 2 Hm 3 "),
+    ]
+    assert [(each.by, each.kind, each.name) for each in second.pieces] == [
+        ("", "text", ""),
+        ("explorer 1.1", "call", "read_file"),
+    ]
+    assert not look(writing).pieces
 
 
 def test_output_stands_below_the_call_and_the_end_of_another_turn_leaves_it(writing: Writing) -> None:

@@ -62,7 +62,7 @@ def test_it_is_seen_as_it_grows_without_a_number_and_when_it_is_gone(house: Hous
     assert said | {"pieces": []} == {
         "run": "rone", "project": "shop", "role": "developer", "turn": 3, "attempt": "a", "pieces": []
     }  # fmt: skip
-    assert said["pieces"] == [{"kind": "text", "name": "", "text": "I look", "cut": 0}]
+    assert said["pieces"] == [{"kind": "text", "name": "", "text": "I look", "cut": 0, "by": ""}]
     assert second["data"]["pieces"][0]["text"] == EVIL
     assert third["data"]["pieces"] == []
 

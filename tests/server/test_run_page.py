@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
+from dataclasses import replace
 from html.parser import HTMLParser
 from typing import TYPE_CHECKING, Any
 
@@ -252,6 +253,9 @@ def see_it_written(page: Page, house: House, run: str) -> None:
     assert EVIL in (box.locator("[data-kind=text] .say").text_content() or "")
     assert (box.locator("[data-kind=call] .name code").text_content() or "") == EVIL
     assert not Axe().run(page).violations_count
+    beside = Piece(kind="text", name="", text="It stands there", cut=0, by="explorer 3.1")
+    drafts.put([(2, replace(written[1], pieces=(*written[1].pieces, beside)))], begun={"a", "b"})
+    box.get_by_text("explorer 3.1 writes", exact=True).wait_for(timeout=60_000)
     drafts.put([(0, written[2])], begun={"a", "b"})
     box.get_by_text("… Another attempt", exact=True).wait_for(timeout=60_000)
     assert box.locator("> div").count() == 1

@@ -10,6 +10,7 @@ from nightmill.desk.nouns import Comparison, Side, Turn
 from nightmill.desk.seen import told as read_told
 from nightmill.errors import RepoError, SettingsError
 from nightmill.kept import Run
+from nightmill.line.record import SAID
 from nightmill.report.nouns import Told
 from nightmill.report.summary import summary
 
@@ -95,7 +96,7 @@ def _turns(line: Sequence[Told]) -> tuple[Turn, ...]:
                     run=told.run,
                     role=told.role,
                     number=told.turn,
-                    said=told.said,
+                    said=told.said if len(told.said) < SAID else f"{told.said}…",
                     calls=tuple(calls.pop((told.run, told.turn), ())),
                     tokens=told.usage.get("input", 0) + told.usage.get("output", 0),
                     cost=told.cost,

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from nightmill.line.assignment import Assignment
     from nightmill.line.journal import Journal
     from nightmill.line.machines import Machines
-    from nightmill.line.writing import Writing
+    from nightmill.line.writing import Beside, Writing
     from nightmill.model import Model, ModelReply, ModelRequest, Progress
     from nightmill.model.route import Choice, Trial
     from nightmill.policy import Spent
@@ -58,7 +58,7 @@ class Asking:
     cheap: bool = False
     heard: Progress | None = None
     """Hears each reply while it streams in."""
-    writing: Writing | None = None
+    writing: Writing | Beside | None = None
     """What people may see of it meanwhile."""
     _asked: str = ""
     _models: dict[Choice, Model] = field(default_factory=dict)

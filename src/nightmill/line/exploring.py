@@ -13,6 +13,7 @@ from nightmill.line import room
 from nightmill.line.asking import Asking, Question
 from nightmill.line.assignment import models
 from nightmill.line.record import finished, write_record
+from nightmill.line.writing import Beside
 from nightmill.policy import Spent
 from nightmill.prompt import render
 from nightmill.tool import exploring
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from nightmill.line.assignment import Assignment
     from nightmill.line.journal import Journal
     from nightmill.line.machines import Machines
+    from nightmill.line.writing import Writing
     from nightmill.model import ModelReply
     from nightmill.tool import ToolContext
     from nightmill.tool.base import Explored
@@ -49,6 +51,7 @@ class Exploring:
     assignment: Assignment
     brief: Brief
     journal: Journal
+    writing: Writing
     without: frozenset[str] = frozenset()
     reports: list[tuple[str, str, str]] = field(default_factory=list)
 
@@ -84,6 +87,7 @@ class Exploring:
                 journal=self.journal,
                 cheap=True,
                 heard=lambda *_: context.workspace.rouse(),
+                writing=Beside(self.writing, child.role),
             )
             key = agent.fingerprint(agent.fixed(child, tools), at)
             if (paid := await asking.find(key)) is not None:
@@ -142,6 +146,7 @@ class Exploring:
 
     def _keep(self, child: Brief, record: TurnRecord) -> None:
         kept = self.machines.blobs.put(write_record(record))
+        Beside(self.writing, child.role).end()
         emit, run = self.machines.ledger.emit, self.run
         emit(finished(record, run=run, role=child.role, model=child.model, kept=kept, snapshot=""))
         if record.ending is not None and record.ending.kind == "finished":

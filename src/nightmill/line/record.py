@@ -10,7 +10,7 @@ from nightmill import event
 from nightmill.agent import TurnRecord
 from nightmill.model import Usage
 
-__all__ = ["finished", "read_record", "write_record"]
+__all__ = ["SAID", "finished", "read_record", "write_record"]
 
 SAID = 300
 """Characters of a turn's words that the ledger shows beside its figures."""

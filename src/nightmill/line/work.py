@@ -88,6 +88,7 @@ class Work:
             assignment=self.assignment,
             brief=self.brief,
             journal=self.asking.journal,
+            writing=self.control.writing,
             without=self.without,
         )
 

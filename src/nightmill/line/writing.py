@@ -20,7 +20,7 @@ from nightmill.tool.base import plain
 if TYPE_CHECKING:
     from nightmill.store.redaction import Redaction
 
-__all__ = ["Text", "Writing", "shown"]
+__all__ = ["Beside", "Text", "Writing", "shown"]
 
 ROOM = 8_000
 """Characters that are shown, of all pieces together."""
@@ -39,6 +39,7 @@ class Text:
 
     kind: str
     name: str = ""
+    by: str = ""
     whole: bool = False
     rests: bool = False
     total: int = 0
@@ -66,7 +67,8 @@ class Text:
         text = hide.text(text) if self.whole else hide.growing(text, rests=self.rests)
         # Of a secret that began before, the rest is not known as one.
         newest = (_after(text, max(MARGIN, hide.longest)) if cut else text)[-room:]
-        return Piece(kind=self.kind, name=hide.text(self.name), text=newest, cut=cut + len(text) - len(newest))
+        left = cut + len(text) - len(newest)
+        return Piece(kind=self.kind, name=hide.text(self.name), text=newest, cut=left, by=self.by)
 
 
 class Writing:
@@ -97,19 +99,19 @@ class Writing:
         """Nothing is written."""
         self.begin(role="", turn=0)
 
-    def hear(self, kind: str, text: str) -> None:
-        """More of a reply, as `model.Progress` says it."""
+    def hear(self, kind: str, text: str, *, by: str = "") -> None:
+        """More of a reply, as `model.Progress` says it; *by* an explorer, or the turn itself."""
         if kind == "tool":
-            self._open(Text("call", text))
+            self._open(Text("call", text, by))
         elif kind == "tool_call":
-            self._add(self._latest("call"), text)
+            self._add(self._latest("call", by), text)
         elif kind in {"text", "thinking"}:
             # Parts may come by turns, and no secret is to be cut in two by that: one of each kind.
-            self._add(self._latest(kind), text)
+            self._add(self._latest(kind, by), text)
 
-    def whole(self) -> None:
+    def whole(self, *, by: str = "") -> None:
         """The reply is whole, and so are its words. Of calls that come by turns nobody knows it."""
-        for each in self.texts:
+        for each in (each for each in self.texts if each.by == by):
             each.whole, each.rests = each.kind in {"text", "thinking"}, True
         self.heard += 1
 
@@ -126,11 +128,14 @@ class Writing:
 
         return take
 
-    def _latest(self, kind: str) -> Text:
-        if self.texts and self.texts[-1].kind == kind:
-            return self.texts[-1]
-        found = next((each for each in reversed(self.texts) if each.kind == kind), None)
-        return self._open(Text(kind)) if found is None else found
+    def drop(self, by: str) -> None:
+        """What the explorer *by* wrote is gone."""
+        self.texts = [each for each in self.texts if each.by != by]
+        self.heard += 1
+
+    def _latest(self, kind: str, by: str) -> Text:
+        found = next((each for each in reversed(self.texts) if (each.kind, each.by) == (kind, by)), None)
+        return self._open(Text(kind, by=by)) if found is None else found
 
     def _open(self, piece: Text) -> Text:
         for each in self.texts:
@@ -145,6 +150,32 @@ class Writing:
     def _add(self, piece: Text, text: str) -> None:
         piece.add(text)
         self.heard += 1
+
+
+class Beside:
+    """What the explorer *by* writes, beside the turn that sent it out; of each of its replies the latest attempt."""
+
+    def __init__(self, writing: Writing, by: str) -> None:
+        self._writing, self._by, self._attempt = writing, by, writing.attempt
+
+    def begin(self, *, role: str, turn: int) -> None:  # noqa: ARG002 - as `Writing` has it; an explorer is named once
+        """Begin a reply: what was written before is gone."""
+        self.end()
+
+    def hear(self, kind: str, text: str) -> None:
+        """More of the reply."""
+        if self._writing.attempt == self._attempt:
+            self._writing.hear(kind, text, by=self._by)
+
+    def whole(self) -> None:
+        """The reply is whole, and so are its words."""
+        if self._writing.attempt == self._attempt:
+            self._writing.whole(by=self._by)
+
+    def end(self) -> None:
+        """It writes nothing."""
+        if self._writing.attempt == self._attempt:
+            self._writing.drop(self._by)
 
 
 def shown(header: Draft, texts: Sequence[Text], hide: Redaction) -> Draft:

@@ -104,11 +104,13 @@ def _same(each: Draft) -> tuple[sa.ColumnElement[bool], ...]:
 
 
 def _body(each: Draft) -> str:
-    pieces = [[piece.kind, piece.name, piece.text, piece.cut] for piece in each.pieces]
+    pieces = [[piece.kind, piece.name, piece.text, piece.cut, piece.by] for piece in each.pieces]
     return storable(json.dumps({"role": each.role, "turn": each.turn, "pieces": pieces}, ensure_ascii=False))
 
 
 def _draft(row: sa.Row[tuple[str, str, int, str, float]]) -> Draft:
     body = json.loads(row.body)
-    pieces = tuple(Piece(kind=kind, name=name, text=text, cut=cut) for kind, name, text, cut in body["pieces"])
+    pieces = tuple(
+        Piece(kind=kind, name=name, text=text, cut=cut, by=by) for kind, name, text, cut, by in body["pieces"]
+    )
     return Draft(run=row.run, role=body["role"], turn=body["turn"], attempt=row.attempt, pieces=pieces)

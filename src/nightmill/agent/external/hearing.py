@@ -135,14 +135,24 @@ class Hearing:
             call = self._open[id_] = _Call(id=id_, started=self.told.clock())
             _learn(call, told)
             self.said = ""
+            self.aloud("tool", f"{call.tool} {call.title}".strip())
+            self._say(call, before="{}")
             self.told.emit(
                 event.ToolStarted(run=self.told.run, turn=self.turn, call=id_, tool=call.tool, label=call.title)
             )
         else:
+            before = call.arguments
             _learn(call, told)
+            self._say(call, before=before)
         ok = ENDED.get(str(told.get("status")))
         if ok is not None:
             self._end(call, ok=ok)
+
+    def _say(self, call: _Call, *, before: str) -> None:
+        """Say aloud what a call was given, as soon as that is known."""
+        newest = next(reversed(self._open.values())) is call  # what is heard is of the call that began last
+        if newest and before == "{}" and call.arguments != before:
+            self.aloud("tool_call", call.arguments)
 
     def give_up(self) -> None:
         """End the calls that nobody will tell the end of."""

@@ -78,7 +78,7 @@ def paragraphs(text: str) -> tuple[str, ...]:
 def _live(draft: Draft) -> list[Row]:
     rows = []
     for piece in draft.pieces:
-        what = f"{draft.role} {draft.turn} {SAYS.get(piece.kind, 'writes')} {piece.name}"
+        what = f"{piece.by or f'{draft.role} {draft.turn}'} {SAYS.get(piece.kind, 'writes')} {piece.name}"
         lines = [line for line in paragraphs(piece.text.lstrip("\n")) if line or piece.kind != "call"]
         most = TAIL if piece is draft.pieces[-1] else BEFORE
         body = ("…", *lines[-most:]) if len(lines) > most or piece.cut else tuple(lines)

@@ -58,6 +58,7 @@ class PieceOut(BaseModel):
     name: str = Field(description="The tool that is called, with its arguments as they come; the command that prints.")
     text: str
     cut: int = Field(description="Characters before it that are left out.")
+    by: str = Field(description="The explorer that writes it, empty for the turn itself.")
 
 
 class DraftOut(BaseModel):

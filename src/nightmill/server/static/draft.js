@@ -27,6 +27,7 @@ function leave() {
 
 function fill(old, piece, who) {
   const [does, kind, look] = KINDS[piece.kind] || KINDS.text;
+  if (piece.by) who = piece.by; // an explorer, beside the turn that sent it out
   const part = old?.dataset.kind === piece.kind ? old : make(old, piece.kind, kind, look);
   const [head, body] = part.children, [verb, name] = head.children;
   put(verb, `${who} ${does}`);
