@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -125,6 +126,13 @@ def test_thoughts_go_beside_words_and_both_become_whole(shown: Shown) -> None:
     shown.whole = Words("Hm. The cart.", "I look at it.")
     shown.take(ended())
     assert (shown.texts["thinking"], shown.said) == ("Hm. The cart.", "I look at it.\n\n")
+
+
+def test_what_explorers_write_is_not_said_as_the_turns_own(shown: Shown) -> None:
+    beside = Piece(kind="text", name="", text="It stands there.", cut=0, by="explorer 1.1")
+    own = text("I send one.")
+    shown.take(begun(), replace(own, pieces=(*own.pieces, beside)))
+    assert shown.said == "I send one."
 
 
 def test_a_reply_that_is_thrown_away_and_comes_again_is_shown_once(shown: Shown) -> None:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import replace
+
 import pytest
 
 from nightmill import event as e
 from nightmill.report.scale import Scale
+from nightmill.report.svg import picture
 from nightmill.report.timeline import Lane, Segment, Timeline
 from nightmill.report.weave import timeline
 from tests.report.others import under_way
@@ -110,6 +114,22 @@ def test_a_turn_that_began_before_the_snapshot_of_the_one_before_was_made_is_und
 
     (awaited,) = (each for each in of(woven, "ask") if each.open)
     assert (awaited.turn, awaited.end) == (2, t.at + 5)
+
+
+def test_the_drawing_of_a_thousand_turns_is_as_small_as_that_of_some_and_loses_no_failure() -> None:
+    t = started()
+    for number in range(1_000):
+        t.take(replace(command("make", "", seconds=0.5), ok=number != 500), first=0.8, seconds=3.0)
+    woven = whole(t)
+
+    drawn = picture(woven, anchor="", link=lambda lane, turn: f"#t{lane}-{turn}")
+
+    links = re.findall(r'href="#t0-(\d+)"', drawn)
+    assert links[:2] == ["1", "6"]
+    assert len(links) == 200
+    assert "Turns 996 to 1000 · " in drawn
+    assert drawn.count('class="s tool bad"') == 1
+    assert len(drawn) < 400_000
 
 
 def test_a_run_without_news_for_long_does_not_seem_busy() -> None:

@@ -214,10 +214,11 @@ class Telling:
         if draft.attempt != turn.attempt:
             turn.attempt = draft.attempt
             yield from _failed(turn)
-        for piece in draft.pieces:
+        pieces = [each for each in draft.pieces if not each.by]  # an editor has no place for what explorers write
+        for piece in pieces:
             if piece.kind in {"thinking", "text"}:
                 yield from _more(turn, piece)
-        newest = draft.pieces[-1] if draft.pieces else None
+        newest = pieces[-1] if pieces else None
         if newest is not None and newest.kind == "call" and not turn.replied:
             yield from _call(draft, turn, newest)
         elif newest is not None and newest.kind == "output":

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from functools import cache
 
 from markupsafe import Markup, escape
@@ -20,6 +21,11 @@ PHASE, NAME, NUMBERS, ROW, FOOT, AXIS, READOUT = 22, 24, 14, 15, 12, 22, 40
 """Heights in pixels."""
 WIDE, NARROW = 5.5, 15.0
 """Percent of a wide and of a narrow screen that a phase's name needs."""
+MOST = 200
+"""Turns of a lane that are drawn each for itself: of more, neighbours are one."""
+NEAR = 0.2
+"""Percent of the width by which marks of one kind are apart."""
+SUMMED = {"ask", "stream", "tool"}
 WORDS = {"ask": "first byte", "stream": "stream", "tool": "tools", "failed": "failed", "backoff": "wait"}
 
 
@@ -176,13 +182,27 @@ class _Picture:
         turns: dict[int, list[Segment]] = defaultdict(list)
         for segment in lane.segments:
             turns[segment.turn].append(segment)
-        for number, segments in turns.items():
-            parts += [self.turn(number, segments, lane)] if number else [self.engine(each, top) for each in segments]
+        parts += [self.engine(each, top) for each in turns.pop(0, ())]
+        numbers, size = list(turns), max(1, -(-len(turns) // MOST))
+        for at in range(0, len(numbers), size):
+            group = numbers[at : at + size]
+            parts.append(self.turn(group, [each for number in group for each in turns[number]], lane))
         foot = top + self.height(lane) - FOOT
-        parts += [self.notch(mark, foot) for mark in lane.marks]
+        parts += [self.notch(mark, foot) for mark in self.apart(lane.marks)]
         return parts
 
-    def turn(self, number: int, segments: Sequence[Segment], lane: Lane) -> Markup:
+    def apart(self, marks: Sequence[Mark]) -> Iterator[Mark]:
+        """*marks* without those that would stand on one of their kind."""
+        last: dict[str, float] = {}
+        for mark in marks:
+            place = self.scale.place(mark.at)
+            if place - last.get(mark.kind, -NEAR) >= NEAR:
+                last[mark.kind] = place
+                yield mark
+
+    def turn(self, group: Sequence[int], segments: Sequence[Segment], lane: Lane) -> Markup:
+        """The turns of *group*, which are neighbours, as one that leads to the first of them."""
+        number, named = group[0], f"Turn {group[0]}" if len(group) == 1 else f"Turns {group[0]} to {group[-1]}"
         start, end = min(each.start for each in segments), max(each.end for each in segments)
         top, height = self.tops[lane.name], self.height(lane)
         spent: dict[str, float] = defaultdict(float)
@@ -190,10 +210,10 @@ class _Picture:
             spent[WORDS.get(each.kind, each.kind)] += each.seconds
         told = ", ".join(f"{what} {duration(seconds)}" for what, seconds in spent.items())
         tools = "; ".join(dict.fromkeys(one_line(each.label, most=60) for each in segments if each.kind == "tool"))
-        lines = (f"Turn {number} · {duration(end - start)} · {told}", one_line(tools, most=160) or "no tool")
+        lines = (f"{named} · {duration(end - start)} · {told}", one_line(tools, most=160) or "no tool")
         head = self.head(lane.name)
         parts = [self.box(start, end, top + NAME, height - NAME, class_="hit")]
-        parts += [self.segment(each, top + head) for each in segments]
+        parts += [self.segment(each, top + head) for each in (segments if len(group) == 1 else joined(segments))]
         if self.scale.place(end) - self.scale.place(start) >= 0.8:  # two digits fit from here on
             narrow = self.scale.place(end) - self.scale.place(start) < 4.5
             kind = "number minor" if narrow else "number"
@@ -249,3 +269,18 @@ class _Picture:
         """*drawn* around the mark's place: an inner svg is what can stand at a percentage."""
         inner = element("svg", drawn, x=f"{self.scale.place(mark.at)}%", y=top, overflow="visible", width=1, height=1)
         return element("g", element("title", f"{mark.label} (at {duration(mark.at - self.timeline.start)})"), inner)
+
+
+def joined(segments: Sequence[Segment]) -> list[Segment]:
+    """What went well in neighbouring turns as one segment of each kind, as long as all of them; the others as they are."""
+    kept = [each for each in segments if each.kind not in SUMMED or not each.ok or each.lost or each.open]
+    made: list[Segment] = []
+    for row in (("ask", "stream"), ("tool",)):
+        of_row = [each for each in segments if each.kind in row and each not in kept]
+        start = min((each.start for each in of_row), default=0.0)
+        for kind in row:
+            if alike := [each for each in of_row if each.kind == kind]:
+                end = start + sum(each.seconds for each in alike)
+                made.append(replace(alike[0], start=start, end=end, label=f"{len(alike)} together", row=0))
+                start = end
+    return [*made, *kept]
