@@ -18,7 +18,8 @@ from nightmill.model import ToolCall
 from nightmill.sandbox import Limits, Place, Workspace
 from nightmill.sandbox.bubblewrap import BubblewrapSandboxes
 from nightmill.sandbox.owner import give, owner
-from nightmill.tool import Answer, ToolContext, standard
+from nightmill.tool import Answer, ToolContext, developing
+from nightmill.tool.base import OPEN, Veil
 from nightmill.tool.outputs import MemoryOutputs
 
 FILES = {
@@ -36,12 +37,19 @@ class Bench:
     limits: Limits
     outputs: MemoryOutputs = field(default_factory=MemoryOutputs)
     known: dict[str, str] = field(default_factory=dict)
+    veil: Veil = OPEN
+    given: tuple[str, ...] = ()
 
     async def call(self, tool: str, **arguments: Any) -> Answer:
-        tools = standard()
+        tools = developing("openai:gpt-5.2")
         prepared = tools.prepare(ToolCall(id="c1", name=tool, arguments=json.dumps(arguments)))
         context = ToolContext(
-            workspace=self.workspace, limits=self.limits, outputs=self.outputs, known=dict(self.known)
+            workspace=self.workspace,
+            limits=self.limits,
+            outputs=self.outputs,
+            known=dict(self.known),
+            veil=self.veil,
+            given=self.given,
         )
         answer = await tools.call(prepared, context)
         self.known.update(answer.seen)

@@ -65,9 +65,13 @@ class Door:
     @cached_property
     def hidden(self) -> Redaction:
         """Hides the secrets."""
-        from nightmill.store.redaction import Redaction
+        import secrets
 
-        return Redaction(self.secrets)
+        from nightmill.store.keyfile import made_once
+        from nightmill.store.redaction import BYTES, Redaction
+
+        path = self.settings.home / "marks.key"
+        return Redaction(self.secrets, key=lambda: made_once(path, secrets.token_bytes(BYTES)))
 
     @cached_property
     def database(self) -> Database:

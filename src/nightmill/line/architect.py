@@ -15,13 +15,14 @@ from nightmill.line import brief as briefs
 from nightmill.line.asking import Asking, Question
 from nightmill.line.journal import Journal
 from nightmill.line.prove import plain
-from nightmill.model import ModelReply, ModelRequest
+from nightmill.model import ModelReply, ModelRequest, Text
 from nightmill.policy import Spent
 
 if TYPE_CHECKING:
     from nightmill.line.assignment import Assignment
     from nightmill.line.machines import Machines
     from nightmill.line.writing import Writing
+    from nightmill.store.redaction import Redaction
 
 __all__ = ["Architect", "Exchange", "exchanges"]
 
@@ -60,6 +61,7 @@ class Architect:
         assignment, machines = self.assignment, self.machines
         hub = machines.hub(assignment.project.id)
         request = await asyncio.to_thread(briefs.architect, assignment, run=self.run, hub=hub)
+        request = await asyncio.to_thread(_marked, request, machines.blobs.hidden)
         asking = Asking(
             run=self.run,
             role=briefs.role("architect", assignment),
@@ -116,3 +118,10 @@ class Architect:
             size=sum(len(text.encode("utf-8", "surrogatepass")) for text in texts) // 2,
             spent=self._spent,
         )
+
+
+def _marked(request: ModelRequest, hidden: Redaction) -> ModelRequest:
+    """*request* without secrets, as the brief of an agent."""
+    (asked,) = request.messages
+    parts = [Text(text=hidden.marked(part.text)) for part in asked.parts if isinstance(part, Text)]
+    return replace(request, messages=(replace(asked, parts=tuple(parts)),))

@@ -144,7 +144,7 @@ class Proving:
             criteria=criteria,
             claims=claims,
             rules={**RULES, **cast("Mapping[Kind, Rule]", dict(self.assignment.policy.bends))},
-            hide=self.machines.blobs.hidden.text,
+            hide=self.machines.blobs.hidden.marked,
         )
         verdict = await self._judge(hub, commit, case, number)
         self._learn(baseline, verdict)

@@ -208,7 +208,8 @@ class Work:
                     watch=self.control.writing.output if self.control.watched else None,
                     news=self.workplace.news,
                     outputs=self._outputs,
-                    hide=self.machines.blobs.hidden.text,
+                    veil=self.machines.blobs.hidden,
+                    given=(self.assignment.spec.text,),
                     results=self.results,
                     within=self.brief.footprint if FOOTPRINT in self.without else (),
                 )

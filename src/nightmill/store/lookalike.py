@@ -11,12 +11,17 @@ import binascii
 import math
 import re
 from collections import Counter
+from collections.abc import Callable
 from contextlib import suppress
 from itertools import pairwise
 
-__all__ = ["STARS", "hide", "told_as"]
+__all__ = ["STARS", "hide", "stars", "told_as"]
 
 STARS = "********"
+
+Cover = Callable[[str], str]
+"""What is shown in place of a secret. It begins with `STARS`, so that nothing is found in it again."""
+
 SHORTEST = 12
 BLOCK = 1 << 16
 """Characters that are looked through at once."""
@@ -36,7 +41,8 @@ FORMS = re.compile(
     )""",
     re.VERBOSE,
 )
-PRIVATE = re.compile(r"(-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY-----)(?:(?:\s|\\n){0,4}+[A-Za-z0-9+/]{16,}+={0,2})++")
+PRIVATE = re.compile(r"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY-----(?:(?:\s|\\n){0,4}+[A-Za-z0-9+/]{16,}+={0,2})++")
+LINE_OF_KEY = re.compile(r"((?:\s|\\n){1,4}+)([A-Za-z0-9+/]{16,}+={0,2})")
 IN_ADDRESS = re.compile(r"(?<=://)([^\s:/@'\"]{0,80}:)([^\s/@'\"]{8,200})(?=@[\w\[])")
 SHOWN = re.compile(r"(?i)\b((?:bearer|basic|token)[ ]{1,4})([A-Za-z0-9+/=_.~-]{16,4000})")
 NAMED = re.compile(
@@ -44,16 +50,21 @@ NAMED = re.compile(
     ((?:secret|token|passw(?:or)?d|passphrase|api[_-]?key|access[_-]?key|private[_-]?key|credentials?|_key|_pat)
       (?:[_-]?(?:key|value|base))?
       ["']?[ ]?(?:=>|[:=])[ ]?["']?)
-    ([A-Za-z0-9+/=_.~!@$%^&*-]{12,400})
+    ([A-Za-z0-9+/=_.~!@$%^&*-]{12,400}+)
     (?![\w(\[{<])
     """
 )
 """A telling name, and what is given to it. What is called or indexed there is code."""
-WORD = re.compile(r"(?:(?<![A-Za-z0-9+/=_.$@%-])|(?<=[A-Z_]{3}=))[A-Za-z0-9_-]{24,128}(?![A-Za-z0-9+/=_.-]|\()")
+WORD = re.compile(
+    r"(?<!\*{8})(?:(?<![A-Za-z0-9+/=_.$@%-])|(?<=[A-Z_]{3}=))[A-Za-z0-9_-]{24,128}(?![A-Za-z0-9+/=_.-]|\()"
+)
 """One that may be random: no part of a path, an address or a longer text in base64, and no digest with its name before it."""
 
 RUN = re.compile(r"[a-z]{7,}|[A-Z]{7,}")
-NUMBERED = re.compile(r"(?:[A-Za-z]*\d{0,2}[-_.])*[A-Za-z]*\d{0,2}|[\d.-]+")
+NUMBERED = re.compile(
+    r"(?:[A-Za-z]*\d{0,2}[-_.])*[A-Za-z]*\d{0,2}|[\d.-]+(?:e-?\d+)?|(?:\w+\.)*[A-Za-z]*\d{1,5}(?:[A-Z][a-z]{2,}){2,}"
+)
+"""Words with a number behind them, numbers, and classes with a number in their names."""
 UUID = re.compile(r"(?i)[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 HEX = re.compile(r"(?i)(?:0x)?[0-9a-f]+")
 BEFORE = re.compile(r"(?i)(?:sha\d{1,3}|md5|h1|blake\w{0,3}|digest|hash|checksum|fingerprint|integrity)\W{0,3}$")
@@ -63,12 +74,20 @@ LINES = frozenset({64, 76})
 """How long lines of encoded data are."""
 
 
-def hide(text: str, *, words: bool = True) -> str:
-    """*text* with stars for what looks like a secret; words that only look random stay unless *words*."""
+def stars(_secret: str) -> str:
+    """The same in place of each."""
+    return STARS
+
+
+def hide(text: str, *, words: bool = True, cover: Cover = stars) -> str:
+    """*text* with a *cover* in place of what looks like a secret; words that only look random stay unless *words*.
+
+    Its lines stay as many, so that a file is numbered as it is.
+    """
     if "PRIVATE KEY" in text:
-        text = PRIVATE.sub(rf"\1{STARS}", text)
+        text = PRIVATE.sub(lambda key: LINE_OF_KEY.sub(lambda line: line[1] + cover(line[2]), key[0]), text)
     if len(text) <= BLOCK:
-        return _hide(text, words=words)
+        return _hide(text, words=words, cover=cover)
     # Nothing else reaches over the end of a line, and nobody else runs while an expression looks through a text.
     lines, blocks = text.splitlines(keepends=True), list[list[str]]([[]])
     size = 0
@@ -78,18 +97,18 @@ def hide(text: str, *, words: bool = True) -> str:
         if size > BLOCK:
             blocks.append([])
             size = 0
-    return "".join(_hide("".join(block), words=words) for block in blocks)
+    return "".join(_hide("".join(block), words=words, cover=cover) for block in blocks)
 
 
-def _hide(text: str, *, words: bool) -> str:
+def _hide(text: str, *, words: bool, cover: Cover) -> str:
     if len(text) < SHORTEST:
         return text
-    text = FORMS.sub(STARS, text)
+    text = FORMS.sub(lambda found: cover(found[0]), text)
     if "://" in text:
-        text = IN_ADDRESS.sub(lambda found: found[1] + _unless(found[2], _mixed(found[2])), text)
-    text = SHOWN.sub(lambda found: found[1] + _unless(found[2], _lets_in(found[1], found[2])), text)
-    text = NAMED.sub(lambda found: found[1] + _unless(found[2], _given(found[2])), text)
-    return WORD.sub(lambda found: _unless(found[0], _random(found)), text) if words else text
+        text = IN_ADDRESS.sub(lambda found: found[1] + _unless(found[2], _mixed(found[2]), cover), text)
+    text = SHOWN.sub(lambda found: found[1] + _unless(found[2], _lets_in(found[1], found[2]), cover), text)
+    text = NAMED.sub(lambda found: found[1] + _unless(found[2], _given(found[2]), cover), text)
+    return WORD.sub(lambda found: _unless(found[0], _random(found), cover), text) if words else text
 
 
 def told_as(name: str, value: str, *, words: bool = True) -> str:
@@ -99,8 +118,8 @@ def told_as(name: str, value: str, *, words: bool = True) -> str:
     return hide(value, words=words)
 
 
-def _unless(value: str, secret: bool) -> str:  # noqa: FBT001 - what was found, and what it is
-    return STARS if secret else value
+def _unless(value: str, secret: bool, cover: Cover) -> str:  # noqa: FBT001 - what was found, and what it is
+    return cover(value) if secret else value
 
 
 def _given(value: str) -> bool:

@@ -1,20 +1,26 @@
-"""Stars in place of secrets, in whatever is about to be stored or told: of those that are known, and of what looks like one."""
+"""Stars in place of secrets, in whatever is about to be stored or told: of those that are known, and of what looks like one.
+
+Models get a mark for each: stars and eight digits of a keyed digest of it. So they can tell one from another, and what they write back
+is known again (`behind`), although they never saw it. Nobody who has no key can try out what a mark stands for.
+"""
 
 from __future__ import annotations
 
 import base64
+import hmac
 import html
 import json
 import re
+import secrets
 from collections.abc import Callable, Iterable, Iterator
 from functools import cached_property
 from typing import Any
 from urllib.parse import quote
 
 from nightmill.store import lookalike
-from nightmill.store.lookalike import STARS
+from nightmill.store.lookalike import STARS, stars
 
-__all__ = ["Redaction"]
+__all__ = ["BYTES", "Redaction"]
 
 SHORTEST = 8
 WORD = 12
@@ -24,13 +30,25 @@ SIGNS = "".join(sign for sign in map(chr, range(33, 127)) if sign not in "'\"")
 KEY = re.compile(r"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY-----\s*$")
 KEY_LINE = re.compile(r"\s*(?:[A-Za-z0-9+/]+={0,2}\s*)?")
 """Of a private key that goes over several lines: how it begins, and what else it is made of."""
+MARK = re.compile(r"\*{8}[0-9a-f]{8}")
+BYTES = 32
+"""Of the key of marks."""
 
 
 class Redaction:
-    """Hides the secrets that *known* gives; asked once, when something is first hidden, and after each `renew`."""
+    """Hides the secrets that *known* gives; asked once, when something is first hidden, and after each `renew`.
 
-    def __init__(self, known: Callable[[], Iterable[str]] = tuple) -> None:
+    *key* gives that of marks, for those who have to know them again; the default is another in each process.
+    """
+
+    def __init__(
+        self,
+        known: Callable[[], Iterable[str]] = tuple,
+        *,
+        key: Callable[[], bytes] = lambda: secrets.token_bytes(BYTES),
+    ) -> None:
         self._known = known
+        self._key = key
 
     @cached_property
     def spellings(self) -> tuple[tuple[str, bytes], ...]:
@@ -57,6 +75,26 @@ class Redaction:
             key = bool(KEY.search(said))
             made.append(f"{sign}{self.text(said)}")
         return "\n".join(made)
+
+    def marked(self, text: str) -> str:
+        """*text* as `text`, with the mark of each secret in its place; as many lines as it has."""
+        return lookalike.hide(self._without(text, self._mark), cover=self._mark)
+
+    def behind(self, text: str) -> dict[str, str]:
+        """What stands in *text* where `marked` puts marks."""
+        found: dict[str, str] = {}
+
+        def mark(secret: str) -> str:
+            made = self._mark(secret)
+            found[made] = secret
+            return made
+
+        lookalike.hide(self._without(text, mark), cover=mark)
+        return found
+
+    def marks(self, text: str) -> list[str]:
+        """The marks in *text*, each once."""
+        return list(dict.fromkeys(MARK.findall(text)))
 
     def growing(self, text: str, *, rests: bool) -> str:
         """*text*, which is still written, as `text`; without an end that may be the beginning of a secret.
@@ -96,10 +134,18 @@ class Redaction:
             return [self.plain(each, name=name) for each in value]
         return value
 
-    def _without(self, text: str) -> str:
+    @cached_property
+    def _marking(self) -> bytes:
+        return self._key()
+
+    def _mark(self, secret: str) -> str:
+        digest = hmac.digest(self._marking, secret.encode("utf-8", "surrogatepass"), "sha256")
+        return STARS + digest.hex()[:8]
+
+    def _without(self, text: str, cover: Callable[[str], str] = stars) -> str:
         for each, _ in self.spellings:
             if each in text:
-                text = text.replace(each, STARS)
+                text = text.replace(each, cover(each))
         return text
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import takewhile
 
 from pydantic import Field
@@ -11,7 +11,7 @@ from pydantic import Field
 from nightmill.errors import ToolError
 from nightmill.sandbox import Command
 from nightmill.tool.base import Answer, Arguments, ToolContext, digest, inside, known_as
-from nightmill.tool.coding import Coded
+from nightmill.tool.coding import Coded, is_binary
 from nightmill.tool.edit import CHANGED, around, text_of
 from nightmill.tool.files import check_seen, content_of
 from nightmill.tool.footprint import keep_within
@@ -19,6 +19,7 @@ from nightmill.tool.landing import Landed, apply_lines
 from nightmill.tool.landing.page import bare, depth, split
 from nightmill.tool.patch import Hunk, Operation, parse, trimmed
 from nightmill.tool.syntax import broken
+from nightmill.tool.veil import meant
 
 __all__ = ["ApplyPatch"]
 
@@ -88,7 +89,9 @@ async def _planned(operation: Operation, context: ToolContext) -> _Step:
     path, target = operation.path, operation.target or operation.path
     if operation.kind == "Add":
         before = await content_of(inside(path), context)
-        after = "".join(f"{line}\n" for line in operation.content).encode("utf-8", "surrogateescape")
+        text = "" if is_binary(before) else Coded.of(before).text
+        lines = await meant(operation.content, text, context)
+        after = "".join(f"{line}\n" for line in lines).encode("utf-8", "surrogateescape")
         if before:
             check_seen(path, before, after, context)
         return _Step(path=path, target=path, before=before or None, after=after)
@@ -101,10 +104,19 @@ async def _planned(operation: Operation, context: ToolContext) -> _Step:
     if target != path and await content_of(inside(target), context):
         raise ToolError(f"{target!r} exists already: nothing is moved over it. Nothing was changed.")
     coded = Coded.of(before)
+    operation = replace(operation, hunks=[await _meant(each, coded.text, context) for each in operation.hunks])
     text, places = _patched(coded, operation, exactly=stale)
     return _Step(
         path=path, target=target, before=before, after=coded.encoded(text), text=text, places=tuple(places), stale=stale
     )
+
+
+async def _meant(hunk: Hunk, text: str, context: ToolContext) -> Hunk:
+    """*hunk* as it is about what the file really holds."""
+    lines = await meant([*hunk.under, *hunk.old, *hunk.new], text, context)
+    old = len(hunk.under)
+    new = old + len(hunk.old)
+    return replace(hunk, under=lines[:old], old=lines[old:new], new=lines[new:])
 
 
 def _patched(coded: Coded, operation: Operation, *, exactly: bool) -> tuple[str, list[tuple[int, int]]]:

@@ -17,12 +17,14 @@ from nightmill.sandbox import Limits, Outcome, Output, Workspace
 from nightmill.tool.outputs import MemoryOutputs, Outputs, ends
 
 __all__ = [
+    "OPEN",
     "Answer",
     "Arguments",
     "Finish",
     "Progress",
     "Tool",
     "ToolContext",
+    "Veil",
     "cut",
     "digest",
     "inside",
@@ -42,11 +44,6 @@ class Arguments(BaseModel):
     """Arguments of a call, as the model gives them; names that a tool does not have are left out, not fatal."""
 
     model_config = ConfigDict(extra="ignore", frozen=True)
-
-
-def as_it_is(text: str) -> str:
-    """Nothing is hidden."""
-    return text
 
 
 def always(_kind: str, _text: str, _replaces: Sequence[int]) -> bool:
@@ -99,6 +96,40 @@ class Results(Protocol):
         ...
 
 
+class Veil(Protocol):
+    """What hides secrets from a model, and knows them again."""
+
+    def marked(self, text: str) -> str:
+        """*text* with a mark for each secret, the same for the same, and as many lines as it has."""
+        ...
+
+    def marks(self, text: str) -> list[str]:
+        """The marks in *text*."""
+        ...
+
+    def behind(self, text: str) -> Mapping[str, str]:
+        """What stands in *text* where `marked` puts marks."""
+        ...
+
+
+class Open:
+    """Hides nothing."""
+
+    def marked(self, text: str) -> str:
+        return text
+
+    def marks(self, text: str) -> list[str]:
+        del text
+        return []
+
+    def behind(self, text: str) -> Mapping[str, str]:
+        del text
+        return {}
+
+
+OPEN: Veil = Open()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ToolContext:
     """What a tool works with: the sandbox, the bounds on commands, and who watches the output.
@@ -106,10 +137,10 @@ class ToolContext:
     *watch* gives what is given the output of a command, by its name, while it runs.
     *news* gives what happened beside the commands since it was asked last, in lines for the model.
     *known* has the digest of each file as this agent saw it last, by `known_as`: what `Answer.seen` told before, also
-    in calls of the same turn. *outputs* keeps what is too long to be shown. *hide* leaves secrets out of what commands
-    print. *explore* sends explorers out, *results* knows how commands end; None: there are none. *fits* says whether a
-    note (kind, text, numbers of those that it replaces) has room beside the others. *within*: paths or globs
-    beyond which files are not written; (): anywhere.
+    in calls of the same turn. *outputs* keeps what is too long to be shown. *veil* leaves secrets out of what is shown,
+    and *given* are texts that the agent was given, as they are. *explore* sends explorers out, *results* knows how
+    commands end; None: there are none. *fits* says whether a note (kind, text, numbers of those that it replaces) has
+    room beside the others. *within*: paths or globs beyond which files are not written; (): anywhere.
     """
 
     workspace: Workspace
@@ -118,7 +149,8 @@ class ToolContext:
     news: Callable[[], str] = quiet
     known: Mapping[str, str] = field(default_factory=dict)
     outputs: Outputs = field(default_factory=MemoryOutputs)
-    hide: Callable[[str], str] = as_it_is
+    veil: Veil = OPEN
+    given: tuple[str, ...] = ()
     explore: Callable[[tuple[Question, ...]], Awaitable[Explored]] | None = None
     results: Results | None = None
     within: tuple[str, ...] = ()

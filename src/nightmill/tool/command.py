@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import replace
 
 from pydantic import Field
@@ -11,6 +10,7 @@ from nightmill.errors import ToolError
 from nightmill.sandbox import Command
 from nightmill.tool.base import MOST_CHARACTERS, Answer, Arguments, Kept, ToolContext, plain
 from nightmill.tool.outputs import shown
+from nightmill.tool.veil import marked, unmarked
 
 __all__ = ["RunCommand"]
 
@@ -20,9 +20,6 @@ MOST_BYTES = 120_000
 KEPT = 8 << 20
 """Bytes of output that can be read afterwards; the middle of more is lost."""
 
-
-AT_ONCE = 4_000
-"""Characters that are searched for secrets faster than a thread is asked to do it: a millisecond or two."""
 RAISED = "what a command may have is in nightmill.yaml, for a person to raise:"
 
 
@@ -57,6 +54,7 @@ class RunCommand:
             raise ToolError("the command is too long for the system: write a file with write_file, then run that")
         if "\0" in arguments.command:
             raise ToolError("a command cannot contain a NUL character")
+        unmarked(arguments.command, context)
         if context.results and (kept := await context.results.find(arguments.command, context.workspace)):
             return _known(arguments.command, kept, context)
         limits = replace(context.limits, output=max(KEPT, context.limits.output))
@@ -75,8 +73,7 @@ class RunCommand:
             "output": "stopped: too much output",
             "cancelled": "stopped by a person",
         }
-        printed = plain(outcome.text)
-        said = context.hide(printed) if len(printed) <= AT_ONCE else await asyncio.to_thread(context.hide, printed)
+        said = await marked(plain(outcome.text), context)
         text = shown(said, context.outputs, most=MOST_CHARACTERS).rstrip("\n")
         told = f"{text}\n({ends[outcome.stopped]})" if text else f"({ends[outcome.stopped]}, no output)"
         # What was stopped has not passed, whatever it had printed by then.

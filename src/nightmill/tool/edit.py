@@ -13,6 +13,7 @@ from nightmill.tool.footprint import keep_within
 from nightmill.tool.landing import apply_edit
 from nightmill.tool.landing.page import bare, split
 from nightmill.tool.syntax import broken
+from nightmill.tool.veil import meant
 
 __all__ = ["CHANGED", "EditFile", "around", "text_of"]
 
@@ -64,7 +65,7 @@ class EditFile:
         keep_within(path, context, new=False)
         coded = Coded.of(before)
         stale = context.known.get(known_as(path)) not in {None, digest(before)}
-        made = _made(coded, arguments, exactly=stale)
+        made = _made(coded, await _meant(arguments, coded.text, context), exactly=stale)
         after = coded.encoded(made.text)
         await context.workspace.write(path, after)
         count = f": {len(made.places)} edits made" if len(made.places) > 1 else ""
@@ -89,6 +90,17 @@ async def text_of(path: str, context: ToolContext) -> bytes:
     if len(body) > MOST_BYTES:
         raise ToolError(f"{path!r} is larger than {MOST_BYTES >> 20} MiB: change it with a command")
     return body
+
+
+async def _meant(arguments: EditFile.Call, text: str, context: ToolContext) -> EditFile.Call:
+    """*arguments* as they are about what the file really holds."""
+    quoted = await meant([part for edit in arguments.edits for part in (edit.old, edit.new)], text, context)
+    pairs = zip(quoted[::2], quoted[1::2], strict=True)
+    edits = [
+        edit.model_copy(update={"old": old, "new": new})
+        for edit, (old, new) in zip(arguments.edits, pairs, strict=True)
+    ]
+    return arguments.model_copy(update={"edits": edits})
 
 
 class _Made(NamedTuple):

@@ -13,6 +13,7 @@ from nightmill.tool.coding import Coded, is_binary
 from nightmill.tool.footprint import keep_within
 from nightmill.tool.outputs import shown
 from nightmill.tool.syntax import broken
+from nightmill.tool.veil import marked, meant, unmarked
 
 __all__ = ["ListFiles", "ReadFile", "Search", "WriteFile", "check_seen", "content_of"]
 
@@ -51,7 +52,8 @@ class ReadFile:
         if is_binary(body):
             raise ToolError(f"{arguments.path!r} is a binary file")
         seen = () if body[MOST_BYTES:] else ((known_as(arguments.path), digest(body)),)
-        lines = Coded.of(body[:MOST_SHOWN]).text.removeprefix("\ufeff").split("\n")
+        text = await marked(Coded.of(body[:MOST_SHOWN]).text.removeprefix("\ufeff"), context)
+        lines = text.split("\n")
         lines = lines if lines[-1] else lines[:-1]
         more = " of those in its first 2 MiB: read the rest with a command, such as sed -n" if body[MOST_SHOWN:] else ""
         if not lines:
@@ -143,6 +145,7 @@ class Search:
     async def call(self, arguments: Call, context: ToolContext) -> Answer:
         if "\0" in arguments.pattern + arguments.glob + arguments.path:
             raise ToolError("a search cannot contain a NUL character: write \\x00")
+        unmarked(arguments.pattern, context)
         argv = ["/opt/nightmill/bin/rg", "--line-number", "--no-heading", "--color=never", "--hidden", "--glob=!.git"]
         argv += [
             "--max-columns=300",
@@ -160,7 +163,7 @@ class Search:
         if outcome.exit == 1:
             return Answer(text="(no hits)")
         text = re.sub(r"^\./", "", outcome.text, flags=re.MULTILINE)
-        text = shown(text, context.outputs, most=MOST_CHARACTERS)
+        text = shown(await marked(text, context), context.outputs, most=MOST_CHARACTERS)
         if outcome.exit != 0 and not HIT.search(text):  # with hits, it is only some file that cannot be read
             raise ToolError(text.strip() or "the search failed")
         return Answer(text=text)
@@ -189,12 +192,14 @@ class WriteFile:
         is replaced keeps its mode, its encoding and its line ends.
         """
         path = inside(arguments.path)
-        body = arguments.content.encode("utf-8", "surrogateescape")
         before = await content_of(path, context)
+        text = "" if is_binary(before) else Coded.of(before).text
+        (content,) = await meant((arguments.content,), text, context)
+        body = content.encode("utf-8", "surrogateescape")
         keep_within(path, context, new=not before)
         if before:
             check_seen(arguments.path, before, body, context)
-            body = body if is_binary(before) else Coded.of(before).instead(arguments.content)
+            body = body if is_binary(before) else Coded.of(before).instead(content)
         await context.workspace.write(path, body)
         lines = arguments.content.count("\n") + (not arguments.content.endswith("\n"))
         wrong = await broken(path, before, body, context)

@@ -22,6 +22,7 @@ from nightmill.tool.handover import HandOver
 from nightmill.tool.names import find
 from nightmill.tool.recall import ReadOutput
 from nightmill.tool.understand import understand
+from nightmill.tool.veil import marked
 from nightmill.tool.work import FinishWork, Remember, UpdateTodo
 
 __all__ = ["Prepared", "Toolset", "Withheld", "crewed", "developing", "exploring", "standard"]
@@ -103,8 +104,8 @@ class Toolset:
         try:
             answer = await prepared.tool.call(prepared.arguments, context)
         except ToolError as error:
-            raise ToolError(whole(error.message + notes)) from error
-        return replace(answer, text=whole(answer.text + notes))
+            raise ToolError(await marked(whole(error.message + notes), context)) from error
+        return replace(answer, text=await marked(whole(answer.text + notes), context))
 
 
 def exploring() -> Toolset:

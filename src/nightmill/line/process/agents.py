@@ -154,6 +154,8 @@ class Agents:
             taken = mistakes.plain(each for each in found if each.takes)
             brief = await asked.brief(name, _left(budget, before))
             brief = await asyncio.to_thread(measures.given, shop, brief, found, role=asked.role.name)
+            if brief.system:  # another's agent, which has none, writes files itself, and knows no marks
+                brief = await asyncio.to_thread(self._marked, brief)
             return {"brief": shop.machines.blobs.put(briefs.write_brief(brief)), "taken": taken}
 
         made = await shop.waiting.attempt("begin", make)
@@ -186,6 +188,8 @@ class Agents:
 
         async def say() -> dict[str, Any]:
             text = words() if words is not None else ""
+            if conversation.work.brief.system:
+                text = await asyncio.to_thread(shop.machines.blobs.hidden.marked, text)
             found = await asyncio.to_thread(mistakes.known, shop, (conversation.role.name,))
             return {
                 "words": shop.machines.blobs.put(text.encode("utf-8", "replace")),
@@ -295,6 +299,16 @@ class Agents:
             ),
             before=before,
             without=taken,
+        )
+
+    def _marked(self, brief: Brief) -> Brief:
+        """*brief* without secrets: what stands in a spec, in instructions or in a change goes to a model, and is kept."""
+        marked = self.workshop.machines.blobs.hidden.marked
+        return replace(
+            brief,
+            system=tuple(map(marked, brief.system)),
+            anchor=marked(brief.anchor),
+            objective=marked(brief.objective),
         )
 
     def _name(self, asked: Asked) -> str:

@@ -1,0 +1,132 @@
+"""A model is shown a mark for each secret, and edits files with marks as exactly as without."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from nightmill.store.redaction import Redaction
+from tests.tool.conftest import Bench, Tell
+
+KNOWN = "correct-horse-battery"
+LOOKS = "ghp_" + "a1B2c3D4e5" * 4
+OTHER = "ghp_" + "z9Y8x7W6v5" * 4
+KEY = "\n".join(["-----BEGIN PRIVATE KEY-----", *["Ab3/" * 16] * 3, "-----END PRIVATE KEY-----"])
+FILE = f'KNOWN = "{KNOWN}"\nTOKENS = ["{LOOKS}", "{OTHER}", "{LOOKS}"]\nKEY = """\n{KEY}\n"""\nLAST = 9\n'
+
+
+def veiled(bench: Bench) -> tuple[Bench, dict[str, str]]:
+    """*bench* behind a veil that knows a secret; and the marks of what is hidden, by what it is."""
+    veil = Redaction(lambda: [KNOWN])
+    return replace(bench, veil=veil), {secret: mark for mark, secret in veil.behind(FILE).items()}
+
+
+def test_what_a_file_holds_is_shown_with_a_mark_for_each_secret_and_its_lines_are_numbered_as_they_are(
+    tell: Tell,
+) -> None:
+    async def story(open_bench: Bench) -> None:
+        bench, mark = veiled(open_bench)
+        await bench.put("settings.py", FILE.encode())
+
+        shown = [
+            await bench.text("read_file", path="settings.py"),
+            await bench.text("search", pattern="ghp|KNOWN", path="settings.py"),
+            await bench.text("run_command", command="cat settings.py"),
+        ]
+
+        for text in shown:
+            assert not [secret for secret in (KNOWN, LOOKS, OTHER) if secret in text]
+            assert f'["{mark[LOOKS]}", "{mark[OTHER]}", "{mark[LOOKS]}"]' in text
+            assert mark[KNOWN] in text
+        assert "Ab3/" not in shown[0] + shown[2]
+        assert shown[0].endswith("\n10\tLAST = 9")
+        assert mark[LOOKS] != mark[OTHER]
+
+    tell(story)
+
+
+def test_what_is_written_with_a_mark_holds_what_stood_there_and_nothing_else_changes(tell: Tell) -> None:
+    async def story(open_bench: Bench) -> None:
+        bench, mark = veiled(open_bench)
+        await bench.put("settings.py", FILE.encode())
+        await bench.text("read_file", path="settings.py")
+
+        old, new = f'TOKENS = ["{mark[LOOKS]}", ', f'NAMES = ["{mark[OTHER]}", "{mark[KNOWN]}", '
+        edited = await bench.text("edit_file", path="settings.py", edits=[{"old": old, "new": new}])
+        wanted = FILE.replace(f'TOKENS = ["{LOOKS}", ', f'NAMES = ["{OTHER}", "{KNOWN}", ')
+        assert (await bench.get("settings.py")).decode() == wanted
+        assert not [secret for secret in (KNOWN, LOOKS, OTHER) if secret in edited]
+
+        patch = f"*** Update File: settings.py\n@@\n-KNOWN = \"{mark[KNOWN]}\"\n+KNOWN = '{mark[KNOWN]}'\n"
+        await bench.text("apply_patch", patch=f"*** Begin Patch\n{patch}*** End Patch")
+        wanted = wanted.replace(f'KNOWN = "{KNOWN}"', f"KNOWN = '{KNOWN}'")
+        assert (await bench.get("settings.py")).decode() == wanted
+
+        whole = bench.veil.marked(wanted)
+        assert LOOKS not in whole
+        await bench.text("write_file", path="settings.py", content=whole + "MORE = 1\n")
+        assert (await bench.get("settings.py")).decode() == wanted + "MORE = 1\n"
+
+    tell(story)
+
+
+def test_what_a_mark_stands_for_moves_to_another_file_out_of_one_that_was_read_or_out_of_what_was_given(
+    tell: Tell,
+) -> None:
+    async def story(open_bench: Bench) -> None:
+        bench, mark = veiled(open_bench)
+        await bench.put("settings.py", FILE.encode())
+        assert "stands for a secret" in await bench.refused("write_file", path="new.py", content=f"{mark[LOOKS]}\n")
+        assert "No such file" in await bench.refused("read_file", path="new.py")
+
+        await bench.text("read_file", path="settings.py", limit=1)
+        await bench.text("write_file", path="new.py", content=f"{mark[LOOKS]}\n")
+        assert await bench.get("new.py") == f"{LOOKS}\n".encode()
+
+        told = replace(bench, known={}, given=(f"The token is {OTHER}.",))
+        await told.text("write_file", path="told.py", content=f"{mark[OTHER]}\n")
+        assert await told.get("told.py") == f"{OTHER}\n".encode()
+
+    tell(story)
+
+
+def test_no_command_takes_a_mark_for_what_it_stands_for(tell: Tell) -> None:
+    async def story(open_bench: Bench) -> None:
+        bench, mark = veiled(open_bench)
+        await bench.put("settings.py", FILE.encode())
+
+        said = await bench.refused("run_command", command=f"echo '{mark[LOOKS]}' > settings.py")
+        assert "edit_file and write_file do. Nothing was run." in said
+        assert "Nothing was run." in await bench.refused("search", pattern=mark[LOOKS])
+        assert (await bench.get("settings.py")).decode() == FILE
+
+    tell(story)
+
+
+def test_what_looks_like_a_mark_and_stands_in_the_file_is_itself(tell: Tell) -> None:
+    async def story(open_bench: Bench) -> None:
+        bench, _ = veiled(open_bench)
+        await bench.put("stars.txt", b"a ********0123abcd b\n")
+
+        edit = {"old": "a ********0123abcd", "new": "c ********0123abcd"}
+        await bench.text("edit_file", path="stars.txt", edits=[edit])
+
+        assert await bench.get("stars.txt") == b"c ********0123abcd b\n"
+
+    tell(story)
+
+
+def test_what_a_tool_refuses_with_shows_no_secret_either(tell: Tell) -> None:
+    async def story(open_bench: Bench) -> None:
+        bench, mark = veiled(open_bench)
+        await bench.put("settings.py", FILE.encode())
+
+        edit = {"old": "LAST = 10", "new": "LAST = 11"}
+        said = [
+            await bench.refused("edit_file", path="settings.py", edits=[edit]),
+            await bench.refused("read_file", path=f"no/{LOOKS}"),
+        ]
+
+        assert not [secret for secret in (KNOWN, LOOKS, OTHER) if secret in "".join(said)]
+        assert mark[LOOKS] in said[1]
+
+    tell(story)
