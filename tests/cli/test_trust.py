@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import sys
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from nightmill import event as e
 from nightmill.cli.door import credentials, keys, open_door
-from nightmill.store import projects
+from nightmill.store import projects, tables
+from nightmill.store import seal as sealing
 from tests.cli.conftest import Here
 from tests.whole import Mill
 
@@ -71,6 +74,49 @@ def test_the_ledger_forgets_before_a_day_in_somebodys_name(here: Here) -> None:
     assert here("ledger", "verify").code == 0
     assert '"forgotten": true' in here("ledger", "export").out
     assert "is not a day" in here("ledger", "forget", "--before", "yesterday").err
+
+
+def test_what_is_exported_can_be_verified_by_whoever_has_it(here: Here, tmp_path: Path) -> None:
+    door = open_door()
+    told = [e.AgentNudged(run="r", turn=1, guard="g", message=text) for text in ("plain", "ä \ud800 🌊", '"\\')]
+    door.ledger.append(told)
+    door.database.close()
+
+    assert here("ledger", "export", f"{tmp_path}/ledger.jsonl").code == 0
+
+    previous, lines = "0" * 64, (tmp_path / "ledger.jsonl").read_bytes().splitlines()
+    assert len(lines) == len(told)
+    for line in lines:
+        plain = json.loads(line)
+        body = json.dumps(plain["body"], sort_keys=True, separators=(",", ":"))
+        covered = [*(plain[name] for name in ("seq", "at", "run", "name", "key")), body]
+        text = previous + json.dumps(covered, separators=(",", ":"))
+        previous = hashlib.sha256(text.encode()).hexdigest()
+        assert plain["hash"] == previous
+
+
+def test_a_seal_shows_an_end_that_was_cut_off_and_is_believed_by_its_key_alone(here: Here, tmp_path: Path) -> None:
+    seals = tmp_path / "seals"
+    door = open_door()
+    door.ledger.append([e.PhaseStarted(run="r", phase="work"), e.RunDone(run="r")])
+    assert here("ledger", "seal", str(seals)).code == 0
+    ours = json.loads(seals.read_text())["key"]
+    assert here("ledger", "verify", "--seals", str(seals), "--key", ours).code == 0
+
+    with door.database.write() as connection:
+        connection.execute(tables.event.delete().where(tables.event.c.seq == 2))
+    assert here("ledger", "verify").code == 0, "the chain alone does not show it"
+    cut = here("ledger", "verify", "--seals", str(seals), "--key", ours)
+    forged = sealing.seal(door.database, Ed25519PrivateKey.generate(), at=1.0)
+    seals.write_text(forged.text())
+    other = here("ledger", "verify", "--seals", str(seals), "--key", ours)
+    seals.write_text("")
+    none = here("ledger", "verify", "--seals", str(seals))
+    door.database.close()
+
+    assert (cut.code, "seal 1: entry 2: the row is missing" in cut.err) == (1, True)
+    assert (other.code, "sealed by another key" in other.err) == (1, True)
+    assert (none.code, "holds no seal" in none.err) == (1, True)
 
 
 def test_a_home_is_backed_up_and_restored(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -188,3 +189,11 @@ def test_an_entry_beyond_what_was_forgotten_is_not_covered_by_a_forgetting_with_
     past.change(seq=11, body=chain.canonical({**body, "upto": 9}))
 
     assert past.ledger.verify() is not None
+
+
+def test_who_was_let_in_with_what_and_as_whom_is_never_forgotten() -> None:
+    about = {"address", "token", "hook", "called"}
+    people = {name for name, each in e.EVENTS.items() if about & {field.name for field in fields(each)}}
+
+    assert {"identity_bound", "grant_changed", "token_revoked", "hook_added", "secret_kept"} <= people
+    assert people - chain.LASTING == set()

@@ -204,6 +204,8 @@ def _seals(file: Path, *, key: str) -> list[Seal]:
         lines = file.read_text(encoding="ascii").splitlines()
     except (OSError, ValueError) as error:
         raise SettingsError(f"the seals in {str(file)!r} cannot be read: {error}", hint="name another file") from error
+    if not lines:
+        raise SettingsError(f"{str(file)!r} holds no seal", hint="`nightmill ledger seal` makes one")
     for number, line in enumerate(lines, 1):
         try:
             made = sealing.read(json.loads(line))

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import ipaddress
+import threading
 import time
-from collections import OrderedDict
+from collections import OrderedDict, defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
 
-__all__ = ["Rate", "Rates"]
+__all__ = ["Rate", "Rates", "neighbours"]
 
 MOST = 20_000
-"""Buckets that are kept; of more, the one that was used least lately is forgotten, which by then is mostly full again."""
+"""Buckets of one kind; of more, the one that was used least lately is forgotten, which by then is mostly full again."""
+HOUSE = 64
+"""Bits of an IPv6 address that a provider gives to one house: who is in it has all the addresses with them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,23 +26,37 @@ class Rate:
 
 
 class Rates:
-    """Buckets by name. For one thread at a time: each call is one step of it."""
+    """Buckets by kind and name. Who fills those of one kind has none of another forgotten."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self.clock = clock
-        self._buckets: OrderedDict[tuple[str, str], tuple[float, float]] = OrderedDict()
+        self._one = threading.Lock()
+        self._kinds = defaultdict[str, OrderedDict[str, tuple[float, float]]](OrderedDict)
 
     def take(self, what: str, who: str, rate: Rate) -> float:
         """Let *who* do *what* once; 0 if they may, else the seconds until they may."""
-        now, name = self.clock(), (what, who)
-        left, at = self._buckets.pop(name, (float(rate.burst), now))
-        left = min(float(rate.burst), left + (now - at) / rate.seconds)
-        self._buckets[name] = (left - 1 if left >= 1 else left, now)
-        while len(self._buckets) > MOST:
-            self._buckets.popitem(last=False)
+        with self._one:
+            now, buckets = self.clock(), self._kinds[what]
+            left, at = buckets.pop(who, (float(rate.burst), now))
+            left = min(float(rate.burst), left + (now - at) / rate.seconds)
+            buckets[who] = (left - 1 if left >= 1 else left, now)
+            while len(buckets) > MOST:
+                buckets.popitem(last=False)
         return 0.0 if left >= 1 else (1 - left) * rate.seconds
 
     def give_back(self, what: str, who: str) -> None:
         """What *who* did last did not count: the next may come at once."""
-        if (found := self._buckets.get((what, who))) is not None:
-            self._buckets[what, who] = (found[0] + 1, found[1])
+        with self._one:
+            if (found := self._kinds[what].get(who)) is not None:
+                self._kinds[what][who] = (found[0] + 1, found[1])
+
+
+def neighbours(address: str) -> str:
+    """What all addresses of the network that one person may have at once have in common: theirs, or of IPv6 its house."""
+    try:
+        found = ipaddress.ip_address(address)
+    except ValueError:
+        return address
+    if isinstance(found, ipaddress.IPv4Address):
+        return str(found)
+    return str(found.ipv4_mapped or ipaddress.ip_network((int(found), HOUSE), strict=False))

@@ -59,7 +59,7 @@ LASTING = frozenset(
     for each in (
         # who was let in, and what people decided
         *(e.PersonInvited, e.PersonAdded, e.PersonRemoved, e.GrantChanged),
-        *(e.PasswordChanged, e.TokenMade, e.TokenRevoked),
+        *(e.PasswordChanged, e.IdentityBound, e.TokenMade, e.TokenRevoked),
         *(e.HookAdded, e.HookChanged, e.HookRemoved, e.SecretKept, e.SecretRemoved),
         *(e.QuestionDecided, e.GateDecided, e.BlueprintApproved, e.BlueprintRevoked, e.BudgetRaised),
         # what was asked for, what came of it and what it cost, and where its work is, which deleting snapshots asks for

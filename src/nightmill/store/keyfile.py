@@ -24,6 +24,8 @@ def made_once(path: Path, fresh: bytes) -> bytes:
             descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
             with open(descriptor, "wb") as file:  # noqa: PTH123 - a descriptor
                 file.write(fresh)
+                file.flush()
+                os.fsync(file.fileno())  # what it locks is on the disk soon after, and would be lost with it
             os.link(new, path)  # whole, and only if there is none
         new.unlink(missing_ok=True)
         return path.read_bytes()

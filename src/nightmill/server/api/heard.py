@@ -22,7 +22,7 @@ router = of_api("hooks")
 LARGEST = 1 << 20
 """Bytes of what a forge says."""
 OFTEN = Rate(burst=300, seconds=0.2)
-"""Of one project."""
+"""Of one project's forge: what is not signed takes nothing of it, so no stranger keeps the forge from being heard."""
 
 
 class Heard(BaseModel):
@@ -138,10 +138,6 @@ def bind(
 async def say(request: Request, project: TheProject) -> Heard:
     """For webhooks of GitHub, GitLab, Gitea and Forgejo, as JSON, with the secret that `nightmill webhook hear` printed."""
     site = site_of(request)
-    if wait := site.rates.take("heard", project, OFTEN):
-        raise Refused(
-            429, "too much is said at once", hint="say it again", headers={"Retry-After": str(round(wait + 1))}
-        )
     body = b""
     async for piece in request.stream():
         body += piece
@@ -150,4 +146,7 @@ async def say(request: Request, project: TheProject) -> Heard:
     headers = {name.lower(): value for name, value in request.headers.items()}
     if not await run_in_threadpool(heard.hear, site.door, project, headers, body):
         raise Refused(403, "the signature is not good", hint="nightmill webhook hear PROJECT makes a new secret")
+    if wait := site.rates.take("heard", project, OFTEN):
+        after = {"Retry-After": str(round(wait + 1))}
+        raise Refused(429, "too much is said at once", hint="say it again", headers=after)
     return Heard(news=await run_in_threadpool(heard.take_in, site.door, project, headers, body))

@@ -13,7 +13,7 @@ from nightmill.errors import SettingsError
 from nightmill.server.guard import needs, of_pages
 from nightmill.server.pages.render import page
 from nightmill.server.problem import Refused
-from nightmill.server.rates import Rate
+from nightmill.server.rates import Rate, neighbours
 from nightmill.server.site import Site, site_of
 
 __all__ = ["AT_ONCE", "FOR_ONE_NAME", "begin", "inside", "router", "signed"]
@@ -23,8 +23,11 @@ router = of_pages()
 AT_ONCE = threading.BoundedSemaphore(2)
 """Passwords that are looked at together: each takes 64 MiB."""
 
-FROM_ONE_PLACE, FOR_ONE_NAME = Rate(burst=20, seconds=3.0), Rate(burst=6, seconds=30.0)
-"""Wrong passwords from one address of the network, and for one mail address."""
+FROM_ONE_PLACE, FOR_ONE_NAME, FOR_IT_ALL = Rate(20, 3.0), Rate(6, 30.0), Rate(60, 10.0)
+"""Wrong passwords from one address of the network, for one mail address from there, and for that from anywhere.
+
+Whoever tries passwords of somebody keeps them out only where both are behind one address.
+"""
 
 WRONG = "This address and this password do not belong together."
 
@@ -49,15 +52,17 @@ def signed_in(
 ) -> Response:
     """Whether they are who they say."""
     site = site_of(request)
-    place, name = request.client.host if request.client else "", address.strip().casefold()
-    wait = max(site.rates.take("place", place, FROM_ONE_PLACE), site.rates.take("name", name, FOR_ONE_NAME))
-    if wait:
-        raise Refused(429, "too many attempts to sign in", hint="wait a little", headers={"Retry-After": f"{wait:.0f}"})
+    place, name = neighbours(request.client.host if request.client else ""), address.strip().casefold()
+    tries = (("place", place, FROM_ONE_PLACE), ("name", f"{place} {name}", FOR_ONE_NAME), ("all", name, FOR_IT_ALL))
+    for what, who, rate in tries:  # who is refused at one takes nothing of the next
+        if wait := site.rates.take(what, who, rate):
+            after = {"Retry-After": str(round(wait + 1))}
+            raise Refused(429, "too many attempts to sign in", hint="wait a little", headers=after)
     with AT_ONCE:
         good = matches(password, site.people.password(name))
     if not good:
         return _form(request, next, address=address, wrong=WRONG)
-    for what, who in (("place", place), ("name", name)):
+    for what, who, _ in tries:
         site.rates.give_back(what, who)
     return begin(site, request, name, inside(next))
 

@@ -14,7 +14,7 @@ from nightmill.server.guard import needs, of_pages
 from nightmill.server.identity.flow import Flow
 from nightmill.server.pages.door import begin, inside
 from nightmill.server.problem import Refused
-from nightmill.server.rates import Rate
+from nightmill.server.rates import Rate, neighbours
 from nightmill.server.site import Site, site_of
 from nightmill.store.keys import ATTEMPT
 
@@ -98,9 +98,11 @@ def sign_out_with(request: Request) -> Response:
 
 
 def _patient(site: Site, request: Request) -> None:
-    place = request.client.host if request.client else ""
+    place = neighbours(request.client.host if request.client else "")
     if wait := site.rates.take("identity", place, FROM_ONE_PLACE):
-        raise Refused(429, "too many attempts to sign in", hint="wait a little", headers={"Retry-After": f"{wait:.0f}"})
+        raise Refused(
+            429, "too many attempts to sign in", hint="wait a little", headers={"Retry-After": str(round(wait + 1))}
+        )
 
 
 @contextmanager

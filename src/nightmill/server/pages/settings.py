@@ -76,11 +76,13 @@ def password(request: Request, who: Who, current: Word, new: Word) -> Response:
     """Let who knows the password have another; the session here goes on as a new one, and no other does."""
     _in_person(who)
     site = site_of(request)
-    if wait := site.rates.take("name", who.address, FOR_ONE_NAME):
-        raise Refused(429, "too many wrong passwords", hint="wait a little", headers={"Retry-After": f"{wait:.0f}"})
+    if wait := site.rates.take("own", who.address, FOR_ONE_NAME):
+        raise Refused(
+            429, "too many wrong passwords", hint="wait a little", headers={"Retry-After": str(round(wait + 1))}
+        )
     if wrong := _replaced(site, who, current, new):
         return _page(request, who, wrong=wrong, status=422)
-    site.rates.give_back("name", who.address)
+    site.rates.give_back("own", who.address)
     return signed(site, _page(request, who, changed="yes"), who.address)
 
 
