@@ -5,8 +5,11 @@ from __future__ import annotations
 import io
 import json
 import os
+import secrets
 import sys
 import tarfile
+import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -160,6 +163,50 @@ def test_a_backup_goes_nowhere_where_it_would_be_lost_or_would_replace_something
     with pytest.raises(SettingsError, match="settings say otherwise"):
         restore(file, tmp_path / "made", store="postgresql://x/y")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.tar", "home", "made"]
+
+
+def test_what_others_left_where_a_backup_goes_is_not_written_to(home: Path, tmp_path: Path) -> None:
+    theirs, file = tmp_path / "theirs", tmp_path / "a.tar"
+    theirs.write_text("theirs")
+    theirs.chmod(0o666)
+    (tmp_path / ".a.tar.tmp").symlink_to(theirs)
+    os.link(theirs, tmp_path / ".a.tar.nightmill.db")
+
+    keep(home, file)
+
+    assert theirs.read_text() == "theirs"
+    assert (file.stat().st_mode & 0o777, file.is_symlink()) == (0o600, False)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.tar", "home", "theirs"]
+
+
+def test_a_backup_that_is_made_while_others_write_holds_one_moment_of_everything(home: Path, tmp_path: Path) -> None:
+    door, stop = Door(load(file={}, environment={}, flags={"home": home})), threading.Event()
+
+    def write() -> None:
+        while not stop.is_set():
+            digest = door.blobs.put(secrets.token_bytes(2000))
+            door.ledger.append([e.PhaseStarted(run="r1", phase=digest)])
+
+    writing = threading.Thread(target=write)
+    writing.start()
+    try:
+        while door.ledger.last() < 20:
+            time.sleep(0.01)
+        keep(home, tmp_path / "a.tar")
+    finally:
+        stop.set()
+        writing.join()
+    door.database.close()
+    restore(tmp_path / "a.tar", tmp_path / "made", store="")
+
+    made = Door(load(file={}, environment={}, flags={"home": tmp_path / "made"}))
+    assert made.ledger.verify() is None
+    told = [each.event() for each in made.ledger.read()]
+    digests = [each.phase for each in told if isinstance(each, e.PhaseStarted) and each.phase != "work"]
+    assert len(digests) >= 19
+    assert all(made.blobs.get(each) for each in digests)
+    made.database.close()
+    remove(tmp_path / "made")
 
 
 PROGRAM = f"""#!{sys.executable}

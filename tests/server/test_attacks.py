@@ -287,6 +287,14 @@ def test_no_path_leads_out_of_the_files_that_are_sent(house: House, path: str) -
     assert b"import" not in said
 
 
+def test_a_session_is_taken_from_its_cookie_alone(house: House) -> None:
+    with house.browser("ada@example.org", role("viewer")) as client:
+        session = client.cookies[house.site.cookie]
+        assert client.get("/api/v1/me").status_code == 200
+    with house.nobody() as other:
+        assert other.get("/api/v1/me", headers={"Authorization": f"Bearer {session}"}).status_code == 401
+
+
 def test_a_token_is_not_taken_from_a_query_or_a_cookie(house: House) -> None:
     with house.program("ada@example.org", role("viewer")) as client:
         token = client.headers["authorization"].partition(" ")[2]

@@ -80,6 +80,19 @@ def test_without_sign_in_whoever_comes_is_who_started_it(tmp_path: Path) -> None
         found = client.get("/api/v1/me").json()
         assert (found["address"], found["way"]) == ("ada@example.org", "local")
         assert client.post("/api/v1/tokens", json={"name": "x"}).status_code == 403, "another site may still send it"
+        here = {"Origin": at}
+        for by in ("X-Forwarded-For", "Forwarded", "Via", "X-Real-IP"):
+            assert client.get("/api/v1/me", headers={by: "192.0.2.1"}).status_code == 403, by
+            assert client.post("/api/v1/tokens", json={"name": "x"}, headers=here | {by: "1"}).status_code == 403, by
+        for name in ("evil.example", f"evil.example:{at.rpartition(':')[2]}"):
+            assert client.get("/api/v1/me", headers={"Host": name}).status_code == 421, name
+        assert client.get("/api/v1/me").status_code == 200
+
+
+def test_it_says_that_without_tls_others_read_along(tmp_path: Path) -> None:
+    with served(tmp_path, "--origin", "http://mill.example.org") as (process, _, _):
+        assert process.stderr is not None
+        assert "is without TLS" in process.stderr.readline()
 
 
 def test_an_identity_provider_is_offered_before_it_is_asked_and_a_wrong_one_refused(tmp_path: Path) -> None:
@@ -95,6 +108,7 @@ def test_an_identity_provider_is_offered_before_it_is_asked_and_a_wrong_one_refu
     [
         (("--host", "0.0.0.0"), "has to be said where browsers find the server"),
         (("--host", "0.0.0.0", "--origin", "https://x.example", "--no-sign-in"), "listens on this machine only"),
+        (("--origin", "https://x.example", "--no-sign-in"), "would be you"),
         (("--origin", "https://x.example/path"), "is no origin"),
         (("--origin", "ftp://x.example"), "is no origin"),
     ],

@@ -19,7 +19,7 @@ from contextlib import AsyncExitStack, suppress
 from functools import partial
 from typing import TYPE_CHECKING
 
-from nightmill.cli import beside
+from nightmill.cli import beside, logs
 from nightmill.cli.screen import say
 
 if TYPE_CHECKING:
@@ -109,7 +109,7 @@ def serve(
 
     Who asks for a run while an idle worker ends still sees it alive and starts none: *succeed* gives it one.
     """
-    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    logs.begin(door.hidden.text)
     # It has said good-bye by now: whoever asks later starts a worker, whoever asked before is seen here.
     if asyncio.run(_serve(door, until_idle, asked)) and any(
         not run.parent and run.wanted == "run" for run in door.runs.queued()

@@ -34,16 +34,16 @@ def serve(
     """Serve pages, the API and live events, until Ctrl-C."""
     import asyncio
 
+    from nightmill.cli import logs
     from nightmill.cli.door import here, open_door
 
     door = open_door(server="")
+    logs.begin(door.hidden.text)
     found = _origin(origin, host=host)
     socket = _listen(host, port)
     found = found or f"http://{_shown(host)}:{socket.getsockname()[1]}"
-    if not sign_in and not _is_loopback(host):
-        from nightmill.errors import SettingsError
-
-        raise SettingsError("without sign-in it listens on this machine only", hint="leave --host or --no-sign-in out")
+    if not sign_in:
+        _alone(found, host=host)
     asyncio.run(_serve(_site(door, origin=found, local=None if sign_in else here()), socket, workers=workers))
 
 
@@ -101,6 +101,8 @@ def _provider(door: Door, *, origin: str) -> Provider | None:
 
 
 def _announce(site: Site) -> None:
+    from urllib.parse import urlsplit
+
     from nightmill.cli.screen import say
 
     if site.local is None and not site.people.anybody():
@@ -112,6 +114,8 @@ def _announce(site: Site) -> None:
         secret = site.people.invite(address, grants=[Grant(role="admin")], by=by)
         say(f"nobody is let in yet. Set it up, once and within three days: {site.origin}/welcome/{secret}")
     say(f"nightmill is at {site.origin}; Ctrl-C stops it, and runs go on with the next worker")
+    if not site.secure and not _is_loopback(urlsplit(site.origin).hostname or ""):
+        say(f"! {site.origin} is without TLS: who is on the way reads passwords and sessions", style="yellow")
 
 
 def _origin(text: str, *, host: str) -> str:
@@ -135,6 +139,25 @@ def _origin(text: str, *, host: str) -> str:
     if parts.scheme not in {"http", "https"} or not parts.netloc or parts.path.strip("/") or parts.query or "@" in text:
         raise SettingsError(f"{text!r} is no origin", hint="such as https://mill.example.org")
     return f"{parts.scheme}://{parts.netloc.casefold()}"
+
+
+def _alone(origin: str, *, host: str) -> None:
+    """Look whether only this machine comes to *origin*.
+
+    Raises:
+        SettingsError: If others may, who would all be taken for who started it.
+    """
+    from urllib.parse import urlsplit
+
+    from nightmill.errors import SettingsError
+
+    if not _is_loopback(host):
+        raise SettingsError("without sign-in it listens on this machine only", hint="leave --host or --no-sign-in out")
+    if not _is_loopback(urlsplit(origin).hostname or ""):
+        raise SettingsError(
+            f"without sign-in everybody who finds it at {origin} would be you",
+            hint="leave --origin or --no-sign-in out",
+        )
 
 
 def _listen(host: str, port: int) -> sockets.socket:

@@ -74,7 +74,7 @@ def backup(home: Path, file: Path, *, store: str, at: float) -> Packed:
     with ExitStack() as stack:
         beside = file.with_name(f".{file.name}.tmp")
         stack.callback(beside.unlink, missing_ok=True)
-        out = stack.enter_context(os.fdopen(os.open(beside, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o600), "w+b"))
+        out = stack.enter_context(os.fdopen(_made(beside), "w+b"))
         packing = Packing(out)
         for name in (DUMP,) if store else DATABASES:
             copy = file.with_name(f".{file.name}.{name}")
@@ -137,11 +137,16 @@ def _look(home: Path, file: Path, *, store: str) -> None:
         raise SettingsError(f"there is no store in {str(home)!r}", hint="NIGHTMILL_HOME names the home")
 
 
+def _made(path: Path) -> int:
+    """The new file *path*, which nobody else can read: what lay there, in a folder that is others' too, may be a link of theirs."""
+    path.unlink(missing_ok=True)
+    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+
+
 def _copy(source: Path, target: Path) -> None:
     """What the SQLite database *source* holds at one moment, whoever writes to it."""
-    target.unlink(missing_ok=True)
+    os.close(_made(target))
     with closing(sqlite3.connect(source, timeout=30)) as old, closing(sqlite3.connect(target)) as new:
-        target.chmod(0o600)
         old.backup(new)
         new.execute("PRAGMA journal_mode=DELETE")  # one file, with nothing beside it
 
@@ -200,8 +205,7 @@ def _has_no_place(name: str) -> bool:
 
 def _dump(store: str, copy: Path) -> None:
     """What the *store* on PostgreSQL holds, in *copy*, which nobody else can read."""
-    copy.unlink(missing_ok=True)
-    copy.touch(0o600)
+    os.close(_made(copy))
     dump.dump(store, copy)
 
 

@@ -24,6 +24,9 @@ __all__ = ["Guarded", "Need", "TheProject", "TheRun", "TheTask", "Who", "must", 
 
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 
+PASSED_ON = frozenset({"forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-real-ip"})
+"""What proxies say of whom they speak for, who is not the user of this machine."""
+
 REQUESTS = Rate(burst=600, seconds=0.05)
 """Of one person: twenty in a second, on and on."""
 
@@ -141,6 +144,8 @@ def who_is(site: Site, request: Request) -> Person | None:
         Refused: If it shows something that is not good (any more).
     """
     if site.local is not None:
+        if PASSED_ON.intersection(request.headers):
+            raise Refused(403, "without sign-in nobody comes by a proxy", hint="start the server without --no-sign-in")
         return site.local
     kind, _, secret = request.headers.get("authorization", "").partition(" ")
     if kind.casefold() == "bearer" and secret:
