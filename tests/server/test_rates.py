@@ -11,9 +11,11 @@ import httpx2
 import pytest
 
 from nightmill.desk import heard
-from nightmill.server import rates
+from nightmill.server import guard, rates
 from nightmill.server.api import heard as ear
-from nightmill.server.rates import Rate, Rates, neighbours
+from nightmill.server.pages import door
+from nightmill.server.place import neighbours
+from nightmill.server.rates import Rate, Rates
 from nightmill.store import projects
 from tests.server.conftest import ROOT, House, role
 from tests.server.test_hooks import PUSHED, say
@@ -88,6 +90,63 @@ def test_who_tries_the_passwords_of_somebody_does_not_keep_them_out(house: House
     assert [each.status_code for each in tried] == [401] * 6 + [429] * 2
     assert int(tried[-1].headers["retry-after"]) > 0
     assert (came.status_code, changed.status_code) == (303, 200)
+
+
+def test_nobody_asks_without_end_and_who_does_holds_up_no_other(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(guard, "REQUESTS", Rate(burst=3, seconds=1000.0))
+    with house.program("ada@example.org", role("viewer")) as ada, house.browser("grace@example.org") as grace:
+        said = [ada.get("/api/v1/me") for _ in range(4)]
+        other = grace.get("/api/v1/me").status_code
+
+    assert [each.status_code for each in said] == [200, 200, 200, 429]
+    assert int(said[-1].headers["retry-after"]) > 900
+    assert other == 200
+
+
+MILL = "https://mill.example.org"
+
+
+def behind(house: House, *, of: str = "") -> httpx2.Client:
+    """A browser that comes by a proxy, which says whom it speaks for."""
+    headers = {"Origin": MILL, "Host": "mill.example.org"} | ({"X-Forwarded-For": of} if of else {})
+    return httpx2.Client(base_url=house.url, headers=headers, timeout=60)
+
+
+def test_behind_a_proxy_nobody_keeps_others_out_either(house: House) -> None:
+    house.let_in("ada@example.org", role("viewer"))
+    house.site.origin = MILL
+    good = {"address": "ada@example.org", "password": "correct horse battery"}
+    with behind(house, of="203.0.113.9, 192.0.2.1") as thief, behind(house, of="198.51.100.7") as ada:
+        tried = [thief.post("/sign-in", data=good | {"password": f"wrong {number}"}).status_code for number in range(8)]
+        other = thief.post("/sign-in", data=good, headers={"X-Forwarded-For": "198.51.100.8, 192.0.2.1"}).status_code
+        came = ada.post("/sign-in", data=good).status_code
+
+    assert tried == [401] * 6 + [429] * 2
+    assert other == 429, "what stands before the proxy's own word is anybody's"
+    assert came == 303
+
+
+def test_what_is_said_of_others_gives_no_tries_without_end_and_without_a_proxy_it_counts_for_nothing(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(door, "FROM_ONE_PEER", Rate(burst=10, seconds=1000.0))
+    monkeypatch.setattr(door, "FROM_ONE_PLACE", Rate(burst=4, seconds=1000.0))
+
+    def tries(client: httpx2.Client) -> list[int]:
+        wrong = [
+            ({"address": f"a{n}@example.org", "password": "wrong"}, {"X-Forwarded-For": f"192.0.2.{n}"})
+            for n in range(12)
+        ]
+        with client:
+            return [client.post("/sign-in", data=data, headers=said).status_code for data, said in wrong]
+
+    alone = tries(browser(house, at="127.0.0.1"))
+    house.site.origin = MILL
+    house.site.rates = Rates()
+    proxied = tries(behind(house))
+
+    assert alone == [401] * 4 + [429] * 8
+    assert proxied == [401] * 10 + [429] * 2
 
 
 def test_many_places_together_cannot_try_the_passwords_of_somebody_without_end(house: House) -> None:

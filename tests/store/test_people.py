@@ -8,6 +8,7 @@ from typing import Any, Literal
 import pytest
 
 from nightmill.access import ACTS, Grant, Person
+from nightmill.errors import SettingsError
 from nightmill.store import Database
 from nightmill.store.keys import DAY, IDLE, SESSION, Keys
 from nightmill.store.people import INVITED, People
@@ -68,6 +69,13 @@ def test_a_token_ends_at_its_time_however_much_it_is_used(door: Door) -> None:
     assert door.keys.shows(token, "token")
     door.now += 1
     assert door.keys.shows(token, "token") is None
+    assert door.keys.tokens(ADA) == []
+
+
+@pytest.mark.parametrize("seconds", [0.0, -1.0, 367 * DAY, float("inf"), float("nan")])
+def test_no_token_is_good_for_ever(door: Door, seconds: float) -> None:
+    with pytest.raises(SettingsError, match="a year at most"):
+        door.token(door.let_in(ADA), seconds=seconds)
     assert door.keys.tokens(ADA) == []
 
 

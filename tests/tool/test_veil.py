@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
+
 from nightmill.store.redaction import Redaction
 from tests.tool.conftest import Bench, Tell
 
@@ -85,6 +87,22 @@ def test_what_a_mark_stands_for_moves_to_another_file_out_of_one_that_was_read_o
         told = replace(bench, known={}, given=(f"The token is {OTHER}.",))
         await told.text("write_file", path="told.py", content=f"{mark[OTHER]}\n")
         assert await told.get("told.py") == f"{OTHER}\n".encode()
+
+    tell(story)
+
+
+def test_a_mark_that_stands_for_two_secrets_of_a_file_is_written_for_neither(
+    tell: Tell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def story(open_bench: Bench) -> None:
+        bench, _ = veiled(open_bench)
+        monkeypatch.setattr(Redaction, "_mark", lambda _self, _secret: "********00000000")
+        await bench.put("settings.py", FILE.encode())
+        await bench.text("read_file", path="settings.py")
+
+        edit = {"old": "LAST = 9", "new": "LAST = '********00000000'"}
+        assert "stands for a secret" in await bench.refused("edit_file", path="settings.py", edits=[edit])
+        assert (await bench.get("settings.py")).decode() == FILE
 
     tell(story)
 

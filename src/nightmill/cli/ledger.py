@@ -139,7 +139,8 @@ def export(
         if file is not None:
             unfinished = file.with_name(f".{file.name}.tmp")
             stack.callback(unfinished.unlink, missing_ok=True)
-            out = stack.enter_context(unfinished.open("w", encoding="utf-8"))
+            unfinished.unlink(missing_ok=True)  # in a folder that is others' too it may be a link of theirs
+            out = stack.enter_context(unfinished.open("x", encoding="utf-8"))
         for entry in stack.enter_context(open_house()).entries(after=after, run=run):
             out.write(line(entry).translate(IN_JSON))
             count += 1

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import ipaddress
 import threading
 import time
 from collections import OrderedDict, defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
 
-__all__ = ["Rate", "Rates", "neighbours"]
+__all__ = ["Rate", "Rates"]
 
 MOST = 20_000
 """Buckets of one kind; of more, the one that was used least lately is forgotten, which by then is mostly full again."""
-HOUSE = 64
-"""Bits of an IPv6 address that a provider gives to one house: who is in it has all the addresses with them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,14 +46,3 @@ class Rates:
         with self._one:
             if (found := self._kinds[what].get(who)) is not None:
                 self._kinds[what][who] = (found[0] + 1, found[1])
-
-
-def neighbours(address: str) -> str:
-    """What all addresses of the network that one person may have at once have in common: theirs, or of IPv6 its house."""
-    try:
-        found = ipaddress.ip_address(address)
-    except ValueError:
-        return address
-    if isinstance(found, ipaddress.IPv4Address):
-        return str(found)
-    return str(found.ipv4_mapped or ipaddress.ip_network((int(found), HOUSE), strict=False))

@@ -81,16 +81,16 @@ class Redaction:
         return lookalike.hide(self._without(text, self._mark), cover=self._mark)
 
     def behind(self, text: str) -> dict[str, str]:
-        """What stands in *text* where `marked` puts marks."""
-        found: dict[str, str] = {}
+        """What stands in *text* where `marked` puts marks; a mark that stands for several is none."""
+        found: dict[str, set[str]] = {}
 
         def mark(secret: str) -> str:
             made = self._mark(secret)
-            found[made] = secret
+            found.setdefault(made, set()).add(secret)
             return made
 
         lookalike.hide(self._without(text, mark), cover=mark)
-        return found
+        return {made: secret for made, (secret, *more) in found.items() if not more}
 
     def marks(self, text: str) -> list[str]:
         """The marks in *text*, each once."""

@@ -12,8 +12,9 @@ from nightmill.access import hashed, matches, refusal
 from nightmill.errors import SettingsError
 from nightmill.server.guard import needs, of_pages
 from nightmill.server.pages.render import page
+from nightmill.server.place import place
 from nightmill.server.problem import Refused
-from nightmill.server.rates import Rate, neighbours
+from nightmill.server.rates import Rate
 from nightmill.server.site import Site, site_of
 
 __all__ = ["AT_ONCE", "FOR_ONE_NAME", "begin", "inside", "router", "signed"]
@@ -23,8 +24,8 @@ router = of_pages()
 AT_ONCE = threading.BoundedSemaphore(2)
 """Passwords that are looked at together: each takes 64 MiB."""
 
-FROM_ONE_PLACE, FOR_ONE_NAME, FOR_IT_ALL = Rate(20, 3.0), Rate(6, 30.0), Rate(60, 10.0)
-"""Wrong passwords from one address of the network, for one mail address from there, and for that from anywhere.
+FROM_ONE_PEER, FROM_ONE_PLACE, FOR_ONE_NAME, FOR_IT_ALL = Rate(200, 0.5), Rate(20, 3.0), Rate(6, 30.0), Rate(60, 10.0)
+"""Wrong passwords from who connects, from where it comes, for one mail address from there, and for that from anywhere.
 
 Whoever tries passwords of somebody keeps them out only where both are behind one address.
 """
@@ -52,8 +53,13 @@ def signed_in(
 ) -> Response:
     """Whether they are who they say."""
     site = site_of(request)
-    place, name = neighbours(request.client.host if request.client else ""), address.strip().casefold()
-    tries = (("place", place, FROM_ONE_PLACE), ("name", f"{place} {name}", FOR_ONE_NAME), ("all", name, FOR_IT_ALL))
+    here, name = place(request, proxied=site.secure), address.strip().casefold()
+    tries = (
+        ("peer", here.peer, FROM_ONE_PEER),
+        ("place", here.whole, FROM_ONE_PLACE),
+        ("name", f"{here.whole} {name}", FOR_ONE_NAME),
+        ("all", name, FOR_IT_ALL),
+    )
     for what, who, rate in tries:  # who is refused at one takes nothing of the next
         if wait := site.rates.take(what, who, rate):
             after = {"Retry-After": str(round(wait + 1))}

@@ -13,8 +13,9 @@ from starlette.responses import RedirectResponse, Response
 from nightmill.server.guard import needs, of_pages
 from nightmill.server.identity.flow import Flow
 from nightmill.server.pages.door import begin, inside
+from nightmill.server.place import place
 from nightmill.server.problem import Refused
-from nightmill.server.rates import Rate, neighbours
+from nightmill.server.rates import Rate
 from nightmill.server.site import Site, site_of
 from nightmill.store.keys import ATTEMPT
 
@@ -27,7 +28,7 @@ router = of_pages()
 
 AGAIN = "sign in anew"
 FROM_ONE_PLACE = Rate(burst=200, seconds=0.5)
-"""Comings and goings of one address of the network, which may be a proxy's, with all who are behind it."""
+"""Comings and goings of one address of the network, with all who are behind it."""
 WAITING = 8
 """Who may wait for the provider together: one that hangs is not to hold up everybody else here."""
 AT_ONCE = threading.BoundedSemaphore(WAITING)
@@ -98,8 +99,7 @@ def sign_out_with(request: Request) -> Response:
 
 
 def _patient(site: Site, request: Request) -> None:
-    place = neighbours(request.client.host if request.client else "")
-    if wait := site.rates.take("identity", place, FROM_ONE_PLACE):
+    if wait := site.rates.take("identity", place(request, proxied=site.secure).whole, FROM_ONE_PLACE):
         raise Refused(
             429, "too many attempts to sign in", hint="wait a little", headers={"Retry-After": str(round(wait + 1))}
         )
