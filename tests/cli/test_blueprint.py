@@ -7,10 +7,12 @@ import re
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from nightmill.cli import proposal
+from nightmill.cli import gateway
+from nightmill.desk.wish import Proposal
 from tests import whole
 from tests.cli.conftest import HOSTILE, Here, Terminal
 from tests.whole import Mill
@@ -205,8 +207,9 @@ def test_a_blueprint_is_tested_by_the_cases_beside_it(here: Here, folder: Path) 
 
 def test_what_a_run_would_be_given_is_shown_whatever_its_kind(capsys: pytest.CaptureFixture[str]) -> None:
     inputs = {"files": ["a.py"], "options": {"n": 1}, "count": 0, "loud": False, "word": "x", "no": None, "empty": ""}
-    known = {"blueprint": "own", "what": "Counts", "version": 1, "approved": "approved by Ada", "project": "p"}
-    proposal.show({**known, "roles": [], "inputs": inputs, "cost": {"said": "nothing"}, "people": [], "notes": []})
+    said = {"title": "t", "blueprint": "own", "what": "Counts", "approved": "approved by Ada", "project": "p"}
+    none: dict[str, Any] = dict.fromkeys(("roles", "people", "notes"), ())
+    gateway.show(Proposal(**said, **none, version=1, closure="c", inputs=inputs, cost={"said": "nothing"}))
 
     told = [line.strip() for line in capsys.readouterr().out.splitlines() if line.startswith("  ")]
     assert told == ["files: ['a.py']", "options: {'n': 1}", "count: 0", "loud: False", "word: x"]

@@ -12,17 +12,19 @@ import pytest
 from nightmill.blueprint.seen import Piece, Seen
 from nightmill.client import project
 from nightmill.client.house import HouseClient
+from nightmill.client.intake import IntakeClient
 from nightmill.client.project import ProjectClient
 from nightmill.crew import Crew
 from nightmill.crew import Role as Member
 from nightmill.desk.budget import Asks, Budget, Spent
 from nightmill.desk.own import Explained, Process, Remembered, Team
-from nightmill.kept import Entry
+from nightmill.desk.wish import Clause, Near, Proposal, Reply
+from nightmill.kept import Entry, Run
 from nightmill.policy import Policy, Record
 from nightmill.policy.nouns import Bounds, Rule, Rung
 from nightmill.store.notes import Note
 from nightmill.store.seal import Seal
-from tests.client.test_contract import contract
+from tests.client.test_contract import OURS, contract
 from tests.server.conftest import House, house
 
 __all__ = ["House", "contract", "house"]
@@ -120,3 +122,25 @@ def test_every_method_of_what_all_share_has_its_route_here() -> None:
     methods = {name for name, _ in inspect.getmembers(HouseClient, inspect.isfunction) if not name.startswith("_")}
 
     assert methods == {*SHARED, "verify"}, "to verify is to take along"
+
+
+@pytest.mark.parametrize(
+    ("name", "path", "body", "read"),
+    [
+        ("ask", "ask", "WishIn", [("Reply", Reply), ("Proposal", Proposal), ("Near", Near), ("Clause", Clause)]),
+        ("start", "errands", "ErrandIn", [("RunOut", Run)]),
+    ],
+)
+def test_an_ask_is_sent_and_read_as_is_promised(
+    contract: Any, name: str, path: str, body: str, read: list[tuple[str, Any]]
+) -> None:
+    route = contract["paths"][f"/api/v1/projects/{{project}}/{path}"]["post"]
+    schemas = contract["components"]["schemas"]
+    text = inspect.getsource(getattr(IntakeClient, name))
+
+    assert set(re.findall(r'"(\w+)":', text)) == set(schemas[body]["properties"])
+    assert "Idempotency-Key" in {each["name"] for each in route["parameters"]}
+    assert f"{{self.place}}/{path}" in text
+    for schema, kind in read:
+        names = {each.name for each in fields(kind)} - OURS.get(kind, set())
+        assert names <= set(schemas[schema]["properties"]), schema

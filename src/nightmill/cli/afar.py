@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from nightmill.kept import Run
     from nightmill.settings import Settings
 
-__all__ = ["Ask", "run", "take_up"]
+__all__ = ["Ask", "followed", "run", "take_up"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,7 +46,7 @@ def run(settings: Settings, ask: Ask, *, detach: bool, json: bool) -> int:
     text = ask.spec.read_text(encoding="utf-8")
     with at_project(settings, ask.project) as (desk, project):
         asked = desk.client.start(project, text, model=ask.model, blueprint=ask.blueprint, base=ask.base)
-        return _followed(desk, asked, detach=detach, json=json)
+        return followed(desk, asked, detach=detach, json=json)
 
 
 def take_up(settings: Settings, task: str, *, model: str, blueprint: str, detach: bool, json: bool) -> int:
@@ -59,10 +59,10 @@ def take_up(settings: Settings, task: str, *, model: str, blueprint: str, detach
         started = desk.client.take_up(task, model=model, blueprint=blueprint)
         if not started.new:
             say(f"somebody was first: run {started.run.id} goes on with it")
-        return _followed(desk, started.run, detach=detach, json=json)
+        return followed(desk, started.run, detach=detach, json=json)
 
 
-def _followed(desk: ServerDesk, asked: Run, *, detach: bool, json: bool) -> int:
+def followed(desk: ServerDesk, asked: Run, *, detach: bool, json: bool) -> int:
     """Show *asked* until it ends or a person must act, unless nobody waits for that."""
     if detach:
         detached(asked.id, json=json)

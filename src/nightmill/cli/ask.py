@@ -39,9 +39,10 @@ def ask(
 ) -> None:
     """Say what you want: an approved blueprint does it, a question comes back, or it is refused."""
     from nightmill.cli import gateway
+    from nightmill.desk.wish import Wish
 
-    wish = gateway.Wish(
-        words=" ".join(words), sets=tuple(set_ or ()), blueprint=blueprint, yes=yes, model=not no_model, request=request,
-        root=project, base=base, detach=detach, json=json, named=model is not None,
-    )  # fmt: skip
-    raise typer.Exit(gateway.go(wish, model=model, base_url=base_url))
+    wish = Wish(words=" ".join(words), sets=tuple(set_ or ()), blueprint=blueprint, think=not no_model)
+    manner = gateway.Manner(
+        yes=yes, request=request, root=project, base=base, detach=detach, json=json, named=model is not None
+    )
+    raise typer.Exit(gateway.go(wish, manner, model=model, base_url=base_url))

@@ -76,7 +76,7 @@ def open_door(**flags: Any) -> Door:
             f"this works on a store itself, and not through the server {found.server!r}",
             hint='`nightmill --server "" …` does it here; else give the command where the server runs',
         )
-    return Door(found, secrets=_secrets, key=_key, uses=_uses)
+    return Door(found, secrets=_secrets, key=_key, uses=_uses, keys=_checked_keys)
 
 
 def token() -> str:
@@ -104,6 +104,12 @@ def fingerprints() -> dict[str, str]:
     from hashlib import sha256
 
     return {provider: sha256(key.encode()).hexdigest() for provider, key in keys().items()}
+
+
+def _checked_keys() -> dict[str, str]:
+    """As `keys`, where the operator's credentials can be used, too: what is wrong with them is said before money is spent."""
+    credentials()
+    return keys()
 
 
 def credentials() -> tuple[Credential, ...]:

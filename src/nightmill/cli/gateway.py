@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
-import time
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,28 +11,24 @@ from typing import TYPE_CHECKING, Any
 from nightmill.cli.screen import print_json, safe, say
 
 if TYPE_CHECKING:
-    from nightmill.cli.door import Door
-    from nightmill.desk.processes import Processes
-    from nightmill.intake import Answer, Gateway, Surroundings
-    from nightmill.intake.nouns import Match
+    from collections.abc import Iterator
 
-__all__ = ["Wish", "go", "planned"]
+    from nightmill.cli.door import Door
+    from nightmill.client import ServerDesk
+    from nightmill.desk.wish import Intake, Near, Proposal, Reply, Wish
+    from nightmill.kept import Run
+
+__all__ = ["Manner", "StoreIntake", "go", "plain", "show"]
 
 DONE, REFUSED, PERSON = 0, 2, 3
-LARGEST = 16 << 20
-"""Bytes of a lock file that is read."""
 MOST_ROUNDS = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wish:
-    """What was typed: the *words*, and how they are to be taken."""
+class Manner:
+    """How an ask in the project around *root* is taken; *named*: its model was said, and no role's own goes before that."""
 
-    words: str
-    sets: tuple[str, ...]
-    blueprint: str
     yes: bool
-    model: bool
     request: Path | None
     root: Path
     base: str
@@ -42,254 +37,252 @@ class Wish:
     named: bool
 
 
-def go(wish: Wish, *, model: str | None, base_url: str | None) -> int:
+def go(wish: Wish, manner: Manner, *, model: str | None, base_url: str | None) -> int:
     """Answer *wish*, and start what it comes to. Gives the exit status: 2 refused, 3 a person has to say more."""
-    from nightmill.cli.door import open_door
+    from nightmill.intake.gateway import readable
 
-    door = open_door(model=model, base_url=base_url)
-    here, gateway = _gateway(door, wish.root)
-    said = sys.stdin.read() if wish.words == "-" else wish.words
-    answer = gateway.answer(said)
-    if wish.blueprint:
-        answer = gateway.settle(answer, wish.blueprint)
-    answer = _set(gateway, answer, wish.sets)
-    if wish.model and not wish.blueprint:
-        from nightmill.cli import dispatcher
-
-        answer = dispatcher.asked(door, gateway, answer, roles=here.catalogue.roles, project=here.project)
-        answer = _set(gateway, answer, wish.sets)
-    if sys.stdin.isatty() and not wish.json and not wish.yes:
-        answer = _talked(gateway, answer)
-    if answer.kind != "run":
-        return _not_run(wish, gateway, here, answer)
-    from nightmill.cli import proposal
-
-    proposed = proposal.proposal(here, gateway, answer)
-    if not wish.json:
-        proposal.show(proposed)
-    run = _started(wish, door, gateway, answer) if _confirmed(wish) else ""
-    if wish.json:
-        print_json({**proposed, "run": run or None})
-        return DONE if run else PERSON
-    return _watched(wish, door, run) if run else PERSON
+    words = readable(sys.stdin.read() if wish.words == "-" else wish.words)
+    wish = replace(wish, words=words, model=model or "")
+    with ExitStack() as stack:
+        intake, follow = stack.enter_context(_intake(manner, model=model, base_url=base_url))
+        reply = intake.ask(wish)
+        if sys.stdin.isatty() and not manner.json and not manner.yes:
+            reply = _talked(intake, wish, reply)
+        if reply.proposal is None:
+            return _not_run(manner, intake, reply)
+        if not manner.json:
+            show(reply.proposal)
+        run = intake.start(reply, base=manner.base) if _confirmed(manner) else None
+        if manner.json:
+            print_json({**plain(reply), "run": run.id if run else None})
+            return DONE if run else PERSON
+        return follow(run) if run else PERSON
 
 
-def planned(door: Door, words: str, *, root: Path, blueprint: str, sets: tuple[str, ...]) -> dict[str, Any]:
-    """What *words* would come to in the project at *root*, as plain data: nothing is started, and no model asked.
+@contextmanager
+def _intake(manner: Manner, *, model: str | None, base_url: str | None) -> Iterator[tuple[Intake, Any]]:
+    """Where one asks, and what shows a run that was started there."""
+    from nightmill.cli.desks import at_project
+    from nightmill.cli.door import open_door, settings
 
-    Raises:
-        NightmillError: If they cannot be read, or the project cannot, or an input does not fit.
-    """
-    from nightmill.cli import proposal
+    found = settings(model=model, base_url=base_url)
+    if not found.server or base_url:
+        intake = StoreIntake(open_door(model=model, base_url=base_url), manner)
+        yield intake, lambda run: _watched(manner, intake.door, run)
+        return
+    from nightmill.client.intake import IntakeClient
 
-    here, gateway = _gateway(door, root)
-    answer = gateway.answer(words)
-    if blueprint:
-        answer = gateway.settle(answer, blueprint)
-    answer = _set(gateway, answer, sets)
-    return _plain(answer) if answer.kind != "run" else proposal.proposal(here, gateway, answer)
-
-
-def _gateway(door: Door, root: Path) -> tuple[Processes, Gateway]:
-    from nightmill.cli.door import person
-    from nightmill.desk.processes import in_checkout
-    from nightmill.errors import SettingsError
-    from nightmill.intake import Gateway, Offer
-
-    here = in_checkout(door, root, by=person(), home=Path.home())
-    if here.project is None:
-        raise SettingsError(f"there is no project in {str(root)!r}", hint="nightmill init")
-    offers = []
-    for name in here.catalogue.entries:
-        state = here.standing(name)
-        if state.may_run:
-            closure = here.catalogue.closure(name)
-            offers.append(Offer(blueprint=closure.blueprints[0], said=state.said, closure=closure.digest))
-    return here, Gateway(offers, _around(here.project.root))
+    with at_project(found, manner.root) as (desk, project):
+        told = IntakeClient(desk.client, project, model=model or "", say=lambda text: say(text, style="dim"))
+        yield told, lambda run: _followed(manner, desk, run)
 
 
-def _around(root: Path) -> Surroundings:
-    """The files that git knows in the checkout at *root*, and the packages of its lock files."""
-    from nightmill.intake import Surroundings
-    from nightmill.intake.packages import LOCKS, packages
+class StoreIntake:
+    """A `desk.asking.Intake` on the store here, for the checkout around a folder."""
 
-    listed = subprocess.run(
-        ["git", "-c", "core.fsmonitor=false", "-C", str(root), "ls-files", "-z"], capture_output=True, check=False
-    )
-    paths = frozenset(listed.stdout.decode("utf-8", "replace").split("\0")) - {""}
-    texts = {}
-    for name in LOCKS:
-        path = root / name
-        if name in paths and path.is_file() and not path.is_symlink() and path.stat().st_size <= LARGEST:
-            texts[name] = path.read_text(encoding="utf-8", errors="replace")
-    return Surroundings(paths=paths, packages=packages(texts))
+    def __init__(self, door: Door, manner: Manner) -> None:
+        self.door, self.manner = door, manner
+
+    @property
+    def by(self) -> str:
+        """Whoever is at this terminal."""
+        from nightmill.cli.door import person
+
+        return person()
+
+    def ask(self, wish: Wish) -> Reply:
+        """What *wish* comes to."""
+        from nightmill.desk.asking import answer
+        from nightmill.desk.processes import in_checkout
+
+        here = in_checkout(self.door, self.manner.root, by=self.by, home=Path.home())
+        return answer(here, wish, say=lambda text: say(text, style="dim"))
+
+    def start(self, reply: Reply, *, base: str) -> Run:
+        """The new run, in the queue of a worker that is alive or is started for it."""
+        import time
+
+        from nightmill.cli import asking, bell, beside
+        from nightmill.cli.site import worker_of
+        from nightmill.desk.wish import errand
+        from nightmill.line import submit
+
+        project = self.door.project(self.manner.root)
+        door, agent = worker_of(self.door, project.root, asked=self.manner.named)
+        asking.check(door)
+        asked = submit.Ask(
+            spec=errand(reply),
+            root=self.manner.root,
+            base=base,
+            by=self.by,
+            home=Path.home(),
+            now=time.time,
+            agent=agent,
+        )
+        run = submit.submit(
+            asked, settings=door.settings, database=door.database, blobs=door.blobs, runs=door.runs, project=project
+        )
+        beside.ensure(door)
+        bell.ring(door.settings.home)
+        return run
 
 
-def _set(gateway: Gateway, answer: Answer, sets: tuple[str, ...]) -> Answer:
-    """*answer* with the inputs that the person gave by name."""
-    from nightmill.errors import SettingsError
-    from nightmill.intake.inputs import given
+def plain(reply: Reply) -> dict[str, Any]:
+    """*reply* as programs read it."""
+    from dataclasses import asdict
 
-    if not sets:
-        return answer
-    if not answer.blueprint:
-        if answer.kind == "which":
-            return answer
-        raise SettingsError("--set gives an input to no blueprint: none was found", hint="name one with --blueprint")
-    inputs = {**answer.inputs, **given(gateway.blueprint(answer.blueprint), sets)}
-    lacking = tuple(each for each in answer.missing if each.name not in inputs)
-    return replace(answer, inputs=inputs, missing=lacking, kind="questions" if lacking else "run")
+    if reply.proposal is not None:
+        return {"kind": "run", **asdict(reply.proposal)}
+    return {
+        "kind": reply.kind,
+        "title": reply.title,
+        "blueprint": reply.blueprint or None,
+        "inputs": reply.inputs,
+        "missing": [asdict(each) for each in reply.missing],
+        "near": [{"name": each.name, "score": each.score, "words": each.words} for each in reply.near],
+        "parts": [asdict(each) for each in reply.parts],
+        "reason": reply.reason,
+        "notes": reply.notes,
+        "ways": reply.ways,
+        "run": None,
+    }
 
 
-def _talked(gateway: Gateway, answer: Answer) -> Answer:
-    """*answer* after what a person at the terminal adds to it."""
+def _talked(intake: Intake, wish: Wish, reply: Reply) -> Reply:
+    """*reply* after what a person at the terminal adds to it. No model is asked again."""
     import typer
 
+    wish = replace(wish, think=False)
     for _ in range(MOST_ROUNDS):
-        if answer.kind == "which":
-            names = [each.name for each in answer.near]
+        if reply.kind == "which":
+            names = [safe(each.name) for each in reply.near]
             picked = typer.prompt(f"Which: {', '.join(names)}?", default=names[0], err=True)
-            answer = gateway.settle(answer, picked)
-        elif answer.kind == "questions":
-            wanted = answer.missing[0]
-            reply = typer.prompt(safe(wanted.asks + (f" ({wanted.why})" if wanted.why else "")), err=True)
-            named = (f"{wanted.name}={reply}",)
-            answer = _set(gateway, answer, named) if wanted.name else gateway.answer(f"{answer.words}: {reply}")
+            wish = replace(wish, blueprint=picked)
+        elif reply.kind == "questions":
+            wanted = reply.missing[0]
+            said = typer.prompt(safe(wanted.asks + (f" ({wanted.why})" if wanted.why else "")), err=True)
+            if wanted.name:
+                wish = replace(wish, blueprint=reply.blueprint, inputs=reply.inputs, sets=(f"{wanted.name}={said}",))
+            else:
+                wish = replace(wish, words=f"{reply.words}: {said}", blueprint="", inputs={})
         else:
             break
-    return answer
+        reply = intake.ask(wish)
+    return reply
 
 
-def _confirmed(wish: Wish) -> bool:
+def _confirmed(manner: Manner) -> bool:
     import typer
 
-    if wish.yes:
+    if manner.yes:
         return True
-    if wish.json or not sys.stdin.isatty():
-        if not wish.json:
+    if manner.json or not sys.stdin.isatty():
+        if not manner.json:
             say("nothing was started; start it with --yes")
         return False
     return typer.confirm("Start it?", err=True)
 
 
-def _started(wish: Wish, door: Door, gateway: Gateway, answer: Answer) -> str:
-    """The id of the new run, in the queue of a worker that is alive or is started for it."""
-    from nightmill.cli import asking, bell, beside
-    from nightmill.cli.door import person
-    from nightmill.cli.site import worker_of
-    from nightmill.line import submit
-
-    project = door.project(wish.root)
-    door, agent = worker_of(door, project.root, asked=wish.named)
-    asking.check(door)
-    errand = submit.Errand(
-        title=answer.title,
-        words=answer.words,
-        blueprint=answer.blueprint,
-        closure=gateway.offer(answer.blueprint).closure,
-        inputs=answer.inputs,
-    )
-    asked = submit.Ask(
-        spec=errand, root=wish.root, base=wish.base, by=person(), home=Path.home(), now=time.time, agent=agent
-    )
-    run = submit.submit(
-        asked, settings=door.settings, database=door.database, blobs=door.blobs, runs=door.runs, project=project
-    )
-    beside.ensure(door)
-    bell.ring(door.settings.home)
-    return run.id
-
-
-def _watched(wish: Wish, door: Door, run: str) -> int:
+def _watched(manner: Manner, door: Door, run: Run) -> int:
     from nightmill.cli import asking
 
-    if wish.detach:
-        sys.stdout.write(f"{run}\n")
-        sys.stdout.flush()
-        say(f"watch it: nightmill log --follow {run}   where it is: nightmill show {run}")
-        return DONE
-    status = asking.follow(door, door.runs.get(run))
-    say(f"what it gave: nightmill show {run}")
+    if manner.detach:
+        return _detached(run)
+    status = asking.follow(door, door.runs.get(run.id))
+    say(f"what it gave: nightmill show {run.id}")
     return status
+
+
+def _followed(manner: Manner, desk: ServerDesk, run: Run) -> int:
+    from nightmill.cli import afar
+
+    if manner.detach:
+        return _detached(run)
+    status = afar.followed(desk, run, detach=False, json=False)
+    say(f"what it gave: nightmill show {run.id}")
+    return status
+
+
+def _detached(run: Run) -> int:
+    sys.stdout.write(f"{run.id}\n")
+    sys.stdout.flush()
+    say(f"watch it: nightmill log --follow {run.id}   where it is: nightmill show {run.id}")
+    return DONE
+
+
+def show(found: Proposal) -> None:
+    """Print it."""
+    lines = [
+        f"{found.blueprint}: {found.what}",
+        f"version {found.version}, {found.approved} · project {found.project} · as {', '.join(found.roles) or 'nobody'}",
+        *(
+            f"  {name}: {value if isinstance(value, str) else repr(value)}"
+            for name, value in found.inputs.items()
+            if value is not None and value != ""
+        ),
+        f"cost: {found.cost.get('said', '')}",
+        *(f"a person: {each}" for each in found.people),
+        *(f"note: {each}" for each in found.notes),
+    ]
+    sys.stdout.write("".join(f"{safe(line)}\n" for line in lines))
+    sys.stdout.flush()
 
 
 # What is no run
 
 
-def _not_run(wish: Wish, gateway: Gateway, here: Processes, answer: Answer) -> int:
-    if answer.kind == "refused":
-        answer = replace(answer, notes=(*answer.notes, *_unapproved(gateway, here, answer)))
-    if wish.request is not None and answer.kind == "refused":
-        _write_request(wish.request, answer)
-    if wish.json:
-        print_json(_plain(answer))
+def _not_run(manner: Manner, intake: Intake, reply: Reply) -> int:
+    if manner.request is not None and reply.kind == "refused":
+        _write_request(manner.request, reply, by=intake.by)
+    if manner.json:
+        print_json(plain(reply))
     else:
-        sys.stdout.write("".join(f"{safe(line)}\n" for line in _said(gateway, answer)))
+        sys.stdout.write("".join(f"{safe(line)}\n" for line in _said(reply)))
         sys.stdout.flush()
-    return REFUSED if answer.kind == "refused" else PERSON
+    return REFUSED if reply.kind == "refused" else PERSON
 
 
-def _said(gateway: Gateway, answer: Answer) -> list[str]:
+def _said(reply: Reply) -> list[str]:
     heads = {
-        "refused": f"refused: {answer.reason}",
-        "several": f"not started: {answer.reason}",
-        "which": f"not started: {answer.reason}; say which with --blueprint NAME",
-        "questions": f"{answer.blueprint or 'a question'}: {answer.reason}",
+        "refused": f"refused: {reply.reason}",
+        "several": f"not started: {reply.reason}",
+        "which": f"not started: {reply.reason}; say which with --blueprint NAME",
+        "questions": f"{reply.blueprint or 'a question'}: {reply.reason}",
     }
-    lines = [heads[answer.kind]]
-    if answer.kind == "refused" and answer.near:
+    lines = [heads.get(reply.kind, reply.reason)]
+    if reply.kind == "refused" and reply.near:
         lines.append("nearest, and why not:")
-    if answer.kind in {"refused", "which"}:
-        lines += [_near(gateway, each) for each in answer.near]
-    lines += [f"  {name}: nightmill ask {_quoted(part)}" for part, name in answer.parts]
-    for wanted in answer.missing:
+    if reply.kind in {"refused", "which"}:
+        lines += [_near(each) for each in reply.near]
+    lines += [f"  {each.blueprint}: nightmill ask {_quoted(each.ask)}" for each in reply.parts]
+    for wanted in reply.missing:
         lines.append(f"  {wanted.name or 'what'}: {wanted.asks}" + (f" ({wanted.why})" if wanted.why else ""))
         lines += [f"    one of {', '.join(wanted.choices)}"] if wanted.choices else []
-    if answer.missing:
-        named = [each.name for each in answer.missing if each.name]
+    if reply.missing:
+        named = [each.name for each in reply.missing if each.name]
         way = " ".join(f"--set {name}=…" for name in named)
         lines.append(
             f"give it: the same with {way}"
             if named
             else "say it again with that, or have it become a spec: the same with --blueprint spec-from-ask"
         )
-    return [*lines, *(f"note: {each}" for each in answer.notes), *(f"what you can do: {each}" for each in answer.ways)]
+    return [*lines, *(f"note: {each}" for each in reply.notes), *(f"what you can do: {each}" for each in reply.ways)]
 
 
-def _near(gateway: Gateway, match: Match) -> str:
+def _near(match: Near) -> str:
     """A blueprint that came into question: what it is, what of it was heard, and how it is asked for."""
     heard = f"heard {', '.join(repr(word) for word in match.words)}" if match.words else "no word of it was heard"
     cue = f"; it is asked for as in {match.cue!r}" if match.cue else ""
-    return f"  {match.name}: {gateway.blueprint(match.name).title} ({heard}{cue})"
+    return f"  {match.name}: {match.title} ({heard}{cue})"
 
 
-def _unapproved(gateway: Gateway, here: Processes, answer: Answer) -> list[str]:
-    """Whether a blueprint would do it that nobody approved of."""
-    from nightmill.intake import Gateway, Offer
-
-    known = {each.blueprint.name for each in gateway.offers}
-    others = [
-        Offer(blueprint=entry.blueprint, said="", closure="")
-        for entry in here.catalogue.entries.values()
-        if entry.blueprint is not None and not entry.faults and entry.name not in known
-    ]
-    found = Gateway([*gateway.offers, *others], gateway.around).answer(answer.words) if others else answer
-    names = [found.blueprint] if found.blueprint else [each.name for each in found.near if found.kind == "which"]
-    return [
-        f"{name} may do it, and is not approved: nightmill blueprint show {name}; nightmill blueprint approve {name}"
-        for name in names
-        if name not in known
-    ]
-
-
-def _write_request(file: Path, answer: Answer) -> None:
-    from nightmill.cli.door import person
+def _write_request(file: Path, reply: Reply, *, by: str) -> None:
     from nightmill.errors import SettingsError
     from nightmill.intake.draft import draft
 
     try:
         with file.open("x", encoding="utf-8") as new:
-            new.write(draft(answer, by=person()))
+            new.write(draft(reply.answer, by=by))
     except OSError as error:
         raise SettingsError(f"{str(file)!r} cannot be written: {error.strerror}", hint="name a new file") from error
     say(f"wrote {file}: complete it, check it, and have it approved")
@@ -299,21 +292,3 @@ def _quoted(text: str) -> str:
     import shlex
 
     return shlex.quote(text)
-
-
-def _plain(answer: Answer) -> dict[str, Any]:
-    return {
-        "kind": answer.kind,
-        "title": answer.title,
-        "blueprint": answer.blueprint or None,
-        "inputs": dict(answer.inputs),
-        "missing": [
-            {"name": each.name, "asks": each.asks, "why": each.why, "choices": each.choices} for each in answer.missing
-        ],
-        "near": [{"name": each.name, "score": each.score, "words": each.words} for each in answer.near],
-        "parts": [{"ask": part, "blueprint": name} for part, name in answer.parts],
-        "reason": answer.reason,
-        "notes": answer.notes,
-        "ways": answer.ways,
-        "run": None,
-    }

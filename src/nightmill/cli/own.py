@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nightmill.cli.desks import at_server
+from nightmill.cli.desks import at_project
 from nightmill.cli.door import Door, keeper, open_door, person, settings
 from nightmill.desk.own import Belongings, Remembered, Repertoire, Team
 from nightmill.desk.processes import Processes, in_checkout, is_file
@@ -73,8 +73,7 @@ def here(folder: Path) -> Processes:
 def _at_server(found: Settings, folder: Path) -> Iterator[ProjectClient]:
     from nightmill.client.project import ProjectClient
 
-    project = Door(found).project(folder).id
-    with at_server(found) as desk:
+    with at_project(found, folder) as (desk, project):
         yield ProjectClient(desk.client.connection, project)
 
 

@@ -27,10 +27,15 @@ class DoorStarter:
 
     def plan(self, words: str, *, root: Path, blueprint: str, inputs: dict[str, str]) -> dict[str, Any]:
         """What *words* would come to in the project at *root*; nothing is started and no model asked."""
-        from nightmill.cli import gateway
+        from nightmill.cli.door import person
+        from nightmill.cli.gateway import plain
+        from nightmill.desk.asking import answer
+        from nightmill.desk.processes import in_checkout
+        from nightmill.desk.wish import Wish
 
-        sets = tuple(f"{name}={value}" for name, value in inputs.items())
-        return gateway.planned(self.door, words, root=root, blueprint=blueprint, sets=sets)
+        wish = Wish(words=words, blueprint=blueprint, sets=tuple(f"{name}={value}" for name, value in inputs.items()))
+        told: list[str] = []
+        return plain(answer(in_checkout(self.door, root, by=person(), home=Path.home()), wish, say=told.append))
 
     def take_up(self, task: str, *, by: str, home: Path) -> str:
         """Put the run in the queue; its id."""

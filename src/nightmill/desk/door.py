@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -47,6 +47,9 @@ class Door:
 
     uses: Callable[[], tuple[Use, ...]] = tuple
     """What takes which of the secrets that are kept."""
+
+    keys: Callable[[], Mapping[str, str]] = dict
+    """Providers' keys, by provider, for a model that is asked before there is a run."""
 
     @property
     def vault(self) -> Vault:

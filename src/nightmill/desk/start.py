@@ -34,9 +34,10 @@ class Wanted:
     """
 
     project: str
-    spec: str
     by: str
     home: Path
+    spec: str = ""
+    errand: submit.Errand | None = None
     model: str = ""
     blueprint: str = ""
     base: str = ""
@@ -78,10 +79,10 @@ def start(door: Door, wanted: Wanted, *, now: Callable[[], float]) -> Run:
             "an external agent would do the work, and those are started from a terminal only",
             hint="name a `model`, or use `nightmill run` on the machine of the server",
         )
-    with spec_file(wanted.spec) as path:
+    with _asked(wanted) as spec:
         ask = submit.Ask(
             run=wanted.run,
-            spec=path,
+            spec=spec,
             root=found.root,
             base=wanted.base,
             by=wanted.by,
@@ -91,3 +92,12 @@ def start(door: Door, wanted: Wanted, *, now: Callable[[], float]) -> Run:
         return submit.submit(
             ask, settings=settings, database=door.database, blobs=door.blobs, runs=door.runs, project=found
         )
+
+
+@contextmanager
+def _asked(wanted: Wanted) -> Iterator[Path | submit.Errand]:
+    if wanted.errand is not None:
+        yield wanted.errand
+        return
+    with spec_file(wanted.spec) as path:
+        yield path

@@ -16,7 +16,7 @@ from nightmill.intake.nouns import Answer, Match, Missing, Offer, Surroundings
 from nightmill.intake.reach import RULES, Beyond, aside, beyond, says, tells
 from nightmill.intake.words import LONGEST, Word, clauses, clean, lexicon, quoted, read, stem, unquoted
 
-__all__ = ["Gateway", "takes_words"]
+__all__ = ["Gateway", "readable", "takes_words"]
 
 MOST_TITLE = 100
 MOST_NEAR = 3
@@ -75,14 +75,7 @@ class Gateway:
         Raises:
             SpecError: If it is empty or too long.
         """
-        words = clean(said)
-        if not words:
-            raise SpecError("the ask is empty", hint='say what you want: nightmill ask "find out why imports are slow"')
-        if len(words) > LONGEST:
-            raise SpecError(
-                f"the ask has {len(words):,} characters, at most {LONGEST:,} are read",
-                hint="write a spec and run it: nightmill spec check FILE; nightmill run FILE",
-            )
+        words = readable(said)
         heard = read(unquoted(words), vocabulary=self.cues.vocabulary)
         plain = Answer(kind="refused", words=words, title=_title(words), notes=_asides(heard))
         return self._refused(plain, heard) or self._named(plain) or self._several(plain) or self._one(plain, heard)
@@ -300,6 +293,23 @@ BY_HAND = (
 AGAIN = "say only what is to be done, without the words about rules"
 LIST = "see what is approved: nightmill blueprint list"
 VAGUE = "it does not say what, or where"
+
+
+def readable(said: str) -> str:
+    """What was *said*, as it is read.
+
+    Raises:
+        SpecError: If it is empty or too long.
+    """
+    words = clean(said)
+    if not words:
+        raise SpecError("the ask is empty", hint='say what you want: nightmill ask "find out why imports are slow"')
+    if len(words) > LONGEST:
+        raise SpecError(
+            f"the ask has {len(words):,} characters, at most {LONGEST:,} are read",
+            hint="write a spec and run it: nightmill spec check FILE; nightmill run FILE",
+        )
+    return words
 
 
 def takes_words(blueprint: Blueprint) -> bool:

@@ -134,7 +134,9 @@ class Visit:
         """
         if self.starter is None:
             raise SettingsError("no runs begin here", hint="`nightmill run` on the machine of the project")
-        wanted = Wanted(project=place.project, root=place.root, spec=spec, by=self.who.by, home=self.home, **named)
+        wanted = Wanted(
+            project=place.project, root=place.root, spec=spec, errand=None, by=self.who.by, home=self.home, **named
+        )
         found = begun(self.door, wanted, key=key)
         return found if found.before else Started(self.starter.start(replace(wanted, run=found.run)), before=False)
 

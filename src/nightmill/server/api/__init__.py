@@ -13,6 +13,7 @@ from nightmill.server.api import (
     events,
     heard,
     hooks,
+    intake,
     ledger,
     live,
     mcp,
@@ -31,6 +32,6 @@ def routes() -> list[BaseRoute]:
     """All routes of the API."""
     modules = (
         *(account, runs, questions, live, start, tasks, changes, events, people, hooks, heard, secrets, mcp),
-        *(crew, blueprints, budget, ledger),
+        *(crew, blueprints, budget, ledger, intake),
     )
     return [route for module in modules for route in module.router.routes]

@@ -4,60 +4,66 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+from collections.abc import Callable
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from nightmill.cli.door import Door
-    from nightmill.crew import Role
-    from nightmill.estate.nouns import Project
-    from nightmill.intake import Answer, Gateway
-    from nightmill.model import ModelReply, ModelRequest
-    from nightmill.model.route import Choice
+from nightmill.desk.door import Door
+from nightmill.desk.processes import Processes
+from nightmill.errors import NightmillError
+from nightmill.estate import rules
+from nightmill.estate.nouns import Project
+from nightmill.event import DispatcherAsked
+from nightmill.intake import Answer, Gateway
+from nightmill.intake.choose import chosen, open_to, question
+from nightmill.line.assignment import price
+from nightmill.model import ModelReply, ModelRequest
+from nightmill.model.connect import client, connect
+from nightmill.model.route import Choice, choices
+from nightmill.policy import Purse, least
+from nightmill.policy.purse import millionths
+from nightmill.report.words import money
+from nightmill.settings import Settings
+from nightmill.store.accounts import Accounts, Bound, Call
 
 __all__ = ["asked"]
 
 DISPATCHER = "dispatcher"
-LONGEST = 60.0
-"""Seconds that an answer may take: somebody sits there and waits, and the words alone stand without it."""
 
 
 def asked(
-    door: Door, gateway: Gateway, answer: Answer, *, roles: Mapping[str, Role], project: Project | None
+    here: Processes,
+    gateway: Gateway,
+    answer: Answer,
+    *,
+    settings: Settings,
+    say: Callable[[str], None],
+    seconds: float,
 ) -> Answer:
-    """*answer* as a model settles it; as it was where there is none, or it cannot be had: the words alone stand then."""
-    from nightmill.cli.screen import say
-    from nightmill.errors import NightmillError
-    from nightmill.intake.choose import chosen, open_to, question
-    from nightmill.model.route import choices
+    """*answer* as a model of *settings* settles it within so many *seconds*; as it was where none can be had: the words alone stand then.
 
-    settings, role = door.settings, roles.get(DISPATCHER)
+    *say* is told whom is asked, and what it cost.
+    """
+    door, project, role = here.door, here.project, here.catalogue.roles.get(DISPATCHER)
     name = (role.model if role else "") or settings.model_small or settings.model
     if role is None or project is None or not name or name.startswith("acp:") or not open_to(answer):
         return answer
     choice = choices((name,), base_url=settings.base_url, owner=settings.model)[0]
-    say(f"asking {name} which it is and what it says of its inputs …", style="dim")
+    say(f"asking {name} which it is and what it says of its inputs …")
+    request = question(answer, gateway, role=role)
     try:
-        reply = asyncio.run(_reply(door, choice, question(answer, gateway, role=role), project=project))
+        reply = asyncio.run(_reply(door, choice, request, project=project, seconds=seconds))
     except NightmillError as error:
         return replace(answer, notes=(*answer.notes, f"no model had a say: {error.message}"))
     except TimeoutError:
-        slow = f"no model had a say: {choice.name} did not answer within {LONGEST:g} s"
+        slow = f"no model had a say: {choice.name} did not answer within {seconds:g} s"
         return replace(answer, notes=(*answer.notes, slow))
     settled = chosen(answer, gateway, reply)
-    _tell(door, project, answer, settled, reply)
+    say(_tell(door, project, answer, settled, reply))
     return settled
 
 
-def _tell(door: Door, project: Project, answer: Answer, settled: Answer, reply: ModelReply) -> None:
-    """Tell the ledger what was asked and paid, which is no run's, and the person what it cost."""
-    from nightmill.cli.screen import say
-    from nightmill.event import DispatcherAsked
-    from nightmill.intake.choose import open_to
-    from nightmill.report.words import money
-
+def _tell(door: Door, project: Project, answer: Answer, settled: Answer, reply: ModelReply) -> str:
+    """Tell the ledger what was asked and paid, which is no run's; what it cost, for the person."""
     why = "" if settled.blueprint else settled.reason if settled.kind == "refused" else settled.notes[-1]
     told = DispatcherAsked(
         run="",
@@ -71,21 +77,12 @@ def _tell(door: Door, project: Project, answer: Answer, settled: Answer, reply: 
     )
     door.ledger.append([told])
     paid = money(reply.cost) if reply.cost is not None else "at a price that is not known"
-    say(f"{told.model} was asked which process it is: {paid}")
+    return f"{told.model} was asked which process it is: {paid}"
 
 
-async def _reply(door: Door, choice: Choice, request: ModelRequest, *, project: Project) -> ModelReply:
+async def _reply(door: Door, choice: Choice, request: ModelRequest, *, project: Project, seconds: float) -> ModelReply:
     """The reply, within what the day may spend, as any call of a run."""
-    from nightmill.cli.door import credentials, keys
-    from nightmill.estate import rules
-    from nightmill.line.assignment import price
-    from nightmill.model.connect import client, connect
-    from nightmill.policy import Purse, least
-    from nightmill.policy.purse import millionths
-    from nightmill.store.accounts import Accounts, Bound, Call
-
-    settings = door.settings
-    credentials()
+    settings, keys = door.settings, door.keys()
     policy = rules.holding(project, home=settings.home)
     name = f"ask-{secrets.token_hex(8)}"
     day = Bound(
@@ -105,8 +102,8 @@ async def _reply(door: Door, choice: Choice, request: ModelRequest, *, project: 
             alone=True,
         )
         try:
-            async with asyncio.timeout(LONGEST), client(settings) as http:
-                model = connect(choice.name, keys=keys(), settings=settings, client=http, base_url=choice.base_url)
+            async with asyncio.timeout(seconds), client(settings) as http:
+                model = connect(choice.name, keys=keys, settings=settings, client=http, base_url=choice.base_url)
                 reply = await model.reply(replace(request, max_tokens=hold.reply))
         except BaseException:
             purse.release(hold)
