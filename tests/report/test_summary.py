@@ -6,7 +6,7 @@ import pytest
 
 from nightmill import event as e
 from nightmill.report.summary import summary, together
-from nightmill.report.words import duration, face, money, share, tokens
+from nightmill.report.words import duration, face, money, price, share, tokens
 from tests.report.others import refused, under_way
 from tests.report.sample import fixed
 from tests.report.telling import Telling, sha
@@ -109,6 +109,10 @@ def test_quantities_are_said_shortly() -> None:
         "1 M",
         "1.24 M",
     ]
+    assert price(0.5, whole=True) == "$0.500"
+    assert price(0.5, whole=False) == "$0.500 and more"
+    assert price(0.0, whole=True) == "$0"
+    assert price(0.0, whole=False) == price(None, whole=True) == "price unknown"
     assert [money(x) for x in (0, 0.00421, 0.279, 12.3)] == ["$0", "$0.0042", "$0.279", "$12.30"]
     assert share(999, 1000).startswith("99")
     assert face("a state from the future").tone == "failed"

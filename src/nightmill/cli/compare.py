@@ -84,14 +84,14 @@ def _beside(columns: Sequence[list[str]], room: int) -> Iterator[str]:
 
 
 def _side(side: Side, width: int) -> Iterator[str]:
-    from nightmill.report.words import count, duration, money, tokens
+    from nightmill.report.words import count, duration, price, tokens
 
     yield from _wrapped(f"{side.run}: {side.state}{f' ({side.reason})' if side.reason else ''}", width)
     if side.origin:
         yield from _wrapped(f"goes on from {side.origin}", width)
     for each in side.said:
         yield from _wrapped(f"✎ {each}", width, indent="  ")
-    cost = money(side.cost) + ("" if side.priced else " and more")
+    cost = price(side.cost, whole=side.priced)
     after = f"{count(len(side.turns), 'turn')}, {count(side.calls, 'tool call')}, {tokens(side.tokens)} tokens"
     yield from _wrapped(f"then {after}, {cost}, {duration(side.seconds)}", width)
     for turn in side.turns:

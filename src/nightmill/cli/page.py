@@ -28,7 +28,7 @@ def show(look: Look, run: Run) -> None:
     from nightmill.cli.screen import safe
     from nightmill.desk.seen import told
     from nightmill.report.summary import summary
-    from nightmill.report.words import count, duration, money, share, tokens
+    from nightmill.report.words import count, duration, price, share, tokens
 
     entries = look.events(run)
     seen = summary(told(entries), now=time.time())
@@ -39,7 +39,7 @@ def show(look: Look, run: Run) -> None:
     ]
     lines.append(seen.headline)
     cached = f", {share(seen.usage.cache_read, seen.usage.input)} of the input cached" if seen.cached else ""
-    cost = "price unknown" if seen.cost is None else money(seen.cost) + ("" if seen.priced else " and more")
+    cost = price(seen.cost, whole=seen.priced)
     lines.append(
         f"{count(seen.turns, 'turn')} · {tokens(seen.tokens)} tokens{cached} · {cost} · {duration(seen.total_seconds)}"
     )
@@ -96,7 +96,7 @@ def _left(entries: Sequence[Entry]) -> list[str]:
 
 def _tasks(run: Run, tasks: Sequence[Run]) -> list[str]:
     """A line for each of the *tasks* of *run*, and what it cost with them."""
-    from nightmill.report.words import count, money, tokens
+    from nightmill.report.words import count, price, tokens
 
     lines = []
     for task in tasks:
@@ -105,9 +105,8 @@ def _tasks(run: Run, tasks: Sequence[Run]) -> list[str]:
     if tasks:
         everyone = (run, *tasks)
         turns, used, cost = (sum(getattr(each, name) for each in everyone) for name in ("turns", "tokens", "cost"))
-        priced = all(each.priced for each in everyone)
-        dollars = money(cost) + ("" if priced else " and more") if cost or priced else "price unknown"
-        lines.append(f"with its tasks: {count(turns, 'turn')} · {tokens(used)} tokens · {dollars}")
+        paid = price(cost, whole=all(each.priced for each in everyone))
+        lines.append(f"with its tasks: {count(turns, 'turn')} · {tokens(used)} tokens · {paid}")
     return lines
 
 

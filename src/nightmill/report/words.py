@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Literal, NamedTuple
 
-__all__ = ["Face", "Tone", "count", "duration", "face", "moment", "money", "share", "speaker", "tokens"]
+__all__ = ["Face", "Tone", "count", "duration", "face", "moment", "money", "price", "share", "speaker", "tokens"]
 
 Tone = Literal["proven", "failed", "person", "work", "past"]
 """The only things that a colour says."""
@@ -74,6 +74,13 @@ def money(dollars: float | None) -> str:
     if dollars == 0:
         return "$0"
     return f"${dollars:.2f}" if dollars >= 1 else f"${dollars:.3f}" if dollars >= 0.1 else f"${dollars:.4f}"
+
+
+def price(dollars: float | None, *, whole: bool) -> str:
+    """What was paid in US dollars; not *whole*: somewhere the price is not known."""
+    if dollars is None or not (dollars or whole):
+        return "price unknown"
+    return money(dollars) + ("" if whole else " and more")
 
 
 def share(part: float, whole: float) -> str:
