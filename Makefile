@@ -14,6 +14,7 @@ help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: $(dev) ## Set up .venv with everything that work on nightmill needs
+	@echo 'setup: ready. Next: export PATH="$(CURDIR)/.venv/bin:$$PATH" && nightmill doctor'
 
 demo: $(runtime) ## Run the main job on a real codebase, down to a pull request to look at
 	@$(bin)/nightmill demo

@@ -233,7 +233,10 @@ def test_a_spec_whose_tasks_have_no_known_price_says_so(mill: Mill, here: Here) 
             door.runs.create(queued, assignment="a")
         door.ledger.append([sample(e.TurnFinished, run="rab1", cost=None)])
 
+        door.ledger.append([e.RunStarted(run="rab1", worker="w"), e.PlanMade(run="rab1", tasks=[], source="spec")])
+
     assert here("show", "rab1").out.endswith("· price unknown\n")
+    assert "rab1\tat work · tasks\t" in here("runs").out
 
 
 def test_a_run_is_found_by_its_beginning_if_that_is_its_own(told: Mill, here: Here) -> None:

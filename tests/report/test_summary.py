@@ -84,6 +84,25 @@ def test_an_unknown_price_is_said_and_not_guessed() -> None:
     assert (s.cost, s.priced, money(s.cost)) == (None, False, "unknown")
 
 
+def test_a_sentence_does_not_rename_a_model() -> None:
+    t = Telling(run="r")
+    t.tell(e.RunParked, needs="time", reason="openai:m at localhost:9: ConnectError", until=t.at + 60)
+    assert summary(t.entries, now=t.at).headline == "openai:m at localhost:9: ConnectError; it goes on by itself."
+
+    t.tell(e.RunParked, needs="person", reason="no space left")
+    assert summary(t.entries, now=t.at).headline == "No space left."
+
+
+def test_a_spec_whose_plan_is_made_waits_for_its_tasks() -> None:
+    t = Telling(run="r")
+    t.tell(e.RunStarted, worker="w")
+    t.tell(e.PhaseStarted, phase="plan")
+    assert summary(t.entries, now=t.at).headline == "Phase plan."
+
+    t.tell(e.PlanMade, tasks=[], source="spec")
+    assert summary(t.entries, now=t.at).headline == "It waits for its tasks."
+
+
 def test_tasks_are_added_to_their_spec() -> None:
     one, two = fixed(), refused()
     short = [summary(each.entries, now=each.at) for each in (one, two)]

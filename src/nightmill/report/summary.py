@@ -219,7 +219,12 @@ def _headline(state: dict[str, Any], told: Sequence[e.Event]) -> str:
         return _busy(told)
     if state["state"] == "parked" and state["needs"] == "time":
         reason += "; it goes on by itself"
-    return f"{reason[:1].upper()}{reason[1:]}." if reason else "Waits for a worker."
+    return f"{_begun(reason)}." if reason else "Waits for a worker."
+
+
+def _begun(reason: str) -> str:
+    """*reason* as the beginning of a sentence; a name at its beginning, such as a model's, stays as it is."""
+    return f"{reason[:1].upper()}{reason[1:]}" if reason.partition(" ")[0].isalpha() else reason
 
 
 def _busy(told: Sequence[e.Event]) -> str:
@@ -232,7 +237,7 @@ def _busy(told: Sequence[e.Event]) -> str:
     if phase is None:
         return "A worker has taken it up."
     if _last(told, e.PlanMade):
-        return "Its tasks are at work."
+        return "It waits for its tasks."
     where = f"Phase {phase.phase}"
     if phase.phase != "work" or turn is None:
         return f"{where}."
