@@ -17,13 +17,14 @@ from typing import Any, TypeVar
 import pytest
 
 from nightmill.cli import bell, quick
-from nightmill.cli.door import STALE, Door, settings_file
+from nightmill.cli.door import STALE, Door, fingerprints, settings_file, vault
 from nightmill.cli.porter import Porter
 from nightmill.line.assignment import read
 from nightmill.settings import Settings
 from nightmill.store.workers import Workers
 from scripts import reference
 from tests import whole
+from tests.cli.conftest import Here
 from tests.conftest import ScriptedFactory
 from tests.whole import Mill
 
@@ -272,6 +273,20 @@ def test_a_worker_that_a_person_started_or_that_is_at_work_stays_whatever_key_it
     asked = question(door) | {"keys": {"anthropic": "another"}}
 
     assert met(door, lambda: bell.ask(door.settings.home, asked)) == ([True], 1)
+
+
+def test_a_kept_key_is_told_apart_and_one_that_cannot_be_opened_here_keeps_nobody_from_asking(
+    mill: Mill, here: Here, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("ANTHROPIC_API_KEY")
+    monkeypatch.setenv("NIGHTMILL_SECRET_KEY", "ab" * 32)
+    without = fingerprints()
+    vault().put("ANTHROPIC_API_KEY", "sk-kept-and-secret", at=1.0)
+
+    assert fingerprints().keys() - without.keys() == {"anthropic"}
+    assert "sk-kept" not in str(fingerprints())
+    monkeypatch.setenv("NIGHTMILL_SECRET_KEY", "cd" * 32)
+    assert fingerprints() == {}
 
 
 def used(mill: Mill) -> Path:
