@@ -241,9 +241,8 @@ def _print_head(door: Door, request: PullRequest) -> None:
     added, removed = sum(each.added or 0 for each in changes), sum(each.removed or 0 for each in changes)
     verdict = f"proven on tree {request.tree[:10]}" if request.passed else "not proven"
     sys.stdout.write(f"#{request.number} {safe(' '.join(request.title.split()))}\n")
-    sys.stdout.write(
-        f"    {request.branch} → {request.target} · {count(len(changes), 'file')}, +{added} −{removed} · {verdict}\n"
-    )
+    sys.stdout.write(f"    {count(len(changes), 'file')}, +{added} −{removed} · {verdict}\n")
+    sys.stdout.write(f"    {request.branch} → {request.target}\n")
 
 
 def _show_afar(settings: Settings, folder: Path, number: int, *, diff: bool, json: bool) -> None:
