@@ -149,16 +149,23 @@ def test_what_is_said_of_others_gives_no_tries_without_end_and_without_a_proxy_i
     assert proxied == [401] * 10 + [429] * 2
 
 
-def test_many_places_together_cannot_try_the_passwords_of_somebody_without_end(house: House) -> None:
-    house.let_in("ada@example.org", role("viewer"))
+def test_many_places_together_cannot_try_the_passwords_of_somebody_without_end_or_keep_them_from_another(
+    house: House,
+) -> None:
+    ada = house.browser("ada@example.org", role("viewer"))
     said = []
     for number in range(2, 14):
         with browser(house, at=f"127.0.0.{number}") as thief:
             wrong = [{"address": "ada@example.org", "password": f"wrong password {each}"} for each in range(6)]
             said += [thief.post("/sign-in", data=each).status_code for each in wrong]
 
+    with ada:
+        settings = {"current": "correct horse battery", "new": "another horse altogether"}
+        changed = ada.post("/settings/password", data=settings).status_code
+
     assert said[:60] == [401] * 60
     assert 429 in said[60:]
+    assert changed == 200
 
 
 def test_what_is_forged_does_not_keep_a_forge_from_being_heard(

@@ -131,6 +131,8 @@ def test_two_processes_and_a_thread_that_append_at_once_make_one_chain(
         ("DELETE FROM event WHERE seq = 2", 2),
         ("UPDATE event SET run = 'x' WHERE seq = 1", 1),
         ("UPDATE event SET seq = 7 WHERE seq = 5", 5),
+        ("UPDATE event SET key = 'x' WHERE seq = 4", 4),
+        ("UPDATE event SET name = 'run_done' WHERE seq = 4", 4),
     ],
 )
 def test_what_was_tampered_with_is_found(database: Database, sql: str, broken: int) -> None:
@@ -161,6 +163,12 @@ def test_a_row_rewritten_with_a_right_hash_of_its_own_breaks_the_next(database: 
 
     assert found is not None
     assert (found.seq, found.reason) == (3, "the row does not follow the one before it")
+
+    with database.write() as connection:
+        connection.exec_driver_sql("UPDATE event SET previous = (SELECT hash FROM event WHERE seq = 2) WHERE seq = 3")
+    found = ledger.verify()
+    assert found is not None
+    assert (found.seq, found.reason) == (3, "the row was changed after it was written")
 
 
 def test_fifty_events_cost_a_few_commits_and_not_fifty(database: Database) -> None:

@@ -197,3 +197,16 @@ def test_who_was_let_in_with_what_and_as_whom_is_never_forgotten() -> None:
 
     assert {"identity_bound", "grant_changed", "token_revoked", "hook_added", "secret_kept"} <= people
     assert people - chain.LASTING == set()
+
+
+def test_forgotten_entries_cannot_be_chained_anew_among_themselves(past: Past) -> None:
+    past.run("old", at=10.0)
+    past.run("young", at=20.0)
+    past.forget(before=15.0)
+    assert past.names()[1:3] == ["-", "-"]
+    assert past.ledger.verify() is None
+
+    past.change(seq=2, hash="0" * 64)
+    past.change(seq=3, previous="0" * 64)
+
+    assert "other entries" in getattr(past.ledger.verify(), "reason", "it holds")
