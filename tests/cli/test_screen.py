@@ -66,6 +66,7 @@ def test_no_column_of_a_table_is_lost_in_whatever_terminal(
 
 def test_what_others_wrote_cannot_act_on_a_terminal() -> None:
     assert safe(HOSTILE) == "a\\x1b[2J\\x07\nb\\x0d\t\\u202ec\\u2028d\\x9b"
+    assert safe("a\u200bb\U000e0041\ufeff\u2066") == "a\\u200bb\\U000e0041\\ufeff\\u2066"
     assert safe("Grüße, 世界 🙂 – “ok”") == "Grüße, 世界 🙂 – “ok”"
 
 

@@ -23,10 +23,16 @@ WIDE, LEAST, GAP = 30, 8, 2
 
 CONTROL = {number: f"\\x{number:02x}" for number in (*range(9), *range(11, 32), 127, *range(128, 160))}
 CONTROL |= {
-    number: f"\\u{number:04x}"
-    for number in (0x061C, 0x200E, 0x200F, 0x2028, 0x2029, *range(0x202A, 0x202F), *range(0x2066, 0x206A))
+    number: f"\\u{number:04x}" if number < 1 << 16 else f"\\U{number:08x}"
+    for number in (
+        *(0xAD, 0x061C, 0x200B, 0x200E, 0x200F, 0xFEFF),
+        *range(0x2028, 0x202F),
+        *range(0x2060, 0x206A),
+        *range(0xFFF9, 0xFFFC),
+        *range(0xE0000, 0xE0080),
+    )
 }
-"""What moves the cursor, ends a line or turns the direction of writing, and how it is shown instead."""
+"""What moves the cursor, ends a line, turns the direction of writing or is not to be seen, and how it is shown instead."""
 
 
 IN_JSON = {number: f"\\u{number:04x}" for number in (*(each for each in CONTROL if each > 126), *range(0xD800, 0xE000))}

@@ -7,6 +7,7 @@ import asyncio
 import pytest
 
 from nightmill import event as e
+from nightmill.cli.attach.scene import Scene
 from nightmill.kept import Draft, Piece
 from nightmill.store.drafts import Drafts
 from tests.cli.attach.conftest import Attach
@@ -53,3 +54,18 @@ def test_what_is_being_written_stands_below_all_else_until_its_turn_has_ended(
     house.run("rspec-1", parent="rspec")
     house.tell(e.TaskQueued(run="rspec", task="T1", child="rspec-1"))
     asyncio.run(look())
+
+
+def test_what_is_written_in_the_next_turn_stays_when_the_one_before_ends(house: House) -> None:
+    house.run("rone")
+    house.tell(*turn("rone", 1))
+    scene = Scene("rone")
+    piece = Piece(kind="text", name="", text="Next.", cut=0)
+    scene.write(Draft(run="rone", role="developer", turn=2, attempt="b", pieces=(piece,)))
+    for entry in house.door.ledger.read(run="rone"):
+        scene.take(entry)
+    assert [row.body for row in scene.live()] == [("Next.",)]
+    house.tell(*turn("rone", 2))
+    for entry in house.door.ledger.read(run="rone"):
+        scene.take(entry)
+    assert scene.live() == []

@@ -14,6 +14,7 @@ from textual.widgets import Input, Static
 
 from nightmill.cli.attach.pane import Pane
 from nightmill.cli.attach.scene import Row, clean, paragraphs
+from nightmill.cli.attach.typed import Typed
 from nightmill.cli.screen import when
 from nightmill.desk.nouns import Asked, Verb
 
@@ -68,7 +69,7 @@ class Words(ModalScreen[str | None]):
                 yield Pane(id="asked")
             for number, option in enumerate(self.options[:20], 1):
                 yield Static(Text(f"{number}  {clean(option)}"))
-            yield Input(placeholder=self.prompt, id="words", max_length=4000)
+            yield Typed(placeholder=self.prompt, id="words", max_length=4000)
             reads = " · tab: read above" if self.text else ""
             yield Static(Text(f"enter: {self.verb}{reads} · escape: back", style="bold"), id="keys")
 
@@ -76,12 +77,12 @@ class Words(ModalScreen[str | None]):
         """Show what it is about."""
         if self.text:
             self.query_one("#asked", Pane).show([Row(each, most=20) for each in paragraphs(self.text)])
-        self.query_one("#words", Input).focus()
+        self.query_one("#words", Typed).focus()
 
     def on_input_submitted(self, said: Input.Submitted) -> None:
         """Say it, if there is what it needs."""
         said.stop()
-        words = said.value.strip()
+        words = self.query_one("#words", Typed).words
         if words not in self.options and words.isdecimal() and 0 < int(words) <= len(self.options):
             words = self.options[int(words) - 1]
         if self.must and not words:

@@ -6,13 +6,16 @@ from collections.abc import Sequence
 
 from nightmill.cli.attach.scene import Row, Scene, clean, paragraphs
 from nightmill.desk.nouns import Part
+from nightmill.errors import SettingsError
+from nightmill.kept import Run
 from nightmill.report.words import count, duration, money, share, tokens
 
-__all__ = ["beside", "changed", "head", "opened"]
+__all__ = ["THEN", "beside", "changed", "head", "heard", "opened", "window"]
 
 GAUGE = 20
 MARKS = {"done": ("✓", "green"), "doing": ("▸", "bold")}
 DIFF = {"+": "green", "-": "red", "@": "cyan"}
+THEN = {"pause": "pauses after the turn it is in", "run": "goes on", "cancel": "stops"}
 MOST_DIFF = 5_000
 """Lines of a diff that are shown."""
 
@@ -86,6 +89,23 @@ def opened(parts: Sequence[Part], call: str) -> tuple[str, ...]:
         elif not call and not part.call:
             lines += [*(["thinking:"] if part.kind == "thinking" else []), *paragraphs(part.text)]
     return tuple(lines) or ("there is nothing more to it",)
+
+
+def heard(run: Run) -> str:
+    """When what was just said to *run* is heard."""
+    if run.state in {"paused", "parked"}:
+        return f"{run.id} hears it when it goes on: it is {run.state}"
+    return f"{run.id} hears it before its next turn"
+
+
+def window(model: str) -> int:
+    """How many tokens the context of *model* holds, 0 if nobody knows."""
+    from nightmill.model import connect
+
+    try:
+        return connect.window(model) or 0
+    except SettingsError:
+        return 0
 
 
 def _diff(text: str) -> str:

@@ -133,7 +133,7 @@ class Scene:
         if isinstance(told, e.TurnFinished):
             self._finished[told.run, told.role] = told.turn
         if isinstance(told, LEFT):
-            self.drafts.pop(told.run, None)
+            self._drop(told)
         self._stand(told)
         self._tell(entry, told)
 
@@ -142,6 +142,12 @@ class Scene:
         self.drafts.pop(draft.run, None)
         if draft.pieces and draft.turn > self._finished.get((draft.run, draft.role), 0):
             self.drafts[draft.run] = draft
+
+    def _drop(self, told: e.Event) -> None:
+        """Drop what its run was writing; not what it writes in the next turn, which may begin before one has ended."""
+        draft = self.drafts.get(told.run)
+        if draft and not (isinstance(told, e.TurnFinished) and draft.role == told.role and draft.turn > told.turn):
+            del self.drafts[told.run]
 
     def live(self) -> list[Row]:
         """What is being written, as rows behind all others."""

@@ -24,8 +24,9 @@ from nightmill.cli.attach.keys import Now, keys, kind, why_not
 from nightmill.cli.attach.pane import Pane, Talk
 from nightmill.cli.attach.scene import Row, Scene, clean
 from nightmill.cli.attach.style import CSS
+from nightmill.cli.attach.typed import Typed
 from nightmill.desk.nouns import Asked, Seat, Verb
-from nightmill.errors import NightmillError, SettingsError
+from nightmill.errors import NightmillError
 from nightmill.kept import Back, Draft, Entry, Run, Wanted
 
 __all__ = ["Attached"]
@@ -41,8 +42,6 @@ WIDE = 110
 
 OPEN = 20
 """Rows that are open at once: what was opened longest ago is folded."""
-
-THEN = {"pause": "pauses after the turn it is in", "run": "goes on", "cancel": "stops"}
 
 
 class Attached(App[None]):
@@ -77,12 +76,11 @@ class Attached(App[None]):
         self.others: Sequence[str] = ()
         self.asked: Sequence[Asked] = ()
         self.me: Person | None = None
-        self.away = self.lost = ""
-        self.side = ""
+        self.away = self.lost = self.side = ""
         self._sizes: dict[str, int] = {}
         self._opened: deque[Row] = deque()
         self._one = asyncio.Lock()
-        self._comparing = False
+        self._comparing = self._unheard = False
 
     def compose(self) -> ComposeResult:
         """Draw it."""
@@ -92,7 +90,7 @@ class Attached(App[None]):
             yield Pane(id="work")
             yield Pane(id="diff")
         yield Static(id="asks", markup=False)
-        yield Input(placeholder="s: say something to the agent", id="say", max_length=20_000)
+        yield Typed(placeholder="s: say something to the agent", id="say", max_length=20_000)
         yield Footer(compact=True)
 
     def on_mount(self) -> None:
@@ -114,11 +112,20 @@ class Attached(App[None]):
         self.follow.end()
 
     def on_resize(self, resized: Resize) -> None:
-        """Put the work beside the conversation, or in its place."""
-        self._fit(resized.size.width)
+        """Put the work beside the conversation; where there is room for one, what is being read stays, or the conversation."""
+        if self._fit(resized.size.width):
+            wide = resized.size.width >= WIDE
+            if wide and not self.side:
+                self._turn("work")
+            elif not wide and (self.focused is None or self.focused.id != self.side):
+                self._turn("")
 
-    def _fit(self, width: int) -> None:
-        self.screen_stack[0].set_class(width < WIDE, "narrow")
+    def _fit(self, width: int) -> bool:
+        """Note whether there is room for one pane alone; whether that has changed."""
+        screen, narrow = self.screen_stack[0], width < WIDE
+        changed = screen.has_class("narrow") != narrow
+        screen.set_class(narrow, "narrow")
+        return changed
 
     # What comes
 
@@ -156,12 +163,14 @@ class Attached(App[None]):
             self.me = await self._aside(self.acting.me)
             idle = not self.scene.over and await self._aside(self.acting.idle)
             self.away = "no worker is alive; start one with: nightmill worker" if idle else ""
+            if self._unheard:
+                self._ask()
         except NightmillError as error:
             self.away = error.message
         self.draw()
 
     async def _measure(self, model: str) -> None:
-        self._sizes[model] = await aside(lambda: _window(model))
+        self._sizes[model] = await aside(lambda: board.window(model))
         self.draw_head()
 
     def _ask(self) -> None:
@@ -170,8 +179,9 @@ class Attached(App[None]):
     async def _asks(self) -> None:
         try:
             self.asked = await self._aside(lambda: self.acting.asked(self.about.id))
+            self._unheard = False
         except NightmillError as error:
-            self.away = error.message
+            self._unheard, self.away = True, error.message
         lines = [f"? {clean(each.question.title)}  ({keys(each)})" for each in self.asked]
         banner = self.query_one("#asks", Static)
         banner.update(Text("\n".join(lines)))
@@ -252,14 +262,16 @@ class Attached(App[None]):
 
     def action_turn_to(self, side: str) -> None:
         """Show the work or the diff beside the conversation, or in its place where it is narrow."""
-        self.side = side
-        screen = self.screen_stack[0]
-        for each in ("work", "diff"):
-            screen.set_class(each == side, each)
-        narrow = screen.has_class("narrow")
+        self._turn(side)
+        narrow = self.screen_stack[0].has_class("narrow")
         self.query_one(f"#{side}" if side and narrow else "#talk").focus()
         if side == "diff":
             self._compare()
+
+    def _turn(self, side: str) -> None:
+        self.side = side
+        for each in ("work", "diff"):
+            self.screen_stack[0].set_class(each == side, each)
 
     def action_say(self) -> None:
         """Go to the line."""
@@ -271,12 +283,14 @@ class Attached(App[None]):
 
     def on_input_submitted(self, said: Input.Submitted) -> None:
         """Say what is in the line."""
-        if said.value.strip() and not said.input.disabled:
-            said.input.disabled = True  # so that it is said once
-            self.run_worker(self._say(said.input, said.value))
+        said.stop()
+        line = self.query_one("#say", Typed)
+        if line.words and not line.disabled:
+            line.disabled = True  # so that it is said once
+            self.run_worker(self._say(line, line.words))
 
-    async def _say(self, line: Input, words: str) -> None:
-        done = await self._do(lambda: self.acting.say(self.about.id, words), _heard)
+    async def _say(self, line: Typed, words: str) -> None:
+        done = await self._do(lambda: self.acting.say(self.about.id, words), board.heard)
         line.disabled = False
         if done:
             line.clear()
@@ -287,7 +301,7 @@ class Attached(App[None]):
         self.run_worker(self._want(wanted))
 
     async def _want(self, wanted: Wanted) -> None:
-        await self._do(lambda: self.acting.want(self.about.id, wanted), lambda run: f"{run.id} {THEN[wanted]}")
+        await self._do(lambda: self.acting.want(self.about.id, wanted), lambda run: f"{run.id} {board.THEN[wanted]}")
         await self._beat()
 
     def action_cancel(self) -> None:
@@ -319,8 +333,10 @@ class Attached(App[None]):
         talk = self.query_one(Talk)
         row = talk.rows[talk.at] if talk.rows else Row("")
         if row.turn:
-            again = asks.rewind(row.run, row.role, row.turn)
-            self.push_screen(again, lambda words: self._rewind(row, words) if words is not None else None)
+            self.push_screen(
+                asks.rewind(row.run, row.role, row.turn),
+                lambda words: self._rewind(row, words) if words is not None else None,
+            )
         else:
             self.notify("go to a turn or a call of one first: it goes on from there", markup=False)
 
@@ -382,18 +398,3 @@ class Attached(App[None]):
         finally:
             if not self.is_running:  # it is closing, and there is nothing left to draw on
                 raise asyncio.CancelledError
-
-
-def _heard(run: Run) -> str:
-    if run.state in {"paused", "parked"}:
-        return f"{run.id} hears it when it goes on: it is {run.state}"
-    return f"{run.id} hears it before its next turn"
-
-
-def _window(model: str) -> int:
-    from nightmill.model import connect
-
-    try:
-        return connect.window(model) or 0
-    except SettingsError:
-        return 0
