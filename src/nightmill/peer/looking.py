@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Sequence
 from dataclasses import asdict
-from typing import Any
+from typing import Any, NamedTuple
 
 from nightmill.desk import attention
 from nightmill.errors import SettingsError
@@ -18,7 +19,7 @@ from nightmill.report.summary import Summary, summary
 from nightmill.store import Run
 from nightmill.store.questions import Question
 
-__all__ = ["diff", "left", "listed", "status", "waiting"]
+__all__ = ["diff", "left", "listed", "page", "status", "waiting"]
 
 MOST_TEXT, MOST_DIFF = 6_000, 200_000
 """Characters of what a question shows, and of a diff."""
@@ -30,12 +31,31 @@ OUTLINE = ("id", "kind", "parent", "project", "title", "state", "phase", "reason
 FIGURES = ("model", "turns", "tokens", "cost", "priced", "created", "updated")
 
 
-def listed(visit: Visit, *, project: str, states: tuple[str, ...], limit: int) -> dict[str, Any]:
-    """The newest runs that they may see."""
+class Page(NamedTuple):
+    """Some runs, newest first, and the cursor of those that follow, "" if none do."""
+
+    runs: Sequence[Run]
+    next: str
+
+
+def page(visit: Visit, *, project: str = "", states: tuple[str, ...] = (), cursor: str = "", limit: int) -> Page:
+    """The newest runs that they may see, or those that follow what *cursor* names.
+
+    Raises:
+        SettingsError: If nobody was given that cursor.
+    """
     seen = visit.who.projects("view")
     projects = seen if not project else {project} if seen is None or project in seen else set()
-    found = visit.door.runs.page(projects=projects, states=states, limit=limit)
-    return marked([_outline(run) for run in found])
+    before = _read(cursor) if cursor else None
+    found = visit.door.runs.page(projects=projects, states=states, before=before, limit=limit + 1)
+    last = found[limit - 1] if len(found) > limit else None
+    return Page(found[:limit], f"{last.created!r}/{last.id}" if last else "")
+
+
+def listed(visit: Visit, **asked: Any) -> dict[str, Any]:
+    """A `page` of runs."""
+    found = page(visit, **asked)
+    return {**marked([_outline(run) for run in found.runs]), "next": found.next}
 
 
 def waiting(visit: Visit) -> dict[str, Any]:
@@ -81,6 +101,14 @@ def diff(visit: Visit, run: Run) -> str:
         raise SettingsError(f"run {run.id} has proposed no change", hint="`run_status` says where it is")
     request = visit.door.forge.get(project=run.project, number=run.pull_request)
     return f"{HEAD}\n\n{cut(visit.door.hub(run.project).diff(request.base, request.head).text, MOST_DIFF)}"
+
+
+def _read(cursor: str) -> tuple[float, str]:
+    created, _, run = cursor.partition("/")
+    try:
+        return float(created), run
+    except ValueError:
+        raise SettingsError("this cursor is none that was given out", hint="begin again without one") from None
 
 
 def _outline(run: Run) -> dict[str, Any]:

@@ -31,7 +31,7 @@ from nightmill.peer.visit import Visit
 __all__ = ["answer", "converse", "server"]
 
 LATEST = 30
-"""Runs whose resources are listed; those of others can be read by their address."""
+"""Runs whose resources are listed at once."""
 
 INSTRUCTIONS = (
     "nightmill has agents work on specs until there is a reviewed pull request. Check a spec with `spec_check`, see what "
@@ -96,17 +96,24 @@ async def _call(visit: Visit, _context: Any, asked: types.CallToolRequestParams)
     return types.CallToolResult(content=[text], structured_content=found, _meta=MARK if "from_runs" in found else None)
 
 
-async def _resources(visit: Visit, _context: Any, _asked: Any) -> types.ListResourcesResult:
+async def _resources(
+    visit: Visit, _context: Any, asked: types.PaginatedRequestParams | None
+) -> types.ListResourcesResult:
     if not visit.may("view"):
         return types.ListResourcesResult(resources=[])
-    found = await asyncio.to_thread(partial(visit.door.runs.page, projects=visit.who.projects("view"), limit=LATEST))
+    cursor = (asked and asked.cursor) or ""
+    try:
+        found = await asyncio.to_thread(partial(looking.page, visit, cursor=cursor, limit=LATEST))
+    except SettingsError as error:
+        raise MCPError(types.INVALID_PARAMS, error.message, {"hint": error.hint}) from error
     return types.ListResourcesResult(
+        next_cursor=found.next or None,
         resources=[
             types.Resource(uri=f"{PREFIX}{run.id}/{kind}", name=f"{run.id} {kind}", mime_type=mime, description=says)
-            for run in found
+            for run in found.runs
             for kind, (mime, says) in KINDS.items()
             if kind != "diff" or (run.pull_request and run.kind == "task")
-        ]
+        ],
     )
 
 

@@ -38,6 +38,7 @@ class Runs(Nothing):
     project: Annotated[str, Field(max_length=80, description="Only of this project.")] = ""
     state: Annotated[tuple[State, ...], Field(max_length=6, description="Only in these states.")] = ()
     limit: Annotated[int, Field(ge=1, le=100)] = 20
+    cursor: Annotated[str, Field(max_length=100, description="`next` of the answer before: those that follow.")] = ""
 
 
 class Checked(Nothing):
@@ -109,7 +110,7 @@ class Answered(OfRun):
 
 
 def _runs(visit: Visit, asked: Runs) -> dict[str, Any]:
-    return looking.listed(visit, project=asked.project, states=asked.state, limit=asked.limit)
+    return looking.listed(visit, project=asked.project, states=asked.state, cursor=asked.cursor, limit=asked.limit)
 
 
 def _waiting(visit: Visit, _: Nothing) -> dict[str, Any]:
