@@ -59,6 +59,18 @@ def name_of(path: Path) -> str:
     return str(path.relative_to(ROOT))
 
 
+def test_migrations_follow_each_other_to_the_one_that_the_store_stands_at() -> None:
+    """Two that were made at once, of one number, are found here and not by whoever opens a store."""
+    versions = sorted((PACKAGE / "store/migrations/versions").glob("r*.py"))
+    found = [re.findall(r'^(?:down_)?revision = "(\d+)"', each.read_text(), re.MULTILINE) for each in versions]
+    numbers = [each.name[1:5] for each in versions]
+
+    assert numbers == [f"{number:04}" for number in range(1, len(versions) + 1)]
+    assert [each[0] for each in found] == numbers
+    assert [each[1:] for each in found] == [[], *([each] for each in numbers[:-1])]
+    assert f'HEAD = "{numbers[-1]}"' in (PACKAGE / "store/database.py").read_text()
+
+
 def test_a_file_holds_one_idea() -> None:
     lengths = {name_of(path): len(path.read_text(encoding="utf-8").splitlines()) for path in OURS}
 

@@ -21,7 +21,7 @@ __all__ = ["AWAY", "HEAD", "Database"]
 AWAY = (StoreUnavailable, sa.exc.OperationalError, sa.exc.InterfaceError, sa.exc.TimeoutError)
 """What is raised when the store cannot be used for now; any other error of a database is a fault."""
 
-HEAD = "0015"
+HEAD = "0016"
 """Revision of `tables.py`; the newest script in `migrations/versions` has the same."""
 
 SCHEMA = "nightmill"
