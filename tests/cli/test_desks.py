@@ -239,6 +239,14 @@ def test_a_command_that_works_on_a_store_says_that_it_is_not_here(server: House,
     assert "hint: " in done.err
 
 
+@pytest.mark.parametrize("words", ["serve --port 0", "worker --until-idle 0"])
+def test_what_is_always_about_the_store_here_is_not_asked_of_a_server(server: House, here: Here, words: str) -> None:
+    done = here("--server", server.url, *words.split())
+
+    assert (done.code, f"never about the server {server.url!r}" in done.err) == (1, True), done.err
+    assert "hint: leave out --server" in done.err
+
+
 def test_a_view_that_lives_needs_a_terminal(where: str, here: Here) -> None:
     done = here("attach", "rab1")
 

@@ -100,7 +100,11 @@ class Token:
 
 
 class NewToken(NamedTuple):
-    """A token that was just made: the *secret* that it is shown by, which nothing shows again, and until when it is good."""
+    """A token that was just made: the *secret* that it is shown by, which nothing shows again, and until when it is good.
+
+    *short*: that is no longer than the token that it was made with, and not as long as was asked for.
+    """
 
     secret: str
     expires: float
+    short: bool = False

@@ -27,6 +27,7 @@ __all__ = [
     "keys",
     "new_key",
     "open_door",
+    "own_door",
     "person",
     "server",
     "settings",
@@ -128,6 +129,20 @@ def keeper() -> Door:
         SettingsError: If the settings are wrong.
     """
     return Door(settings(), secrets=_secrets, key=_key, uses=_uses)
+
+
+def own_door() -> Door:
+    """The store here, for what is about it whatever server the environment or the settings file name.
+
+    Raises:
+        SettingsError: If the settings are wrong, or `--server` names one all the same.
+    """
+    if named := server.get():
+        raise SettingsError(
+            f"this is about the store here, and never about the server {named!r}",
+            hint="leave out --server; at the server it is started there",
+        )
+    return open_door(server="")
 
 
 def vault() -> Vault:

@@ -144,6 +144,8 @@ def make(
         raise SettingsError(f"there is no scope {unknown[0]!r}", hint=f"there are {', '.join(ACTS)}")
     with open_office() as office:
         made = office.make_token(address, name, scopes=[each for each in ACTS if each in scope], days=days)
+    if made.short:
+        say("it is good no longer than the token that it was made with; one that is, is made at the server's /settings")
     say(f"the token {name!r} of {address} is good until {when(made.expires)}; shown this once:")
     put(made.secret)
 

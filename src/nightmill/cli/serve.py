@@ -50,10 +50,10 @@ def worker(*, until_idle: float | None = None, on_word: bool = False) -> int:
 
     Gives the exit status.
     """
-    from nightmill.cli.door import open_door
+    from nightmill.cli.door import own_door
 
     _share_one_heap()
-    door = open_door(server="")
+    door = own_door()
     if not on_word:
         serve(door, until_idle=until_idle)
         return 0

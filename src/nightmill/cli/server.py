@@ -35,9 +35,9 @@ def serve(
     import asyncio
 
     from nightmill.cli import logs
-    from nightmill.cli.door import here, open_door
+    from nightmill.cli.door import here, own_door
 
-    door = open_door(server="")
+    door = own_door()
     logs.begin(door.hidden.text)
     found = _origin(origin, host=host)
     socket = _listen(host, port)

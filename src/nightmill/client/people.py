@@ -46,7 +46,7 @@ class People:
         """A token of *address*, which is one's own, for *scopes* and so many *days*, or as long as the one that is shown."""
         asked = {"address": address, "name": name, "scopes": list(scopes), "days": days}
         made = value(_Made, self.connection.post(path("tokens"), asked), of="a token")
-        return NewToken(made.token, made.expires)
+        return NewToken(made.token, made.expires, made.short)
 
     def revoke_token(self, address: str, name: str) -> None:
         """End the token *name* of *address*, and those that were made with it."""
@@ -60,6 +60,7 @@ class _Invited(NamedTuple):
 class _Made(NamedTuple):
     token: str
     expires: float
+    short: bool
 
 
 def _who(plain: Any) -> Who:

@@ -92,6 +92,8 @@ def test_a_token_made_with_another_is_good_no_longer_and_ends_with_it(
     good = {each.name: each.expires for each in house.site.keys.tokens()}
     ended = afar("token", "revoke", "ada@example.org", "first")
 
+    assert "good no longer than the token that it was made with" in second.err
+    assert "good no longer" not in first.err
     assert good["first"] == good["second"] == good["third"] < good["terminal"]
     assert ended.code == 0
     assert [each.name for each in house.site.keys.tokens()] == ["terminal"]

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import re
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import httpx2
 import pytest
@@ -199,6 +202,58 @@ def test_what_a_server_says_moves_no_cursor(afar: Here, house: House) -> None:
         assert done.code == 0, done.err
         assert not re.search("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202c\u2028]", f"{done.out}{done.err}"), words
     assert json.loads(done.out)[0]["reason"] == HOSTILE
+
+
+FORGED: dict[str, Any] = {
+    "token make ada@example.org ci": {"name": "ci", "token": HOSTILE, "expires": 1.0, "short": False},
+    "person invite ada@example.org viewer": {"address": "x", "link": HOSTILE},
+    "person grant ada@example.org viewer": {
+        **dict.fromkeys(("address", "name", "way"), HOSTILE),
+        **dict.fromkeys(("added", "removed"), 0.0),
+        "grants": [{"role": HOSTILE, "project": HOSTILE}],
+    },
+    "webhook hear shop": {"address": HOSTILE, "secret": HOSTILE},
+    "webhook hear": {"heard": [{"project": HOSTILE, "at": 1.0, "by": HOSTILE}]},
+    "webhook rotate h1": {"secret": HOSTILE},
+    "token list": {"tokens": HOSTILE},
+    "secret list": {"secrets": [{"name": HOSTILE, "at": HOSTILE}]},
+}
+"""What a server that somebody else has answers."""
+
+
+@pytest.mark.parametrize("words", FORGED)
+@pytest.mark.parametrize("status", [200, 409])
+def test_a_server_of_somebody_else_moves_no_cursor_and_forges_no_line(
+    here: Here, monkeypatch: pytest.MonkeyPatch, words: str, status: int
+) -> None:
+    said = FORGED[words] if status == 200 else {"detail": HOSTILE, "hint": HOSTILE, "errors": [HOSTILE]}
+
+    class Forger(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            body = json.dumps(said).encode()
+            self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def do_POST(self) -> None:
+            self.do_GET()
+
+        def do_PUT(self) -> None:
+            self.do_GET()
+
+        def log_message(self, *_: Any) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Forger) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        monkeypatch.setenv("NIGHTMILL_SERVER", f"http://127.0.0.1:{server.server_port}")
+        done = here(*words.split())
+        server.shutdown()
+
+    assert not re.search("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202c\u2028]", f"{done.out}{done.err}")
+    assert len(done.out.splitlines()) <= 1
 
 
 def test_a_server_as_it_is_started_keeps_no_secret_that_it_showed(

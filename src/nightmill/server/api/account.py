@@ -83,6 +83,7 @@ class Made(BaseModel):
     name: str
     token: str
     expires: float
+    short: bool = Field(description="It ends with the token that it was made with, before it was asked to.")
 
 
 @router.get("/health")
@@ -134,7 +135,8 @@ def make(request: Request, who: Who, token: TokenIn) -> Made:
         seconds = token.days * DAY
         secret = site.keys.make(token.name, owner=who, scopes=token.scopes, seconds=seconds, within=within)
         made = next(each for each in site.keys.tokens(who.address) if each.name == token.name)
-        return {"name": token.name, "token": secret, "expires": made.expires}
+        short = made.expires < made.created + seconds - 1
+        return {"name": token.name, "token": secret, "expires": made.expires, "short": short}
 
     body = token.model_dump()
     return Made(**sealed(site.door.database, request, body, do, who=who.address, now=site.clock()))
