@@ -1,114 +1,149 @@
-"""A real run, and what each page says of it: the same as its ledger, by keyboard, in light and dark, fit for everybody."""
+"""The main story of the pages on a real run: watched, paused, told something, gone on from otherwise, compared, merged."""
 
 from __future__ import annotations
 
-import json
+import shutil
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from nightmill.report.words import money
-from nightmill.store import export
-from tests.conftest import ScriptedFactory
+from tests.halting import Halting, Reply, halting
 from tests.server.conftest import House, role
-from tests.server.test_walk import browser, faults, page, sign_in
-from tests.whole import MODELS, SPEC, Mill, repository, script
-
-__all__ = ["browser", "page"]
+from tests.server.test_walk import faults, sign_in
+from tests.whole import EDIT, FINISH, LOOK, MODELS, SPEC, TRY, Mill, repository
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
 
 pytestmark = pytest.mark.slow
 
+LONG = 120_000
+"""Milliseconds after which something hangs."""
+
+
+def reply(turn: dict[str, object], after: str = "") -> Reply:
+    """What `tests.whole` has a developer say in a turn."""
+    (call,) = turn["tool_calls"]  # type: ignore[misc]
+    return Reply(before=f"{turn['text']} ", after=after, call=(call["name"], call["arguments"]))  # type: ignore[has-type]
+
 
 @pytest.fixture
-def mill(scripted: ScriptedFactory, tmp_path: Path) -> Mill:
-    """An installation whose one run is done."""
+def model() -> Iterator[Halting]:
+    replies = [reply(each) for each in (LOOK, EDIT, TRY, FINISH, TRY, FINISH)]
+    replies[0] = reply(LOOK, after="That was all of it.")
+    for each in replies[1:]:
+        each.go.set()
+    with halting(*replies) as made:
+        yield made
+
+
+@pytest.fixture
+def mill(model: Halting, tmp_path: Path) -> Mill:
     checkout = repository(tmp_path / "calc")
     (tmp_path / "SPEC.md").write_text(SPEC.format(title=""))
-    named = {"NIGHTMILL_MODEL": MODELS["anthropic"], "NIGHTMILL_BASE_URL": scripted(script()).url}
-    made = Mill(folder=tmp_path).given(**named, NIGHTMILL_PLAN="single", NIGHTMILL_BUDGET_DAY_MONEY="20")
+    named = {"NIGHTMILL_MODEL": MODELS["anthropic"], "NIGHTMILL_BASE_URL": model.url, "NIGHTMILL_PLAN": "single"}
+    made = Mill(folder=tmp_path).given(**named)
     assert not made.run("init", at=checkout).returncode
-    with made.worker():
-        ran = made.run("run", tmp_path / "SPEC.md", at=checkout)
-    assert not ran.returncode, ran.stderr
     return made
 
 
 @pytest.fixture
 def house(mill: Mill) -> Iterator[House]:
-    """A server of its store."""
     with mill.door() as door:
-        made = House(door)
-        made.clock.now = max(each.at for each in door.ledger.read())
+        made = House(door, clock=time.time)  # type: ignore[arg-type]  # that of the worker
         made.start()
-        made.let_in("root@example.org", role("admin"))
         yield made
         made.stop()
 
 
-def opened(page: Page, at: str, name: str) -> str:
-    """Go to *at*, open the row *name* there by keyboard, and what the page then says."""
-    page.goto(at)
+@pytest.fixture
+def page(house: House) -> Iterator[Page]:
+    sync_api = pytest.importorskip("playwright.sync_api")
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
+    if chromium is None:
+        pytest.skip("there is no Chromium on this machine")
+    house.let_in("bob@example.org", role("operator"), role("approver"))
+    with sync_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        context = browser.new_context(base_url=house.url, viewport={"width": 1280, "height": 900})
+        context.set_default_timeout(LONG)
+        sign_in(context, house, "bob@example.org")
+        yield context.new_page()
+        browser.close()
+
+
+def test_a_run_is_watched_steered_gone_on_from_and_merged_on_its_pages(
+    mill: Mill, house: House, model: Halting, page: Page
+) -> None:
+    page.goto("/")
+    page.locator("[data-connection=live]").wait_for()
+    with mill.worker():
+        asked = mill.run("run", mill.folder / "SPEC.md", "--detach", "--blueprint", "solo", at=mill.folder / "calc")
+        assert not asked.returncode, asked.stderr
+        page.get_by_role("link", name="Adding gives the sum").first.click()
+        page.locator("#tasks li a").first.click()
+        watched(page, model)
+        old = page.url
+        gone_on_from(page)
+    merged(page, old)
+
+
+def watched(page: Page, model: Halting) -> None:
+    """The first turn is seen while it is written, and the run paused by a key; it goes on with a word."""
+    page.locator("#draft").get_by_text("I look at it first.").wait_for()
+    page.keyboard.press("p")
+    page.get_by_text("asked to pause it").wait_for()
+    model.replies[0].go.set()
+    page.locator("#do-resume").wait_for()
+    page.get_by_text("paused").first.wait_for()
     assert faults(page) == ""
-    while page.evaluate("document.activeElement.textContent") != name:
-        page.keyboard.press("j")
-    page.keyboard.press("Enter")
-    page.get_by_role("heading", level=2).first.wait_for()
+    page.set_viewport_size({"width": 1280, "height": 900})
+    page.keyboard.press("s")
+    page.locator("#word").fill("Mind the sign.")
+    page.get_by_role("button", name="Say", exact=True).press("Enter")
+    page.get_by_text("Mind the sign.").first.wait_for()
+    page.keyboard.press("r")
+    page.get_by_text("Pull request 1 waits").wait_for()
+    page.get_by_text("heard by developer").wait_for()
+    assert page.locator("#changed").get_by_text("calc.py").count()
+
+
+def gone_on_from(page: Page) -> None:
+    """From its second turn, with a file as the person wrote it; both are seen side by side."""
+    page.locator("#rewind-of").press("Enter")
+    page.locator("#to").select_option("developer/2")
+    page.locator("#instruction").fill("Say what it does.")
+    page.get_by_role("button", name="Edit what was there").press("Enter")
+    page.locator("#file-1 > summary").press("Enter")
+    text = page.get_by_label("calc.py")
+    assert "a + b" in text.input_value()
+    text.fill(f"{text.input_value()}\n# By hand.\n")
     assert faults(page) == ""
-    return " ".join(page.inner_text("main").replace("\xa0", " ").split())
-
-
-def proven(page: Page, file: Path, *, last: int) -> None:
-    """Look through the ledger, verify it, take it along, and prove that elsewhere."""
-    page.goto("/ledger")
-    page.keyboard.press("/")
-    page.keyboard.type("the SIGN is wrong")
-    page.keyboard.press("Enter")
-    page.wait_for_url("**/ledger?words=*")
-    assert "turn_finished" in page.inner_text("tbody")
+    page.get_by_role("button", name="Go on from here").press("Enter")
+    page.get_by_text("edited the file").wait_for()
+    page.get_by_text("Pull request 2 waits").wait_for()
+    page.get_by_role("link", name="both side by side").click()
+    page.get_by_text("2 turns in common").wait_for()
+    assert page.locator(".lines .add").get_by_text("# By hand.").count()
     assert faults(page) == ""
-    page.keyboard.press("v")
-    page.get_by_text("the chain holds").wait_for()
-    with page.expect_download() as taken:
-        page.get_by_role("link", name="Export as JSON lines").click()
-    taken.value.save_as(file)
-    found = export.verify(file)
-    assert (found.last, found.broken) == (last, None)
 
 
-def test_every_room_says_of_a_real_run_what_its_ledger_says(house: House, page: Page, tmp_path: Path) -> None:
-    door = house.door
-    (task,) = [each for each in door.runs.list() if each.kind == "task"]
-    entries = door.ledger.read(run=task.id)
-    turns = [json.loads(each.body) for each in entries if each.name == "turn_finished"]
-    spent = sum(each["cost"] for each in turns)
-    sign_in(page.context, house, "root@example.org")
-
-    said = opened(page, "/projects", task.project)
-    assert "1 of 1, so 21% to 100%" in said
-    assert "1 done, 0 stopped, 0 not over" in said
-    assert f"{money(spent)} in all" in said
-    assert "tests 1 of 1" in said
-    assert task.title in said
-
-    said = opened(page, "/crew", "developer")
-    assert f"acted in 1 run, {len(turns)} turns" in said
-    assert f"cost {money(spent)}" in said
-    page.get_by_role("link", name="What was told of it").press("Enter")
-    page.wait_for_url("**/ledger?who=developer")
-    its = ('"role":"developer"', '"author":"nightmill developer')
-    assert page.locator("tbody tr").count() == sum(any(each in entry.body for each in its) for entry in entries)
-
-    said = opened(page, "/blueprints", "solo")
-    assert "1 of 1, so 21% to 100%" in said
-    assert f"{money(spent)} in the middle" in said
-
-    proven(page, tmp_path / "ledger.jsonl", last=door.ledger.last())
-    page.goto("/settings")
-    page.get_by_role("link", name="Budget").press("Enter")
-    page.get_by_role("heading", name=f"{money(spent)} spent today").wait_for()
+def merged(page: Page, old: str) -> None:
+    """Who wrote a part of the second may not decide it; the first is merged by a key, and Night says so."""
+    page.goto(old)
+    page.get_by_role("link", name="may it be merged?").click()
+    first = page.url
+    page.goto(f"{first.rpartition('/')[0]}/2")
+    page.get_by_text("You may not decide this").wait_for()
+    page.goto(first)
+    page.get_by_text("The sign is wrong.").first.wait_for()
+    assert faults(page) == ""
+    page.keyboard.press("a")
+    page.get_by_text("Merged", exact=True).wait_for()
+    page.goto("/")
+    page.locator("#landed").get_by_text("Adding gives the sum").wait_for()
+    assert "none is merged yet" not in page.inner_text("#since")
     assert faults(page) == ""

@@ -129,6 +129,7 @@ def test_the_drawing_of_a_thousand_turns_is_as_small_as_that_of_some_and_loses_n
     assert len(links) == 200
     assert "Turns 996 to 1000 · " in drawn
     assert drawn.count('class="s tool bad"') == 1
+    assert 'class="number' not in drawn, "they would stand on each other"
     assert len(drawn) < 400_000
 
 

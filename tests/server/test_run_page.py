@@ -40,7 +40,9 @@ class Elements(HTMLParser):
         self.found.append((tag, dict(attrs)))
 
     def forms(self) -> set[str]:
-        return {str(named.get("action")) for tag, named in self.found if tag == "form"}
+        return {
+            str(named.get("action")) for tag, named in self.found if tag == "form" and named.get("method") != "dialog"
+        }
 
     def ids(self) -> list[str]:
         return [str(named["id"]) for _, named in self.found if "id" in named]
@@ -182,7 +184,9 @@ def test_each_turn_of_a_long_run_is_on_one_page_and_drawings_lead_there(house: H
     assert re.findall(r'<details class="turn" id="t0-(\d+)-turn"', newest)[-1] == "300"
     assert 'href="?turns=3#t0-41"' in newest
     assert 'id="t0-41"' in pages[2]
-    assert 'href="#t0-300"' in newest
+    assert 'href="#t0-299"' in newest, "300 is drawn with it"
+    navigation = newest.partition('aria-label="Pages of turns"')[2].partition("</nav>")[0]
+    assert navigation.count("…") == 1
 
 
 def test_a_page_of_turns_that_there_is_not_says_so(house: House) -> None:

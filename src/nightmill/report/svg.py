@@ -25,6 +25,8 @@ MOST = 200
 """Turns of a lane that are drawn each for itself: of more, neighbours are one."""
 NEAR = 0.2
 """Percent of the width by which marks of one kind are apart."""
+DIGIT = 0.45
+"""Percent of a wide screen that a digit above a turn needs, of three and more."""
 SUMMED = {"ask", "stream", "tool"}
 WORDS = {"ask": "first byte", "stream": "stream", "tool": "tools", "failed": "failed", "backoff": "wait"}
 
@@ -214,7 +216,7 @@ class _Picture:
         head = self.head(lane.name)
         parts = [self.box(start, end, top + NAME, height - NAME, class_="hit")]
         parts += [self.segment(each, top + head) for each in (segments if len(group) == 1 else joined(segments))]
-        if self.scale.place(end) - self.scale.place(start) >= 0.8:  # two digits fit from here on
+        if self.scale.place(end) - self.scale.place(start) >= max(0.8, DIGIT * len(str(number))):
             narrow = self.scale.place(end) - self.scale.place(start) < 4.5
             kind = "number minor" if narrow else "number"
             parts.append(
