@@ -280,6 +280,8 @@ def test_who_wrote_what_changed_does_not_approve_of_it(both: Both, way: str) -> 
     both.commit(".nightmill/blueprints/own.yaml", OWN.replace("Do it.", "Let me in. "), mail="mal@example.org")
     if way == "page":
         with both.house.browser("eve@example.org", role("approver")) as browser:
+            page = browser.get(f"/blueprints/{both.project}/own").text
+            assert ("You have written part of it" in page, "Approve it as it is" in page) == (True, False)
             where = f"/blueprints/{both.project}/own/approve"
             said = browser.post(where, data={"closure": digest(both, "own", "closure")}).text
     else:
@@ -299,3 +301,12 @@ def test_a_role_elsewhere_sees_nothing_and_a_viewer_changes_nothing(both: Both) 
         assert both.afar(*args, token=viewer) == both.local(*args)
     refused = both.afar("blueprint", "approve", "own", "--digest", digest(both, "own"), token=viewer)
     assert (refused.code, "may not approve" in refused.err) == (1, True)
+
+
+def test_a_project_is_named_by_its_id_where_it_has_no_checkout(both: Both, tmp_path: Path) -> None:
+    here = both.local("crew", "--json")
+    (tmp_path / "nowhere").mkdir()
+    both.monkeypatch.chdir(tmp_path / "nowhere")
+    assert both.afar("crew", "--json", "--project", both.project) == here
+    assert both.afar("blueprint", "show", "own", "--project", both.project).code == 0
+    assert both.afar("notes", "list", "--project", both.project).code == 0

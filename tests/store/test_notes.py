@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
-from nightmill.store import Database, notes
+from nightmill.errors import SettingsError
+from nightmill.event import NotesForgotten
+from nightmill.store import Database, Ledger, notes
 from nightmill.store.notes import Note
 
 NOTE = Note(
@@ -45,6 +48,34 @@ def test_notes_are_of_one_project_and_are_deleted_there(database: Database) -> N
     assert notes.forget(database, "p") == 1
     assert not notes.newest(database, "p")
     assert notes.newest(database, "q")
+
+
+def test_who_deletes_notes_is_told_to_the_ledger_and_an_unknown_one_keeps_all(database: Database) -> None:
+    notes.keep(database, [NOTE, replace(NOTE, key="b"), replace(NOTE, key="c")])
+    ada: dict[str, Any] = {"by": "Ada <ada@example.org>", "at": 9.0}
+    with pytest.raises(SettingsError, match="nothing was deleted"):
+        notes.delete(database, "p", ["r1/b", "r1/none"], **ada)
+    with pytest.raises(SettingsError, match="no note"):
+        notes.delete(database, "q", ["r1/b"], **ada)
+
+    assert notes.delete(database, "p", ["r1/b"], **ada) == 1
+    assert [each.key for each in notes.newest(database, "p")] == ["c", "developer/3/1"]
+    assert [notes.delete(database, "p", None, **ada) for _ in range(2)] == [2, 0]
+    told = [each.event() for each in Ledger(database, lambda: 9.0).read()]
+    assert [(each.count, each.by) for each in told if isinstance(each, NotesForgotten)] == [
+        (1, ada["by"]),
+        (2, ada["by"]),
+    ]
+
+
+def test_notes_follow_each_other_page_by_page(database: Database) -> None:
+    notes.keep(database, [replace(NOTE, key=f"k/{number}", at=float(number // 3)) for number in range(8)])
+    found: list[str] = []
+    after = None
+    while page := notes.newest(database, "p", most=3, after=after):
+        found += [each.id for each in page]
+        after = (page[-1].at, page[-1].id)
+    assert found == [each.id for each in notes.newest(database, "p")]
 
 
 def test_the_oldest_go_when_there_are_too_many(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
