@@ -6,11 +6,13 @@ import io
 import json
 import os
 import secrets
+import sqlite3
 import sys
 import tarfile
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,7 @@ import pytest
 from nightmill import event as e
 from nightmill.crew import Memory, Note
 from nightmill.crew.memory import Person
+from nightmill.desk import backup as module
 from nightmill.desk.archive import FACTS
 from nightmill.desk.backup import backup, restore
 from nightmill.desk.door import Door
@@ -177,6 +180,34 @@ def test_what_others_left_where_a_backup_goes_is_not_written_to(home: Path, tmp_
     assert theirs.read_text() == "theirs"
     assert (file.stat().st_mode & 0o777, file.is_symlink()) == (0o600, False)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.tar", "home", "theirs"]
+
+
+@pytest.mark.parametrize("first", [4 << 10, 64 << 10], ids=["all of it", "tables"])
+def test_a_store_that_is_damaged_is_said_to_be_and_not_kept(home: Path, tmp_path: Path, first: int) -> None:
+    with closing(sqlite3.connect(home / "nightmill.db")) as store:
+        store.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    with (home / "nightmill.db").open("r+b") as file:
+        for at in range(first, file.seek(0, os.SEEK_END), 4 << 10):
+            file.seek(at)
+            file.write(b"\xff" * 64)
+
+    with pytest.raises(SettingsError, match=r"nightmill\.db' is damaged"):
+        keep(home, tmp_path / "a.tar")
+    assert [path.name for path in tmp_path.iterdir()] == ["home"]
+
+
+def test_a_copy_that_was_kept_damaged_makes_no_home(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def copy(_source: Path, target: Path) -> None:
+        target.write_bytes(b"SQLite format 3\0" + b"\xff" * 9000)
+
+    monkeypatch.setattr(module, "_copy", copy)
+    file = keep(home, tmp_path / "a.tar")
+
+    with pytest.raises(SettingsError, match="in the backup is damaged"):
+        restore(file, tmp_path / "made", store="")
+    assert list((tmp_path / "made").iterdir()) == []
 
 
 def test_a_backup_that_is_made_while_others_write_holds_one_moment_of_everything(home: Path, tmp_path: Path) -> None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import base64
+import html
 import json
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from urllib.parse import quote
 
 import keyring
 import pytest
@@ -255,6 +257,32 @@ def test_a_secret_in_a_longer_text_in_base64_goes_wherever_it_begins(
     assert "********" in hidden
     left = hidden.removeprefix("Authorization: Basic ").replace("********", "")
     assert len(left) <= len(code(f"{before}:xx\n".encode())) + 4, left
+
+
+SPELT: dict[str, Callable[[str], str]] = {
+    "as it is": str,
+    "JSON": lambda secret: json.dumps(secret)[1:-1],
+    "HTML": html.escape,
+    "an address": quote,
+    "a part of an address": lambda secret: quote(secret, safe=""),
+    "hexadecimal": lambda secret: secret.encode().hex(),
+    "large hexadecimal": lambda secret: secret.encode().hex().upper(),
+}
+
+
+@pytest.mark.parametrize("spell", SPELT.values(), ids=SPELT)
+def test_a_secret_is_hidden_however_a_format_spells_it_and_a_mark_leads_back_to_that(
+    spell: Callable[[str], str],
+) -> None:
+    secret = 'a<b/c "d" & e'
+    redaction, spelt = Redaction(lambda: [secret]), spell(secret)
+    text = f"before {spelt} after"
+
+    assert redaction.text(text) == "before ******** after"
+    assert redaction.exact(text.encode()) == b"before ******** after"
+    assert redaction.plain({"x": text}) == {"x": "before ******** after"}
+    (mark,) = redaction.marks(redaction.marked(text))
+    assert redaction.behind(text) == {mark: spelt}
 
 
 def test_what_people_and_agents_write_beside_the_ledger_is_hidden_too(guarded: Database) -> None:

@@ -148,7 +148,13 @@ def _copy(source: Path, target: Path) -> None:
     os.close(_made(target))
     with closing(sqlite3.connect(source, timeout=30)) as old, closing(sqlite3.connect(target)) as new:
         old.backup(new)
-        new.execute("PRAGMA journal_mode=DELETE")  # one file, with nothing beside it
+        try:
+            new.execute("PRAGMA journal_mode=DELETE")  # one file, with nothing beside it
+            said = new.execute("PRAGMA quick_check(1)").fetchone()[0]
+        except sqlite3.DatabaseError as error:
+            said = str(error)
+        if said != "ok":
+            raise SettingsError(f"{str(source)!r} is damaged: {said}", hint="restore an earlier backup")
 
 
 def _names(home: Path) -> Iterator[str]:

@@ -166,6 +166,7 @@ def _spellings(secret: str) -> Iterator[str]:
     yield quote(secret)
     raw = secret.encode()
     yield raw.hex()
+    yield raw.hex().upper()
     for before in range(3):
         # Three bytes are four signs: what its neighbours have no part in is the same in every text that holds it.
         whole = len(raw) - (3 - before) % 3
