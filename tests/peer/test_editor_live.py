@@ -11,7 +11,7 @@ from acp import schema
 
 from nightmill.store.presence import Presence
 from tests.conftest import ScriptedFactory
-from tests.peer.conftest import BOB, RUN, Editor, ended, session, waiting_run
+from tests.peer.conftest import BOB, RUN, Editor, agent, ended, session, waiting_run
 from tests.whole import EDIT, FINISH, LOOK, PLAN, SPEC, TRY, Mill, script
 
 
@@ -33,6 +33,21 @@ def test_what_somebody_else_decides_meanwhile_is_told_and_asked_no_more(mill: Mi
     assert ended(mill, question)[2] == BOB
     closed = [each for each in editor.updates if isinstance(each, schema.ToolCallProgress)]
     assert [(each.tool_call_id, each.status) for each in closed] == [(f"question/{question}", "completed")]
+
+
+def test_a_conversation_that_is_taken_up_and_watched_again_shows_nothing_twice(mill: Mill) -> None:
+    waiting_run(mill)
+    editor = Editor()
+
+    async def story() -> None:
+        async with agent(mill, editor) as (conn, _):
+            await conn.load_session(cwd=str(mill.folder / "calc"), session_id=RUN, mcp_servers=[])
+            await conn.prompt(session_id=RUN, prompt=[acp.text_block(RUN)])
+
+    asyncio.run(story())
+    thoughts = [each.content.text for each in editor.updates if isinstance(each, schema.AgentThoughtChunk)]
+    assert len([each for each in thoughts if "queued" in each]) == 1
+    assert len(editor.asked) == 1, "what is open is asked again"
 
 
 def test_who_watches_in_an_editor_sees_the_others_and_is_seen_by_them(mill: Mill) -> None:
