@@ -66,6 +66,21 @@ def test_what_is_spent_held_and_left_is_what_the_accounts_have(bounded: House) -
     )
 
 
+def test_what_has_no_known_price_is_not_said_to_cost_nothing(house: House) -> None:
+    accounts = Accounts(house.door.database)
+    call = Call(id="a", run="r", worker="w", project="shop", spec="s")
+    accounts.reserve(
+        call, bounds=[Bound(scope="day", money=0, tokens=0)], offers=[Offer(reply=1, money=0, tokens=9000)]
+    )
+    accounts.settle("a", money=0, tokens=9000)
+    with house.browser("ada@example.org", role("viewer")) as client:
+        page = client.get("/settings/budget")
+
+    assert "9 k tokens today, at a price that is not known" in words(page.text)
+    assert facts(page)["spent"] == "unknown"
+    assert "shop none is set unknown $0 without bound" in words(page.text)
+
+
 def test_a_project_that_bounds_itself_shows_how_far_it_is(shop: Shop) -> None:
     house = shop.house
     config = shop.root / "nightmill.yaml"
