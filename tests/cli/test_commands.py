@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from itertools import chain
 from pathlib import Path
 
@@ -224,6 +225,23 @@ def test_a_spec_is_shown_with_what_its_tasks_cost(mill: Mill, here: Here) -> Non
 
     assert here("show", "rab1").out.splitlines()[-1].endswith("· $0.750 and more")
     assert "with its tasks" not in here("show", "rab1-1").out
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="Linux has it")
+def test_output_that_does_not_fit_is_one_error(mill: Mill) -> None:
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(
+            [*mill.command(), "settings"],
+            env=mill.variables(),
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+
+    assert done.returncode == 1
+    assert done.stderr.startswith("setting\tvalue\twhat it is\nerror: No space left on device\nhint: ")
+    assert done.stderr.count("\n") == 3
 
 
 def test_a_spec_whose_tasks_have_no_known_price_says_so(mill: Mill, here: Here) -> None:

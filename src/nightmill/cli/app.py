@@ -6,6 +6,7 @@ import gc
 import io
 import os
 import sys
+from contextlib import suppress
 from typing import TYPE_CHECKING, NoReturn
 
 from nightmill.cli import quick
@@ -85,4 +86,9 @@ def _fail(error: NightmillError) -> NoReturn:
 
 
 def _broken(message: str) -> NoReturn:
+    try:
+        sys.stdout.flush()
+    except OSError:  # what did not fit is not tried again at the end
+        with suppress(OSError):
+            sys.stdout.close()
     _fail(EngineError(message, hint="is there space on the disk, and may you write there? see `nightmill doctor`"))
