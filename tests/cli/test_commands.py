@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 from itertools import chain
 from pathlib import Path
@@ -225,6 +226,22 @@ def test_a_spec_is_shown_with_what_its_tasks_cost(mill: Mill, here: Here) -> Non
 
     assert here("show", "rab1").out.splitlines()[-1].endswith("· $0.750 and more")
     assert "with its tasks" not in here("show", "rab1-1").out
+
+
+def test_an_end_at_a_question_is_no_fault(mill: Mill) -> None:
+    ours, theirs = os.openpty()
+    words = [*mill.command(), "secret", "set", "SHOP_TOKEN"]
+    with subprocess.Popen(
+        words, env=mill.variables(), stdin=theirs, stderr=subprocess.PIPE, text=True, start_new_session=True
+    ) as asking:
+        assert asking.stderr
+        asked = asking.stderr.read(len("SHOP_TOKEN: "))
+        os.write(ours, b"\x04")
+        said = asking.communicate(timeout=whole.PATIENCE)[1]
+    os.close(ours)
+    os.close(theirs)
+
+    assert (asked, asking.returncode, said.splitlines()[-1]) == ("SHOP_TOKEN: ", 130, "Aborted.")
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="Linux has it")

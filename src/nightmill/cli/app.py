@@ -54,18 +54,26 @@ def _run() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # file names may be no text, terminals know few signs
-    if (found := quick.read(sys.argv[1:])) is not None:
-        sys.exit(found())
-    from typer.exceptions import TyperException
+    found = quick.read(sys.argv[1:])
+    ended = _typed() if found is None else found()
+    sys.stdout.flush()
+    sys.exit(ended)
+
+
+def _typed() -> int:
+    """What Typer reads of the line, done; the exit status."""
+    from typer.exceptions import Abort, TyperException
 
     from nightmill.cli.commands import app, register
 
     register()
     try:
-        ended = app(prog_name="nightmill", standalone_mode=False)
+        status: int = app(prog_name="nightmill", standalone_mode=False) or 0
     except TyperException as error:
-        ended = _misread(error)
-    sys.exit(ended)
+        return _misread(error)
+    except Abort as error:  # at a question
+        raise KeyboardInterrupt from error
+    return status
 
 
 def _misread(error: TyperException) -> int:
