@@ -22,11 +22,13 @@ import pytest
 
 from nightmill.access import Person
 from nightmill.desk.door import Door
+from nightmill.errors import SettingsError
 from nightmill.server.feed import Feed
 from nightmill.server.source import LedgerSource
 from nightmill.server.watcher import Wants, Watcher
 from nightmill.settings import load
 from nightmill.store.drafts import Drafts
+from nightmill.store.keys import Keys
 from tests.server.conftest import House, role
 from tests.server.left import leave
 
@@ -63,6 +65,15 @@ class Brief(Feed):
             yield watcher
 
 
+class Spared(Keys):
+    """Keys of which the one that everything is asked with is ended by nothing that is asked."""
+
+    def revoke(self, name: str, *, owner: str, by: str) -> None:
+        if name == "test":
+            raise SettingsError("it is still needed", hint="ask with it")
+        super().revoke(name, owner=owner, by=by)
+
+
 @contextlib.contextmanager
 def opened(folder: Path, *, local: Person | None = None) -> Iterator[House]:
     """A server with runs that ask something, and nobody who is kept waiting for asking often."""
@@ -70,6 +81,7 @@ def opened(folder: Path, *, local: Person | None = None) -> Iterator[House]:
     house = House(door, local=local)
     house.start()
     house.site.feed = Brief(LedgerSource(door), Drafts(door.database))
+    house.site.keys = Spared(door.database, house.clock, known=house.site.people.known)
     house.site.rates.clock = itertools.count(0.0, 3600.0).__next__
     for run in RUNS:
         house.run(run, project=run[1:5])
