@@ -119,6 +119,7 @@ def _name(path: str) -> str:
     """The kind of page at *path*: a part with a digit in it is some run, or some number; one blueprint, one role is as another."""
     some = re.sub(r"^(/blueprints)/.+", r"\1/one", path.partition("?")[0])
     some = re.sub(r"^(/crew/[^/]+)/[^/]+", r"\1/role", some)
+    some = re.sub(r"(?<=/runs/)[^/]+|(?<=/compare/)[^/]+", "one", some)  # not every name of a run has a digit
     return re.sub(r"[^/]*\d[^/]*", "one", some).strip("/").replace("/", "-") or "night"
 
 
