@@ -21,7 +21,7 @@ from pathlib import Path
 
 __all__ = ["Heard", "Wanted", "heard"]
 
-FRAME = re.compile(rb'^id: (\d+)\nevent: (\w+)\ndata: \{"seq": \d+, "at": ([\d.]+)', re.MULTILINE)
+FRAME = re.compile(rb'id: (\d+)\nevent: (\w+)\ndata: \{"seq": \d+, "at": ([\d.]+)')
 AGAIN = 1.0
 """Seconds until it comes again: what the server says in `retry`."""
 
@@ -85,7 +85,7 @@ class Viewer:
 
     async def _once(self) -> None:
         line = socket.socket()
-        if self.wanted.deaf:
+        if self.wanted.deaf and not self.heard.came:
             line.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         line.setblocking(False)
         await asyncio.get_running_loop().sock_connect(line, ("127.0.0.1", self.port))
@@ -100,6 +100,7 @@ class Viewer:
             if first and self.wanted.deaf:
                 writer.transport.pause_reading()  # type: ignore[attr-defined]
                 await asyncio.sleep(self.wanted.deaf)
+                line.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
                 writer.transport.resume_reading()  # type: ignore[attr-defined]
             await self._read(reader)
             self.heard.let_go += 1
@@ -127,7 +128,10 @@ class Viewer:
 
     def _take(self, frames: bytes) -> None:
         now, kept = time.time(), self.heard
-        for number, name, at in FRAME.findall(frames):
+        for frame in frames.split(b"\n\n"):
+            if (found := FRAME.match(frame)) is None:
+                continue
+            number, name, at = found.groups()
             kept.ids.append(int(number))
             kept.at.append(float(at))
             kept.here.append(now)

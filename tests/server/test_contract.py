@@ -25,7 +25,8 @@ from nightmill.desk.door import Door
 from nightmill.errors import SettingsError
 from nightmill.server.feed import Feed
 from nightmill.server.source import LedgerSource
-from nightmill.server.watcher import Wants, Watcher
+from nightmill.server.stretch import Wants
+from nightmill.server.watcher import Watcher
 from nightmill.settings import load
 from nightmill.store.drafts import Drafts
 from nightmill.store.keys import Keys
@@ -59,9 +60,14 @@ class Brief(Feed):
     """A feed that lets everybody go once they have what they missed, so that each stream has an end."""
 
     @contextlib.contextmanager
-    def watch(self, wants: Wants, *, newest: int, after: int, drafts: str = "") -> Iterator[Watcher]:
-        with super().watch(wants, newest=newest, after=after, drafts=drafts) as watcher:
-            watcher.let_go()
+    def watch(self, wants: Wants, *, seen: int, **named: Any) -> Iterator[Watcher]:
+        with super().watch(wants, seen=seen, **named) as watcher:
+
+            async def rest() -> bool:
+                watcher.let_go()
+                return True
+
+            watcher.rest = rest  # type: ignore[method-assign]
             yield watcher
 
 

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 import threading
 from collections.abc import Sequence
 
 import psycopg
 import pytest
 
-from bench.stage import until
 from nightmill import event as e
-from nightmill.server import process
-from nightmill.server.feed import FIRST, PAGE, PAST, RESUME, Feed
-from nightmill.server.watcher import MOST, Place
+from nightmill.server.feed import RESUME, Feed
+from nightmill.server.stretch import Place
 from nightmill.store import Entry
 from tests.server.conftest import House, frames, role
 
@@ -169,12 +166,10 @@ def test_watchers_who_come_at_any_time_all_get_the_same_without_a_gap_or_a_doubl
             memory.add(37)
             watching.append(asyncio.create_task(numbers(feed, after=number % 5)))
             await asyncio.sleep(0.01)
-        while feed.seq < memory.last():
-            await asyncio.sleep(0.01)
         while len(feed.watchers) < len(watching):
             await asyncio.sleep(0.01)
         for watcher in list(feed.watchers):
-            while watcher._waiting:
+            while watcher.seen < memory.last():
                 await asyncio.sleep(0.01)
         feed.close()
         found = await asyncio.gather(*watching)
@@ -185,31 +180,6 @@ def test_watchers_who_come_at_any_time_all_get_the_same_without_a_gap_or_a_doubl
     assert len(found) == 41
     for number, each in enumerate(found):
         assert each == list(range(number % 5 + 1, 41 * 37 + 1))
-
-
-def test_one_that_does_not_read_is_let_go_and_the_others_go_on() -> None:
-    async def scenario() -> tuple[bytes, list[int]]:
-        memory = Memory()
-        feed = Feed(memory)
-        serving = asyncio.create_task(feed.serve())
-        slow = feed.frames(lambda _: True, after=None)
-        await anext(slow)
-        quick = asyncio.create_task(numbers(feed, after=0))
-        while len(feed.watchers) < 2:
-            await asyncio.sleep(0.01)
-        for _ in range(3):
-            memory.add(MOST)
-            while feed.seq < memory.last():
-                await asyncio.sleep(0.01)
-            await asyncio.sleep(0.05)
-        last = [frame async for frame in slow]
-        feed.close()
-        serving.cancel()
-        return b"".join(last), await quick
-
-    last, heard = asyncio.run(scenario())
-    assert last == RESUME
-    assert heard == list(range(1, len(heard) + 1))
 
 
 def test_one_that_comes_while_a_look_for_another_is_under_way_hears_nothing_twice() -> None:
@@ -251,48 +221,6 @@ def test_one_that_comes_while_a_look_for_another_is_under_way_hears_nothing_twic
     assert asyncio.run(scenario()) == list(range(1, 12))
 
 
-def test_what_happens_now_is_heard_however_many_come_again_and_wait_for_what_they_missed() -> None:
-    class Heavy(Memory):
-        """A ledger in which the past takes as long as a test wants."""
-
-        def __init__(self) -> None:
-            super().__init__()
-            self.go, self.asked = threading.Event(), 0
-
-        def read(self, *, after: int, limit: int, run: str | None = None) -> Sequence[Entry]:
-            if limit < PAGE:  # of what somebody missed
-                self.asked += 1
-                assert self.go.wait(60)
-            return super().read(after=after, limit=limit, run=run)
-
-    async def scenario() -> tuple[bytes, int, int]:
-        memory = Heavy()
-        memory.add(100)
-        feed = Feed(memory)
-        serving = asyncio.create_task(feed.serve())
-        now = feed.frames(lambda _: True, after=None)
-        await anext(now)
-        again = [asyncio.create_task(numbers(feed, after=0)) for _ in range(60)]
-        while len(feed.watchers) < 61:
-            await asyncio.sleep(0.01)
-        memory.add(1)
-        async with asyncio.timeout(60):
-            heard = await anext(now)
-        held = memory.asked
-        memory.go.set()
-        while any(each.start < 100 for each in feed.watchers) or memory.asked < 60:
-            await asyncio.sleep(0.01)
-        await now.aclose()  # type: ignore[attr-defined]
-        for each in again:
-            each.cancel()
-        serving.cancel()
-        return heard, held, memory.asked
-
-    heard, held, asked = asyncio.run(scenario())
-    assert b"id: 101\n" in heard
-    assert held <= PAST < asked
-
-
 def test_while_nobody_watches_nothing_is_asked() -> None:
     class Asked(Memory):
         looks = 0
@@ -310,49 +238,3 @@ def test_while_nobody_watches_nothing_is_asked() -> None:
         return memory.looks
 
     assert asyncio.run(scenario()) == 0
-
-
-def test_what_somebody_missed_is_read_in_pieces_however_large_its_entries_are() -> None:
-    read: list[int] = []
-
-    class Large:
-        def last(self) -> int:
-            return 300
-
-        def read(self, *, after: int, limit: int, run: str | None = None) -> Sequence[Entry]:
-            read.append(limit)
-            body = '"' + "x" * 100_000 + '"'
-            numbers = range(after + 1, min(300, after + limit) + 1)
-            return [Entry(seq=n, at=0.0, run="r", name="told", key=None, body=body, hash="") for n in numbers]
-
-        def places(self, runs: set[str]) -> dict[str, Place]:
-            return {run: Place() for run in runs}
-
-    async def whole() -> int:
-        feed, seen = Feed(Large()), 0
-        async for piece in feed.frames(lambda _: True, after=0):
-            seen += piece.count(b"event: told")
-            if seen == 300:
-                break
-        return seen
-
-    assert asyncio.run(whole()) == 300
-    assert max(read) <= FIRST
-    assert read.count(2) > 100
-
-
-def test_who_takes_nothing_of_what_is_written_is_cut_off_with_all_that_is_kept_for_them(
-    house: House, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(process, "STUCK", 0.5)
-    house.run("rone")
-    with house.program("ada@example.org", role("viewer")) as client, socket.socket() as sock:
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-        sock.connect(("127.0.0.1", house.port))
-        token = client.headers["Authorization"]
-        head = f"GET /api/v1/events?after=0 HTTP/1.1\r\nHost: 127.0.0.1:{house.port}\r\nAuthorization: {token}\r\n\r\n"
-        sock.sendall(head.encode())
-        until(lambda: house.site.feed.watchers)
-        for number in range(40):
-            house.tell(e.FactEmitted(run="rone", step=f"s{number}", fact="f", values={"x": "y " * 100_000}))
-        until(lambda: not house.site.feed.watchers)

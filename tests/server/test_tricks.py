@@ -19,6 +19,7 @@ from bench.stage import until
 from nightmill import event as e
 from nightmill.errors import SettingsError
 from nightmill.server.api import events
+from nightmill.server.streams import Bound
 from tests.server.conftest import ROOT, TREE, House, frames, role
 from tests.server.test_attacks import head, raw
 
@@ -91,7 +92,7 @@ def test_nothing_of_a_person_is_kept_by_a_cache_or_shown_in_a_frame(house: House
 def test_a_stream_ends_with_the_right_to_it_and_before_the_next_event(
     house: House, monkeypatch: pytest.MonkeyPatch, way: str
 ) -> None:
-    monkeypatch.setattr(events, "AGAIN", 0.0)
+    monkeypatch.setattr("nightmill.server.streams.AGAIN", 600.0)
     house.let_in("root@example.org", role("admin"))
     house.run("rone")
     people, keys = house.site.people, house.site.keys
@@ -113,6 +114,15 @@ def test_a_stream_ends_with_the_right_to_it_and_before_the_next_event(
 
     assert first["data"]["body"]["phase"] == "work"
     assert rest == []
+
+
+def test_a_stream_ends_with_its_session_though_nothing_happens(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("nightmill.server.streams.AGAIN", 0.1)
+    with house.browser("ada@example.org", role("viewer")) as client, client.stream("GET", "/api/v1/events") as response:
+        told = frames(response)
+        until(lambda: house.site.streams.count, what="that it has begun")
+        house.site.keys.end(client.cookies[house.site.cookie])
+        assert list(told) == []
 
 
 def test_a_yes_that_is_sent_slowly_counts_by_the_rights_at_its_end(house: House) -> None:
@@ -142,18 +152,18 @@ def test_a_yes_that_is_sent_slowly_counts_by_the_rights_at_its_end(house: House)
 
 
 def test_nobody_takes_all_streams_for_themselves(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(events, "STREAMS", 2)
+    monkeypatch.setattr(events, "STREAMS", (two := Bound(2, "you have 2 streams already")))
     with (
         house.program("ada@example.org", role("viewer")) as ada,
         house.program("bob@example.org", role("viewer")) as bob,
     ):
         with ExitStack() as stack:
             streams = [stack.enter_context(ada.stream("GET", "/api/v1/events")) for _ in range(2)]
-            until(lambda: house.site.streams["ada@example.org"] == 2, what="both streams")
+            until(lambda: house.site.streams.count["ada@example.org", two] == 2, what="both streams")
             assert ada.get("/api/v1/events").status_code == 429
             streams.append(stack.enter_context(bob.stream("GET", "/api/v1/events")))
             assert {each.status_code for each in streams} == {200}
-        until(lambda: not house.site.streams, what="that all have left")
+        until(lambda: not house.site.streams.count, what="that all have left")
 
 
 # Who they say that they are

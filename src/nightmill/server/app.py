@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 from urllib.parse import urlencode
@@ -28,6 +28,9 @@ from nightmill.server.site import Site
 from nightmill.store import AWAY
 
 __all__ = ["make"]
+
+NOTE = 10.0
+"""Seconds between two notes of when keys were used."""
 
 
 def make(site: Site) -> ASGIApp:
@@ -62,7 +65,7 @@ def make(site: Site) -> ASGIApp:
 def _life(site: Site) -> Any:
     @asynccontextmanager
     async def life(_: FastAPI) -> AsyncIterator[None]:
-        tasks = [asyncio.create_task(each) for each in (site.feed.serve(), site.courier.serve())]
+        tasks = [asyncio.create_task(each) for each in _tasks(site)]
         try:
             yield
         finally:
@@ -72,8 +75,22 @@ def _life(site: Site) -> Any:
             for task in tasks:
                 with suppress(asyncio.CancelledError):
                     await task
+            with suppress(*AWAY):
+                await asyncio.to_thread(site.keys.note)
 
     return life
+
+
+def _tasks(site: Site) -> tuple[Coroutine[Any, Any, None], ...]:
+    return site.feed.serve(), site.streams.serve(), site.courier.serve(), _noted(site)
+
+
+async def _noted(site: Site) -> None:
+    """Keep when keys were used, beside the requests that they came with."""
+    while True:
+        await asyncio.sleep(NOTE)
+        with suppress(*AWAY):
+            await asyncio.to_thread(site.keys.note)
 
 
 def _for(site: Site, handler: Any) -> Any:

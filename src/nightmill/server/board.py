@@ -14,7 +14,8 @@ from dataclasses import asdict, replace
 from typing import Protocol
 
 from nightmill.kept import Draft
-from nightmill.server.watcher import Item, Place, Watcher
+from nightmill.server.stretch import Item, Place
+from nightmill.server.watcher import Watcher
 from nightmill.store.drafts import Mark
 
 __all__ = ["Board", "Written"]

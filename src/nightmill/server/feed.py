@@ -1,7 +1,8 @@
 """The ledger as it grows, for everybody who watches: one look at it serves all of them.
 
-A watcher names the last entry that it has and gets every later one that it may see, once and in order. One that does
-not read fast enough is let go: it comes again and names where it was, so nobody's memory is the server's.
+A watcher names the last entry that it has and gets every later one that it may see, once and in order. What happens is
+put on one tape, which all of them read at their own pace; who is further behind than the tape reaches reads the ledger
+until they are on it. So a watcher costs the piece that it is given just now, however slow it is.
 """
 
 from __future__ import annotations
@@ -10,12 +11,15 @@ import asyncio
 import contextlib
 import json
 from collections import OrderedDict
-from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Protocol
 
+from nightmill import event as e
 from nightmill.server.board import Board, Written
-from nightmill.server.watcher import Item, Place, Wants, Watcher
+from nightmill.server.past import MOST, Past, following
+from nightmill.server.stretch import Item, Place, Stretch, Wants
+from nightmill.server.watcher import Watcher
 from nightmill.store import Entry
 
 __all__ = ["RESUME", "Feed", "Source"]
@@ -24,13 +28,13 @@ LOOK = 0.05
 """Seconds between two looks at the ledger, while anybody watches."""
 PAGE = 500
 """Entries that are read at once."""
-FIRST, PIECE = 16, 256 << 10
-"""Entries that are read at first of what a watcher has missed, and bytes of them from then on: it may take none of them."""
-PAST = 2
-"""Who reads what they have missed at once: what happens now goes before it, however many come again together."""
 KNOWN = 20_000
 """Runs whose project is remembered."""
 
+RIGHTS = frozenset(each.name for each in (e.PersonRemoved, e.GrantChanged, e.PasswordChanged, e.TokenRevoked))
+"""Events after which somebody may not be told what follows."""
+
+QUIET = b": all is well\n\n"
 RESUME = b"event: resume\ndata: {}\n\n"
 """Said to one that is let go: come again and name the last entry that you have."""
 
@@ -57,12 +61,15 @@ class Feed:
     def __init__(self, source: Source, drafts: Written | None = None) -> None:
         """*drafts* has what runs write just now; None: nobody gets to see that."""
         self.source = source
+        self.ask: Callable[[], Awaitable[None]] = _nothing
+        """Asks who may still watch, and ends the streams of others."""
         self.board = None if drafts is None else Board(drafts, self.places)
         self.watchers: set[Watcher] = set()
-        self.seq = 0
+        self.tape = Stretch(0, 0)
+        self._behind: set[Watcher] = set()
+        self.past = Past(self._read)
         self._somebody = asyncio.Event()
         self._eye = ThreadPoolExecutor(max_workers=1, thread_name_prefix="feed")
-        self._past = asyncio.Semaphore(PAST)
         self._places: OrderedDict[str, Place] = OrderedDict()
 
     async def serve(self) -> None:
@@ -83,11 +90,13 @@ class Feed:
             await asyncio.sleep(wait)
 
     @contextlib.contextmanager
-    def watch(self, wants: Wants, *, newest: int, after: int, drafts: str = "") -> Iterator[Watcher]:
-        """A watcher, to whom all entries come that follow both its *start* and *after*; *newest* was so a moment ago."""
+    def watch(
+        self, wants: Wants, *, newest: int, seen: int, alone: Callable[[], str | None], drafts: str = ""
+    ) -> Iterator[Watcher]:
+        """A watcher that has *seen* all up to that number; *newest* was so a moment ago."""
         if not self.watchers:
-            self.seq = newest
-        watcher = Watcher(wants, self.seq, after, drafts=drafts)
+            self.tape = Stretch(newest, newest)
+        watcher = Watcher(wants, seen, alone=alone, drafts=drafts)
         self.watchers.add(watcher)
         self._somebody.set()
         if drafts and self.board is not None:
@@ -100,34 +109,30 @@ class Feed:
                 self.board.remove(watcher)
             if not self.watchers:
                 self._somebody.clear()
+            self._here(watcher)
 
     async def frames(
         self, wants: Wants, *, after: int | None, alone: Callable[[], str | None] = lambda: None, drafts: str = ""
     ) -> AsyncGenerator[bytes]:
         """The stream for one watcher: what it has missed since *after* (None: nothing), then what comes, then `RESUME`.
 
-        If what it has missed is all of one run, *alone* names that. It blocks, and is asked once what comes is kept for
-        the watcher: a run that is started later is not among what it has missed. With what the run *drafts*, and what
-        it started, write just now: these frames have no number, and are none to go on from.
+        If all that it wants is of one run, as things stand, *alone* names that; it blocks. With what the run *drafts*, and
+        what it started, write just now: these frames have no number, and are none to go on from.
         """
-        newest = await asyncio.to_thread(self.source.last)
+        newest = self.tape.end
+        if not self.watchers or after is None or after > newest:
+            newest = await asyncio.to_thread(self.source.last)
         seen = newest if after is None else min(after, newest)  # of a store that was put back, it may have seen more
-        with self.watch(wants, newest=newest, after=seen, drafts=drafts) as watcher:
+        with self.watch(wants, newest=newest, seen=seen, alone=alone, drafts=drafts) as watcher:
             yield b"retry: 1000\n\n"
-            run = await asyncio.to_thread(alone) if seen < watcher.start else None
-            limit = FIRST
-            while seen < watcher.start:
-                async with self._past:
-                    page = await asyncio.to_thread(self.source.read, after=seen, limit=limit, run=run)
-                    items = await self._items([entry for entry in page if entry.seq <= watcher.start])
-                wanted = b"".join(item.frame for item in items if wants(item))
-                seen = items[-1].seq if items and len(page) == limit else watcher.start
-                limit = _next(limit, items)
-                del page, items  # while it is not taken, only what is sent is held
-                if wanted:
-                    yield wanted
-            while (more := await watcher.take()) is not None:
-                yield more
+            while not watcher.gone:
+                if watcher.seen < self.tape.start:
+                    if piece := await self._missed(watcher):
+                        yield piece
+                elif piece := watcher.take(self.tape, upto=self.tape.end):
+                    yield piece
+                elif not await watcher.rest():
+                    yield QUIET
             yield RESUME
 
     def close(self) -> None:
@@ -135,18 +140,52 @@ class Feed:
         for watcher in list(self.watchers):
             watcher.let_go()
 
-    async def _look(self) -> bool:
-        page = await asyncio.get_running_loop().run_in_executor(self._eye, self._new)
-        items = await self._items(page)
-        for item in items:
-            for watcher in self.watchers:
-                watcher.offer(item)
-        if items:
-            self.seq = max(self.seq, items[-1].seq)  # `watch` may have begun anew meanwhile, further on
-        return bool(items)
+    async def _missed(self, watcher: Watcher) -> bytes:
+        """The next piece of what *watcher* has missed; empty if it wants none of that."""
+        self._behind.add(watcher)
+        if watcher.seen >= watcher.goal:
+            # Whether it is alone is asked once it is known up to where that counts: a run that is started later comes later.
+            watcher.goal = self.tape.end
+            few = watcher.goal - watcher.seen <= MOST
+            watcher.run = None if few else await asyncio.to_thread(watcher.alone)
+        after, goal, run, limit = watcher.seen, watcher.goal, watcher.run, watcher.limit
+        near = self.tape.start - after < self.tape.end - self.tape.start  # no further from the tape than that is long
+        async with self.past.page(after=after, goal=goal, run=run, limit=limit, near=near) as page:
+            watcher.limit = following(watcher.limit, page)
+            piece = watcher.take(page, upto=goal)
+            self.past.count(len(piece))
+        if watcher.seen >= self.tape.start:
+            self._here(watcher)
+        return piece
 
-    def _new(self) -> Sequence[Entry]:
-        return self.source.read(after=self.seq, limit=PAGE) if self.source.last() > self.seq else ()
+    def _here(self, watcher: Watcher) -> None:
+        """*watcher* misses nothing any more; once that is so of all, no page is kept for another."""
+        self._behind.discard(watcher)
+        if not self._behind:
+            self.past.forget()
+
+    async def _look(self) -> bool:
+        tape = self.tape
+        page = await asyncio.get_running_loop().run_in_executor(self._eye, self._new, tape.end)
+        items = await self._items(page)
+        if not items or tape is not self.tape:  # all have left meanwhile, and others have come
+            return False
+        names = {entry.name for entry in page}
+        if e.EntriesForgotten.name in names:
+            tape.forget()
+            self.past.forget()
+        if not names.isdisjoint(RIGHTS):
+            await self.ask()
+        tape.add(items)
+        for watcher in self.watchers:
+            watcher.offer(items)
+        return True
+
+    def _new(self, after: int) -> Sequence[Entry]:
+        return self.source.read(after=after, limit=PAGE) if self.source.last() > after else ()
+
+    async def _read(self, after: int, limit: int, run: str | None) -> list[Item]:
+        return await self._items(await asyncio.to_thread(self.source.read, after=after, limit=limit, run=run))
 
     async def _items(self, entries: Sequence[Entry]) -> list[Item]:
         """*entries* as they go out. One about no run is of no project: only who sees all of them sees it."""
@@ -163,15 +202,13 @@ class Feed:
         return found
 
 
+async def _nothing() -> None:
+    """Ask nobody."""
+
+
 def _item(entry: Entry, place: Place) -> Item:
     told = {"seq": entry.seq, "at": entry.at, "run": entry.run, "project": place.project, "name": entry.name}
     head = json.dumps({**told, "key": entry.key, "hash": entry.hash})
     # The body is one line of ASCII already, see `store.chain.canonical`.
     frame = f'id: {entry.seq}\nevent: {entry.name}\ndata: {head[:-1]}, "body": {entry.body}}}\n\n'
     return Item(entry.seq, entry.run, place, frame.encode())
-
-
-def _next(limit: int, items: Sequence[Item]) -> int:
-    """How many entries to read after *items*, of which *limit* were asked for: about `PIECE` bytes of such as they are."""
-    size = sum(len(item.frame) for item in items)
-    return max(1, min(PAGE, limit * 4, PIECE * len(items) // size if size else PAGE))

@@ -20,8 +20,10 @@ PATIENCE = 15.0
 """Seconds in which the head of a request is there, counted from the connection, or from the answer before."""
 HEAD = 32 << 10
 """Bytes of a head."""
-STUCK = 40.0
+STUCK = 30.0
 """Seconds for which what was written may lie there and nobody takes any of it."""
+UNSENT = 128 << 10
+"""Bytes that the kernel takes for a connection beyond those that are on their way."""
 MOST = 2_000
 """Connections at once."""
 GRACE = 5
@@ -39,7 +41,10 @@ class PatientProtocol(H11Protocol):
         super().connection_made(transport)
         # asyncio does it only for sockets that say they are TCP's; else a body waits 40 ms for its head to be acknowledged
         with suppress(OSError):
-            transport.get_extra_info("socket").setsockopt(sockets.IPPROTO_TCP, sockets.TCP_NODELAY, 1)
+            line = transport.get_extra_info("socket")
+            line.setsockopt(sockets.IPPROTO_TCP, sockets.TCP_NODELAY, 1)
+            # else the kernel keeps megabytes for each who takes nothing
+            line.setsockopt(sockets.IPPROTO_TCP, sockets.TCP_NOTSENT_LOWAT, UNSENT)
         self.waiting = self.loop.call_later(PATIENCE, self._hang_up)
         self.stuck: asyncio.TimerHandle | None = None
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -19,6 +18,7 @@ from nightmill.hook import Courier
 from nightmill.peer.visit import Starter
 from nightmill.server.feed import Feed
 from nightmill.server.rates import Rates
+from nightmill.server.streams import Streams
 from nightmill.store.hooks import Hooks
 from nightmill.store.keys import Keys
 from nightmill.store.people import People
@@ -38,7 +38,7 @@ class Site:
         local: Everybody who comes is this person, where sign-in is off; None: they have to show who they are.
         clock: Unix seconds.
         provider: Who speaks for people besides their passwords; None: nobody.
-        streams: How many streams of events each person has open, by address.
+        streams: Those of events that are open.
         starter: What has runs begin on this machine; None: none begin through this server.
     """
 
@@ -52,7 +52,10 @@ class Site:
     starter: Starter | None = None
     provider: Provider | None = None
     rates: Rates = field(default_factory=Rates)
-    streams: Counter[str] = field(default_factory=Counter)
+    streams: Streams = field(default_factory=Streams)
+
+    def __post_init__(self) -> None:
+        self.feed.ask = self.streams.ask
 
     @cached_property
     def nights(self) -> Nights:

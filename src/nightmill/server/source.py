@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from nightmill.desk.door import Door
-from nightmill.server.watcher import Place
+from nightmill.server.stretch import Place
 from nightmill.store import Entry, Run
 
 __all__ = ["LedgerSource"]

@@ -43,6 +43,7 @@ class Keys:
         self.database = database
         self.clock = clock
         self.known = known
+        self._used: dict[str, float] = {}
 
     def begin(self, address: str) -> str:
         """A session for *address*: a new secret each time, so that one from before signing in is worth nothing."""
@@ -167,15 +168,28 @@ class Keys:
         scopes = json.loads(found.scopes)
         return replace(who, way=kind, scopes=None if scopes is None else cast("frozenset[Act]", frozenset(scopes)))
 
+    def note(self) -> None:
+        """Keep when the keys that were shown were used: whoever shows one does not wait until that is written."""
+        taken, self._used = self._used, {}
+        if not taken:
+            return
+        with self.database.write() as connection:
+            for name, at in list(taken.items()):
+                connection.execute(key.update().where(key.c.digest == name, key.c.used < at).values(used=at))
+
     def _found(self, secret: str, kind: Kind) -> Any:
-        """The row of what *secret* shows while it is good; that it was used is noted once a minute."""
-        now = self.clock()
-        same = (key.c.digest == digest(secret), key.c.kind == kind)
+        """The row of what *secret* shows while it is good; that it was used is put by for `note` once a minute."""
+        now, name = self.clock(), digest(secret)
         with self.database.read() as connection:
-            found = connection.execute(sa.select(key).where(*same, *_good(now))).one_or_none()
-        if found is not None and now - found.used > MINUTE:
-            with self.database.write() as connection:
-                connection.execute(key.update().where(*same).values(used=now))
+            query = sa.select(key).where(key.c.digest == name, key.c.kind == kind, key.c.expires > now)
+            found = connection.execute(query).one_or_none()
+        if found is None:
+            return None
+        used = max(found.used, self._used.get(name, 0.0))
+        if kind == "session" and used <= now - IDLE:
+            return None
+        if now - used > MINUTE:
+            self._used[name] = now
         return found
 
 
@@ -187,14 +201,14 @@ def row(secret: str, *, kind: Kind, address: str, now: float, expires: float) ->
 
 def shown(connection: sa.Connection, secret: str, kind: Kind, *, now: float) -> str | None:
     """Whose *secret* is, while it is good."""
-    query = sa.select(key.c.address).where(key.c.digest == digest(secret), key.c.kind == kind, *_good(now))
+    query = sa.select(key.c.address).where(key.c.digest == digest(secret), key.c.kind == kind, key.c.expires > now)
     return connection.execute(query).scalar_one_or_none()
 
 
 def _maker(connection: sa.Connection, secret: str, scopes: Collection[Act], *, owner: str, now: float) -> Any:
     """The token of *owner* that *secret* shows, which may make another for *scopes*."""
-    same = (key.c.digest == digest(secret), key.c.kind == "token", key.c.address == owner)
-    found = connection.execute(sa.select(key).where(*same, *_good(now))).one_or_none()
+    same = (key.c.digest == digest(secret), key.c.kind == "token", key.c.address == owner, key.c.expires > now)
+    found = connection.execute(sa.select(key).where(*same)).one_or_none()
     if found is None:
         raise SettingsError("the token to make another with is not good any more", hint="sign in with a browser")
     if beyond := sorted(set(scopes) - set(json.loads(found.scopes))):
@@ -203,8 +217,3 @@ def _maker(connection: sa.Connection, secret: str, scopes: Collection[Act], *, o
             hint="make it where you sign in with a browser, or for less",
         )
     return found
-
-
-def _good(now: float) -> tuple[sa.ColumnElement[bool], ...]:
-    idle = sa.or_(key.c.kind != "session", key.c.used > now - IDLE)
-    return key.c.expires > now, idle

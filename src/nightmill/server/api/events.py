@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import time
-from collections import Counter
-from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import aclosing
+import asyncio
+from contextlib import AbstractContextManager
+from functools import partial
 from typing import Annotated, Any, Literal
 
 from fastapi import Header, Query, Request
@@ -14,22 +13,21 @@ from pydantic import BaseModel, ConfigDict, Field
 from pydantic.json_schema import SkipJsonSchema
 from starlette.concurrency import run_in_threadpool
 
+from nightmill.access import digest
 from nightmill.errors import SettingsError
 from nightmill.server.guard import Who, needs, of_api, who_is
 from nightmill.server.problem import Refused
 from nightmill.server.site import Site, site_of
 from nightmill.server.stream import EventStream
-from nightmill.server.watcher import Item
+from nightmill.server.streams import Bound
+from nightmill.server.stretch import Item
 from nightmill.store import AWAY
 
-__all__ = ["DraftOut", "Resume", "counted", "router", "still", "the_run"]
+__all__ = ["DraftOut", "Resume", "one", "router", "the_run"]
 
 router = of_api("events")
 
-STREAMS = 100
-"""Of one person at once: connections are bounded for all together, and nobody is to have all of them."""
-AGAIN = 5.0
-"""Seconds after which it is asked again whether a watcher may still watch."""
+STREAMS = Bound(100, "you have 100 streams already")
 
 Number = Annotated[int, Field(ge=0, le=2**53)]
 Numeral = Annotated[str, Field(pattern=r"^[0-9]{1,16}$")]
@@ -107,8 +105,6 @@ async def stream(
 ) -> Response:
     """What happens, as it happens, in all that you may see. Without a number it begins now."""
     site = site_of(request)
-    if site.streams[who.address] >= STREAMS:
-        raise Refused(429, f"you have {STREAMS} streams already", hint="end one", headers={"Retry-After": "5"})
     only = await run_in_threadpool(the_run, site, run, who) if run else ""
     seen = who.projects("view")
 
@@ -122,20 +118,7 @@ async def stream(
 
     begin = int(last_event_id) if last_event_id is not None else after
     frames = site.feed.frames(wants, after=begin, alone=alone, drafts=only if drafts else "")
-    return EventStream(counted(site.streams, who.address, frames), good=still(site, request, who))
-
-
-async def counted(streams: Counter[str], who: str, frames: AsyncGenerator[bytes]) -> AsyncGenerator[bytes]:
-    """*frames*, as one of the *streams* of *who* for as long as it lasts."""
-    streams[who] += 1
-    try:
-        async with aclosing(frames) as whole:
-            async for each in whole:
-                yield each
-    finally:
-        streams[who] -= 1
-        if not streams[who]:
-            del streams[who]
+    return EventStream(frames, one=partial(one, site, request, who, bound=STREAMS))
 
 
 def the_run(site: Site, name: str, who: Who) -> str:
@@ -153,18 +136,14 @@ def the_run(site: Site, name: str, who: Who) -> str:
     return found.id
 
 
-def still(site: Site, request: Request, who: Who) -> Callable[[], Awaitable[bool]]:
-    """Whether whoever watches may go on as they began; asked of the store now and then."""
-    asked = time.monotonic()
+def one(site: Site, request: Request, who: Who, *, bound: Bound) -> AbstractContextManager[asyncio.Event]:
+    """A stream of *who*, which may go on as long as what *request* shows is as good as it is now."""
 
-    async def good() -> bool:
-        nonlocal asked
-        if time.monotonic() - asked < AGAIN:
-            return True
-        asked = time.monotonic()
+    def still() -> bool:
         try:
-            return await run_in_threadpool(who_is, site, request) == who
+            return who_is(site, request) == who
         except (Refused, *AWAY):
             return False
 
-    return good
+    shown = digest(request.headers.get("authorization") or request.cookies.get(site.cookie, ""))
+    return site.streams.one(who.address, shown, still, bound=bound)

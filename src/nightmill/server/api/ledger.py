@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import AsyncGenerator, Collection
+from functools import partial
 from typing import Annotated, Any, Literal
 
 from fastapi import Query, Request
@@ -12,12 +13,13 @@ from pydantic import BaseModel
 from starlette.concurrency import run_in_threadpool
 
 from nightmill.desk.evidence import Span, pages
-from nightmill.server.api.events import counted, still, the_run
+from nightmill.server.api.events import one, the_run
 from nightmill.server.guard import Who, needs, of_api
 from nightmill.server.problem import Refused
 from nightmill.server.rolls import gone_through
 from nightmill.server.site import Site, site_of
 from nightmill.server.stream import EventStream
+from nightmill.server.streams import Bound
 from nightmill.store import Entry
 from nightmill.store import seal as sealing
 from nightmill.store.export import line
@@ -27,8 +29,8 @@ __all__ = ["End", "router"]
 
 router = of_api("ledger")
 
-AT_ONCE = 2
-"""Of one person: each is all that there is."""
+AT_ONCE = Bound(2, "you take 2 ledgers along already")
+"""Each is all that there is."""
 EVERY = "only who may view all projects sees all of the ledger"
 
 
@@ -73,14 +75,10 @@ async def roll(
     site = site_of(request)
     if every and not who.may("view"):
         raise Refused(403, EVERY, hint="ask an admin for the role in all projects")
-    mine = f"ledger {who.address}"
-    if site.streams[mine] >= AT_ONCE:
-        raise Refused(429, f"you take {AT_ONCE} ledgers along already", hint="end one", headers={"Retry-After": "5"})
     only = await run_in_threadpool(the_run, site, run, who) if run else ""
     upto = await run_in_threadpool(site.door.ledger.last)
     frames = _lines(site, Span(upto, after, only, name), who.projects("view"))
-    good = still(site, request, who)
-    return EventStream(counted(site.streams, mine, frames), good=good, media_type="application/jsonl")
+    return EventStream(frames, one=partial(one, site, request, who, bound=AT_ONCE), media_type="application/jsonl")
 
 
 @router.post("/ledger/verify")
