@@ -47,8 +47,10 @@ def say(door: Door, name: str, text: str, *, by: str) -> Run:
     return door.runs.say(found.id, text, by=by)
 
 
-def rewind(door: Door, name: str, back: Back, *, by: str) -> Run:
+def rewind(door: Door, name: str, back: Back, *, by: str, of: str = "") -> Run:
     """A new run that goes on from the moment of the run *name* that *back* says, as *by* edits it there; the old one stays.
+
+    However often it is asked for *of* the same text, it is one run.
 
     Raises:
         SettingsError: If there is no such run, or it cannot be gone on from so.
@@ -56,7 +58,7 @@ def rewind(door: Door, name: str, back: Back, *, by: str) -> Run:
     from nightmill.line import rewind as line  # noqa: PLC0415 - a pause need not load what runs are made with
     from nightmill.line.submit import identifier  # noqa: PLC0415
 
-    return line.again(kept_of(door), door.runs.get(name), back, name=identifier(), by=by)
+    return line.again(kept_of(door), door.runs.get(name), back, name=identifier(of), by=by)
 
 
 def kept_of(door: Door) -> Kept:

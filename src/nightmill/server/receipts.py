@@ -1,5 +1,9 @@
 """Writes with an `Idempotency-Key`: one that is sent again is answered again, and not done again.
 
+Who does it holds the key for as long as they say that they are alive. What is written of it to the store bears a mark, in
+the same transaction: so after a crash it is known whether anything was, and one that was only slow and lost the key
+meanwhile cannot write any more.
+
 What holds a secret is kept sealed, under what its sender showed to be let in and the key that came with it. The store has neither:
 only who sends both again opens it, and nobody can try guesses at it.
 """
@@ -11,28 +15,43 @@ import hashlib
 import hmac
 import json
 import secrets
-from collections.abc import Callable
-from dataclasses import dataclass
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import sqlalchemy as sa
 from fastapi import Request
 
+from nightmill.errors import NightmillError
 from nightmill.server.problem import Refused
 from nightmill.server.site import site_of
+from nightmill.store import AWAY
 from nightmill.store.database import Database
 from nightmill.store.tables import receipt
 
-__all__ = ["once", "sealed"]
+__all__ = ["named", "once", "sealed"]
 
 KEPT = 86_400.0
 """Seconds for which an answer is kept."""
 
+LEASE = 30.0
+"""Seconds after which one that does not say that it is alive has lost the key."""
+BEGUN, WRITTEN, DONE = 0, 1, 200
+"""What is known of a write, as its `status`: nothing of it is in the store, something is, all of it and the answer."""
+
 Do = Callable[[], dict[str, Any]]
 
 
-def once(database: Database, request: Request, body: Any, do: Do, *, who: str, now: float) -> dict[str, Any]:
+def once(  # noqa: PLR0913 - a write is all of it
+    database: Database, request: Request, body: Any, do: Do, *, who: str, now: float, found: Do | None = None
+) -> dict[str, Any]:
     """What *do* gives; of a key that *who* has sent before with the same request, what it gave then.
+
+    If it was cut off it is done again. What is written in one transaction and must not be written twice has *found*, which gives
+    what stands once it was; what makes something new makes it by its name, see `named`.
 
     Raises:
         Refused: If the key came with another request, or what it asked for is still under way.
@@ -40,7 +59,7 @@ def once(database: Database, request: Request, body: Any, do: Do, *, who: str, n
     if not (key := _key(request)):
         return do()
     asked = hashlib.sha256(_whole(request, body)).hexdigest()
-    return _once(database, do, _Sent(who=who, key=key, asked=asked, now=now))
+    return _once(database, request, do, _Sent(who=who, key=key, asked=asked, now=now), found)
 
 
 def sealed(database: Database, request: Request, body: Any, do: Do, *, who: str, now: float) -> dict[str, Any]:
@@ -51,18 +70,72 @@ def sealed(database: Database, request: Request, body: Any, do: Do, *, who: str,
     under = hmac.digest(shown.encode(), f"a receipt of nightmill\0{key}".encode(), "sha256")
     asked = hmac.digest(under, _whole(request, body), "sha256").hex()
     name = f"sealed {hashlib.sha256(key.encode()).hexdigest()}"
-    return _once(database, do, _Sent(who=who, key=name, asked=asked, now=now, under=under))
+    return _once(database, request, do, _Sent(who=who, key=name, asked=asked, now=now, under=under), None)
+
+
+def named(request: Request) -> str:
+    """A text that is the same when the write that *request* asks for is done again; "" if it came with no key."""
+    return str(getattr(request.state, "write", ""))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Sent:
-    """A write that *who* sent, as the store knows it: by *key*, with *asked* as a digest of the rest; sealed *under* a key, if any."""
+    """A write that *who* sent, as the store knows it: by *key*, with *asked* as a digest of the rest; sealed *under* a key, if any.
+
+    *holder* is new each time that somebody takes the key, *name* is not. *written*: something of it is in the store.
+    """
 
     who: str
     key: str
     asked: str
     now: float
     under: bytes = b""
+    holder: str = field(default_factory=lambda: secrets.token_hex(8))
+    name: str = field(default_factory=lambda: secrets.token_hex(8))
+    written: bool = False
+
+    @property
+    def held(self) -> str:
+        """What stands in place of the answer."""
+        return f"{self.holder} {self.name}"
+
+    @property
+    def row(self) -> tuple[sa.ColumnElement[bool], ...]:
+        """Where the store has it."""
+        return (receipt.c.address == self.who, receipt.c.key == self.key)
+
+    @property
+    def mine(self) -> tuple[sa.ColumnElement[bool], ...]:
+        """The same, as long as it is held by this one."""
+        return (*self.row, receipt.c.body == self.held)
+
+    def mark(self, connection: sa.Connection) -> None:
+        """Note in a transaction that something of it is written.
+
+        Raises:
+            Refused: If somebody else has the key by now: then nothing is.
+        """
+        if not connection.execute(receipt.update().where(*self.mine).values(status=WRITTEN)).rowcount:
+            raise _under_way()
+
+    @contextmanager
+    def alive(self, database: Database) -> Iterator[None]:
+        """Say so again and again."""
+        over, began = threading.Event(), time.monotonic()
+
+        def say() -> None:
+            while not over.wait(LEASE / 3):
+                at = self.now + time.monotonic() - began
+                with suppress(*AWAY), database.write() as connection:
+                    connection.execute(receipt.update().where(*self.mine).values(at=at))
+
+        saying = threading.Thread(target=say, name="receipt", daemon=True)
+        saying.start()
+        try:
+            yield
+        finally:
+            over.set()
+            saying.join()
 
     def close(self, given: dict[str, Any]) -> str:
         """What was *given*, as it is kept."""
@@ -100,36 +173,54 @@ def _whole(request: Request, body: Any) -> bytes:
     return json.dumps([request.method, where, body], sort_keys=True).encode()
 
 
-def _once(database: Database, do: Do, sent: _Sent) -> dict[str, Any]:
-    if (kept := _begin(database, sent)) is not None:
-        return sent.open(kept)
-    same = (receipt.c.address == sent.who, receipt.c.key == sent.key)
+def _once(database: Database, request: Request, do: Do, sent: _Sent, found: Do | None) -> dict[str, Any]:
+    held = _begin(database, sent)
+    if isinstance(held, str):
+        return sent.open(held)
+    request.state.write = held.name
     try:
-        given = do()
-    except BaseException:
-        with database.write() as connection:  # nothing was done: the key may be used again
-            connection.execute(receipt.delete().where(*same))
+        if held.written and found is not None:
+            given = found()
+        else:
+            with held.alive(database), database.also(held.mark):
+                given = do()
+    except BaseException as error:
+        with database.write() as connection:  # nothing more will be done: the key may be used again
+            connection.execute(receipt.delete().where(*held.mine))
+        if held.written and isinstance(error, NightmillError):
+            said = f"it was begun before the server ended, and now: {error.message}"
+            raise Refused(409, said, hint=error.hint) from error
         raise
     with database.write() as connection:
-        connection.execute(receipt.update().where(*same).values(status=200, body=sent.close(given)))
+        connection.execute(receipt.update().where(*held.mine).values(status=DONE, body=held.close(given)))
     return given
 
 
-def _begin(database: Database, sent: _Sent) -> str | None:
-    """Note that it is under way; what is kept of its answer, if it was answered before."""
+def _begin(database: Database, sent: _Sent) -> _Sent | str:
+    """Take the key; what is kept of its answer, if it was answered before."""
     with database.write() as connection:
         connection.execute(receipt.delete().where(receipt.c.at < sent.now - KEPT))
-        row = {"address": sent.who, "key": sent.key, "request": sent.asked, "status": 0, "body": "", "at": sent.now}
+        row = {"address": sent.who, "key": sent.key, "request": sent.asked, "status": BEGUN, "body": sent.held}
         # Of two that come at once one waits here for the other, on PostgreSQL too.
-        put = database.insert(receipt).values(row).on_conflict_do_nothing().returning(receipt.c.key)
-        if connection.execute(put).first():
-            return None
-        query = sa.select(receipt).where(receipt.c.address == sent.who, receipt.c.key == sent.key)
+        put = database.insert(receipt).values({**row, "at": sent.now}).on_conflict_do_nothing()
+        if connection.execute(put.returning(receipt.c.key)).first():
+            return sent
+        query = sa.select(receipt).where(*sent.row).with_for_update()
         found = connection.execute(query).mappings().one_or_none()
+        if found is not None and found["request"] != sent.asked:
+            raise Refused(422, "this Idempotency-Key came with another request before", hint="use a new key for it")
+        if found is not None and found["status"] != DONE:
+            if found["at"] >= sent.now - LEASE:
+                raise _under_way()
+            _, _, name = found["body"].partition(" ")
+            held = replace(sent, name=name or sent.name, written=found["status"] == WRITTEN)
+            connection.execute(receipt.update().where(*sent.row).values(body=held.held, at=sent.now))
+            return held
     if found is None:  # it failed meanwhile
         return _begin(database, sent)
-    if found["request"] != sent.asked:
-        raise Refused(422, "this Idempotency-Key came with another request before", hint="use a new key for it")
-    if not found["status"]:
-        raise Refused(409, "what this Idempotency-Key asked for is under way", hint="ask again in a moment")
     return str(found["body"])
+
+
+def _under_way() -> Refused:
+    again = {"Retry-After": str(round(LEASE))}
+    return Refused(409, "what this Idempotency-Key asked for is under way", hint="ask again in a moment", headers=again)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Self
@@ -29,6 +30,8 @@ SCHEMA = "nightmill"
 
 LOCK = 0x6E696768746D
 """Key of the PostgreSQL advisory lock that whoever changes the schema holds."""
+
+ALSO: ContextVar[Callable[[sa.Connection], None] | None] = ContextVar("also", default=None)
 
 version = sa.table("alembic_version", sa.column("version_num", sa.String))
 
@@ -142,10 +145,21 @@ class Database:
                 connection.exec_driver_sql("BEGIN IMMEDIATE")
             try:
                 yield connection
+                if (also := ALSO.get()) is not None:
+                    also(connection)
             except BaseException:
                 connection.rollback()
                 raise
             connection.commit()
+
+    @contextmanager
+    def also(self, write: Callable[[sa.Connection], None]) -> Iterator[None]:
+        """Whatever is written meanwhile, in this thread, is written with what *write* does, each time both or neither."""
+        before = ALSO.set(write)
+        try:
+            yield
+        finally:
+            ALSO.reset(before)
 
     def close(self) -> None:
         """Close the pool."""

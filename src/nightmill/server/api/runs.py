@@ -16,7 +16,7 @@ from nightmill.kept import Back
 from nightmill.server.beside import compared
 from nightmill.server.guard import TheRun, Who, needs, of_api
 from nightmill.server.problem import Refused
-from nightmill.server.receipts import once
+from nightmill.server.receipts import named, once
 from nightmill.server.site import site_of
 from nightmill.store import Run
 
@@ -268,8 +268,11 @@ def say(request: Request, run: TheRun, who: Who, word: Word) -> RunOut:
     def do() -> dict[str, Any]:
         return asdict(steer.say(site.door, run.id, word.text, by=who.by))
 
-    body = word.model_dump()
-    return RunOut.model_validate(once(site.door.database, request, body, do, who=who.address, now=site.clock()))
+    def said() -> dict[str, Any]:
+        return asdict(site.door.runs.get(run.id))
+
+    body, base = word.model_dump(), site.door.database
+    return RunOut.model_validate(once(base, request, body, do, who=who.address, now=site.clock(), found=said))
 
 
 @router.post("/runs/{run}/rewind", status_code=201)
@@ -281,7 +284,7 @@ def rewind(request: Request, run: TheRun, who: Who, back: BackIn) -> RunOut:
     def do() -> dict[str, Any]:
         files = {path: text.encode("utf-8", "surrogatepass") for path, text in back.files.items()}
         wanted = Back(**{**back.model_dump(), "files": files})
-        return asdict(steer.rewind(site.door, run.id, wanted, by=who.by))
+        return asdict(steer.rewind(site.door, run.id, wanted, by=who.by, of=named(request)))
 
     body = back.model_dump()
     return RunOut.model_validate(once(site.door.database, request, body, do, who=who.address, now=site.clock()))

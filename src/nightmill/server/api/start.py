@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from nightmill.server.api.runs import RunOut
 from nightmill.server.guard import TheProject, Who, needs, of_api
-from nightmill.server.receipts import once
+from nightmill.server.receipts import named, once
 from nightmill.server.site import site_of
 
 __all__ = ["router"]
@@ -43,9 +43,10 @@ def start(request: Request, project: TheProject, who: Who, wanted: Wanted) -> Ru
 
     def do() -> dict[str, Any]:
         from nightmill.desk import start as desk  # noqa: PLC0415 - all that makes a run, which a server at rest need not hold
+        from nightmill.line.submit import identifier  # noqa: PLC0415
 
         home = Path.home()  # noqa: TID251 - the server is a door, and its user is who trusts folders
-        asked = desk.Wanted(project=project, by=who.by, home=home, **body)
+        asked = desk.Wanted(project=project, by=who.by, home=home, run=identifier(named(request)), **body)
         return asdict(desk.start(site.door, asked, now=site.clock))
 
     body = wanted.model_dump()
