@@ -51,6 +51,7 @@ class House:
     local: Person | None = None
     site: Site = field(init=False)
     port: int = 0
+    origin: str = ""
     _stop: Callable[[], None] | None = None
     _thread: threading.Thread | None = None
 
@@ -64,7 +65,7 @@ class House:
             people=people,
             keys=Keys(self.door.database, self.clock, known=people.known),
             feed=Feed(LedgerSource(self.door), Drafts(self.door.database)),
-            origin=self.url,
+            origin=self.origin or self.url,
             clock=self.clock,
             local=self.local,
         )

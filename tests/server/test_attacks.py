@@ -12,9 +12,11 @@ import httpx2
 import pytest
 import sqlalchemy as sa
 
+from bench.stage import until
+from nightmill import event as e
 from nightmill.server import limits, process
 from nightmill.server.pages.door import inside
-from tests.server.conftest import House, role
+from tests.server.conftest import House, frames, role
 
 HOSTILE = "<script>alert(1)</script>\x1b[2J\u202e"
 
@@ -308,3 +310,62 @@ def test_a_token_is_not_taken_from_a_query_or_a_cookie(house: House) -> None:
     for attempt in attempts:
         with httpx2.Client(base_url=house.url, cookies=attempt.pop("cookies", None), timeout=60) as other:
             assert other.get("/api/v1/me", **attempt).status_code == 401
+
+
+def test_one_address_does_not_take_all_connections(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(process, "PEER", 5)
+    with contextlib.ExitStack() as stack:
+        first, *_ = [stack.enter_context(socket.create_connection(("127.0.0.1", house.port))) for _ in range(5)]
+        until(lambda: b" 429 " in raw(house, b"", wait=5), what="that there are too many")
+        said = raw(house, b"", wait=5)
+        first.close()
+        until(lambda: b" 200 " in raw(house, head(house, "Connection: close"), wait=5), what="that one is free again")
+
+    assert said.startswith(b"HTTP/1.1 429 ")
+    assert b"application/problem+json" in said
+    assert json.loads(said.partition(b"\r\n\r\n")[2])["status"] == 429
+
+
+def test_behind_a_proxy_who_is_behind_it_does_not_take_all(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(process, "PEER", 1)
+    monkeypatch.setattr(limits, "PLACE", 2)
+    house.stop()
+    house.origin = "https://mill.example.org"
+    house.start()
+
+    def asked(place: str) -> bytes:
+        lines = ("GET /api/v1/events HTTP/1.1", "Host: mill.example.org", f"X-Forwarded-For: 198.51.100.1, {place}")
+        return "\r\n".join([*lines, f"Authorization: {token}", "", ""]).encode()
+
+    with house.program("ada@example.org", role("viewer")) as client, contextlib.ExitStack() as stack:
+        token = client.headers["Authorization"]
+        for _ in range(2):
+            line = stack.enter_context(socket.create_connection(("127.0.0.1", house.port)))
+            line.sendall(asked("203.0.113.7"))
+            assert b" 200 " in line.recv(65536)
+        assert raw(house, asked("203.0.113.7"), wait=5).startswith(b"HTTP/1.1 429 ")
+        other = stack.enter_context(socket.create_connection(("127.0.0.1", house.port)))
+        other.sendall(asked("203.0.113.8"))
+        assert b" 200 " in other.recv(65536)
+
+
+@pytest.mark.parametrize("last", ["-1", "1e3", "0x10", "99999999999999999", "abc", "\xb2", "1, 2", " "])
+def test_a_last_event_id_that_is_none_is_refused(house: House, last: str) -> None:
+    with house.program("ada@example.org", role("viewer")) as client:
+        token = client.headers["Authorization"]
+    asked = head(house, f"Authorization: {token}", "Last-Event-ID: LAST", "Connection: close", path="/api/v1/events")
+    said = raw(house, asked.replace(b"LAST", last.encode("latin-1")), wait=10)
+
+    assert said.split()[1] in {b"400", b"422"}
+
+
+def test_who_names_an_entry_that_is_not_there_yet_hears_what_comes(house: House) -> None:
+    house.run("rone")
+    with (
+        house.program("ada@example.org", role("viewer")) as client,
+        client.stream("GET", "/api/v1/events", headers={"Last-Event-ID": "9999999999999999"}) as response,
+    ):
+        told = frames(response)
+        until(lambda: house.site.feed.watchers, what="the watcher")
+        house.tell(e.PhaseStarted(run="rone", phase="work", round=1))
+        assert next(told)["event"] == "phase_started"

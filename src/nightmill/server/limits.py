@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections import Counter
 
 from starlette.exceptions import HTTPException
+from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from nightmill.server.place import place
 from nightmill.server.problem import answer
 from nightmill.server.site import Site
 
@@ -21,6 +24,8 @@ PATIENCE = 30.0
 """Seconds in which a body is there."""
 LINGER, WASTE = 2.0, 64 << 20
 """Seconds for which, and bytes of which, what nobody wants is still taken: who is cut off while they send loses the answer."""
+PLACE = 1_000
+"""Requests under way from one place, streams too: half of what the server takes at once."""
 TOO_LARGE = f"a request holds {BODY >> 20} MB at most"
 CLOSE = {"Connection": "close"}
 
@@ -46,6 +51,7 @@ class Limits:
 
     def __init__(self, app: ASGIApp, *, site: Site) -> None:
         self.app, self.site = app, site
+        self.places: Counter[str] = Counter()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer, or refuse before anything is read."""
@@ -65,8 +71,15 @@ class Limits:
             if b"expect" not in headers:  # who asks before they send has sent nothing
                 await _waste(receive)
             await answer(413, TOO_LARGE, headers=CLOSE)(scope, receive, told)
+        elif self.places[here := place(Request(scope), proxied=self.site.secure).whole] >= PLACE:
+            full = f"{PLACE:,} requests from where you are have not ended yet"
+            await answer(429, full, hint="end one", headers={**CLOSE, "Retry-After": "5"})(scope, receive, told)
         else:
-            await self.app(scope, _Body(receive), told)
+            self.places[here] += 1
+            try:
+                await self.app(scope, _Body(receive), told)
+            finally:
+                self.places -= Counter([here])
 
 
 class _Body:

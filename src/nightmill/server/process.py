@@ -7,11 +7,15 @@ import logging
 import socket as sockets
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
+from typing import Any
 
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from nightmill.server.app import make
+from nightmill.server.place import neighbours
+from nightmill.server.problem import MEDIA, answer
 from nightmill.server.site import Site
 
 __all__ = ["run"]
@@ -26,8 +30,18 @@ UNSENT = 128 << 10
 """Bytes that the kernel takes for a connection beyond those that are on their way."""
 MOST = 2_000
 """Connections at once."""
+PEER = MOST // 2
+"""Of one address, or one house of IPv6: nobody takes all of them. Behind a proxy all are its own, and `limits` counts who is behind it."""
 GRACE = 5
 """Seconds in which answers under way may end when it stops."""
+
+
+FULL_BODY = answer(429, f"{PEER:,} connections come from your address already", hint="end one").body
+FULL = b"\r\n".join((
+    b"HTTP/1.1 429 Too Many Requests", f"Content-Type: {MEDIA}".encode(), b"Content-Length: %d" % len(FULL_BODY),
+    b"Cache-Control: no-store", b"Retry-After: 5", b"Connection: close", b"", bytes(FULL_BODY),
+))  # fmt: skip
+"""What is said to one connection too many, whatever it asks: nothing of it is read."""
 
 
 class PatientProtocol(H11Protocol):
@@ -36,9 +50,15 @@ class PatientProtocol(H11Protocol):
     uvicorn closes connections that are idle after an answer; one that never sent a whole head it keeps for ever.
     """
 
+    def __init__(self, *named: Any, proxied: bool, **more: Any) -> None:
+        """As uvicorn makes it; *proxied*: only ever by a proxy."""
+        super().__init__(*named, **more)
+        self.proxied, self.peer = proxied, ""
+
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
         """Send at once what is written, and begin to wait for a head."""
         super().connection_made(transport)
+        self.peer = neighbours(self.client[0] if self.client else "")
         # asyncio does it only for sockets that say they are TCP's; else a body waits 40 ms for its head to be acknowledged
         with suppress(OSError):
             line = transport.get_extra_info("socket")
@@ -47,6 +67,9 @@ class PatientProtocol(H11Protocol):
             line.setsockopt(sockets.IPPROTO_TCP, sockets.TCP_NOTSENT_LOWAT, UNSENT)
         self.waiting = self.loop.call_later(PATIENCE, self._hang_up)
         self.stuck: asyncio.TimerHandle | None = None
+        if not self.proxied and sum(getattr(each, "peer", "") == self.peer for each in self.connections) > PEER:
+            transport.write(FULL)
+            transport.close()
 
     def pause_writing(self) -> None:
         """More is written than is taken: who takes nothing for long is cut off with all that is kept for them."""
@@ -109,7 +132,7 @@ async def run(site: Site, *, socket: sockets.socket, ready: Callable[[], None]) 
     """Serve *site* on *socket*, which listens, until cancelled or told to stop; call *ready* when it answers."""
     config = uvicorn.Config(
         make(site),
-        http=PatientProtocol,
+        http=partial(PatientProtocol, proxied=site.secure),  # type: ignore[arg-type]  # it is only ever called
         ws="none",
         loop="asyncio",
         lifespan="on",
