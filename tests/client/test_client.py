@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from nightmill import event as e
+from nightmill.access import Person
 from nightmill.client import Client, Connection, Entries, ServerDesk
 from nightmill.errors import EngineError, NightmillError, NotYet, SettingsError
 from nightmill.kept import Back, Entry
@@ -144,6 +145,13 @@ def test_a_write_whose_answer_was_lost_is_sent_again_and_done_once(house: House,
 
     assert asked.wanted == "pause"
     assert house.door.runs.get("rone").wishes == 1
+
+
+def test_where_nobody_signs_in_a_terminal_needs_nothing_to_write(house: House, at: Open) -> None:
+    house.run("rone")
+    house.site.local = Person(name="Ada", address="ada@here", grants=(role("admin"),), way="local")
+
+    assert at(house.url).pause("rone").wanted == "pause"
 
 
 STRANGE = [

@@ -54,7 +54,8 @@ class Connection:
         trust = ssl.create_default_context()
         if authorities:
             _trust(trust, authorities)
-        shown = {"Authorization": f"Bearer {token}"} if token else {}
+        # Without sign-in, a server hears whoever is no page of somebody else's.
+        shown = {"Authorization": f"Bearer {token}"} if token else {"Origin": self.address}
         self._http = httpx2.Client(
             base_url=self.address,
             headers={"Accept": "application/json", **shown},
