@@ -141,6 +141,8 @@ def merged(page: Page, old: str) -> None:
     page.goto(first)
     page.get_by_text("The sign is wrong.").first.wait_for()
     assert faults(page) == ""
+    page.keyboard.press("a")  # which shows what it is about, and does nothing yet
+    assert page.evaluate("document.activeElement.textContent") == "Approve and merge"
     page.keyboard.press("a")
     page.get_by_text("Merged", exact=True).wait_for()
     page.goto("/")

@@ -19,7 +19,9 @@ document.addEventListener("keydown", (event) => {
   const at = event.target;
   if (event.ctrlKey || event.metaKey || event.altKey || at.matches("input, textarea, select")) return;
   const marked = document.querySelector(`[data-key="${CSS.escape(event.key)}"]`);
-  const act = marked ? () => (marked.matches("input, textarea") ? marked.focus() : marked.click()) : own[event.key];
+  // What cannot be taken back is looked at first: another may stand there than a moment ago.
+  const first = marked?.matches("input, textarea") || (marked?.matches("[data-twice]") && at !== marked);
+  const act = marked ? () => (first ? marked.focus() : marked.click()) : own[event.key];
   if (act) { event.preventDefault(); act(); }
 });
 
@@ -29,10 +31,12 @@ function tell() {
   const keys = document.getElementById("keys");
   keys.querySelectorAll("[data-of]").forEach((row) => row.remove());
   const marked = new Map([...document.querySelectorAll("[data-key]")].reverse().map((each) => [each.dataset.key, word(each)]));
+  const twice = new Set([...document.querySelectorAll("[data-twice]")].map((each) => each.dataset.key));
   marked.delete("?");
   for (const [key, what] of marked) {
     const row = document.createElement("div"), name = document.createElement("kbd"), term = document.createElement("dt"), said = document.createElement("dd");
-    row.dataset.of = name.textContent = key;
+    row.dataset.of = key;
+    name.textContent = twice.has(key) ? `${key} ${key}` : key;
     said.textContent = what;
     term.append(name);
     row.append(term, said);
