@@ -154,6 +154,9 @@ def _talked(intake: Intake, wish: Wish, reply: Reply) -> Reply:
 
     wish = replace(wish, think=False)
     for _ in range(MOST_ROUNDS):
+        if reply.kind in {"which", "questions"}:
+            for note in reply.notes:  # the next answer does not repeat it
+                say(f"note: {note}")
         if reply.kind == "which":
             names = [safe(each.name) for each in reply.near]
             picked = typer.prompt(f"Which: {', '.join(names)}?", default=names[0], err=True)
