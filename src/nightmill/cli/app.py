@@ -56,7 +56,8 @@ def _run() -> None:
             stream.reconfigure(errors="backslashreplace")  # file names may be no text, terminals know few signs
     found = quick.read(sys.argv[1:])
     ended = _typed() if found is None else found()
-    sys.stdout.flush()
+    if not sys.stdout.closed:  # as by an editor that hung up
+        sys.stdout.flush()
     sys.exit(ended)
 
 
