@@ -139,7 +139,7 @@ def test_broken_stream_is_asked_again_and_then_unavailable(body: bytes) -> None:
         (
             canned(b'{"error":{"message":"bad key ' + KEY.encode() + b'"}}', status="401 No"),
             r"bad key \[key\]",
-            "API key",
+            "OPENAI_API_KEY",
         ),
         (canned(b'{"error":{"message":"prompt is too long: 9 tokens"}}', status="400 No"), "too long", CONTEXT_HINT),
         (canned(b"", status="413 No"), "413", CONTEXT_HINT),
