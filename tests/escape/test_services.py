@@ -39,8 +39,11 @@ HYDRA = (
     + """
 open("/work/up", "w").close()
 while True:  # each that is killed was followed before
-    if os.fork() == 0:
-        os.setsid()
+    try:
+        if os.fork() == 0:
+            os.setsid()
+    except OSError:  # there are as many as may be
+        pass
     time.sleep(0.01)
 """
 )

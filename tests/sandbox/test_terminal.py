@@ -87,7 +87,7 @@ def test_keys_interrupt_suspend_and_end(within: Within) -> None:
         await asleep(box)
         shell.terminal.type(b"\x1a")
         await shell.until(b"Stopped")
-        shell.terminal.type(b"kill -9 %1; wait; echo go''ne\n")
+        shell.terminal.type(b"kill -9 %1; while jobs %1; do :; done 2>/dev/null; echo go''ne\n")
         await shell.until(b"gone\r\n")
         await shell.until(b"> ")
         shell.terminal.type(b"\x04")
