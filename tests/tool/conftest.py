@@ -19,7 +19,7 @@ from nightmill.sandbox import Limits, Place, Workspace
 from nightmill.sandbox.bubblewrap import BubblewrapSandboxes
 from nightmill.sandbox.owner import give, owner
 from nightmill.tool import Answer, ToolContext, developing
-from nightmill.tool.base import OPEN, Veil
+from nightmill.tool.base import OPEN, Results, Veil
 from nightmill.tool.outputs import MemoryOutputs
 
 FILES = {
@@ -39,6 +39,8 @@ class Bench:
     known: dict[str, str] = field(default_factory=dict)
     veil: Veil = OPEN
     given: tuple[str, ...] = ()
+    results: Results | None = None
+    news: Callable[[], str] = str
 
     async def call(self, tool: str, **arguments: Any) -> Answer:
         tools = developing("openai:gpt-5.2")
@@ -50,6 +52,8 @@ class Bench:
             known=dict(self.known),
             veil=self.veil,
             given=self.given,
+            results=self.results,
+            news=self.news,
         )
         answer = await tools.call(prepared, context)
         self.known.update(answer.seen)

@@ -6,7 +6,9 @@ from dataclasses import replace
 
 import pytest
 
+from nightmill.sandbox import Outcome, Workspace
 from nightmill.store.redaction import Redaction
+from nightmill.tool.base import Kept
 from tests.tool.conftest import Bench, Tell
 
 KNOWN = "correct-horse-battery"
@@ -42,6 +44,33 @@ def test_what_a_file_holds_is_shown_with_a_mark_for_each_secret_and_its_lines_ar
         assert "Ab3/" not in shown[0] + shown[2]
         assert shown[0].endswith("\n10\tLAST = 9")
         assert mark[LOOKS] != mark[OTHER]
+
+    tell(story)
+
+
+class Remembered:
+    """Knows how each command ended."""
+
+    async def find(self, command: str, workspace: Workspace) -> Kept:
+        del command, workspace
+        return Kept(exit=0, output=f"it is {LOOKS}\n", seconds=1.0, whence="run r1")
+
+    async def keep(self, command: str, outcome: Outcome, workspace: Workspace) -> None:
+        raise AssertionError((command, outcome, workspace))
+
+
+def test_what_is_known_of_a_command_and_what_happened_beside_it_is_shown_without_secrets(tell: Tell) -> None:
+    async def story(open_bench: Bench) -> None:
+        bench, mark = veiled(open_bench)
+        bench = replace(bench, news=lambda: f"the service ended and said {OTHER}")
+
+        ran = await bench.call("run_command", command="echo it")
+        known = await replace(bench, results=Remembered()).call("run_command", command="echo it")
+
+        assert f"said {mark[OTHER]}" in ran.text
+        assert f"it is {mark[LOOKS]}" in known.text
+        assert f"said {mark[OTHER]}" in known.text
+        assert LOOKS not in repr(known)
 
     tell(story)
 

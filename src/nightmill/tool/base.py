@@ -172,7 +172,8 @@ class Answer:
 
     *changed*: something ran that may have changed the workspace. *seen*: the files that it showed (a part is enough) or
     wrote, by `known_as`, with the `digest` of all they hold. *ran*: commands, whether each ended well, and what it printed. *notes*: what
-    the agent wants to remember, as (kind, text, numbers of the notes of that kind that it replaces).
+    the agent wants to remember, as (kind, text, numbers of the notes of that kind that it replaces). *veiled*: secrets are
+    out of the text already.
     """
 
     text: str
@@ -184,6 +185,7 @@ class Answer:
     todo: tuple[tuple[str, Progress], ...] | None = None
     finish: Finish | None = None
     explored: Explored | None = None
+    veiled: bool = False
 
 
 class Tool(Protocol):

@@ -56,7 +56,7 @@ class RunCommand:
             raise ToolError("a command cannot contain a NUL character")
         unmarked(arguments.command, context)
         if context.results and (kept := await context.results.find(arguments.command, context.workspace)):
-            return _known(arguments.command, kept, context)
+            return await _known(arguments.command, kept, context)
         limits = replace(context.limits, output=max(KEPT, context.limits.output))
         limits = replace(limits, seconds=arguments.timeout) if arguments.timeout else limits
         command = Command(argv=("bash", "-c", arguments.command), limits=limits)
@@ -78,15 +78,18 @@ class RunCommand:
         told = f"{text}\n({ends[outcome.stopped]})" if text else f"({ends[outcome.stopped]}, no output)"
         # What was stopped has not passed, whatever it had printed by then.
         ran = ((arguments.command, outcome.exit == 0 and not outcome.stopped, "" if outcome.stopped else text),)
-        return Answer(text="\n".join(part for part in (told, context.news()) if part), changed=True, ran=ran)
+        news = await marked(context.news(), context)
+        return Answer(text="\n".join(part for part in (told, news) if part), changed=True, ran=ran, veiled=True)
 
 
-def _known(command: str, kept: Kept, context: ToolContext) -> Answer:
+async def _known(command: str, kept: Kept, context: ToolContext) -> Answer:
     """The answer to *command*, which was not run."""
-    text = shown(plain(kept.output), context.outputs, most=MOST_CHARACTERS).rstrip("\n")
+    said = await marked(plain(kept.output), context)
+    text = shown(said, context.outputs, most=MOST_CHARACTERS).rstrip("\n")
     told = (
         f"(exit status {kept.exit}; not run now: this is how it ended, after {kept.seconds:.1f} s, on the same files in"
         f" {kept.whence}. Call it once more to have it run.)"
     )
-    lines = (text, told, context.news())
-    return Answer(text="\n".join(part for part in lines if part), ran=((command, kept.exit == 0, text),))
+    lines = (text, told, await marked(context.news(), context))
+    ran = ((command, kept.exit == 0, text),)
+    return Answer(text="\n".join(part for part in lines if part), ran=ran, veiled=True)

@@ -67,7 +67,7 @@ class ReadFile:
         last = arguments.offset + len(chosen) - 1
         part = last < len(lines) or arguments.offset > 1 or more
         rest = f"\n(lines {arguments.offset}–{last} of {len(lines)}{more})" if part else ""
-        return Answer(text=cut("\n".join(numbered), most=60_000) + rest, seen=seen)
+        return Answer(text=cut("\n".join(numbered), most=60_000) + rest, seen=seen, veiled=True)
 
 
 async def _read(path: str, context: ToolContext) -> bytes:
@@ -166,7 +166,7 @@ class Search:
         text = shown(await marked(text, context), context.outputs, most=MOST_CHARACTERS)
         if outcome.exit != 0 and not HIT.search(text):  # with hits, it is only some file that cannot be read
             raise ToolError(text.strip() or "the search failed")
-        return Answer(text=text)
+        return Answer(text=text, veiled=True)
 
 
 class WriteFile:

@@ -105,7 +105,8 @@ class Toolset:
             answer = await prepared.tool.call(prepared.arguments, context)
         except ToolError as error:
             raise ToolError(await marked(whole(error.message + notes), context)) from error
-        return replace(answer, text=await marked(whole(answer.text + notes), context))
+        text = whole(answer.text + notes)
+        return replace(answer, text=text if answer.veiled else await marked(text, context))
 
 
 def exploring() -> Toolset:
