@@ -278,8 +278,13 @@ def closed(assignment: Assignment, moment: Origin) -> str:
     """Why no file of the checkout may be edited at *moment*, "" if they may be."""
     if not moment.role:
         return ""
-    writes = role_of(moment.role.partition("@")[0], assignment).writes
-    return "" if writes == "code" else f"what the {moment.role} finds is no one's to write: its role writes {writes}"
+    name = moment.role.partition("@")[0]
+    writes = role_of(name, assignment).writes
+    return (
+        ""
+        if writes == "code"
+        else f"the {name} judges what others wrote, so no file is edited in its name: it writes {writes}"
+    )
 
 
 def amiss(assignment: Assignment, path: str) -> str:

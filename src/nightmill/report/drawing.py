@@ -33,6 +33,7 @@ def environment(*loaders: BaseLoader) -> Environment:
         "tokens": words.tokens,
         "money": words.money,
         "moment": words.moment,
+        "speaker": words.speaker,
         "line": one_line,
     }
     made.globals |= {
