@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -37,6 +38,14 @@ def _no_settings() -> Iterator[None]:
         for name in [name for name in os.environ if name.startswith("NIGHTMILL_")]:  # noqa: TID251 - the door of the tests
             patch.delenv(name)
         yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _nothing_ignored() -> None:
+    """What is tested hears Ctrl-C and a hangup, also where these tests run in the background and were told to ignore them."""
+    for number in (signal.SIGINT, signal.SIGHUP):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, lambda *_: None)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
