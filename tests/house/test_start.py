@@ -13,7 +13,7 @@ ASK = """
 from nightmill.cli import quick
 from nightmill.cli.asking import bell
 quick.read(["run", "SPEC.md", "--model", "anthropic:m"])
-bell.ask = lambda *_: True
+bell.ask = lambda *_: bell.Answer(done=True)
 from nightmill.cli import asking
 door = asking.open_door(model="anthropic:m", base_url=None)
 asking.asked(door, asking.Path("SPEC.md"), project=asking.Path(), base="", inputs=(), named=True)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from nightmill.cli import bell
 from nightmill.cli.door import Door, fingerprints, open_door, person, settings, settings_file
+from nightmill.cli.surroundings import surroundings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -73,18 +74,22 @@ def asked(
         home=str(Path.home()),
         config=str(settings_file(os.environ)),
         keys=fingerprints(),
+        held=surroundings(settings),
     )
-    if bell.ask(settings.home, question):
+    answer = bell.ask(settings.home, question)
+    if answer.done and not answer.unlike:
         return run
     from nightmill.cli import beside
 
+    if answer.done:
+        beside.note(answer)
+        return run
     # Only of a store of its own is it known without a look that no worker is alive, and an unused home stays as it is.
     alone = not settings.store and (settings.home / "nightmill.db").exists() and bell.unheard(settings.home)
     if alone and beside.start(door, question):
         return run
     submitted(door, spec, project=project, base=base, inputs=inputs, named=named, run=run)
-    beside.ensure(door)
-    bell.ring(settings.home)
+    beside.wake(door)
     return run
 
 

@@ -12,17 +12,20 @@ import socket
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from nightmill import __version__
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from nightmill.settings import Settings
 
 __all__ = [
     "CODE",
     "LEAVES",
     "LONGEST",
+    "Answer",
     "answered",
     "ask",
     "heard",
@@ -37,7 +40,7 @@ CODE = f"{__version__} {Path(__file__).parent.parent}"
 """Both ends are the same program, or nothing is said."""
 
 LEAVES = "leaves"
-"""The answer of a worker that ends, so that one with the keys of who asks can take its place."""
+"""The answer of a worker that ends, so that one with the keys and settings of who asks can take its place."""
 
 LONGEST = 1 << 16
 """Bytes of one question or answer."""
@@ -46,6 +49,22 @@ PATIENCE = 10.0
 """Seconds for an answer, before the asking is done here."""
 
 ALPHABET = "abcdefghjkmnpqrstuvwxyz23456789"
+
+
+class Answer(NamedTuple):
+    """What a worker says.
+
+    Attributes:
+        done: Whether it did what is asked.
+        unlike: What it holds otherwise than who asks, and goes on holding.
+        pid: Its process.
+        stays: It is there because a person or a service wants it, and does not end by itself.
+    """
+
+    done: bool = False
+    unlike: tuple[str, ...] = ()
+    pid: int = 0
+    stays: bool = False
 
 
 def place(home: Path) -> Path:
@@ -59,24 +78,24 @@ def identifier() -> str:
     return "r" + "".join(ALPHABET[number // len(ALPHABET) ** at % len(ALPHABET)] for at in range(7))
 
 
-def question(settings: Settings, run: str, **words: str | bool | list[str] | dict[str, str]) -> dict[str, Any]:
+def question(settings: Settings, run: str, **words: str | bool | list[str] | Mapping[str, str]) -> dict[str, Any]:
     """What has a worker put *run* in the queue, under these *settings*; *words* are what `Porter` asks for."""
     plain = {name: str(value) if isinstance(value, Path) else value for name, value in asdict(settings).items()}
     return {"run": run, "settings": plain, **words}
 
 
-def ask(home: Path, question: dict[str, Any]) -> bool:
-    """Ask a worker of this *home* that is alive; whether it did what is asked."""
+def ask(home: Path, question: dict[str, Any]) -> Answer:
+    """Ask a worker of this *home* that is alive."""
     with socket.socket(socket.AF_UNIX) as line, suppress(OSError):
         line.settimeout(PATIENCE)
         line.connect(str(place(home)))
         return answered(line, question)
-    return False
+    return Answer()
 
 
-def ring(home: Path) -> bool:
-    """Tell a worker of this *home* that something was asked for; whether there is one."""
-    return ask(home, {})
+def ring(home: Path, **words: Mapping[str, str]) -> Answer:
+    """Tell a worker of this *home* that something was asked for, by who holds what *words* say; done: there is one."""
+    return ask(home, words)
 
 
 def unheard(home: Path) -> bool:
@@ -95,13 +114,15 @@ def heard(said: bytes) -> dict[str, Any] | None:
     return asked if isinstance(asked, dict) and asked.get("code") == CODE else None
 
 
-def answered(line: socket.socket, question: dict[str, Any]) -> bool:
-    """Ask *question* over *line*; whether a worker did what is asked. One that leaves is gone by then."""
+def answered(line: socket.socket, question: dict[str, Any]) -> Answer:
+    """Ask *question* over *line*. A worker that leaves is gone by then."""
     with suppress(OSError, ValueError):
         line.sendall(json.dumps({"code": CODE, **question}).encode() + b"\n")
         with line.makefile("rb") as said:
             answer = json.loads(said.readline(LONGEST))
             if answer == LEAVES:
                 said.read()
-            return answer is True
-    return False
+            if isinstance(answer, list):
+                done, unlike, pid, stays = answer
+                return Answer(done, tuple(unlike), pid, stays)
+    return Answer()

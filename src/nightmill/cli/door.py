@@ -17,6 +17,7 @@ from nightmill.errors import SettingsError
 from nightmill.settings import Settings, load
 
 __all__ = [
+    "KEYS",
     "STALE",
     "Door",
     "credentials",

@@ -102,7 +102,7 @@ class StoreIntake:
         """The new run, in the queue of a worker that is alive or is started for it."""
         import time
 
-        from nightmill.cli import asking, bell, beside
+        from nightmill.cli import asking, beside
         from nightmill.cli.site import worker_of
         from nightmill.desk.wish import errand
         from nightmill.line import submit
@@ -119,12 +119,10 @@ class StoreIntake:
             now=time.time,
             agent=agent,
         )
-        run = submit.submit(
-            asked, settings=door.settings, database=door.database, blobs=door.blobs, runs=door.runs, project=project
-        )
-        beside.ensure(door)
-        bell.ring(door.settings.home)
-        return run
+        with beside.attended(door):
+            return submit.submit(
+                asked, settings=door.settings, database=door.database, blobs=door.blobs, runs=door.runs, project=project
+            )
 
 
 def plain(reply: Reply) -> dict[str, Any]:

@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import Any, Self
 
 from nightmill.cli import bell
-from nightmill.cli.door import Door, credentials, fingerprints, keys, settings_file
+from nightmill.cli.door import KEYS, Door, credentials, fingerprints, keys, settings_file
 from nightmill.cli.site import worker_of
+from nightmill.cli.surroundings import surroundings, unlike
 from nightmill.errors import NightmillError
 from nightmill.line import submit
 from nightmill.model import connect
@@ -42,15 +43,15 @@ class Porter:
         door: Door,
         *,
         wake: Callable[[], None],
-        leave: Callable[[], bool] = lambda: False,
+        leave: Callable[[], bool] | None = None,
         off_loop: Callable[..., Awaitable[bool]] = asyncio.to_thread,
     ) -> None:
         """*wake* is called when there is something to do, and *off_loop* with blocking work and its arguments.
 
-        *leave* has the worker end if nothing is in its hands, and says whether it does.
+        *leave* has the worker end if nothing is in its hands, and says whether it does; None: a person wants it to stay.
         """
         self.door, self.wake, self.leave, self.off_loop = door, wake, leave, off_loop
-        self._keys = fingerprints()
+        self._keys, self._held = fingerprints(), surroundings(door.settings)
         self.place = bell.place(door.settings.home)
         self._socket = socket.socket(socket.AF_UNIX)
         self._inode = -1
@@ -112,19 +113,23 @@ class Porter:
             if answer == bell.LEAVES:
                 line.detach()  # it is closed with this process, which is what who asks waits for
 
-    async def _answer(self, asked: dict[str, Any] | None) -> bool | str:
+    async def _answer(self, asked: dict[str, Any] | None) -> bell.Answer | str:
         if asked is None:
-            return False
-        if self._keyless(asked.get("keys")) and self.leave():
+            return bell.Answer()
+        theirs = asked.get("held")
+        other = self._other_keys(asked.get("keys"))
+        other += unlike(self._held, theirs) if isinstance(theirs, dict) else ()
+        if other and self.leave and self.leave():
             return bell.LEAVES
         done = "run" not in asked or await self.off_loop(take, self.door, asked)
         if done:
             self.wake()
-        return done
+        return bell.Answer(done, other, os.getpid(), stays=self.leave is None)
 
-    def _keyless(self, theirs: object) -> bool:
-        """Whether who asks has a key that this worker does not have, or has another of."""
-        return isinstance(theirs, dict) and any(self._keys.get(each) != key for each, key in theirs.items())
+    def _other_keys(self, theirs: object) -> tuple[str, ...]:
+        """The keys of who asks that this worker does not have, or has others of."""
+        named = theirs if isinstance(theirs, dict) else {}
+        return tuple(sorted(KEYS[each] for each, key in named.items() if each in KEYS and self._keys.get(each) != key))
 
 
 def take(door: Door, asked: dict[str, Any]) -> bool:

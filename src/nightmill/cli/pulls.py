@@ -205,10 +205,10 @@ def again(number: Number, project: Where = Path()) -> None:
 
     door = open_door()
     request = door.forge.get(project=door.project(project).id, number=number)
-    made = remarks.again(door, request, by=person())
+    with beside.attended(door):
+        made = remarks.again(door, request, by=person())
     sys.stdout.write(f"{made.id}\n")
     sys.stdout.flush()
-    beside.ensure(door)
     say(f"it goes on from {request.run}; watch it with: nightmill log --follow {made.id}")
 
 

@@ -79,7 +79,7 @@ def _taken_in(door: Door) -> bool:
         with line.makefile("rb") as said:
             asked = bell.heard(said.readline(bell.LONGEST))
         done = asked is not None and not door.alive() and porter.take(door, asked)
-        line.sendall(json.dumps(done).encode() + b"\n")
+        line.sendall(json.dumps(bell.Answer(done)).encode() + b"\n")
         return done
     return False
 
@@ -144,7 +144,7 @@ async def _serve(door: Door, until_idle: float | None, asked: Future[bool] | Non
         stack.push_async_callback(recovery.leave)
         stack.push_async_callback(engine.close)
         await recovery.join(version="1")
-        leave = worker.leave if until_idle is not None else _stays
+        leave = worker.leave if until_idle is not None else None
         await stack.enter_async_context(Porter(door, wake=worker.wake, leave=leave, off_loop=engine.off_loop))
         say(f"worker {name} takes up runs of {door.settings.home}; Ctrl-C stops it, and the next one goes on")
         _load_the_rest(engine, stack)
@@ -154,11 +154,6 @@ async def _serve(door: Door, until_idle: float | None, asked: Future[bool] | Non
             logging.getLogger(__name__).warning("worker %s stops; what it had goes on with the next", name)
             return False
     return True
-
-
-def _stays() -> bool:
-    """The answer of a worker that a person wants to be there."""
-    return False
 
 
 def end_on_signals() -> None:

@@ -43,10 +43,9 @@ class DoorStarter:
 
         started = remedy.start(self.door, remedy.Wanted(task=task, by=by, home=home), now=time.time)
         if self.here:
-            from nightmill.cli import bell, beside
+            from nightmill.cli import beside
 
-            beside.ensure(self.door)
-            bell.ring(self.door.settings.home)
+            beside.wake(self.door)
         return started.run.id
 
     def start(self, wanted: Wanted) -> str:

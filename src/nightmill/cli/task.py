@@ -86,7 +86,7 @@ def start(
     """Have a run go on with a task, from the work that there is, until there is a pull request."""
     import time
 
-    from nightmill.cli import asking, bell, beside, watching
+    from nightmill.cli import asking, beside, watching
     from nightmill.cli.door import open_door, person, settings
     from nightmill.cli.screen import say
     from nightmill.cli.site import worker_of
@@ -107,12 +107,11 @@ def start(
         door, agent = worker_of(door, door.settings.home, asked=True)
         wanted = replace(wanted, model=door.settings.model, base_url=door.settings.base_url, agent=agent)
     _check(door, wanted)
-    started = remedy.start(door, wanted, now=time.time)
+    with beside.attended(door):
+        started = remedy.start(door, wanted, now=time.time)
     run = started.run
     if not started.new:
         say(f"somebody was first: run {run.id} goes on with it")
-    beside.ensure(door)
-    bell.ring(door.settings.home)
     if detach:
         watching.detached(run.id, json=json)
         return

@@ -185,10 +185,9 @@ def run_trial(
         trial=kept,
     )
     title = f"Trial of {proposal.name}"
-    run = queue(assignment, run=bell.identifier(), title=title, blobs=door.blobs, runs=door.runs, blueprint="").id
+    with beside.attended(door):
+        run = queue(assignment, run=bell.identifier(), title=title, blobs=door.blobs, runs=door.runs, blueprint="").id
     try:
-        beside.ensure(door)
-        bell.ring(door.settings.home)
         return _ended(door, run, script=script, proof=proposal.swap.proof)
     except BaseException:
         _cancel(door, run)
