@@ -251,7 +251,7 @@ NONE = END % (0, 0)
         (lambda told: [b"[" * 100_000 + b"\n"], "is no JSON"),
         (lambda told: [b'{"seq": 1}\n'], "without a body"),
         (lambda told: [b'{"seq": "\x1b[2J", "body": {}}\n'], "no JSON"),
-        (lambda told: [b'{"seq": "x", "body": {}}\n'], "is not as it should be"),
+        (lambda told: [b'{"seq": "x", "body": {}}\n'], "seq of an entry should be int"),
         (lambda told: [b"x" * (17 << 20)], "is longer than"),
     ],
 )

@@ -4,39 +4,24 @@ from __future__ import annotations
 
 import json
 from collections.abc import Generator, Iterator, Sequence
-from typing import Any, Literal, NamedTuple, overload
+from typing import Any, Literal, overload
 
 from nightmill.client.connection import Away, Connection
 from nightmill.client.hooks import Hooks
-from nightmill.client.nouns import Change, Changes, Diff, Entries, Me, Others, Role, Runs, Stand, Tasks
+from nightmill.client.nouns import Changes, Entries, Me, Runs, Stand, Tasks
 from nightmill.client.path import API, path
+from nightmill.client.patience import Patience
 from nightmill.client.people import People
-from nightmill.client.reading import listed, value
-from nightmill.client.remains import remainder
+from nightmill.client.reading import field, listed, value
 from nightmill.client.secrets import Secrets
-from nightmill.desk.nouns import (
-    Asked,
-    Comparison,
-    Ended,
-    Part,
-    Planned,
-    Remainder,
-    Side,
-    Standing,
-    Thing,
-    Tie,
-    Turn,
-)
-from nightmill.desk.offered import Given, Held, Moment
+from nightmill.desk.nouns import Asked, Comparison, Ended, Part, Remainder, Standing, Thing
+from nightmill.desk.offered import Moment
 from nightmill.errors import EngineError, NotYet, SettingsError
-from nightmill.kept import Back, Draft, Entry, Filed, Piece, Question, Run, Started
+from nightmill.kept import Back, Draft, Entry, Filed, Question, Run, Started
 
 __all__ = ["Client"]
 
-
 PAGE = 200
-SOON, LATE = 0.5, 10.0
-"""Seconds between two attempts to reach a server that is away: the first, and the most."""
 
 
 class Client(People, Secrets, Hooks):
@@ -49,14 +34,12 @@ class Client(People, Secrets, Hooks):
 
     def me(self) -> Me:
         """Who one is there, and what one may do."""
-        plain = self.connection.get(f"{API}/me")
-        grants = listed(plain, "grants", lambda each: value(Role, each, of="a grant"), of="me")
-        return value(Me, plain, of="me", grants=grants)
+        return value(Me, self.connection.get(f"{API}/me"), of="me")
 
     def runs(self, *, project: str = "", parent: str = "", cursor: str = "", limit: int = 50) -> Runs:
         """A page of the runs that one may see, newest first; *parent* started them."""
         plain = self.connection.get(f"{API}/runs", project=project, parent=parent, cursor=cursor, limit=limit)
-        return value(Runs, plain, of="runs", runs=listed(plain, "runs", _run, of="runs"))
+        return value(Runs, plain, of="runs")
 
     def run(self, name: str) -> Run:
         """The run whose id is or begins with *name*."""
@@ -78,16 +61,16 @@ class Client(People, Secrets, Hooks):
     def turn(self, run: str, *, role: str, number: int) -> tuple[Part, ...]:
         """A turn of *role* in it, part by part."""
         plain = self.connection.get(f"{_path(run)}/turn", role=role, number=number)
-        return listed(plain, "parts", lambda each: value(Part, each, of="a part"), of="a turn")
+        return field(plain, "parts", tuple[Part, ...], of="a turn")
 
     def diff(self, run: str) -> str:
         """What it has changed so far, as git writes it."""
-        return value(Diff, self.connection.get(f"{_path(run)}/diff"), of="the diff").diff
+        return field(self.connection.get(f"{_path(run)}/diff"), "diff", str, of="what it changed")
 
     def attend(self, run: str, terminal: str, *, seconds: float) -> tuple[str, ...]:
         """Say that one looks on from *terminal* for *seconds* more; gives who else does."""
         asked = {"terminal": terminal, "seconds": seconds}
-        return value(Others, self.connection.post(f"{_path(run)}/attend", asked), of="who looks on").people
+        return field(self.connection.post(f"{_path(run)}/attend", asked), "people", tuple[str, ...], of="who looks on")
 
     def pause(self, run: str) -> Run:
         """Pause it after its turn, with all that it started."""
@@ -124,15 +107,11 @@ class Client(People, Secrets, Hooks):
     def moment(self, run: str, *, turn: int, role: str = "", paths: Sequence[str] = ()) -> Moment:
         """What may be edited where it is gone on from after *turn* of *role*, with the files *paths* beside those that changed."""
         plain = self.connection.get(f"{_path(run)}/moment", turn=turn, role=role, path=list(paths))
-        results = listed(plain, "results", lambda each: value(Given, each, of="a result"), of="a moment")
-        files = listed(plain, "files", lambda each: value(Held, each, of="a file"), of="a moment")
-        return value(Moment, plain, of="a moment", results=results, files=files)
+        return value(Moment, plain, of="a moment")
 
     def compare(self, run: str, other: str) -> Comparison:
         """It beside another run of its project."""
-        plain = self.connection.get(path("runs", run, "compare", other))
-        sides = {name: _side(plain.get(name)) for name in ("left", "right")}
-        return value(Comparison, plain, of="a comparison", common=listed(plain, "common", _turn, of="it"), **sides)
+        return value(Comparison, self.connection.get(path("runs", run, "compare", other)), of="a comparison")
 
     def start(self, project: str, spec: str, *, model: str = "", blueprint: str = "", base: str = "") -> Run:
         """Ask for a run of *spec*, which is Markdown; "" is as the server's settings say."""
@@ -141,34 +120,30 @@ class Client(People, Secrets, Hooks):
 
     def plan(self, run: str) -> Standing:
         """The plan that it is part of, as it is now."""
-        plain = self.connection.get(f"{_path(run)}/plan")
-        tasks = listed(plain, "tasks", lambda each: value(Planned, each, of="a task"), of="a plan")
-        ties = listed(plain, "ties", lambda each: value(Tie, each, of="a tie"), of="a plan")
-        return value(Standing, plain, of="a plan", tasks=tasks, ties=ties)
+        return value(Standing, self.connection.get(f"{_path(run)}/plan"), of="a plan")
 
     def tasks(self, *, project: str = "", every: bool = False, cursor: str = "", limit: int = 50) -> Tasks:
         """A page of what runs left and nobody has ended yet, oldest first; *every*: what is closed, too."""
         asked = {"project": project, "every": "true" if every else "false", "cursor": cursor, "limit": limit}
-        plain = self.connection.get(f"{API}/tasks", **asked)
-        return value(Tasks, plain, of="tasks", tasks=listed(plain, "tasks", _filed, of="tasks"))
+        return value(Tasks, self.connection.get(f"{API}/tasks", **asked), of="tasks")
 
     def task(self, name: str) -> Remainder:
         """The task whose id is or begins with *name*, with all that is known of it."""
-        return remainder(self.connection.get(_task(name)))
+        return value(Remainder, self.connection.get(_task(name)), of="what is left")
 
     def take_up(self, task: str, *, model: str = "", blueprint: str = "") -> Started:
         """Have a run go on with *task*; "" is as it was in the run that left it."""
-        plain = self.connection.post(f"{_task(task)}/start", {"model": model, "blueprint": blueprint})
-        return value(Started, plain, of="a start", run=_run(plain.get("run")))
+        asked = {"model": model, "blueprint": blueprint}
+        return value(Started, self.connection.post(f"{_task(task)}/start", asked), of="a start")
 
     def drop(self, task: str, *, because: str) -> Filed:
         """Let nobody go on with *task*."""
-        return _filed(self.connection.post(f"{_task(task)}/drop", {"because": because}))
+        return value(Filed, self.connection.post(f"{_task(task)}/drop", {"because": because}), of="a task")
 
     def changes(self, *, project: str = "", state: str = "", cursor: str = "", limit: int = 50) -> Changes:
         """A page of the pull requests that one may see, newest first; *state*: only "open", "merged" or "closed" ones."""
         plain = self.connection.get(f"{API}/changes", project=project, state=state, cursor=cursor, limit=limit)
-        return value(Changes, plain, of="changes", changes=listed(plain, "changes", _change, of="changes"))
+        return value(Changes, plain, of="changes")
 
     def change(self, project: str, number: int) -> Stand:
         """One of them, and whether one may merge it."""
@@ -176,7 +151,7 @@ class Client(People, Secrets, Hooks):
 
     def change_diff(self, project: str, number: int) -> str:
         """What it changes, as git writes it."""
-        return value(Diff, self.connection.get(f"{_pull(project, number)}/diff"), of="the diff").diff
+        return field(self.connection.get(f"{_pull(project, number)}/diff"), "diff", str, of="what it changes")
 
     def approve_change(self, project: str, number: int, *, tree: str, because: str = "") -> Stand:
         """Say yes to exactly *tree*, as merging it gives."""
@@ -226,22 +201,22 @@ class Client(People, Secrets, Hooks):
             EngineError: If the server stays away.
         """
         asked = {**({"run": run} if run else {}), **({"drafts": "true"} if drafts else {})}
-        last, wait, waited = after, SOON, 0.0
+        last, patience = after, Patience(self.connection, self.patience)
         while True:
+            away: Away | NotYet | None = None
             try:
                 with self.connection.lines(f"{API}/events", last=last, **asked) as lines:
                     for entry in _told(lines):
-                        wait, waited = SOON, 0.0
+                        patience.restore()
                         last = entry.seq if isinstance(entry, Entry) else last
                         yield entry
             except (Away, NotYet) as error:
-                if waited >= self.patience:
+                if patience.over:
                     raise
-                wait = max(wait, error.seconds) if isinstance(error, NotYet) else wait
+                away = error
             if self.connection.closed:
                 return
-            self.connection.sleep(wait)
-            waited, wait = waited + wait, min(LATE, wait * 2)
+            patience.wait(away)
 
     def _decide(self, run: str, verb: str, said: dict[str, str]) -> Ended:
         return value(Ended, self.connection.post(f"{_path(run)}/{verb}", said), of=f"the answer to {verb}")
@@ -255,13 +230,8 @@ def _pull(project: str, number: int) -> str:
     return path("projects", project, "changes", str(number))
 
 
-def _change(plain: Any) -> Change:
-    return value(Change, plain, of="a change")
-
-
 def _stand(plain: Any) -> Stand:
-    found = plain.get("change") if isinstance(plain, dict) else None
-    return value(Stand, plain, of="a change", change=_change(found))
+    return value(Stand, plain, of="a change")
 
 
 def _task(name: str) -> str:
@@ -284,7 +254,7 @@ def _told(lines: Iterator[str]) -> Iterator[Entry | Draft | None]:
             kind, plain = name, _json("\n".join(data))
             name, data = "", []
             if plain:  # what says that one is let go, and should come again, has nothing in it
-                yield _draft(plain) if kind == "draft" else _entry(plain)
+                yield value(Draft, plain, of="a draft") if kind == "draft" else _entry(plain)
 
 
 def _json(text: str) -> Any:
@@ -295,11 +265,7 @@ def _json(text: str) -> Any:
 
 
 def _run(plain: Any) -> Run:
-    return value(Run, plain, of="a run", assignment="", wishes=0, words=0)
-
-
-def _filed(plain: Any) -> Filed:
-    return value(Filed, plain, of="a task")
+    return value(Run, plain, of="a run")
 
 
 def _entry(plain: Any) -> Entry:
@@ -309,37 +275,9 @@ def _entry(plain: Any) -> Entry:
     return value(Entry, plain, of="an entry", body=json.dumps(body))
 
 
-def _draft(plain: Any) -> Draft:
-    pieces = listed(plain, "pieces", lambda each: value(Piece, each, of="a piece"), of="a draft")
-    return value(Draft, plain, of="a draft", pieces=pieces)
-
-
 def _thing(plain: Any) -> tuple[Thing, str]:
-    thing = value(Thing, plain, of="what waits")
-    return thing, str(plain.get("command", ""))
+    return value(Thing, plain, of="what waits"), field(plain, "command", str, of="what waits")
 
 
 def _asked(plain: Any) -> Asked:
-    question = value(Question, plain, of="a question", seconds=0.0, body="")
-    return Asked(question, str(plain.get("text", "")))
-
-
-def _side(plain: Any) -> Side:
-    named = {"turns": listed(plain, "turns", _turn, of="a side"), "checks": listed(plain, "checks", _pair, of="a side")}
-    return value(Side, plain, of="a side", **named)
-
-
-def _turn(plain: Any) -> Turn:
-    return value(Turn, plain, of="a turn", calls=listed(plain, "calls", _pair, of="a turn"))
-
-
-def _pair(plain: Any) -> tuple[str, bool]:
-    """What was called or checked, and whether it went well."""
-    named = dict(zip(("what", "well"), plain, strict=False)) if isinstance(plain, list) else {}
-    found = value(_Pair, named, of="a call or a check")
-    return found.what, found.well
-
-
-class _Pair(NamedTuple):
-    what: str
-    well: bool
+    return Asked(value(Question, plain, of="a question"), field(plain, "text", str, of="a question"))

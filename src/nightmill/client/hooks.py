@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from functools import partial
 from typing import NamedTuple
 
 from nightmill.client.connection import Connection
 from nightmill.client.path import path
-from nightmill.client.reading import listed, value
+from nightmill.client.reading import field, value
 from nightmill.desk.office import Added, Ear
 from nightmill.kept import Kept
 from nightmill.told import Dead, Delivery, Hook
 
 __all__ = ["Hooks"]
-
-_hook = partial(value, Hook, of="a webhook")
 
 
 class Hooks:
@@ -26,13 +22,12 @@ class Hooks:
 
     def hooks(self) -> tuple[Hook, ...]:
         """All webhooks, oldest first."""
-        return listed(self.connection.get(path("hooks")), "hooks", _hook, of="webhooks")
+        return field(self.connection.get(path("hooks")), "hooks", tuple[Hook, ...], of="webhooks")
 
     def add_hook(self, url: str, *, events: Sequence[str] = (), project: str = "") -> Added:
         """Have *url* told from now on of *events* (none: of all) in *project* ("": in every one)."""
         plain = self.connection.post(path("hooks"), {"url": url, "events": list(events), "project": project})
-        secret = value(_Secret, plain, of="a new webhook").secret
-        return Added(_hook(plain.get("hook")), secret)
+        return value(Added, plain, of="a new webhook")
 
     def remove_hook(self, hook: str) -> None:
         """Tell it nothing more."""
@@ -49,7 +44,7 @@ class Hooks:
     def rotate_hook(self, hook: str, *, at_once: bool = False) -> str:
         """Another secret for it. That of now is good for a day more, unless it has to end *at_once*."""
         plain = self.connection.put(path("hooks", hook, "secret"), {"at_once": at_once})
-        return value(_Secret, plain, of="a secret").secret
+        return field(plain, "secret", str, of="a webhook")
 
     def try_hook(self, hook: str) -> None:
         """Send it a letter now."""
@@ -58,23 +53,23 @@ class Hooks:
     def deliveries(self, hook: str) -> tuple[Delivery, ...]:
         """The last letters to it, newest first."""
         plain = self.connection.get(path("hooks", hook, "deliveries"))
-        return listed(plain, "deliveries", partial(value, Delivery, of="a letter"), of="a webhook")
+        return field(plain, "deliveries", tuple[Delivery, ...], of="a webhook")
 
     def dead(self, hook: str = "") -> tuple[Dead, ...]:
         """What was given up for it, or for all, oldest first."""
         plain = self.connection.get(path("hooks", "dead"), hook=hook)
-        return listed(plain, "dead", partial(value, Dead, of="a letter"), of="webhooks")
+        return field(plain, "dead", tuple[Dead, ...], of="webhooks")
 
     def resend(self, hook: str, entry: int = 0) -> int:
         """Have *entry* sent once more, 0: all that was given up for it; gives how many that are."""
         plain = self.connection.post(path("hooks", hook, "dead"), {"seq": entry})
-        return value(_Count, plain, of="what is sent again").count
+        return field(plain, "count", int, of="what is sent again")
 
     def heard(self) -> Mapping[str, Kept]:
         """The projects whose forges are heard, of those that one administers, since when, and as who wanted."""
         plain = self.connection.get(path("heard"))
-        found = listed(plain, "heard", lambda each: (value(_Of, each, of="it"), value(Kept, each, of="it")), of="it")
-        return {each.project: kept for each, kept in found}
+        found = field(plain, "heard", tuple[_Heard, ...], of="forges")
+        return {each.project: Kept(each.at, each.by) for each in found}
 
     def hear(self, project: str) -> Ear:
         """Hear the forge of *project* from now on, by a new secret."""
@@ -89,14 +84,7 @@ class Hooks:
         self.connection.put(path("projects", project, "logins", login), {"address": address})
 
 
-class _Secret(NamedTuple):
-    secret: str
-
-
-@dataclass(frozen=True, slots=True)
-class _Count:
-    count: int
-
-
-class _Of(NamedTuple):
+class _Heard(NamedTuple):
     project: str
+    at: float
+    by: str

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
 from typing import Any
 
 from nightmill.client.connection import Away, Connection
-from nightmill.client.whole import told
+from nightmill.client.path import API
+from nightmill.client.patience import Patience
+from nightmill.client.reading import field, value
 from nightmill.desk.budget import Budget
 from nightmill.desk.evidence import Verified
 from nightmill.errors import EngineError, NotYet
@@ -20,14 +21,13 @@ from nightmill.store.seal import Seal
 
 __all__ = ["HouseClient"]
 
-API = "/api/v1"
 ROW = ("seq", "at", "run", "name", "key", "body", "hash")
 LONGEST = 16 << 20
 """Bytes of a line: entries are far shorter, and a server that sends one without end is not listened to."""
 FORGETTINGS = 10_000
 """Statements that words were forgotten which are held in memory."""
-SOON, LATE = 0.5, 10.0
-"""Seconds between two attempts to reach a server that is away: the first, and the most."""
+FORGETTING = {"upto": int, "digest": str}
+"""What a chain needs of an `EntriesForgotten`."""
 AGAIN = 3
 """How often the chain is gone through anew because words were forgotten meanwhile."""
 
@@ -42,12 +42,12 @@ class HouseClient:
 
     def budget(self) -> Budget:
         """How the day stands."""
-        return told(Budget, self.connection.get(f"{API}/budget"), of="the budget")
+        return value(Budget, self.connection.get(f"{API}/budget"), of="the budget")
 
     def raise_budget(self, dollars: float) -> int:
         """Add so much to the budget of the day; how many runs look again."""
         plain = self.connection.post(f"{API}/budget/raise", {"dollars": dollars})
-        return told(dict[str, int], plain, of="what was raised").get("runs", 0)
+        return field(plain, "runs", int, of="what was raised")
 
     def seal(self) -> Seal:
         """Where its ledger stands, by its own word: whether it is signed as it says is seen here."""
@@ -61,25 +61,24 @@ class HouseClient:
         Raises:
             EngineError: If it ends before its end, or holds what cannot be: what came until then is right, and not all.
         """
-        wait, waited = SOON, 0.0
+        patience = Patience(self.connection, self.patience)
         while True:
             asked = {"after": after, "run": run, "name": name, "every": "true" if every else "false"}
             try:
                 with self.connection.pieces(f"{API}/ledger", **asked) as pieces:
                     for entry in _whole(pieces, after=after):
                         yield entry
-                        after, wait, waited = entry.seq, SOON, 0.0
+                        after = entry.seq
+                        patience.restore()
             except (Away, NotYet) as error:
-                if waited >= self.patience or self.connection.closed:
+                if patience.over or self.connection.closed:
                     raise EngineError(
                         f"the ledger was cut after entry {after}: {error.message}",
                         hint=f"ask again; to standard output it goes on with --after {after}",
                     ) from error
-                wait = max(wait, error.seconds) if isinstance(error, NotYet) else wait
+                patience.wait(error)
             else:
                 return
-            self.connection.sleep(wait)
-            waited, wait = waited + wait, min(LATE, wait * 2)
 
     def verify(self, numbers: Collection[int]) -> Verified:
         """Go through all of its chain here, and note the hashes of the entries with these *numbers*.
@@ -118,18 +117,11 @@ class HouseClient:
         found: dict[int, Any] = {}
         for entry in self.entries(name=EntriesForgotten.name, every=True):
             found[entry.seq] = body = json.loads(entry.body)
-            told(Forgetting, body, of=f"entry {entry.seq}")
+            for name, kind in FORGETTING.items():
+                field(body, name, kind, of=f"entry {entry.seq}")
             if len(found) > FORGETTINGS:
                 raise EngineError(f"the ledger says more than {FORGETTINGS:,} times that words were forgotten")
         return found
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Forgetting:
-    """What a chain needs of an `EntriesForgotten`."""
-
-    upto: int
-    digest: str
 
 
 def _whole(pieces: Iterator[bytes], *, after: int) -> Iterator[Entry]:
@@ -175,4 +167,4 @@ def _entry(plain: Any) -> Entry:
     """As the store has it; of a body that was written by another hand there is only its text, and it does not hold."""
     if not isinstance(plain, dict) or not isinstance(body := plain.get("body"), (dict, str)):
         raise EngineError(f"an entry of the ledger without a body: {plain!r:.60}")
-    return told(Entry, {**plain, "body": chain.canonical(body)}, of="an entry")
+    return value(Entry, plain, of="an entry", body=chain.canonical(body))

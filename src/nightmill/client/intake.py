@@ -4,19 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cached_property
-from urllib.parse import quote
 
 from nightmill.client.client import Client
+from nightmill.client.path import path
 from nightmill.client.reading import value
-from nightmill.client.whole import told
 from nightmill.desk.wish import Reply, Wish, errand
 from nightmill.kept import Run
 
 __all__ = ["IntakeClient"]
-
-API = "/api/v1/projects"
-UNTOLD = {"assignment": "", "wishes": 0, "words": 0}
-"""What the store has of a run and a server does not tell."""
 
 
 class IntakeClient:
@@ -25,7 +20,7 @@ class IntakeClient:
     def __init__(self, client: Client, project: str, *, model: str, say: Callable[[str], None]) -> None:
         self.model = model
         self.client = client
-        self.place = f"{API}/{quote(project, safe='') or '-'}"
+        self.place = path("projects", project)
         self.say = say
 
     @cached_property
@@ -44,7 +39,7 @@ class IntakeClient:
             "think": wish.think,
             "model": self.model,
         }
-        reply = told(Reply, self.client.connection.post(f"{self.place}/ask", asked), of="the answer")
+        reply = value(Reply, self.client.connection.post(f"{self.place}/ask", asked), of="the answer")
         for each in reply.said:
             self.say(each)
         return reply
@@ -61,4 +56,4 @@ class IntakeClient:
             "base": base,
             "model": self.model,
         }
-        return value(Run, self.client.connection.post(f"{self.place}/errands", asked), of="a run", **UNTOLD)
+        return value(Run, self.client.connection.post(f"{self.place}/errands", asked), of="a run")

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from nightmill.kept import Entry, Filed, Run
 
-__all__ = ["Diff", "Entries", "Me", "Others", "Role", "Runs", "Tasks"]
+__all__ = ["Change", "Changes", "Entries", "Me", "Role", "Runs", "Stand", "Tasks"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,17 +94,3 @@ class Stand:
     hint: str
     barred: str
     mine: bool
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Diff:
-    """What a run or a pull request has changed, as git writes it."""
-
-    diff: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Others:
-    """Who else looks on at a run, each once."""
-
-    people: tuple[str, ...]

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from functools import partial
-from typing import Any, NamedTuple
 
 from nightmill.access import Act, Grant, NewToken, RoleName, Token, Who
 from nightmill.client.connection import Connection
 from nightmill.client.path import path
-from nightmill.client.reading import listed, value
+from nightmill.client.reading import field, value
 
 __all__ = ["People"]
 
@@ -21,18 +19,18 @@ class People:
 
     def people(self) -> tuple[Who, ...]:
         """Everybody who was ever let in, by address."""
-        return listed(self.connection.get(path("people")), "people", _who, of="people")
+        return field(self.connection.get(path("people")), "people", tuple[Who, ...], of="people")
 
     def invite(self, address: str, *, grants: Collection[Grant]) -> str:
         """A link with which *address* chooses a password, good once."""
         given = [{"role": each.role, "project": each.project} for each in grants]
         plain = self.connection.post(path("people"), {"address": address, "grants": given})
-        return value(_Invited, plain, of="an invitation").link
+        return field(plain, "link", str, of="an invitation")
 
     def grant(self, address: str, project: str, roles: Collection[RoleName]) -> Who:
         """Give *address* exactly *roles* in *project*; "": in every one."""
         asked = {"project": project, "roles": sorted(roles)}
-        return _who(self.connection.put(path("people", address, "grants"), asked))
+        return value(Who, self.connection.put(path("people", address, "grants"), asked), of="a person")
 
     def shut_out(self, address: str) -> None:
         """Let *address* in no more."""
@@ -40,29 +38,14 @@ class People:
 
     def tokens(self) -> tuple[Token, ...]:
         """The tokens that are good: everybody's, if one administers everything, else one's own."""
-        return listed(self.connection.get(path("tokens")), "tokens", partial(value, Token, of="a token"), of="tokens")
+        return field(self.connection.get(path("tokens")), "tokens", tuple[Token, ...], of="tokens")
 
     def make_token(self, address: str, name: str, *, scopes: Sequence[Act], days: int) -> NewToken:
         """A token of *address*, which is one's own, for *scopes* and so many *days*, or as long as the one that is shown."""
         asked = {"address": address, "name": name, "scopes": list(scopes), "days": days}
-        made = value(_Made, self.connection.post(path("tokens"), asked), of="a token")
-        return NewToken(made.token, made.expires, made.short)
+        plain = self.connection.post(path("tokens"), asked)
+        return value(NewToken, plain, of="a token", secret=field(plain, "token", str, of="a token"))
 
     def revoke_token(self, address: str, name: str) -> None:
         """End the token *name* of *address*, and those that were made with it."""
         self.connection.delete(path("tokens", name), of=address)
-
-
-class _Invited(NamedTuple):
-    link: str
-
-
-class _Made(NamedTuple):
-    token: str
-    expires: float
-    short: bool
-
-
-def _who(plain: Any) -> Who:
-    grants = listed(plain, "grants", partial(value, Grant, of="a grant"), of="a person")
-    return value(Who, plain, of="a person", grants=grants)

@@ -6,13 +6,13 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 from nightmill import spec as specs
 from nightmill.blueprint import parse
 from nightmill.blueprint.catalogue import Entry
 from nightmill.client.connection import Connection
-from nightmill.client.whole import told
+from nightmill.client.path import path
+from nightmill.client.reading import field, value
 from nightmill.desk.own import Approved, Explained, Process, Remembered, Team, Whole
 from nightmill.errors import EngineError, SettingsError
 from nightmill.policy import Policy
@@ -20,8 +20,15 @@ from nightmill.store.notes import Note
 
 __all__ = ["ProjectClient"]
 
-API = "/api/v1/projects"
 PAGE = 200
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Notes:
+    """A page of notes, newest first; *next* is the cursor of the next one, None at the end."""
+
+    notes: tuple[Note, ...]
+    next: str | None
 
 
 class ProjectClient:
@@ -33,11 +40,11 @@ class ProjectClient:
 
     def team(self) -> Team:
         """Who acts in it."""
-        return told(Team, self._get("crew"), of="the crew")
+        return value(Team, self._get("crew"), of="the crew")
 
     def remembered(self, role: str) -> Remembered:
         """What *role* remembers of it."""
-        return told(Remembered, self._get("crew", role, "memory"), of="a memory")
+        return value(Remembered, self._get("crew", role, "memory"), of="a memory")
 
     def forget(self, role: str, number: int, note: str) -> None:
         """Take its *note* of that *number* out of what *role* remembers."""
@@ -45,14 +52,14 @@ class ProjectClient:
 
     def policy(self) -> Policy:
         """What holds for its changes."""
-        return told(Rules, self._get("policy"), of="the policy").policy
+        return field(self._get("policy"), "policy", Policy, of="a project")
 
     def notes(self) -> Sequence[Note]:
         """What agents noted, newest first."""
         found: list[Note] = []
         cursor: str | None = ""
         while cursor is not None:
-            page = told(Notes, self._get("notes", cursor=cursor, limit=PAGE), of="notes")
+            page = value(Notes, self._get("notes", cursor=cursor, limit=PAGE), of="notes")
             found += page.notes
             cursor = page.next
         return found
@@ -60,35 +67,37 @@ class ProjectClient:
     def forget_notes(self, ids: Collection[str] | None) -> int:
         """Delete those notes, None: all."""
         plain = self._post("notes", "forget", ids=list(ids or ()), all=ids is None)
-        return told(Forgotten, plain, of="what was deleted").notes
+        return field(plain, "notes", int, of="what was deleted")
 
     def listed(self) -> Sequence[Process]:
         """Its processes, in the order of names."""
-        return told(Blueprints, self._get("blueprints"), of="blueprints").blueprints
+        return field(self._get("blueprints"), "blueprints", tuple[Process, ...], of="a project")
 
     def whole(self, name: str) -> Whole:
         """One of them, with its file."""
-        found = told(Blueprint, self._get("blueprints", name), of="a blueprint")
-        return Whole(found.process, _entry(found))
+        plain = self._get("blueprints", name)
+        process = field(plain, "process", Process, of="a blueprint")
+        return Whole(process, _entry(process, field(plain, "text", str, of="a blueprint")))
 
     def approved(self, name: str) -> Approved:
         """What was approved of it last."""
-        found = told(Before, self._get("blueprints", name, "approved"), of="what was approved")
-        return Approved(found.text.encode(), found.version, found.by)
+        plain = self._get("blueprints", name, "approved")
+        body = field(plain, "text", str, of="what was approved").encode()
+        return value(Approved, plain, of="what was approved", body=body)
 
     def approve(self, name: str, *, closure: str) -> Process:
         """Say yes to it as *closure* has it."""
-        return told(Process, self._post("blueprints", name, "approve", closure=closure), of="a blueprint")
+        return value(Process, self._post("blueprints", name, "approve", closure=closure), of="a blueprint")
 
     def revoke(self, name: str, *, digest: str) -> Sequence[int]:
         """Take the yes to it back."""
         plain = self._post("blueprints", name, "revoke", digest=digest)
-        return told(Revoked, plain, of="what was revoked").versions
+        return field(plain, "versions", tuple[int, ...], of="what was revoked")
 
     def explained(self, name: str, *, spec: Path | None) -> Explained:
         """What its agents will see, measured with the file *spec*."""
         plain = self._post("blueprints", name, "explain", spec=_text(spec) if spec else "")
-        return told(Explained, plain, of="what is seen")
+        return value(Explained, plain, of="what is seen")
 
     def _get(self, *place: str, **asked: Any) -> Any:
         return self.connection.get(self._at(*place), **asked)
@@ -97,75 +106,18 @@ class ProjectClient:
         return self.connection.post(self._at(*place), said)
 
     def _at(self, *place: str) -> str:
-        """A path below the project's; no name leaves its place in it."""
-        return "/".join((API, *map(_step, (self.id, *place))))
+        """A path below the project's."""
+        return path("projects", self.id, *place)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rules:
-    """A policy, as it comes."""
-
-    policy: Policy
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Notes:
-    """A page of notes, newest first; *next* is the cursor of the next one, None at the end."""
-
-    notes: tuple[Note, ...]
-    next: str | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Forgotten:
-    """How many notes went."""
-
-    notes: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Blueprints:
-    """All of a project."""
-
-    blueprints: tuple[Process, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Blueprint:
-    """One, with the text of its file."""
-
-    process: Process
-    text: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Before:
-    """What was approved of last."""
-
-    text: str
-    version: int
-    by: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Revoked:
-    """The versions that nobody approves of any more."""
-
-    versions: tuple[int, ...]
-
-
-def _step(name: str) -> str:
-    return "-" if name in {"", ".", ".."} else quote(name, safe="")
-
-
-def _entry(found: Blueprint) -> Entry:
-    """The blueprint as it is read here, which has to be what the server says that it is.
+def _entry(process: Process, text: str) -> Entry:
+    """The blueprint of *text* as it is read here, which has to be what the server says that it is.
 
     Raises:
         SettingsError: If it cannot be read here, and can be at the server.
         EngineError: If it is another than the server says.
     """
-    process, body = found.process, found.text.encode()
+    body = text.encode()
     read = None
     if process.digest is not None:
         try:

@@ -7,7 +7,7 @@ from typing import Any
 
 from nightmill.client.connection import Connection
 from nightmill.client.path import path
-from nightmill.client.reading import listed, value
+from nightmill.client.reading import field, listed, value
 from nightmill.desk.nouns import Use
 from nightmill.desk.office import Held
 from nightmill.kept import Kept
@@ -38,7 +38,7 @@ def _of(project: str) -> tuple[str, ...]:
 
 
 def _held(plain: Any) -> Held:
-    kept = None if isinstance(plain, dict) and plain.get("at") is None else value(Kept, plain, of="a secret")
-    name = str(plain.get("name")) if isinstance(plain, dict) else ""
+    name = field(plain, "name", str, of="a secret")
+    kept = None if plain.get("at") is None else value(Kept, plain, of="a secret")
     uses = listed(plain, "uses", partial(value, Use, of="what takes a secret", secret=name), of="a secret")
     return value(Held, plain, of="a secret", kept=kept, uses=uses)
