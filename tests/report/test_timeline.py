@@ -8,10 +8,14 @@ from dataclasses import replace
 import pytest
 
 from nightmill import event as e
+from nightmill.report.nouns import Child
+from nightmill.report.rows import Rows, names
 from nightmill.report.scale import Scale
+from nightmill.report.section import section
 from nightmill.report.svg import picture
 from nightmill.report.timeline import Lane, Segment, Timeline
 from nightmill.report.weave import timeline
+from nightmill.report.words import money, tokens
 from tests.report.others import under_way
 from tests.report.sample import command, fixed
 from tests.report.telling import START, Telling
@@ -127,7 +131,7 @@ def test_the_drawing_of_a_thousand_turns_is_as_small_as_that_of_some_and_loses_n
     links = re.findall(r'href="#t0-(\d+)"', drawn)
     assert links[:2] == ["1", "6"]
     assert len(links) == 200
-    assert "Turns 996 to 1000 · " in drawn
+    assert "developer, turns 996 to 1000 · " in drawn
     assert drawn.count('class="s tool bad"') == 1
     assert 'class="number' not in drawn, "they would stand on each other"
     assert len(drawn) < 400_000
@@ -213,3 +217,47 @@ def test_long_waits_are_drawn_short_and_everything_stays_in_order() -> None:
     assert places == sorted(places)
     assert (places[0], places[-1]) == (0.0, 100.0)
     assert [tick.place for tick in scale.ticks()] == sorted(tick.place for tick in scale.ticks())
+
+
+def test_pointing_at_a_turn_says_what_the_run_had_come_to_by_its_end() -> None:
+    t = fixed()
+    part = section(Child(run=t.run, events=t.entries), blob=t.blob, now=t.at)
+    sums = part.sums()
+
+    drawn = picture(part.timeline, anchor="", link=part.link, sums=sums)
+
+    spent = part.turns.spent
+    whole_cost, whole_tokens = (
+        sum(each.cost or 0 for each in spent),
+        sum(each.usage.input + each.usage.output for each in spent),
+    )
+    assert sums[part.link(spent[-1].lane, spent[-1].turn)] == f"{money(whole_cost)}, {tokens(whole_tokens)} tokens"
+    assert f"{money(whole_cost)}, {tokens(whole_tokens)} tokens so far" in drawn
+    assert drawn.count('class="playhead"') == drawn.count('class="turn"') - sum(
+        each.kind == "check" for lane in part.timeline.lanes for each in lane.segments
+    )
+
+
+def test_a_checkpoint_leads_to_where_one_goes_on_from_it_only_where_one_can() -> None:
+    woven = whole(fixed())
+
+    nowhere = picture(woven, anchor="", link=lambda lane, turn: f"#t{lane}-{turn}")
+    drawn = picture(
+        woven, anchor="", link=lambda lane, turn: "#", onward={"developer/3": "/runs/r/moment?to=developer/3"}
+    )
+
+    assert 'class="onward"' not in nowhere
+    assert re.findall(r'href="(/[^"]*)" class="onward" aria-label="([^"]*)"', drawn) == [
+        ("/runs/r/moment?to=developer/3", "Go on from after turn 3 of developer")
+    ]
+
+
+def test_each_lane_has_the_face_of_its_role_at_its_height() -> None:
+    woven = whole(fixed())
+    rows = Rows(woven)
+
+    drawn = names(woven)
+
+    assert re.findall(r'class="lane minor">([^<]*)<', drawn) == [lane.name for lane in woven.lanes]
+    assert drawn.count('class="avatar"') == len(woven.lanes) - 1
+    assert f'height="{rows.bottom + 1}"' in drawn

@@ -53,7 +53,7 @@ def test_it_says_what_landed_what_it_took_and_what_waits(night: House) -> None:
     with night.browser("ada@example.org", role("operator")) as client:
         text = client.get("/", headers=HTML).text
 
-    assert "2 things wait for a person" in text.replace("\u00a0", " ")
+    assert "2 things wait for you" in text.replace("\u00a0", " ")
     assert text.count("the key is refused") == 2
     assert 'action="/runs/rshop2/resume"' in text
     assert "<b>2</b> <span>pull requests merged" in text
@@ -78,10 +78,10 @@ def test_nobody_sees_what_is_not_theirs(night: House) -> None:
 
 def test_a_thing_that_waits_is_there_once(night: House) -> None:
     night.asks("rshop2")
-    with night.browser("ada@example.org", role("viewer", "shop")) as client:
+    with night.browser("ada@example.org", role("approver", "shop")) as client:
         text = client.get("/", headers=HTML).text
 
-    assert "1\u00a0thing waits for a person" in text
+    assert "1\u00a0thing waits for you" in text
     assert "the key is refused" not in text
 
 
@@ -159,3 +159,38 @@ def test_what_a_run_left_waits_with_its_command_for_who_may_see_it(night: House)
     assert "2 findings are open: Paint &lt;b&gt;it&lt;/b&gt;" in text
     assert [each["task"] for each in things if each["kind"] == "task"] == ["rshop2-rest"]
     assert "rshop2-rest" not in other
+
+
+def test_what_waits_for_others_is_told_apart_from_what_waits_for_who_looks(night: House) -> None:
+    night.run("rbarn3", project="barn")
+    night.asks("rbarn3")
+    with night.browser("ada@example.org", role("viewer", "barn"), role("operator", "shop")) as client:
+        text = client.get("/", headers=HTML).text.replace("\u00a0", " ")
+    with night.browser("vera@example.org", role("viewer")) as client:
+        looks = client.get("/", headers=HTML).text.replace("\u00a0", " ")
+
+    assert "1 thing waits for you" in text
+    assert "2 things wait for others" in text, "who may not resume the barn is asked nothing of it"
+    assert text.count("<button id=") == 1
+    assert "Nothing waits for you" in looks
+    assert '<details class="fold" id="of-others" open>' in looks
+
+
+def test_many_things_that_wait_do_not_push_the_night_away(night: House) -> None:
+    for number in range(20):
+        night.run(f"rmany{number}", title=f"Mend cart {number}")
+        night.asks(f"rmany{number}", kind="answer", title=f"Which cart {number}?")
+    with night.browser("ada@example.org", role("operator")) as client:
+        text = client.get("/", headers=HTML).text.replace("\u00a0", " ")
+
+    assert "22 things wait for you" in text
+    assert "<summary>16 more</summary>" in text
+    assert all(f"Which cart {number}?" in text for number in range(20))
+
+
+def test_each_run_of_the_night_is_a_line_from_its_beginning_to_its_end(night: House) -> None:
+    with night.browser("ada@example.org", role("viewer")) as client:
+        text = client.get("/", headers=HTML).text
+
+    assert text.count('class="bar-of proven"') == 2
+    assert text.count('class="bar-of person"') == 2

@@ -34,7 +34,7 @@ def test_it_waits_once_and_its_one_action_is_to_start_it(house: House, left: e.T
         looked = [client.get(where, headers=HTML).text for where in ("/", f"/runs/{left.run}", f"/tasks/{left.task}")]
 
     start = f'action="/tasks/{left.task}/start"'
-    assert "1\u00a0thing waits for a person" in night
+    assert "1\u00a0thing waits for you" in night
     assert [text.count(start) for text in (night, run, task)] == [1, 1, 1]
     assert "/answer" not in run, "its question is settled with the task"
     assert "Large sums" in task

@@ -6,7 +6,7 @@ import hashlib
 
 from markupsafe import Markup
 
-from nightmill.report.svg import element
+from nightmill.report.element import element
 
 __all__ = ["avatar", "mill", "sign"]
 

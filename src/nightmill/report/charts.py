@@ -8,9 +8,9 @@ from typing import NamedTuple
 from markupsafe import Markup
 
 from nightmill.model import Usage
+from nightmill.report.element import element
 from nightmill.report.nouns import Link
 from nightmill.report.scale import nice
-from nightmill.report.svg import element
 from nightmill.report.words import duration, money, share, tokens
 from nightmill.review.flake import wilson
 

@@ -7,9 +7,10 @@ from typing import Any
 from jinja2 import BaseLoader, ChoiceLoader, Environment, PackageLoader, StrictUndefined
 
 from nightmill import __version__
-from nightmill.report import charts, svg, words
+from nightmill.report import charts, rows, svg, words
 from nightmill.report.avatar import avatar, mill, sign
 from nightmill.report.hours import hours
+from nightmill.report.night import dial, stretch
 from nightmill.report.text import one_line, plain, spoken, visible
 from nightmill.review import flake
 
@@ -40,6 +41,7 @@ def environment(*loaders: BaseLoader) -> Environment:
         "avatar": avatar,
         "mill": mill,
         "sign": sign,
+        "names": rows.names,
         "picture": svg.picture,
         "cost_chart": charts.cost,
         "context_chart": charts.context,
@@ -47,6 +49,8 @@ def environment(*loaders: BaseLoader) -> Environment:
         "gauge": charts.gauge,
         "purse_chart": charts.purse,
         "hours": hours,
+        "dial": dial,
+        "stretch": stretch,
         "work": charts.WORK,
         "share": words.share,
         "rate": flake.told,

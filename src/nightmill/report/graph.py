@@ -16,7 +16,7 @@ from nightmill.blueprint.fitting import fitted, width
 from nightmill.plan import Footprint, Task
 from nightmill.policy.paths import covers
 from nightmill.report.avatar import SIGNS
-from nightmill.report.svg import element
+from nightmill.report.element import element
 from nightmill.report.text import one_line
 from nightmill.report.words import Face
 

@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 from markupsafe import Markup
 
+from nightmill.report.element import element
 from nightmill.report.scale import nice
-from nightmill.report.svg import element
 
 __all__ = ["Hour", "hours"]
 

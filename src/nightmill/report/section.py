@@ -13,6 +13,7 @@ from nightmill.report.timeline import Timeline
 from nightmill.report.trust import Trust, trust
 from nightmill.report.turns import WHOLE, Turns, Window, turns
 from nightmill.report.weave import timeline
+from nightmill.report.words import money, tokens
 
 __all__ = ["Section", "section"]
 
@@ -41,6 +42,17 @@ class Section:
         """Where the turn number *turn* of the lane number *lane* is shown."""
         place = turn_id(self.anchor, lane, turn)
         return f"{self.elsewhere.get(place, '')}#{place}"
+
+    def sums(self) -> dict[str, str]:
+        """What all turns came to by the end of each, by where that one is shown."""
+        cost, held, told = 0.0, 0, dict[str, str]()
+        for each in self.turns.spent:
+            cost += each.cost or 0.0
+            held += each.usage.input + each.usage.output
+            told[self.link(each.lane, each.turn)] = (
+                f"{money(cost)}, {tokens(held)} tokens" if cost else f"{tokens(held)} tokens"
+            )
+        return told
 
 
 def section(

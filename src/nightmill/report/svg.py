@@ -3,74 +3,61 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from functools import cache
+from types import MappingProxyType
 
-from markupsafe import Markup, escape
+from markupsafe import Markup
 
+from nightmill.report.element import element
 from nightmill.report.nouns import Link
+from nightmill.report.rows import AXIS, FOOT, NUMBERS, PHASE, READOUT, ROW, Rows
 from nightmill.report.scale import Scale
-from nightmill.report.text import one_line, plain
-from nightmill.report.timeline import ENGINE, Gap, Lane, Mark, Phase, Segment, Timeline
+from nightmill.report.text import one_line
+from nightmill.report.timeline import Gap, Lane, Mark, Phase, Segment, Timeline
 from nightmill.report.words import duration, speaker
 
-__all__ = ["element", "picture"]
+__all__ = ["picture"]
 
-PHASE, NAME, NUMBERS, ROW, FOOT, AXIS, READOUT = 22, 24, 14, 15, 12, 22, 40
-"""Heights in pixels."""
 WIDE, NARROW = 5.5, 15.0
 """Percent of a wide and of a narrow screen that a phase's name needs."""
 MOST = 200
 """Turns of a lane that are drawn each for itself: of more, neighbours are one."""
-NEAR = 0.2
+NARROW_DIGIT = 4.5
+"""Percent of a narrow screen that it needs."""
+NEAR = 0.5
 """Percent of the width by which marks of one kind are apart."""
+UPRIGHT = 70
+"""Pixels that the name of a wait needs, which stands on its end."""
+LAST = 92.0
+"""Percent of the width from which on a label would not fit if it stood in the middle of what it names."""
 DIGIT = 0.45
 """Percent of a wide screen that a digit above a turn needs, of three and more."""
-SUMMED = {"ask", "stream", "tool"}
+SUMMED = ("ask", "stream", "tool")
 WORDS = {"ask": "first byte", "stream": "stream", "tool": "tools", "failed": "failed", "backoff": "wait"}
 
 
-def element(name: str, /, *children: str | Markup, **attributes: str | float) -> Markup:
-    """An SVG element. Text is escaped and without effect; `class_` and `stroke_width` lose and change their `_`."""
-    written = "".join(f' {_spelled(key)}="{_value(value)}"' for key, value in attributes.items())
-    inside = "".join(child if isinstance(child, Markup) else escape(plain(child)) for child in children)
-    return Markup(f"<{name}{written}>{inside}</{name}>")  # noqa: S704 - each part was escaped
+def picture(
+    timeline: Timeline, *, anchor: str, link: Link, sums: Mapping[str, str] = MappingProxyType({}),
+    onward: Mapping[str, str] = MappingProxyType({}),
+) -> Markup:  # fmt: skip
+    """The drawing. A turn goes where *link* says, checks to the part of the page whose id begins with *anchor*.
 
-
-@cache
-def _spelled(key: str) -> str:
-    return key.rstrip("_").replace("_", "-")
-
-
-def _value(value: str | float) -> str:
-    if isinstance(value, str):
-        return escape(plain(value))
-    return f"{value:g}" if isinstance(value, float) else str(value)
-
-
-def picture(timeline: Timeline, *, anchor: str, link: Link) -> Markup:
-    """The drawing. A turn goes where *link* says, checks to the part of the page whose id begins with *anchor*."""
-    return _Picture(timeline, anchor, link).draw()
+    *sums* has what it all came to by the end of a turn, by where that turn goes; *onward* where one goes on from a
+    checkpoint, by ROLE/TURN.
+    """
+    return _Picture(timeline, anchor, link, sums, onward).draw()
 
 
 class _Picture:
-    def __init__(self, timeline: Timeline, anchor: str, link: Link) -> None:
+    def __init__(
+        self, timeline: Timeline, anchor: str, link: Link, sums: Mapping[str, str], onward: Mapping[str, str]
+    ) -> None:
         self.timeline, self.anchor, self.link, self.scale = timeline, anchor, link, Scale(timeline)
+        self.sums, self.onward = sums, onward
         self.order = {lane.name: index for index, lane in enumerate(timeline.lanes)}
-        self.tops: dict[str, int] = {}
-        top = PHASE + 6
-        for lane in timeline.lanes:
-            self.tops[lane.name] = top
-            top += self.height(lane)
-        self.bottom = top
-
-    def height(self, lane: Lane) -> int:
-        rows = 1 if lane.name == ENGINE else 1 + lane.rows
-        return self.head(lane.name) + rows * ROW + FOOT
-
-    def head(self, name: str) -> int:
-        return NAME if name == ENGINE else NAME + NUMBERS
+        self.rows = Rows(timeline)
+        self.bottom = self.rows.bottom
 
     def draw(self) -> Markup:
         timeline = self.timeline
@@ -81,7 +68,10 @@ class _Picture:
             parts += self.lane(lane)
         parts += [self.mark(mark) for mark in timeline.marks]
         hint = element(
-            "text", "Hover, or tab through, to see what a turn did; enter opens it.", x=0, y=self.bottom + AXIS + 17
+            "text",
+            "Point at a turn, or tab to it, to see what it did and what it had come to; enter opens it.",
+            x=0,
+            y=self.bottom + AXIS + 17,
         )
         parts.append(element("g", hint, class_="hint"))
         turns = sum(len({each.turn for each in lane.segments}) for lane in timeline.lanes)
@@ -162,35 +152,36 @@ class _Picture:
         parts = [element("title", title), box, edge]
         if self.scale.short(gap.start, gap.end):
             middle = (self.scale.place(gap.start) + self.scale.place(gap.end)) / 2
-            name = element("text", word, text_anchor="middle", transform="rotate(-90)", dy="0.35em", class_="word")
-            center = round(top + height / 2)
-            parts.append(element("svg", name, x=f"{middle:.3f}%", y=center, overflow="visible", width=1, height=1))
+            last = middle > LAST
+            if height > UPRIGHT:
+                name = element("text", word, text_anchor="middle", transform="rotate(-90)", dy="0.35em", class_="word")
+                center = round(top + height / 2)
+                parts.append(element("svg", name, x=f"{middle:.3f}%", y=center, overflow="visible", width=1, height=1))
             parts.append(
                 element(
                     "text",
                     duration(gap.seconds),
-                    x=f"{middle:.3f}%",
+                    x="100%" if last else f"{middle:.3f}%",
                     y=self.bottom + AXIS - 4,
-                    text_anchor="middle",
+                    text_anchor="end" if last else "middle",
                     class_="tick gap",
                 )
             )
         return element("g", *parts, class_="wait")
 
     def lane(self, lane: Lane) -> list[Markup]:
-        top = self.tops[lane.name]
-        parts = [element("text", one_line(speaker(lane.name), most=60), x=0, y=top + 17, class_="lane")]
-        parts.append(element("line", x1="0", x2="100%", y1=top + 0.5, y2=top + 0.5, class_="rule"))
+        top = self.rows.tops[lane.name]
+        parts = [element("line", x1="0", x2="100%", y1=top + 0.5, y2=top + 0.5, class_="rule")]
         turns: dict[int, list[Segment]] = defaultdict(list)
         for segment in lane.segments:
             turns[segment.turn].append(segment)
-        parts += [self.engine(each, top) for each in turns.pop(0, ())]
+        parts += [self.engine(each, self.rows.strip(lane.name)) for each in turns.pop(0, ())]
         numbers, size = list(turns), max(1, -(-len(turns) // MOST))
         for at in range(0, len(numbers), size):
             group = numbers[at : at + size]
             parts.append(self.turn(group, [each for number in group for each in turns[number]], lane))
-        foot = top + self.height(lane) - FOOT
-        parts += [self.notch(mark, foot) for mark in self.apart(lane.marks)]
+        foot = top + self.rows.height(lane) - FOOT
+        parts += [self.notch(mark, foot, lane.name) for mark in self.apart(lane.marks)]
         return parts
 
     def apart(self, marks: Sequence[Mark]) -> Iterator[Mark]:
@@ -204,33 +195,43 @@ class _Picture:
 
     def turn(self, group: Sequence[int], segments: Sequence[Segment], lane: Lane) -> Markup:
         """The turns of *group*, which are neighbours, as one that leads to the first of them."""
-        number, named = group[0], f"Turn {group[0]}" if len(group) == 1 else f"Turns {group[0]} to {group[-1]}"
+        number, named = group[0], f"turn {group[0]}" if len(group) == 1 else f"turns {group[0]} to {group[-1]}"
         start, end = min(each.start for each in segments), max(each.end for each in segments)
-        top, height = self.tops[lane.name], self.height(lane)
+        top, height = self.rows.strip(lane.name), self.rows.height(lane)
+        place = self.scale.place(end)
+        lines = self.readout(f"{speaker(lane.name)}, {named}", segments, self.order[lane.name], group[-1])
+        parts = [self.box(start, end, top - NUMBERS + 2, height - 3, class_="hit")]
+        parts += [self.segment(each, top) for each in (segments if len(group) == 1 else joined(segments))]
+        if place - self.scale.place(start) >= max(0.8, DIGIT * len(str(number))):
+            kind = "number minor" if place - self.scale.place(start) < NARROW_DIGIT else "number"
+            x = f"{self.scale.place(start)}%"
+            parts.append(element("text", str(number), x=x, y=top - 4, dx=1, class_=kind))
+        parts.append(self.line(place, PHASE, self.bottom + 4, "playhead"))
+        parts += [
+            element("text", line, x=0, y=self.bottom + AXIS + 17 * (1 + index), class_="readout")
+            for index, line in enumerate(lines)
+        ]
+        label = f"{lines[0]}; {one_line(lines[1], most=60)}"
+        return element("a", *parts, href=self.link(self.order[lane.name], number), class_="turn", aria_label=label)
+
+    def readout(self, named: str, segments: Sequence[Segment], lane: int, turn: int) -> list[str]:
+        """What the turns of *segments* did, and what the run had come to at the end of *turn*, the last of them."""
+        start, end = min(each.start for each in segments), max(each.end for each in segments)
         spent: dict[str, float] = defaultdict(float)
         for each in segments:
             spent[WORDS.get(each.kind, each.kind)] += each.seconds
         told = ", ".join(f"{what} {duration(seconds)}" for what, seconds in spent.items())
         tools = "; ".join(dict.fromkeys(one_line(each.label, most=60) for each in segments if each.kind == "tool"))
-        lines = (f"{named} · {duration(end - start)} · {told}", one_line(tools, most=160) or "no tool")
-        head = self.head(lane.name)
-        parts = [self.box(start, end, top + NAME, height - NAME, class_="hit")]
-        parts += [self.segment(each, top + head) for each in (segments if len(group) == 1 else joined(segments))]
-        if self.scale.place(end) - self.scale.place(start) >= max(0.8, DIGIT * len(str(number))):
-            narrow = self.scale.place(end) - self.scale.place(start) < 4.5
-            kind = "number minor" if narrow else "number"
-            parts.append(
-                element("text", str(number), x=f"{self.scale.place(start)}%", y=top + head - 4, dx=1, class_=kind)
-            )
-        parts += [
-            element("text", line, x=0, y=self.bottom + AXIS + 17 + 17 * index, class_="readout")
-            for index, line in enumerate(lines)
+        sums = self.sums.get(self.link(lane, turn))
+        then = f"{duration(end - self.timeline.start)} after it was asked for"
+        return [
+            f"{named} · {duration(end - start)}: {told}",
+            one_line(tools, most=160) or "no tool",
+            f"{then}: {sums} so far" if sums else then,
         ]
-        label = f"{lines[0]}: {lines[1]}"
-        return element("a", *parts, href=self.link(self.order[lane.name], number), class_="turn", aria_label=label)
 
     def segment(self, each: Segment, top: int) -> Markup:
-        row = 1 + each.row if each.kind == "tool" else 0
+        row = each.row if each.kind == "tool" else 0
         marks = {"lost": each.lost, "bad": not each.ok, "now": each.open}
         kind = " ".join([each.kind, *(name for name, holds in marks.items() if holds)])
         more = {"fill": f"url(#{self.anchor}{'fail' if each.kind == 'failed' or each.lost else 'wait'})"}
@@ -241,15 +242,15 @@ class _Picture:
         return element("g", title, box)
 
     def engine(self, each: Segment, top: int) -> Markup:
-        drawn = self.segment(each, top + NAME)
+        drawn = self.segment(each, top)
         if each.kind != "check":
             return drawn
         label = f"{each.label}, {duration(each.seconds)}"
         readout = element("text", label, x=0, y=self.bottom + AXIS + 17, class_="readout")
-        hit = self.box(each.start, each.end, top + NAME - 3, ROW + 6, class_="hit")
+        hit = self.box(each.start, each.end, top - 3, ROW + 6, class_="hit")
         return element("a", hit, drawn, readout, href=f"#{self.anchor}checks", class_="turn", aria_label=label)
 
-    def notch(self, mark: Mark, top: int) -> Markup:
+    def notch(self, mark: Mark, top: int, lane: str) -> Markup:
         shapes = {
             "snapshot": "M0 8V2",
             "nudge": "M-3 2H3L0 8Z",
@@ -259,7 +260,14 @@ class _Picture:
             "change": "M0 1L4 5L0 9L-4 5Z",
         }
         path = element("path", d=shapes.get(mark.kind, "M0 8V2"), class_=f"mark {mark.kind}")
-        return self.at(mark, path, top)
+        drawn = self.at(mark, path, top)
+        where = self.onward.get(f"{lane}/{mark.turn}") if mark.kind == "snapshot" else None
+        if not where:
+            return drawn
+        grip = element("rect", x=-5, y=-2, width=10, height=FOOT, class_="grip")
+        label = f"Go on from after turn {mark.turn} of {speaker(lane)}"
+        # By keyboard the turn itself, opened, has it: a second stop for each would be a long way.
+        return element("a", self.at(mark, grip, top), drawn, href=where, class_="onward", aria_label=label, tabindex=-1)
 
     def mark(self, mark: Mark) -> Markup:
         top = PHASE + 4
@@ -274,15 +282,14 @@ class _Picture:
 
 
 def joined(segments: Sequence[Segment]) -> list[Segment]:
-    """What went well in neighbouring turns as one segment of each kind, as long as all of them; the others as they are."""
+    """What went well in neighbouring turns, one segment of each kind behind the other, as long as all of them."""
     kept = [each for each in segments if each.kind not in SUMMED or not each.ok or each.lost or each.open]
-    made: list[Segment] = []
-    for row in (("ask", "stream"), ("tool",)):
-        of_row = [each for each in segments if each.kind in row and each not in kept]
-        start = min((each.start for each in of_row), default=0.0)
-        for kind in row:
-            if alike := [each for each in of_row if each.kind == kind]:
-                end = start + sum(each.seconds for each in alike)
-                made.append(replace(alike[0], start=start, end=end, label=f"{len(alike)} together", row=0))
-                start = end
+    summed = [each for each in segments if each not in kept]
+    start = min((each.start for each in summed), default=0.0)
+    end, made = max((each.end for each in summed), default=0.0), list[Segment]()
+    for kind in SUMMED:
+        if alike := [each for each in summed if each.kind == kind]:
+            then = min(end, start + sum(each.seconds for each in alike))
+            made.append(replace(alike[0], start=start, end=then, label=f"{len(alike)} together", row=0))
+            start = then
     return [*made, *kept]

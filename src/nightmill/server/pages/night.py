@@ -11,6 +11,7 @@ from nightmill import event
 from nightmill.desk import attention
 from nightmill.desk.night import Sums, evening
 from nightmill.report.hours import Hour
+from nightmill.report.night import clock
 from nightmill.report.words import Face, count, face, money, tokens
 from nightmill.server.guard import Who, needs, of_pages
 from nightmill.server.pages.render import page
@@ -20,6 +21,8 @@ __all__ = ["LIFE", "router"]
 
 router = of_pages()
 
+DECIDED = ("approve", "merge")
+"""What waits for who may approve; all else is for who operates."""
 LATEST = 30
 LANDED = 20
 
@@ -54,6 +57,7 @@ def night(request: Request, who: Who) -> Response:
     site = site_of(request)
     door, seen, now = site.door, who.projects("view"), site.clock()
     things = [each for each in attention.waiting(door) if seen is None or each.project in seen]
+    mine = [each for each in things if who.may("approve" if each.kind in DECIDED else "operate", each.project)]
     told = site.nights.since(evening(now), now=now, projects=seen)
     latest = door.runs.page(projects=seen, parent="", limit=LATEST)
     priced = told.all.cost > 0 or not told.all.unpriced
@@ -61,10 +65,10 @@ def night(request: Request, who: Who) -> Response:
     return page(
         request,
         "night.html",
-        things=things,
-        operates=who.projects("operate"),
+        mine=mine,
+        others=[each for each in things if each not in mine],
         night=told,
-        began=f"yesterday, {_hour(told.since)} {datetime.fromtimestamp(told.since, UTC).astimezone().tzname()}",
+        began=f"yesterday, {clock(told.since)} {datetime.fromtimestamp(told.since, UTC).astimezone().tzname()}",
         landed=[(each, titles.get(each.run)) for each in told.landed[:LANDED]],
         now_by_state=_states(door.runs.counts(projects=seen)),
         priced=priced,
@@ -87,14 +91,10 @@ def _states(counts: dict[tuple[str, str], int]) -> list[tuple[Face, int]]:
 
 
 def _burn(at: float, sums: Sums, *, priced: bool) -> Hour:
-    told = f"{_hour(at)}: {money(sums.cost)}, {tokens(sums.tokens)} tokens in {count(sums.turns, 'turn')}"
-    return Hour(_hour(at), (("money", sums.cost if priced else sums.tokens / 1000),), told)
+    told = f"{clock(at)}: {money(sums.cost)}, {tokens(sums.tokens)} tokens in {count(sums.turns, 'turn')}"
+    return Hour(clock(at), (("money", sums.cost if priced else sums.tokens / 1000),), told)
 
 
 def _through(at: float, sums: Sums) -> Hour:
-    told = f"{_hour(at)}: {sums.done} done, {sums.stopped} stopped, {sums.merged} merged"
-    return Hour(_hour(at), (("good", sums.done), ("bad", sums.stopped)), told)
-
-
-def _hour(at: float) -> str:
-    return datetime.fromtimestamp(at, UTC).astimezone().strftime("%H:%M")
+    told = f"{clock(at)}: {sums.done} done, {sums.stopped} stopped, {sums.merged} merged"
+    return Hour(clock(at), (("good", sums.done), ("bad", sums.stopped)), told)
