@@ -13,7 +13,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from bench import process_steps, setup, start, turns, waiting
+from bench import calls, process_steps, setup, start, turns, waiting
 from bench.figures import Figure, spread
 from bench.stage import Stage
 from bench.suite import Suite, need_scripted
@@ -59,6 +59,7 @@ SUITE = Suite(
         "help": bare(start.help_figures),
         "start": staged(start.figures),
         "turns": staged(turns.figures),
+        "calls": staged(calls.figures),
         "waiting": staged(waiting.figures),
         "steps": staged(process_steps.figures),
         "stream": stream,

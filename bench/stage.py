@@ -208,11 +208,11 @@ class Stage:
         clean = {name: value for name, value in os.environ.items() if not name.startswith("NIGHTMILL_")}
         return {**clean, "NIGHTMILL_HOME": str(self.home), "XDG_CONFIG_HOME": str(self.folder), **self.settings}
 
-    def start(self, *words: str) -> subprocess.Popen[bytes]:
-        """Start `nightmill …` in the repository; what it says goes to a file beside the home."""
+    def start(self, *words: str, through: Sequence[str] = ("-m", "nightmill.cli")) -> subprocess.Popen[bytes]:
+        """Start `nightmill …` in the repository, *through* what Python is to run; what it says goes to a file beside the home."""
         with (self.folder / "said.log").open("ab") as said:
             process = subprocess.Popen(
-                [sys.executable, "-m", "nightmill.cli", *words],
+                [sys.executable, *through, *words],
                 cwd=self.repo,
                 env=self.environment,
                 stdin=subprocess.DEVNULL,
