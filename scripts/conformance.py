@@ -19,7 +19,7 @@ import threading
 import time
 import tomllib
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -129,14 +129,16 @@ def forwarding(port: int, token: str) -> Iterator[str]:
             line = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
             line.request(self.command, self.path, body, {**headers, "Authorization": f"Bearer {token}"})
             answer = line.getresponse()
-            said = answer.read()
             self.send_response(answer.status)
             for name, value in answer.getheaders():
                 if name.lower() not in {"connection", "content-length", "transfer-encoding"}:
                     self.send_header(name, value)
-            self.send_header("Content-Length", str(len(said)))
+            self.send_header("Connection", "close")
             self.end_headers()
-            self.wfile.write(said)
+            with suppress(OSError):  # of an answer that lasts, whoever has heard enough hangs up
+                while piece := answer.read1():
+                    self.wfile.write(piece)
+                    self.wfile.flush()
             line.close()
 
         do_GET = do_DELETE = do_POST  # noqa: N815 - as the library calls them

@@ -15,7 +15,9 @@ from mcp.client import Client
 from mcp.client.stdio import StdioServerParameters, stdio_client
 from mcp.shared.exceptions import MCPError
 
+from nightmill import event as e
 from tests.conftest import ScriptedFactory
+from tests.peer.conftest import RUN, waiting_run
 from tests.whole import MODELS, PATIENCE, SPEC, Mill, git, repository, script
 
 LOOKING = {"waiting", "runs", "run_status", "task_status", "spec_check"}
@@ -32,20 +34,21 @@ def mill(tmp_path: Path) -> Mill:
 
 
 @asynccontextmanager
-async def assistant(mill: Mill, *words: str, mode: Any = "auto") -> AsyncIterator[Client]:
+async def assistant(mill: Mill, *words: str, mode: Any = "auto", hear: Any = None) -> AsyncIterator[Client]:
     """A client of `nightmill mcp` in the project."""
     command = [*mill.command(), "mcp", *words]
     started = StdioServerParameters(
         command=command[0], args=command[1:], env=mill.variables(), cwd=mill.folder / "calc"
     )
     with (mill.folder / "said.txt").open("ab") as said:
-        async with Client(stdio_client(started, errlog=said), mode=mode) as client:  # type: ignore[arg-type]  # any file
+        line = stdio_client(started, errlog=said)  # type: ignore[arg-type]  # any file
+        async with Client(line, mode=mode, message_handler=hear) as client:
             yield client
 
 
-def talk(mill: Mill, story: Callable[[Client], Awaitable[Any]], *words: str, mode: Any = "auto") -> Any:
+def talk(mill: Mill, story: Callable[[Client], Awaitable[Any]], *words: str, **how: Any) -> Any:
     async def go() -> Any:
-        async with assistant(mill, *words, mode=mode) as client:
+        async with assistant(mill, *words, **how) as client:
             return await story(client)
 
     return asyncio.run(go())
@@ -106,6 +109,49 @@ def test_its_prompts_say_how_a_spec_is_written_together_and_start_nothing_by_the
             await client.get_prompt("night", {})
 
     talk(mill, story)
+
+
+def test_who_listens_hears_that_a_run_changed(mill: Mill) -> None:
+    waiting_run(mill)
+    name = f"nightmill://runs/{RUN}/summary"
+
+    async def story(client: Client) -> None:
+        assert client.server_capabilities.resources.subscribe  # type: ignore[union-attr]
+        async with asyncio.timeout(PATIENCE), client.listen(resource_subscriptions=[name]) as told:
+            await call(client, "run_say", run=RUN, text="Use cents.")
+            assert (await anext(told)).uri == name  # type: ignore[union-attr]
+
+    talk(mill, story)
+
+
+@pytest.mark.filterwarnings("ignore::mcp.MCPDeprecationWarning")
+def test_who_came_by_the_handshake_of_2025_subscribes_and_leaves(mill: Mill) -> None:
+    waiting_run(mill)
+    name, other = f"nightmill://runs/{RUN}/summary", "nightmill://runs/rother/summary"
+    with mill.door() as door:
+        queued = e.RunQueued(run="rother", kind="task", title="Another", project="calc", spec="s", model="m")
+        door.runs.create(queued, assignment="a")
+    notes: asyncio.Queue[Any] = asyncio.Queue()
+
+    async def hear(note: Any) -> None:
+        await notes.put(note)
+
+    async def story(client: Client) -> None:
+        with pytest.raises(MCPError, match="there is no resource"):
+            await client.subscribe_resource("nightmill://runs/rnone/summary")
+        await client.subscribe_resource(name)
+        await call(client, "run_say", run=RUN, text="Use cents.")
+        async with asyncio.timeout(PATIENCE):
+            note = await notes.get()
+        assert (note.method, note.params.uri) == ("notifications/resources/updated", name)
+        await client.subscribe_resource(other)
+        await client.unsubscribe_resource(name)
+        for run in (RUN, "rother"):
+            await call(client, "run_say", run=run, text="No, percent.")
+        async with asyncio.timeout(PATIENCE):
+            assert (await notes.get()).params.uri == other
+
+    talk(mill, story, mode="legacy", hear=hear)
 
 
 @pytest.mark.slow

@@ -129,6 +129,12 @@ class Memory:
 
     def __init__(self) -> None:
         self.entries: list[Entry] = []
+        self.looks = self.lasts = self._seen = 0
+
+    def stirred(self) -> bool:
+        self.looks += 1
+        before, self._seen = self._seen, len(self.entries)
+        return self._seen != before
 
     def add(self, number: int) -> None:
         for _ in range(number):
@@ -136,6 +142,7 @@ class Memory:
             self.entries.append(Entry(seq=seq, at=0.0, run="r", name="n", key=None, body="{}", hash=""))
 
     def last(self) -> int:
+        self.lasts += 1
         return len(self.entries)
 
     def read(self, *, after: int, limit: int, run: str | None = None) -> Sequence[Entry]:
@@ -238,3 +245,28 @@ def test_while_nobody_watches_nothing_is_asked() -> None:
         return memory.looks
 
     assert asyncio.run(scenario()) == 0
+
+
+def test_a_ledger_into_which_nobody_writes_is_not_asked_again_and_what_comes_at_once_is_heard_whole() -> None:
+    async def scenario() -> tuple[int, int]:
+        memory = Memory()
+        feed = Feed(memory)
+        serving = asyncio.create_task(feed.serve())
+        told = feed.frames(lambda _: True, after=None)
+        await anext(told)
+        memory.add(1_200)
+        heard: list[int] = []
+        while heard[-1:] != [1_200]:
+            heard += [int(line[4:]) for line in (await anext(told)).decode().splitlines() if line.startswith("id: ")]
+        assert heard == [*range(1, 1_201)]
+        looks = memory.looks
+        while memory.looks < looks + 2:
+            await asyncio.sleep(0)
+        lasts, looks = memory.lasts, memory.looks
+        while memory.looks < looks + 3:
+            await asyncio.sleep(0)
+        serving.cancel()
+        return lasts, memory.lasts
+
+    before, after = asyncio.run(scenario())
+    assert before == after

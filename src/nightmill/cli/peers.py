@@ -25,6 +25,7 @@ def mcp(
     """Serve your own assistant over MCP at standard input and output: it sees runs and steers them in your name."""
     import asyncio
     from dataclasses import replace
+    from functools import partial
 
     from nightmill.access import ACTS
     from nightmill.cli.door import here, open_door
@@ -32,13 +33,25 @@ def mcp(
     from nightmill.errors import SettingsError
     from nightmill.peer import mcp as peer
     from nightmill.peer.visit import Visit
+    from nightmill.server.feed import Feed
+    from nightmill.server.source import LedgerSource
+    from nightmill.server.told import told
 
     if unknown := set(allow) - set(ACTS):
         raise SettingsError(f"there is no right {min(unknown)!r}", hint=f"there are {', '.join(ACTS)}")
     door = open_door()
     who = replace(here(), scopes=frozenset(each for each in ACTS if each in allow))
     visit = Visit(door=door, who=who, home=Path.home(), starter=DoorStarter(door, here=True), here=project.absolute())
-    asyncio.run(peer.converse(visit))
+
+    async def converse() -> None:
+        feed = Feed(LedgerSource(door))
+        looking = asyncio.create_task(feed.serve())
+        try:
+            await peer.converse(visit, partial(told, feed, who, over=asyncio.Event()))
+        finally:
+            looking.cancel()
+
+    asyncio.run(converse())
 
 
 def acp() -> None:

@@ -9,7 +9,7 @@ import asyncio
 import json
 from collections.abc import Collection
 from functools import cache, partial
-from typing import Any
+from typing import Any, NamedTuple
 
 from mcp import types
 from mcp.server.lowlevel import Server
@@ -23,12 +23,14 @@ from nightmill import __version__
 from nightmill.errors import NightmillError, SettingsError
 from nightmill.peer import looking
 from nightmill.peer.foreign import NOTICE
+from nightmill.peer.listening import DIFF, PREFIX, SUMMARY, Listening, split
 from nightmill.peer.prompts import PROMPTS, text
+from nightmill.peer.told import News
 from nightmill.peer.tool import Tool, call
 from nightmill.peer.tools import TOOLS
 from nightmill.peer.visit import Visit
 
-__all__ = ["answer", "converse", "server"]
+__all__ = ["Exchange", "answer", "converse", "server"]
 
 LATEST = 30
 """Runs whose resources are listed at once."""
@@ -38,14 +40,16 @@ INSTRUCTIONS = (
     f"needs your person with `waiting`, and a run with `run_status`. {NOTICE}"
 )
 
-PREFIX = "nightmill://runs/"
-KINDS = {"summary": ("application/json", "Where a run is, and why"), "diff": ("text/x-diff", "The change of a run")}
+KINDS = {SUMMARY: ("application/json", "Where a run is, and why"), DIFF: ("text/x-diff", "The change of a run")}
 MARK = {"nightmill/untrusted": True}
 """Put on all that runs gave, for clients that look at it."""
 
 
-def server(visit: Visit) -> Server[Any]:
-    """A server of whoever came: it offers what they may do and knows nobody else."""
+def server(visit: Visit, listening: Listening, *, lasting: bool) -> Server[Any]:
+    """A server of whoever came: it offers what they may do and knows nobody else.
+
+    *lasting*: on a line on which something can be told between two answers.
+    """
     return Server(
         "nightmill",
         version=__version__,
@@ -55,28 +59,42 @@ def server(visit: Visit) -> Server[Any]:
         on_list_resources=partial(_resources, visit),
         on_list_resource_templates=_templates,
         on_read_resource=partial(_read, visit),
+        on_subscribe_resource=listening.subscribe if lasting else None,
+        on_unsubscribe_resource=listening.unsubscribe if lasting else None,
+        on_subscriptions_listen=listening.listen,
         on_list_prompts=_prompts,
         on_get_prompt=_prompt,
     )
 
 
-async def converse(visit: Visit) -> None:
+async def converse(visit: Visit, news: News) -> None:
     """Serve *visit* at standard input and output until the other side goes."""
-    made = server(visit)
+    listening = Listening(visit, news)
+    made = server(visit, listening, lasting=True)
     async with stdio_server() as (read, write):
-        await made.run(read, write, made.create_initialization_options())
+        try:
+            await made.run(read, write, made.create_initialization_options())
+        finally:
+            await listening.end()
+
+
+class Exchange(NamedTuple):
+    """One request of HTTP, as ASGI has it."""
+
+    scope: Scope
+    receive: Receive
+    send: Send
 
 
 async def answer(
-    visit: Visit, scope: Scope, receive: Receive, send: Send, *, hosts: Collection[str], origins: Collection[str]
+    visit: Visit, exchange: Exchange, *, news: News, hosts: Collection[str], origins: Collection[str]
 ) -> None:
     """Answer one request of HTTP in the name of *visit*; a page of another origin than *origins* is refused."""
     security = TransportSecuritySettings(allowed_hosts=sorted(hosts), allowed_origins=sorted(origins))
-    manager = StreamableHTTPSessionManager(
-        server(visit), json_response=True, stateless=True, security_settings=security
-    )
+    made = server(visit, Listening(visit, news), lasting=False)
+    manager = StreamableHTTPSessionManager(made, json_response=True, stateless=True, security_settings=security)
     async with manager.run():
-        await manager.handle_request(scope, receive, send)
+        await manager.handle_request(*exchange)
 
 
 async def _tools(visit: Visit, _context: Any, _asked: Any) -> types.ListToolsResult:
@@ -112,7 +130,7 @@ async def _resources(
             types.Resource(uri=f"{PREFIX}{run.id}/{kind}", name=f"{run.id} {kind}", mime_type=mime, description=says)
             for run in found.runs
             for kind, (mime, says) in KINDS.items()
-            if kind != "diff" or (run.pull_request and run.kind == "task")
+            if kind != DIFF or (run.pull_request and run.kind == "task")
         ],
     )
 
@@ -132,13 +150,11 @@ async def _templates(_context: Any, _asked: Any) -> types.ListResourceTemplatesR
 
 
 async def _read(visit: Visit, _context: Any, asked: types.ReadResourceRequestParams) -> types.ReadResourceResult:
-    name, _, kind = asked.uri.removeprefix(PREFIX).partition("/")
-    if not asked.uri.startswith(PREFIX) or kind not in KINDS:
-        raise MCPError(types.INVALID_PARAMS, f"there is no resource {asked.uri[:200]!r}", {"uri": asked.uri[:200]})
     try:
+        name, kind = split(asked.uri)
         text = await asyncio.to_thread(_text, visit, name, kind)
     except NightmillError as error:
-        raise MCPError(types.INVALID_PARAMS, error.message, {"uri": asked.uri, "hint": error.hint}) from error
+        raise MCPError(types.INVALID_PARAMS, error.message, {"uri": asked.uri[:200], "hint": error.hint}) from error
     content = types.TextResourceContents(uri=asked.uri, mime_type=KINDS[kind][0], text=text, _meta=MARK)
     return types.ReadResourceResult(contents=[content])
 
@@ -147,7 +163,7 @@ def _text(visit: Visit, name: str, kind: str) -> str:
     if not visit.may("view"):
         raise SettingsError(f"{visit.who.address} may see no project", hint="ask an admin for a role")
     run = visit.run(name, "view")
-    return looking.diff(visit, run) if kind == "diff" else json.dumps(looking.status(visit, run), ensure_ascii=False)
+    return looking.diff(visit, run) if kind == DIFF else json.dumps(looking.status(visit, run), ensure_ascii=False)
 
 
 async def _prompts(_context: Any, _asked: Any) -> types.ListPromptsResult:

@@ -94,7 +94,7 @@ class Board:
             return
         for run, (mark, draft) in found.items():
             place = places.get(run, Place())
-            item = Item(0, run, place, _frame(draft, place))
+            item = Item(0, "draft", run, place, _frame(draft, place))
             self._known[run] = mark, draft, item
             self._show(item)
         for run in gone:

@@ -40,7 +40,11 @@ RESUME = b"event: resume\ndata: {}\n\n"
 
 
 class Source(Protocol):
-    """Where entries come from. Its methods block."""
+    """Where entries come from. Its methods block, but `stirred`."""
+
+    def stirred(self) -> bool:
+        """Whether there may be more than at the last call; for microseconds."""
+        ...
 
     def last(self) -> int:
         """The number of the newest entry."""
@@ -66,6 +70,8 @@ class Feed:
         self.board = None if drafts is None else Board(drafts, self.places)
         self.watchers: set[Watcher] = set()
         self.tape = Stretch(0, 0)
+        self._whole: Stretch | None = None
+        """The tape, if a look found that it had all that there was."""
         self._behind: set[Watcher] = set()
         self.past = Past(self._read)
         self._somebody = asyncio.Event()
@@ -135,6 +141,24 @@ class Feed:
                     yield QUIET
             yield RESUME
 
+    async def told(self, wants: Wants, *, over: asyncio.Event) -> AsyncGenerator[list[Item] | None]:
+        """What happens from now on until it is *over*: first nothing, as soon as nothing is missed; None for more than is kept."""
+        newest = self.tape.end if self.watchers else await asyncio.to_thread(self.source.last)
+        with self.watch(wants, newest=newest, seen=newest, alone=lambda: None) as watcher:
+            ending = asyncio.ensure_future(over.wait())
+            ending.add_done_callback(lambda _: watcher.let_go())
+            try:
+                yield []
+                while not watcher.gone:
+                    found = [item for item in self.tape.after(watcher.seen) if wants(item)]
+                    missed, watcher.seen = watcher.seen < self.tape.start, max(watcher.seen, self.tape.end)
+                    if missed or found:
+                        yield None if missed else found
+                    else:
+                        await watcher.rest()
+            finally:
+                ending.cancel()
+
     def close(self) -> None:
         """Let everybody go."""
         for watcher in list(self.watchers):
@@ -166,9 +190,15 @@ class Feed:
 
     async def _look(self) -> bool:
         tape = self.tape
+        if not self.source.stirred() and tape is self._whole:
+            return False
+        self._whole = None
         page = await asyncio.get_running_loop().run_in_executor(self._eye, self._new, tape.end)
         items = await self._items(page)
-        if not items or tape is not self.tape:  # all have left meanwhile, and others have come
+        if tape is not self.tape:  # all have left meanwhile, and others have come
+            return False
+        if not items:
+            self._whole = tape
             return False
         names = {entry.name for entry in page}
         if e.EntriesForgotten.name in names:
@@ -211,4 +241,4 @@ def _item(entry: Entry, place: Place) -> Item:
     head = json.dumps({**told, "key": entry.key, "hash": entry.hash})
     # The body is one line of ASCII already, see `store.chain.canonical`.
     frame = f'id: {entry.seq}\nevent: {entry.name}\ndata: {head[:-1]}, "body": {entry.body}}}\n\n'
-    return Item(entry.seq, entry.run, place, frame.encode())
+    return Item(entry.seq, entry.name, entry.run, place, frame.encode())

@@ -16,6 +16,12 @@ class LedgerSource:
 
     def __init__(self, door: Door) -> None:
         self.door = door
+        self._version: int | None = None
+
+    def stirred(self) -> bool:
+        """Whether anything may have been written since the last call."""
+        before, self._version = self._version, self.door.database.version()
+        return self._version is None or self._version != before
 
     def last(self) -> int:
         """The number of the newest entry."""

@@ -27,6 +27,7 @@ class Item:
     """An entry as it goes out: *frame* is its event of the stream, made once for everybody."""
 
     seq: int
+    name: str
     run: str
     place: Place
     frame: bytes
@@ -66,6 +67,10 @@ class Stretch:
     def forget(self) -> None:
         """Hold nothing of what there was so far."""
         self.start, self.items, self.size = self.end, [], 0
+
+    def after(self, number: int) -> list[Item]:
+        """All after that *number*."""
+        return self.items[bisect_right(self.items, number, key=lambda item: item.seq) :]
 
     def piece(self, wants: Wants, *, after: int, upto: int) -> Piece:
         """The next piece of what is wanted after number *after* and not after *upto*."""
