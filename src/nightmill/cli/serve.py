@@ -19,7 +19,7 @@ from contextlib import AsyncExitStack, suppress
 from functools import partial
 from typing import TYPE_CHECKING
 
-from nightmill.cli import beside, logs
+from nightmill.cli import beside, descriptors, logs
 from nightmill.cli.screen import say
 
 if TYPE_CHECKING:
@@ -54,6 +54,8 @@ def worker(*, until_idle: float | None = None, on_word: bool = False) -> int:
 
     _share_one_heap()
     door = own_door()
+    most = door.settings.workers
+    descriptors.raised(descriptors.WORKER + descriptors.EACH * most, what=f"a worker of {most} runs at once")
     if not on_word:
         serve(door, until_idle=until_idle)
         return 0

@@ -34,27 +34,29 @@ def serve(
     """Serve pages, the API and live events, until Ctrl-C."""
     import asyncio
 
-    from nightmill.cli import logs
+    from nightmill.cli import descriptors, logs
     from nightmill.cli.door import here, own_door
 
     door = own_door()
     logs.begin(door.hidden.text)
+    files = descriptors.raised(descriptors.SERVER, what="a server")
     found = _origin(origin, host=host)
     socket = _listen(host, port)
     found = found or f"http://{_shown(host)}:{socket.getsockname()[1]}"
     if not sign_in:
         _alone(found, host=host)
-    asyncio.run(_serve(_site(door, origin=found, local=None if sign_in else here()), socket, workers=workers))
+    site = _site(door, origin=found, local=None if sign_in else here())
+    asyncio.run(_serve(site, socket, workers=workers, files=files))
 
 
-async def _serve(site: Site, socket: sockets.socket, *, workers: int) -> None:
+async def _serve(site: Site, socket: sockets.socket, *, workers: int, files: int) -> None:
     from nightmill.cli.hands import hands
     from nightmill.cli.serve import end_on_signals
     from nightmill.server import process
 
     end_on_signals()
     async with hands(site.door, workers):
-        await process.run(site, socket=socket, ready=lambda: _announce(site))
+        await process.run(site, socket=socket, ready=lambda: _announce(site), files=files)
 
 
 def _site(door: Door, *, origin: str, local: Person | None) -> Site:

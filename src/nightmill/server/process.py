@@ -34,14 +34,23 @@ PEER = MOST // 2
 """Of one address, or one house of IPv6: nobody takes all of them. Behind a proxy all are its own, and `limits` counts who is behind it."""
 GRACE = 5
 """Seconds in which answers under way may end when it stops."""
+OWN = 256
+"""Files that it needs for itself: its store, its code, pipes."""
+ARRIVING, RARE = 512, 64
+"""Connections that are accepted at once, before any is looked at; and where files are rare."""
 
 
-FULL_BODY = answer(429, f"{PEER:,} connections come from your address already", hint="end one").body
-FULL = b"\r\n".join((
-    b"HTTP/1.1 429 Too Many Requests", f"Content-Type: {MEDIA}".encode(), b"Content-Length: %d" % len(FULL_BODY),
-    b"Cache-Control: no-store", b"Retry-After: 5", b"Connection: close", b"", bytes(FULL_BODY),
-))  # fmt: skip
-"""What is said to one connection too many, whatever it asks: nothing of it is read."""
+def _no(status: str, title: str) -> bytes:
+    """All that is said to one connection too many, whatever it asks: nothing of it is read."""
+    body = bytes(answer(int(status[:3]), title, hint="end one, or try again soon").body)
+    return b"\r\n".join((
+        f"HTTP/1.1 {status}".encode(), f"Content-Type: {MEDIA}".encode(), b"Content-Length: %d" % len(body),
+        b"Cache-Control: no-store", b"Retry-After: 5", b"Connection: close", b"", body,
+    ))  # fmt: skip
+
+
+FULL = _no("429 Too Many Requests", f"{PEER:,} connections come from your address already")
+CROWDED = _no("503 Service Unavailable", "there are as many connections as this server may have at once")
 
 
 class PatientProtocol(H11Protocol):
@@ -50,10 +59,10 @@ class PatientProtocol(H11Protocol):
     uvicorn closes connections that are idle after an answer; one that never sent a whole head it keeps for ever.
     """
 
-    def __init__(self, *named: Any, proxied: bool, **more: Any) -> None:
-        """As uvicorn makes it; *proxied*: only ever by a proxy."""
+    def __init__(self, *named: Any, proxied: bool, most: int, **more: Any) -> None:
+        """As uvicorn makes it; *proxied*: only ever by a proxy; *most*: connections at once."""
         super().__init__(*named, **more)
-        self.proxied, self.peer = proxied, ""
+        self.proxied, self.most, self.peer = proxied, most, ""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
         """Send at once what is written, and begin to wait for a head."""
@@ -67,7 +76,10 @@ class PatientProtocol(H11Protocol):
             line.setsockopt(sockets.IPPROTO_TCP, sockets.TCP_NOTSENT_LOWAT, UNSENT)
         self.waiting = self.loop.call_later(PATIENCE, self._hang_up)
         self.stuck: asyncio.TimerHandle | None = None
-        if not self.proxied and sum(getattr(each, "peer", "") == self.peer for each in self.connections) > PEER:
+        if len(self.connections) > self.most:
+            transport.write(CROWDED)
+            transport.close()
+        elif not self.proxied and sum(getattr(each, "peer", "") == self.peer for each in self.connections) > PEER:
             transport.write(FULL)
             transport.close()
 
@@ -128,11 +140,17 @@ class Server(uvicorn.Server):
         yield
 
 
-async def run(site: Site, *, socket: sockets.socket, ready: Callable[[], None]) -> None:
-    """Serve *site* on *socket*, which listens, until cancelled or told to stop; call *ready* when it answers."""
+async def run(site: Site, *, socket: sockets.socket, ready: Callable[[], None], files: int = 1 << 20) -> None:
+    """Serve *site* on *socket*, which listens, until cancelled or told to stop; call *ready* when it answers.
+
+    *files* may be open at once: connections beyond what that allows are told so, and nothing else wants for one.
+    """
+    arriving = ARRIVING if files > MOST + ARRIVING + OWN else RARE
+    most = min(MOST, files - arriving - OWN)
     config = uvicorn.Config(
         make(site),
-        http=partial(PatientProtocol, proxied=site.secure),  # type: ignore[arg-type]  # it is only ever called
+        http=partial(PatientProtocol, proxied=site.secure, most=most),  # type: ignore[arg-type]  # it is only ever called
+        backlog=arriving,
         ws="none",
         loop="asyncio",
         lifespan="on",
@@ -143,7 +161,7 @@ async def run(site: Site, *, socket: sockets.socket, ready: Callable[[], None]) 
         date_header=True,
         timeout_keep_alive=int(PATIENCE),
         timeout_graceful_shutdown=GRACE,
-        limit_concurrency=MOST,
+        limit_concurrency=MOST + 1,
         h11_max_incomplete_event_size=HEAD,
     )
     logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
