@@ -15,7 +15,7 @@ from nightmill.kept import must_be_allowed as must_decide
 from nightmill.line.merging import Merging, ground
 from nightmill.store import Question, projects
 
-__all__ = ["Stand", "approve", "gate", "merge", "must_be_allowed", "send_back", "stand"]
+__all__ = ["Stand", "approve", "gate", "merge", "must_be_allowed", "send_back", "stand", "was_merged", "went_back"]
 
 MOST_COMMITS = 1_000
 """Of one pull request whose authors are looked at."""
@@ -126,9 +126,13 @@ def merge(door: Door, request: PullRequest, *, tree: str, by: str) -> PullReques
         )
     must_be_allowed(judge, request, by=by)
     merged = door.forge.merge(project=request.project, number=request.number, by=by, onto=judge.ground.tip)
-    told = PullRequestMerged(run=merged.run, number=merged.number, commit=merged.merge_commit, by=by)
-    door.ledger.append([told])
+    _tell_merged(door, merged)
     return merged
+
+
+def _tell_merged(door: Door, merged: PullRequest) -> None:
+    told = PullRequestMerged(run=merged.run, number=merged.number, commit=merged.merge_commit, by=merged.merged_by)
+    door.ledger.append([told])
 
 
 def send_back(door: Door, request: PullRequest, *, by: str, because: str) -> PullRequest:
@@ -144,6 +148,25 @@ def send_back(door: Door, request: PullRequest, *, by: str, because: str) -> Pul
         raise RepoError(f"pull request {request.number} is {request.state}", hint="there is nothing to send back")
     door.questions.volunteer(_back(door, request), by=by, because=because.strip(), state="refused")
     return door.forge.close(project=request.project, number=request.number)
+
+
+def was_merged(door: Door, request: PullRequest, *, by: str) -> bool:
+    """Whether *by* merged *request*. Who did and was cut off before the ledger was told of it has that done now."""
+    if request.state != "merged" or request.merged_by != by:
+        return False
+    names = (PullRequestMerged.name,)
+    if not any(each.event().number == request.number for each in door.ledger.read(run=request.run, names=names)):  # type: ignore[attr-defined]  # it is of that name
+        _tell_merged(door, request)
+    return True
+
+
+def went_back(door: Door, request: PullRequest, *, by: str) -> bool:
+    """Whether *by* sent *request* back. Who said no and was cut off before it was closed has that done now."""
+    no = _back(door, request).id
+    said = any(each.id.startswith(no) and each.by == by for each in door.questions.of(request.run))
+    if said and request.state == "open":
+        door.forge.close(project=request.project, number=request.number)
+    return said
 
 
 def must_be_allowed(judge: Merging, request: PullRequest, *, by: str) -> None:

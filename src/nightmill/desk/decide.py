@@ -11,7 +11,7 @@ from nightmill.desk.nouns import Asked, Ended, Verb, commands
 from nightmill.errors import SettingsError
 from nightmill.kept import Question, Run, must_be_allowed
 
-__all__ = ["Kind", "asked", "end", "questions", "settle"]
+__all__ = ["Kind", "asked", "end", "questions", "settle", "settled"]
 
 Kind = Literal["approve", "answer"]
 
@@ -63,6 +63,14 @@ def settle(  # noqa: PLR0913 - a decision is all of it
     return end(door, asked(door, run, kind, question=question, tree=tree), verb, words, by=by)
 
 
+def settled(door: Door, run: Run, verb: Verb, *, by: str, question: str = "") -> Ended | None:
+    """The question of *run* or of a task of it that *by* ended last as *verb* does, of the id *question*, if it is named."""
+    state = {"approve": "granted", "refuse": "refused", "answer": "answered"}[verb]
+    every = (each for name in _family(door, run) for each in door.questions.of(name))
+    mine = [each for each in every if each.state == state and each.by == by and question in {"", each.id}]
+    return _ended(max(mine, key=lambda each: each.decided)) if mine else None
+
+
 def end(door: Door, asked: Question, verb: Verb, words: str, *, by: str) -> Ended:
     """End *asked* in the name of *by*, with the answer or the reason in *words*.
 
@@ -81,7 +89,11 @@ def end(door: Door, asked: Question, verb: Verb, words: str, *, by: str) -> Ende
         ended = kept.grant(asked.id, by=by, because=words)
     else:
         ended = kept.refuse(asked.id, by=by, because=words)
-    return Ended(ended.id, ended.run, ended.title, ended.tree, ended.state, ended.by)
+    return _ended(ended)
+
+
+def _ended(question: Question) -> Ended:
+    return Ended(question.id, question.run, question.title, question.tree, question.state, question.by)
 
 
 def _open(door: Door, run: Run) -> Sequence[Question]:

@@ -13,7 +13,7 @@ from nightmill.hook import Letter, Undelivered, fresh, post
 from nightmill.hook.post import Outside, read_url
 from nightmill.told import Delivery
 
-__all__ = ["UNHEARD", "add", "kept", "outside", "remove", "rotate", "secrets", "try_out"]
+__all__ = ["UNHEARD", "add", "forget", "kept", "outside", "remove", "rotate", "secrets", "try_out"]
 
 UNHEARD = "look at its address and at what answers there"
 """What to do where a letter did not arrive."""
@@ -26,14 +26,16 @@ def outside(door: Door) -> Outside:
     return Outside(private=door.settings.private_hosts)
 
 
-def add(door: Door, url: str, *, events: Collection[str], project: str, by: str) -> Added:
-    """Tell *url* from now on of *events* (none: of all) in *project* ("": in every one).
+def add(door: Door, url: str, *, events: Collection[str], project: str, by: str, id: str = "") -> Added:
+    """Tell *url* from now on of *events* (none: of all) in *project* ("": in every one), as the webhook *id* ("": a new one).
+
+    Of one that is there already, as whoever made it was cut off, the secret is another then: nobody was shown it.
 
     Raises:
         SettingsError: If nothing can be sent there, or an event or the project is unknown.
     """
     host = read_url(url, private=door.settings.private_hosts).hostname or ""
-    made, key = door.hooks.add(url, host=host, events=events, project=project, by=by), fresh()
+    made, key = door.hooks.add(url, host=host, events=events, project=project, by=by, id=id), fresh()
     try:
         door.vault.put(_named(made.id), key, at=made.added, by=by)
     except BaseException:
@@ -49,6 +51,11 @@ def remove(door: Door, id: str, *, by: str) -> None:
         SettingsError: If there is no such webhook.
     """
     door.hooks.remove(id, by=by)
+    forget(door, id)
+
+
+def forget(door: Door, id: str) -> None:
+    """Forget the secrets of the webhook *id*, which is told nothing more."""
     for name in {_named(id), _before(id)} & door.vault.names().keys():
         door.vault.remove(name)
 

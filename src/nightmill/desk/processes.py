@@ -109,6 +109,11 @@ class Processes:
         now = time.time()
         return [each.version for each in mine if blueprints.revoke(self.door.database, each, by=self.by, at=now)]
 
+    def revoked(self, name: str, *, digest: str) -> Sequence[int]:
+        """The versions of it to which who looks took the yes back, if the file's digest begins so."""
+        gone = (each for each in self.approvals if each.name == name and each.digest.startswith(digest))
+        return [each.version for each in gone if each.revoked_by == self.by]
+
     def explained(self, name: str, *, spec: Path | None) -> Explained:
         """What its agents will see."""
         from nightmill.desk.explained import explained  # noqa: PLC0415 - all that agents are given, which a server at rest need not hold

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from nightmill.agent.external import External
     from nightmill.settings import Settings
 
-__all__ = ["Wanted", "drop", "left", "settings_of", "shown", "start"]
+__all__ = ["Wanted", "drop", "dropped", "left", "settings_of", "shown", "start"]
 
 EXTERNAL = "acp:"
 
@@ -34,7 +34,7 @@ class Wanted:
     """How the *task* is to be gone on with: by the models and the blueprint of the run that left it, where none is named.
 
     *model* and *base_url* take their place together, with the *agent* that does the developer's work. *home* is that of the
-    user whose git configuration says which folders to trust.
+    user whose git configuration says which folders to trust. *run* is the id of the new run, "": any.
     """
 
     task: str
@@ -44,6 +44,7 @@ class Wanted:
     base_url: str = ""
     agent: External | None = None
     blueprint: str = ""
+    run: str = ""
 
 
 def left(door: Door, name: str) -> Left:
@@ -130,7 +131,7 @@ def start(door: Door, wanted: Wanted, *, now: Callable[[], float]) -> Started:
         agent=wanted.agent if wanted.model else found.asked.agent,
     )
     assignment = submit.prepared(ask, settings=settings, database=door.database, project=project)
-    asked = queued(assignment, run=submit.identifier(), title=assignment.spec.title)
+    asked = queued(assignment, run=wanted.run or submit.identifier(), title=assignment.spec.title)
     started = door.tasks.start(found.filed.id, asked, assignment=door.blobs.put(write(assignment)), by=wanted.by)
     _release(door, found.filed, f"run {started.run.id} goes on with it", by=wanted.by)
     return started
@@ -142,9 +143,14 @@ def drop(door: Door, name: str, *, by: str, because: str) -> Filed:
     Raises:
         SettingsError: If there is none, it is no longer open, or no reason is given.
     """
-    dropped = door.tasks.drop(door.tasks.get(name).id, by=by, because=because)
-    _release(door, dropped, f"nobody goes on with it: {dropped.because}", by=by)
-    return dropped
+    return dropped(door, door.tasks.drop(door.tasks.get(name).id, by=by, because=because).id, by=by)
+
+
+def dropped(door: Door, name: str, *, by: str) -> Filed:
+    """The task *name*, which was dropped; the run that left it ends now, if it still waits."""
+    found = door.tasks.get(name)
+    _release(door, found, f"nobody goes on with it: {found.because}", by=by)
+    return found
 
 
 def _release(door: Door, filed: Filed, said: str, *, by: str) -> None:

@@ -17,7 +17,7 @@ from nightmill.store import projects
 from nightmill.store.accounts import Accounts, Standing
 from nightmill.store.gates import Gates
 
-__all__ = ["Asks", "Pot", "asks", "closed", "more", "today"]
+__all__ = ["Asks", "Pot", "asks", "closed", "look_again", "more", "today"]
 
 MOST = 10_000.0
 """US dollars that are added at once: who types a zero too many is asked again."""
@@ -76,6 +76,11 @@ def more(door: Door, dollars: float, *, by: str) -> int:
             f"{dollars:g} is nothing that can be added", hint=f"more than $0, at most ${MOST:g} at once"
         )
     Accounts(door.database).raise_day(millionths(dollars), by=by)
+    return look_again(door, by=by)
+
+
+def look_again(door: Door, *, by: str) -> int:
+    """Let everybody who waits by the clock look again; how many those are."""
     waiting = [run for run in door.runs.list(states=("parked",)) if run.why == "time" and run.wanted == "run"]
     for run in waiting:
         door.runs.want(run.id, "run", by=by)

@@ -32,7 +32,7 @@ from nightmill.store import AWAY
 from nightmill.store.database import Database
 from nightmill.store.tables import receipt
 
-__all__ = ["named", "once", "sealed"]
+__all__ = ["named", "once", "repeat", "sealed"]
 
 KEPT = 86_400.0
 """Seconds for which an answer is kept."""
@@ -43,15 +43,16 @@ BEGUN, WRITTEN, DONE = 0, 1, 200
 """What is known of a write, as its `status`: nothing of it is in the store, something is, all of it and the answer."""
 
 Do = Callable[[], dict[str, Any]]
+Found = Callable[[], dict[str, Any] | None]
 
 
 def once(  # noqa: PLR0913 - a write is all of it
-    database: Database, request: Request, body: Any, do: Do, *, who: str, now: float, found: Do | None = None
+    database: Database, request: Request, body: Any, do: Do, *, who: str, now: float, found: Found
 ) -> dict[str, Any]:
     """What *do* gives; of a key that *who* has sent before with the same request, what it gave then.
 
-    If it was cut off it is done again. What is written in one transaction and must not be written twice has *found*, which gives
-    what stands once it was; what makes something new makes it by its name, see `named`.
+    If it was cut off and something of it is written, *found* gives what stands: its answer, if all of it is. None: the rest is to be
+    done, by doing it again, which makes the same things by their name, see `named`.
 
     Raises:
         Refused: If the key came with another request, or what it asked for is still under way.
@@ -62,7 +63,9 @@ def once(  # noqa: PLR0913 - a write is all of it
     return _once(database, request, do, _Sent(who=who, key=key, asked=asked, now=now), found)
 
 
-def sealed(database: Database, request: Request, body: Any, do: Do, *, who: str, now: float) -> dict[str, Any]:
+def sealed(  # noqa: PLR0913 - as above
+    database: Database, request: Request, body: Any, do: Do, *, who: str, now: float, found: Found
+) -> dict[str, Any]:
     """As `once`, where a secret is asked for or given: the store has nothing that it could be read or guessed from."""
     if not (key := _key(request)):
         return do()
@@ -70,7 +73,11 @@ def sealed(database: Database, request: Request, body: Any, do: Do, *, who: str,
     under = hmac.digest(shown.encode(), f"a receipt of nightmill\0{key}".encode(), "sha256")
     asked = hmac.digest(under, _whole(request, body), "sha256").hex()
     name = f"sealed {hashlib.sha256(key.encode()).hexdigest()}"
-    return _once(database, request, do, _Sent(who=who, key=name, asked=asked, now=now, under=under), None)
+    return _once(database, request, do, _Sent(who=who, key=name, asked=asked, now=now, under=under), found)
+
+
+def repeat() -> None:
+    """A `Found` of what comes to the same however often it is done."""
 
 
 def named(request: Request) -> str:
@@ -173,17 +180,15 @@ def _whole(request: Request, body: Any) -> bytes:
     return json.dumps([request.method, where, body], sort_keys=True).encode()
 
 
-def _once(database: Database, request: Request, do: Do, sent: _Sent, found: Do | None) -> dict[str, Any]:
+def _once(database: Database, request: Request, do: Do, sent: _Sent, found: Found) -> dict[str, Any]:
     held = _begin(database, sent)
     if isinstance(held, str):
         return sent.open(held)
     request.state.write = held.name
     try:
-        if held.written and found is not None:
-            given = found()
-        else:
-            with held.alive(database), database.also(held.mark):
-                given = do()
+        with held.alive(database), database.also(held.mark):
+            stands = found() if held.written else None
+            given = do() if stands is None else stands
     except BaseException as error:
         with database.write() as connection:  # nothing more will be done: the key may be used again
             connection.execute(receipt.delete().where(*held.mine))

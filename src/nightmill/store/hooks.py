@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import secrets
 from collections.abc import Callable, Collection, Sequence
+from hashlib import sha256
 from typing import Any, Literal
 
 import sqlalchemy as sa
@@ -18,7 +19,7 @@ from nightmill.store import chain, tables
 from nightmill.store.database import Database
 from nightmill.told import Dead, Delivery, Hook
 
-__all__ = ["KEPT", "OWN", "Hooks", "How"]
+__all__ = ["KEPT", "OWN", "Hooks", "How", "identifier"]
 
 How = Literal["paused", "resumed", "rotated"]
 
@@ -33,6 +34,11 @@ KEPT, HEARD = 30, 200
 table, letters, deliveries = tables.hook, tables.letter, tables.delivery
 
 
+def identifier(of: str = "") -> str:
+    """The id of a new webhook; that *of* the same text is always the same."""
+    return f"h{sha256(of.encode()).hexdigest()[:10] if of else secrets.token_hex(5)}"
+
+
 class Hooks:
     """The webhooks of the store."""
 
@@ -40,17 +46,21 @@ class Hooks:
         self.database = database
         self.clock = clock
 
-    def add(self, url: str, *, host: str, events: Collection[str], project: str, by: str) -> Hook:
+    def add(self, url: str, *, host: str, events: Collection[str], project: str, by: str, id: str = "") -> Hook:
         """Tell *url* from now on of *events*. The ledger names only its *host*: an address may be as good as a secret.
+
+        One that is there as *id* already stays as it is.
 
         Raises:
             SettingsError: If an event or the project is unknown, or there are too many.
         """
         if unknown := sorted(set(events) - set(EVENTS)):
             raise SettingsError(f"there is no event {unknown[0]!r}", hint="docs/reference/events.md lists them")
-        made, now = f"h{secrets.token_hex(5)}", self.clock()
+        made, now = id or identifier(), self.clock()
         with self.database.write() as connection:
             chain.lock(connection)
+            if id and connection.execute(sa.select(table.c.id).where(table.c.id == id)).first():
+                return self.get(id)
             if connection.execute(sa.select(sa.func.count()).select_from(table)).scalar_one() >= MOST:
                 raise SettingsError(f"there are {MOST} webhooks", hint="remove one that nobody needs")
             known = sa.select(tables.project.c.id).where(tables.project.c.id == project)

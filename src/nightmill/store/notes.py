@@ -14,7 +14,7 @@ from nightmill.store import chain, tables
 from nightmill.store.database import Database
 from nightmill.store.projection import storable
 
-__all__ = ["KEPT", "Note", "delete", "forget", "keep", "newest", "prune"]
+__all__ = ["KEPT", "Note", "delete", "forget", "forgotten", "keep", "newest", "prune"]
 
 KEPT = 2_000
 """Of one project; the oldest go first."""
@@ -107,6 +107,15 @@ def delete(database: Database, project: str, ids: Collection[str] | None, *, by:
             told = NotesForgotten(run="", project=project, count=gone, by=by)
             chain.append(connection, [chain.fact(told, at=at)])
     return gone
+
+
+def forgotten(database: Database, project: str, *, by: str) -> int:
+    """How many of *project* went when *by* deleted some last."""
+    told = sa.select(tables.event.c.body).where(tables.event.c.name == NotesForgotten.name)
+    with database.read() as connection:
+        bodies = connection.execute(told.order_by(tables.event.c.seq.desc())).scalars()
+        every = (json.loads(each) for each in bodies)
+        return next((int(each["count"]) for each in every if (each["project"], each["by"]) == (project, by)), 0)
 
 
 def prune(database: Database) -> int:

@@ -138,8 +138,13 @@ def make(request: Request, who: Who, token: TokenIn) -> Made:
         short = made.expires < made.created + seconds - 1
         return {"name": token.name, "token": secret, "expires": made.expires, "short": short}
 
-    body = token.model_dump()
-    return Made(**sealed(site.door.database, request, body, do, who=who.address, now=site.clock()))
+    def lost() -> None:
+        """Its secret was shown to nobody: another takes its place."""
+        if any(each.name == token.name for each in site.keys.tokens(who.address)):
+            site.keys.revoke(token.name, owner=who.address, by=who.by)
+
+    body, base = token.model_dump(), site.door.database
+    return Made(**sealed(base, request, body, do, who=who.address, now=site.clock(), found=lost))
 
 
 @router.delete("/tokens/{name:path}", status_code=204)
@@ -166,4 +171,4 @@ def revoke(
         site.keys.revoke(name, owner=owner, by=who.by)
         return {}
 
-    once(site.door.database, request, None, do, who=who.address, now=site.clock())
+    once(site.door.database, request, None, do, who=who.address, now=site.clock(), found=dict)

@@ -14,7 +14,7 @@ from nightmill.desk.start import spec_file
 from nightmill.errors import SettingsError
 from nightmill.server.guard import TheProject, Who, needs, of_api
 from nightmill.server.problem import Refused
-from nightmill.server.receipts import once
+from nightmill.server.receipts import once, repeat
 from nightmill.server.site import site_of
 
 __all__ = ["router"]
@@ -109,7 +109,7 @@ def approve(request: Request, project: TheProject, who: Who, name: Name, yes: Co
         return asdict(_having(request, project, who, name).approve(name, closure=yes.closure))
 
     site, body = site_of(request), yes.model_dump()
-    given = once(site.door.database, request, body, do, who=who.address, now=site.clock())
+    given = once(site.door.database, request, body, do, who=who.address, now=site.clock(), found=repeat)
     return TypeAdapter(Process).validate_python(given)
 
 
@@ -121,8 +121,12 @@ def revoke(request: Request, project: TheProject, who: Who, name: Name, which: R
     def do() -> dict[str, Any]:
         return {"versions": list(_of(request, project, who).revoke(name, digest=which.digest))}
 
+    def revoked() -> dict[str, Any]:
+        return {"versions": list(_of(request, project, who).revoked(name, digest=which.digest))}
+
     site, body = site_of(request), which.model_dump()
-    return Revoked(**once(site.door.database, request, body, do, who=who.address, now=site.clock()))
+    base = site.door.database
+    return Revoked(**once(base, request, body, do, who=who.address, now=site.clock(), found=revoked))
 
 
 @router.post("/projects/{project}/blueprints/{name}/explain")

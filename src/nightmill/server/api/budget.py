@@ -50,5 +50,8 @@ def raise_(request: Request, who: Who, wanted: Raise) -> Raised:
     def do() -> dict[str, Any]:
         return {"runs": spending.more(site.door, wanted.dollars, by=who.by)}
 
-    body = wanted.model_dump()
-    return Raised(**once(site.door.database, request, body, do, who=who.address, now=site.clock()))
+    def raised() -> dict[str, Any]:
+        return {"runs": spending.look_again(site.door, by=who.by)}
+
+    body, base = wanted.model_dump(), site.door.database
+    return Raised(**once(base, request, body, do, who=who.address, now=site.clock(), found=raised))

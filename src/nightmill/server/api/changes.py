@@ -25,6 +25,8 @@ __all__ = ["router"]
 router = of_api("changes")
 
 Number = Annotated[int, Path(ge=1, le=2**31 - 1)]
+Do = Callable[[Door, PullRequest], object]
+Done = Callable[[Door, PullRequest], bool]
 State = Literal["open", "merged", "closed"]
 
 
@@ -150,7 +152,10 @@ def approve(request: Request, project: TheProject, number: Number, who: Who, yes
     def do(door: Door, asked: PullRequest) -> None:
         changes.approve(door, asked, tree=yes.tree, by=who.by, because=yes.because)
 
-    return _decided(request, project, number, who, yes, do)
+    def done(_: Door, __: PullRequest) -> bool:
+        return True
+
+    return _decided(request, project, number, who, yes, do, done)
 
 
 @router.post("/projects/{project}/changes/{number}/merge")
@@ -161,7 +166,10 @@ def merge(request: Request, project: TheProject, number: Number, who: Who, wante
     def do(door: Door, asked: PullRequest) -> None:
         changes.merge(door, asked, tree=wanted.tree, by=who.by)
 
-    return _decided(request, project, number, who, wanted, do)
+    def done(door: Door, asked: PullRequest) -> bool:
+        return changes.was_merged(door, asked, by=who.by)
+
+    return _decided(request, project, number, who, wanted, do, done)
 
 
 @router.post("/projects/{project}/changes/{number}/back")
@@ -172,7 +180,10 @@ def send_back(request: Request, project: TheProject, number: Number, who: Who, w
     def do(door: Door, asked: PullRequest) -> None:
         changes.send_back(door, asked, by=who.by, because=why.because)
 
-    return _decided(request, project, number, who, why, do)
+    def done(door: Door, asked: PullRequest) -> bool:
+        return changes.went_back(door, asked, by=who.by)
+
+    return _decided(request, project, number, who, why, do, done)
 
 
 def _after(cursor: str) -> tuple[float, int, str]:
@@ -183,19 +194,25 @@ def _after(cursor: str) -> tuple[float, int, str]:
     return at, int(number), project
 
 
-def _decided(
-    request: Request, project: str, number: int, who: Person, said: BaseModel, do: Callable[[Door, PullRequest], object]
+def _decided(  # noqa: PLR0913, PLR0917 - a decision is all of it
+    request: Request, project: str, number: int, who: Person, said: BaseModel, do: Do, done: Done
 ) -> StandOut:
-    """What it is after *do*, which is done once however often it is asked for."""
+    """What it is after *do*, which is done once however often it is asked for; *done*: whether all of it was, before a crash."""
     site = site_of(request)
 
     def once_only() -> dict[str, Any]:
         do(site.door, _found(site.door, project, number))
+        return stands()
+
+    def stands() -> dict[str, Any]:
         now = changes.stand(site.door, _found(site.door, project, number), by=who.by, may=True)
         return _stand(now).model_dump(mode="json")
 
+    def found() -> dict[str, Any] | None:
+        return stands() if done(site.door, _found(site.door, project, number)) else None
+
     body = said.model_dump()
-    told = once(site.door.database, request, body, once_only, who=who.address, now=site.clock())
+    told = once(site.door.database, request, body, once_only, who=who.address, now=site.clock(), found=found)
     return StandOut.model_validate(told)
 
 

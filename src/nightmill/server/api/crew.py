@@ -18,7 +18,7 @@ from nightmill.policy import Policy
 from nightmill.server.api.runs import Limit, cursor_of, read_cursor
 from nightmill.server.guard import TheProject, Who, needs, of_api
 from nightmill.server.problem import Refused
-from nightmill.server.receipts import once
+from nightmill.server.receipts import once, repeat
 from nightmill.server.site import site_of
 from nightmill.store import notes
 
@@ -110,7 +110,7 @@ def forget(request: Request, project: TheProject, role: Role, who: Who, which: F
         return asdict(belongings.remembered(site.door, project, role, here=False))
 
     body = which.model_dump()
-    given = once(site.door.database, request, body, do, who=who.address, now=site.clock())
+    given = once(site.door.database, request, body, do, who=who.address, now=site.clock(), found=repeat)
     return TypeAdapter(Remembered).validate_python(given)
 
 
@@ -147,8 +147,11 @@ def forget_notes(request: Request, project: TheProject, who: Who, which: ForgetN
         ids = None if which.all else which.ids
         return {"notes": notes.delete(site.door.database, project, ids, by=who.by, at=time.time())}
 
-    body = which.model_dump()
-    return Forgotten(**once(site.door.database, request, body, do, who=who.address, now=site.clock()))
+    def gone() -> dict[str, Any]:
+        return {"notes": notes.forgotten(site.door.database, project, by=who.by)}
+
+    body, base = which.model_dump(), site.door.database
+    return Forgotten(**once(base, request, body, do, who=who.address, now=site.clock(), found=gone))
 
 
 def _known(request: Request, project: str, role: str) -> None:

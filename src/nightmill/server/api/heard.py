@@ -12,7 +12,7 @@ from nightmill.desk import heard, remarks
 from nightmill.server.guard import TheProject, Who, needs, of_api
 from nightmill.server.problem import Refused
 from nightmill.server.rates import Rate
-from nightmill.server.receipts import once, sealed
+from nightmill.server.receipts import once, repeat, sealed
 from nightmill.server.site import site_of
 
 __all__ = ["router"]
@@ -95,7 +95,8 @@ def listen(request: Request, who: Who, project: TheProject) -> EarMade:
         secret = heard.listen(site.door, project, at=site.clock(), by=who.by)
         return {"address": f"{site.origin}/api/v1/projects/{project}/heard", "secret": secret}
 
-    return EarMade(**sealed(site.door.database, request, None, do, who=who.address, now=site.clock()))
+    base = site.door.database
+    return EarMade(**sealed(base, request, None, do, who=who.address, now=site.clock(), found=repeat))
 
 
 @router.delete("/projects/{project}/heard", status_code=204)
@@ -108,7 +109,7 @@ def deafen(request: Request, who: Who, project: TheProject) -> None:
         heard.deafen(site.door, project, by=who.by)
         return {}
 
-    once(site.door.database, request, None, do, who=who.address, now=site.clock())
+    once(site.door.database, request, None, do, who=who.address, now=site.clock(), found=dict)
 
 
 @router.put("/projects/{project}/logins/{login:path}", status_code=204)
@@ -130,7 +131,7 @@ def bind(
         remarks.bind(site.door, project, login, address=person.address)
         return {}
 
-    once(site.door.database, request, person.model_dump(), do, who=who.address, now=site.clock())
+    once(site.door.database, request, person.model_dump(), do, who=who.address, now=site.clock(), found=dict)
 
 
 @router.post("/projects/{project}/heard", status_code=202)

@@ -13,9 +13,9 @@ from nightmill.desk import hooks
 from nightmill.hook import Undelivered
 from nightmill.server.guard import Who, needs, of_api
 from nightmill.server.problem import Refused
-from nightmill.server.receipts import once, sealed
+from nightmill.server.receipts import named, once, repeat, sealed
 from nightmill.server.site import site_of
-from nightmill.store.hooks import How
+from nightmill.store.hooks import How, identifier
 
 __all__ = ["router"]
 
@@ -146,11 +146,12 @@ def add(request: Request, who: Who, hook: HookIn) -> HookMade:
     site = site_of(request)
 
     def do() -> dict[str, Any]:
-        made = hooks.add(site.door, hook.url, events=hook.events, project=hook.project, by=who.by)
+        own = identifier(named(request))
+        made = hooks.add(site.door, hook.url, events=hook.events, project=hook.project, by=who.by, id=own)
         return {"hook": asdict(made.hook), "secret": made.secret}
 
-    body = hook.model_dump()
-    return HookMade(**sealed(site.door.database, request, body, do, who=who.address, now=site.clock()))
+    body, base = hook.model_dump(), site.door.database
+    return HookMade(**sealed(base, request, body, do, who=who.address, now=site.clock(), found=repeat))
 
 
 @router.get("/hooks/dead")
@@ -175,7 +176,11 @@ def remove(request: Request, who: Who, hook: Id) -> None:
         hooks.remove(site.door, hook, by=who.by)
         return {}
 
-    once(site.door.database, request, None, do, who=who.address, now=site.clock())
+    def gone() -> dict[str, Any]:
+        hooks.forget(site.door, hook)
+        return {}
+
+    once(site.door.database, request, None, do, who=who.address, now=site.clock(), found=gone)
 
 
 @router.post("/hooks/{hook:path}/pause", status_code=204)
@@ -201,8 +206,8 @@ def rotate(request: Request, who: Who, hook: Id, how: Rotation) -> Secret:
     def do() -> dict[str, Any]:
         return {"secret": hooks.rotate(site.door, hook, by=who.by, at=site.clock(), at_once=how.at_once)}
 
-    body = how.model_dump()
-    return Secret(**sealed(site.door.database, request, body, do, who=who.address, now=site.clock()))
+    body, base = how.model_dump(), site.door.database
+    return Secret(**sealed(base, request, body, do, who=who.address, now=site.clock(), found=repeat))
 
 
 @router.get("/hooks/{hook:path}/deliveries")
@@ -227,7 +232,7 @@ def test(request: Request, who: Who, hook: Id) -> None:
             raise Refused(409, f"it did not arrive: {error}", hint=hooks.UNHEARD) from error
         return {}
 
-    once(site.door.database, request, None, do, who=who.address, now=site.clock())
+    once(site.door.database, request, None, do, who=who.address, now=site.clock(), found=repeat)
 
 
 @router.post("/hooks/{hook:path}/dead", status_code=202)
@@ -239,8 +244,8 @@ def again(request: Request, who: Who, hook: Id, which: Again) -> Count:
     def do() -> dict[str, Any]:
         return {"count": site.door.hooks.again(hook, which.seq)}
 
-    body = which.model_dump()
-    return Count(**once(site.door.database, request, body, do, who=who.address, now=site.clock()))
+    body, base = which.model_dump(), site.door.database
+    return Count(**once(base, request, body, do, who=who.address, now=site.clock(), found=repeat))
 
 
 def _change(request: Request, who: Who, hook: str, how: How) -> None:
@@ -250,4 +255,4 @@ def _change(request: Request, who: Who, hook: str, how: How) -> None:
         site.door.hooks.change(hook, how, by=who.by)
         return {}
 
-    once(site.door.database, request, None, do, who=who.address, now=site.clock())
+    once(site.door.database, request, None, do, who=who.address, now=site.clock(), found=dict)

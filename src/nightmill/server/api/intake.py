@@ -20,7 +20,7 @@ from nightmill.server.api.start import Branch
 from nightmill.server.guard import TheProject, Who, needs, of_api
 from nightmill.server.problem import Refused
 from nightmill.server.rates import Rate
-from nightmill.server.receipts import once
+from nightmill.server.receipts import named, once, repeat
 from nightmill.server.site import Site, site_of
 from nightmill.store import projects
 
@@ -82,7 +82,7 @@ def ask(request: Request, project: TheProject, who: Who, wish: WishIn) -> Reply:
         return asdict(_answered(site, project, wish, by=who.by))
 
     body = wish.model_dump()
-    given = once(site.door.database, request, body, do, who=who.address, now=site.clock())
+    given = once(site.door.database, request, body, do, who=who.address, now=site.clock(), found=repeat)
     return TypeAdapter(Reply).validate_python(given)
 
 
@@ -94,14 +94,16 @@ def start(request: Request, project: TheProject, who: Who, wanted: ErrandIn) -> 
 
     def do() -> dict[str, Any]:
         from nightmill.desk import start as desk  # noqa: PLC0415 - all that makes a run, which a server at rest need not hold
+        from nightmill.line.submit import identifier  # noqa: PLC0415
 
         home = Path.home()  # noqa: TID251 - the server is a door, and its user is who trusts folders
         errand = Errand(**{name: body[name] for name in ("title", "words", "blueprint", "closure", "inputs")})
         asked = desk.Wanted(project=project, errand=errand, by=who.by, home=home, model=wanted.model, base=wanted.base)
+        asked = replace(asked, run=identifier(named(request)))
         return asdict(desk.start(site.door, asked, now=site.clock))
 
-    body = wanted.model_dump()
-    return RunOut.model_validate(once(site.door.database, request, body, do, who=who.address, now=site.clock()))
+    body, base = wanted.model_dump(), site.door.database
+    return RunOut.model_validate(once(base, request, body, do, who=who.address, now=site.clock(), found=repeat))
 
 
 def _answered(site: Site, project: str, wish: WishIn, *, by: str) -> Reply:

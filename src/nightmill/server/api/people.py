@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from nightmill.access import Grant, RoleName
 from nightmill.server.api.account import GrantOut
 from nightmill.server.guard import Who, needs, of_api
-from nightmill.server.receipts import once, sealed
+from nightmill.server.receipts import once, repeat, sealed
 from nightmill.server.site import site_of
 
 __all__ = ["router"]
@@ -83,8 +83,8 @@ def invite(request: Request, who: Who, invitation: Invitation) -> Invited:
         secret = site.people.invite(invitation.address, grants=grants, by=who.by)
         return {"address": invitation.address, "link": f"{site.origin}/welcome/{secret}"}
 
-    body = invitation.model_dump()
-    return Invited(**sealed(site.door.database, request, body, do, who=who.address, now=site.clock()))
+    body, base = invitation.model_dump(), site.door.database
+    return Invited(**sealed(base, request, body, do, who=who.address, now=site.clock(), found=repeat))
 
 
 @router.put("/people/{address:path}/grants")
@@ -95,12 +95,15 @@ def grant(request: Request, who: Who, address: Address, roles: Roles) -> PersonO
 
     def do() -> dict[str, Any]:
         site.people.grant(address, roles.project, roles.roles, by=who.by)
+        return stands()
+
+    def stands() -> dict[str, Any]:
         found = site.people.find(address)
         assert found is not None  # noqa: S101 - nobody is ever forgotten
         return asdict(found)
 
-    body = roles.model_dump()
-    return PersonOut(**once(site.door.database, request, body, do, who=who.address, now=site.clock()))
+    body, base = roles.model_dump(), site.door.database
+    return PersonOut(**once(base, request, body, do, who=who.address, now=site.clock(), found=stands))
 
 
 @router.delete("/people/{address:path}", status_code=204)
@@ -113,4 +116,4 @@ def remove(request: Request, who: Who, address: Address) -> None:
         site.people.remove(address, by=who.by)
         return {}
 
-    once(site.door.database, request, None, do, who=who.address, now=site.clock())
+    once(site.door.database, request, None, do, who=who.address, now=site.clock(), found=dict)

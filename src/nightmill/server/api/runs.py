@@ -16,7 +16,7 @@ from nightmill.kept import Back
 from nightmill.server.beside import compared
 from nightmill.server.guard import TheRun, Who, needs, of_api
 from nightmill.server.problem import Refused
-from nightmill.server.receipts import named, once
+from nightmill.server.receipts import named, once, repeat
 from nightmill.server.site import site_of
 from nightmill.store import Run
 
@@ -286,8 +286,8 @@ def rewind(request: Request, run: TheRun, who: Who, back: BackIn) -> RunOut:
         wanted = Back(**{**back.model_dump(), "files": files})
         return asdict(steer.rewind(site.door, run.id, wanted, by=who.by, of=named(request)))
 
-    body = back.model_dump()
-    return RunOut.model_validate(once(site.door.database, request, body, do, who=who.address, now=site.clock()))
+    body, base = back.model_dump(), site.door.database
+    return RunOut.model_validate(once(base, request, body, do, who=who.address, now=site.clock(), found=repeat))
 
 
 @router.get("/runs/{run}/compare/{other}")
@@ -327,7 +327,11 @@ def _want(request: Request, run: Run, wanted: Literal["run", "pause", "cancel"],
     def do() -> dict[str, Any]:
         return asdict(steer.want(site.door, run.id, wanted, by=who.by))
 
-    return RunOut.model_validate(once(site.door.database, request, None, do, who=who.address, now=site.clock()))
+    def found() -> dict[str, Any]:
+        return asdict(site.door.runs.get(run.id))
+
+    base = site.door.database
+    return RunOut.model_validate(once(base, request, None, do, who=who.address, now=site.clock(), found=found))
 
 
 def _decide(request: Request, run: Run, who: Who, verb: Verb, said: Why | Answer) -> Decided:
@@ -338,8 +342,12 @@ def _decide(request: Request, run: Run, who: Who, verb: Verb, said: Why | Answer
         words = said.text if isinstance(said, Answer) else said.because
         return decide.settle(site.door, run, verb, words, by=who.by, question=said.question, tree=tree)._asdict()
 
-    body = said.model_dump()
-    return Decided.model_validate(once(site.door.database, request, body, do, who=who.address, now=site.clock()))
+    def found() -> dict[str, Any] | None:
+        ended = decide.settled(site.door, run, verb, by=who.by, question=said.question)
+        return ended._asdict() if ended else None
+
+    body, base = said.model_dump(), site.door.database
+    return Decided.model_validate(once(base, request, body, do, who=who.address, now=site.clock(), found=found))
 
 
 def cursor_of(at: float, id: str) -> str:

@@ -106,7 +106,7 @@ def _keep(request: Request, who: Who, name: str, secret: SecretIn, *, project: s
         return {}
 
     body = secret.model_dump()
-    sealed(site.door.database, request, body, do, who=who.address, now=site.clock())
+    sealed(site.door.database, request, body, do, who=who.address, now=site.clock(), found=dict)
 
 
 def _remove(request: Request, who: Who, name: str, *, project: str) -> None:
@@ -116,7 +116,7 @@ def _remove(request: Request, who: Who, name: str, *, project: str) -> None:
         secrets.remove(site.door, name, project=project, by=who.by)
         return {}
 
-    once(site.door.database, request, None, do, who=who.address, now=site.clock())
+    once(site.door.database, request, None, do, who=who.address, now=site.clock(), found=dict)
 
 
 def _out(found: list[Held]) -> Secrets:

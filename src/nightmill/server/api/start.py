@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from nightmill.server.api.runs import RunOut
 from nightmill.server.guard import TheProject, Who, needs, of_api
-from nightmill.server.receipts import named, once
+from nightmill.server.receipts import named, once, repeat
 from nightmill.server.site import site_of
 
 __all__ = ["router"]
@@ -49,5 +49,5 @@ def start(request: Request, project: TheProject, who: Who, wanted: Wanted) -> Ru
         asked = desk.Wanted(project=project, by=who.by, home=home, run=identifier(named(request)), **body)
         return asdict(desk.start(site.door, asked, now=site.clock))
 
-    body = wanted.model_dump()
-    return RunOut.model_validate(once(site.door.database, request, body, do, who=who.address, now=site.clock()))
+    body, base = wanted.model_dump(), site.door.database
+    return RunOut.model_validate(once(base, request, body, do, who=who.address, now=site.clock(), found=repeat))

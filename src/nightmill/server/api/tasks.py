@@ -13,7 +13,7 @@ from nightmill.desk.nouns import Remainder
 from nightmill.kept import Filed
 from nightmill.server.api.runs import Limit, RunOut, cursor_of, read_cursor
 from nightmill.server.guard import TheTask, Who, needs, of_api
-from nightmill.server.receipts import once
+from nightmill.server.receipts import named, once, repeat
 from nightmill.server.site import site_of
 
 __all__ = ["router"]
@@ -94,14 +94,16 @@ def start(request: Request, task: TheTask, who: Who, wanted: TakeUp) -> TakenUp:
 
     def do() -> dict[str, Any]:
         from nightmill.desk import remedy  # noqa: PLC0415 - all that makes a run, which a server at rest need not hold
+        from nightmill.line.submit import identifier  # noqa: PLC0415
 
         home = Path.home()  # noqa: TID251 - the server is a door, and its user is who trusts folders
-        asked = remedy.Wanted(task=task.id, by=who.by, home=home, **body)
+        run = identifier(named(request))
+        asked = remedy.Wanted(task=task.id, by=who.by, home=home, run=run, **body)
         started = remedy.start(site.door, asked, now=site.clock)
-        return {"run": asdict(started.run), "new": started.new}
+        return {"run": asdict(started.run), "new": started.new or started.run.id == run}
 
-    body = wanted.model_dump()
-    return TakenUp.model_validate(once(site.door.database, request, body, do, who=who.address, now=site.clock()))
+    body, base = wanted.model_dump(), site.door.database
+    return TakenUp.model_validate(once(base, request, body, do, who=who.address, now=site.clock(), found=repeat))
 
 
 @router.post("/tasks/{task}/drop")
@@ -115,5 +117,10 @@ def drop(request: Request, task: TheTask, who: Who, why: Because) -> Filed:
 
         return asdict(remedy.drop(site.door, task.id, by=who.by, because=why.because))
 
-    body = why.model_dump()
-    return Filed(**once(site.door.database, request, body, do, who=who.address, now=site.clock()))
+    def found() -> dict[str, Any]:
+        from nightmill.desk import remedy  # noqa: PLC0415 - as above
+
+        return asdict(remedy.dropped(site.door, task.id, by=who.by))
+
+    body, base = why.model_dump(), site.door.database
+    return Filed(**once(base, request, body, do, who=who.address, now=site.clock(), found=found))
