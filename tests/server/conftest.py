@@ -15,13 +15,14 @@ import httpx2
 import pytest
 
 from nightmill import event as e
-from nightmill.access import ACTS, Grant, Person, RoleName, hashed
+from nightmill.access import ACTS, EVERY, Grant, Person, RoleName, hashed
 from nightmill.desk.door import Door
 from nightmill.server import process
 from nightmill.server.feed import Feed
 from nightmill.server.site import Site
 from nightmill.server.source import LedgerSource
 from nightmill.settings import load
+from nightmill.store import projects
 from nightmill.store.drafts import Drafts
 from nightmill.store.keys import Keys
 from nightmill.store.people import People
@@ -97,7 +98,11 @@ class House:
     # Who comes
 
     def let_in(self, address: str, *grants: Grant) -> Person:
-        """Somebody with *grants* and the usual password."""
+        """Somebody with *grants* and the usual password; the projects of these are there, if only by name."""
+        known = {each.id for each in projects.known(self.door.database)}
+        for project in {each.project for each in grants} - known - {EVERY}:
+            nowhere = self.door.settings.home / "nowhere"
+            projects.keep(self.door.database, projects.Known(id=project, root=nowhere, hub=nowhere, added=0.0))
         secret = self.site.people.invite(address, grants=grants, by=ROOT)
         person = self.site.people.redeem(secret, name=address.partition("@")[0].title(), password=PASSWORD)
         assert person is not None

@@ -37,6 +37,26 @@ def test_a_token_is_shown_once_does_what_it_may_and_ends(house: House) -> None:
     assert token not in page
 
 
+def test_who_is_invited_is_on_the_page_until_they_come_or_it_is_taken_back(house: House) -> None:
+    with house.browser("root@example.org", role("admin")) as client:
+        client.post("/settings/people", data={"address": "bob@example.org", "project": "", "roles": ["viewer"]})
+        wrong = client.post(
+            "/settings/people", data={"address": "eve@example.org", "project": "shpo", "roles": ["admin"]}
+        )
+        shown = client.get("/settings/people").text
+        told = client.get("/api/v1/people").json()["people"]
+        client.post("/settings/people/bob@example.org/remove", data={"sure": "yes"})
+        after = client.get("/settings/people").text
+
+    assert (wrong.status_code, "there is no project" in wrong.text) == (409, True)
+    assert "invited, until" in shown
+    assert "Take the invitation back" in shown
+    assert [(each["address"], each["added"], each["invited"] > 0) for each in told if each["way"] == ""] == [
+        ("bob@example.org", 0.0, True)
+    ]
+    assert "bob@example.org" not in after
+
+
 NEW = "another horse altogether"
 
 
@@ -100,7 +120,7 @@ def test_who_leaves_everywhere_has_no_session_left(house: House) -> None:
 
 
 def test_an_admin_invites_gives_roles_and_shuts_out(house: House) -> None:
-    with house.browser("root@example.org", role("admin")) as client, house.nobody() as guest:
+    with house.browser("root@example.org", role("admin"), role("viewer", "shop")) as client, house.nobody() as guest:
         guest.headers["Origin"] = house.url
         asked = {"address": "bob@example.org", "roles": ["viewer"], "project": "shop"}
         (link,) = SECRET.findall(client.post("/settings/people", data=asked).text)

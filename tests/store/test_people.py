@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any, Literal
 
 import pytest
 
 from nightmill.access import ACTS, Grant, Person
 from nightmill.errors import SettingsError
-from nightmill.store import Database
+from nightmill.store import Database, projects
 from nightmill.store.keys import DAY, IDLE, SESSION, Keys
 from nightmill.store.people import INVITED, People
 
@@ -37,6 +38,11 @@ class Door:
 
     def token(self, owner: Person, *, seconds: float = DAY, scopes: Any = ("view",)) -> str:
         return self.keys.make("ci", owner=owner, scopes=scopes, seconds=seconds)
+
+
+def there(door: Door, project: str) -> None:
+    nowhere = Path("/nowhere")
+    projects.keep(door.people.database, projects.Known(id=project, root=nowhere, hub=nowhere, added=1.0))
 
 
 @pytest.fixture
@@ -153,6 +159,7 @@ def test_who_was_shut_out_and_is_let_in_again_begins_with_nothing(door: Door) ->
 def test_a_token_may_what_its_owner_may_now_within_its_scopes(door: Door) -> None:
     ada = door.let_in(ADA, ADMIN)
     token = door.token(ada, scopes=("operate", "view"))
+    there(door, "shop")
     door.people.grant(ADA, "", [], by=ROOT)
     door.people.grant(ADA, "shop", ["approver"], by=ROOT)
 
@@ -163,3 +170,48 @@ def test_a_token_may_what_its_owner_may_now_within_its_scopes(door: Door) -> Non
            if shown.may(act, project)]  # fmt: skip
     assert may == [("view", "shop")]
     assert (shown.projects("view"), shown.projects("approve")) == (frozenset({"shop"}), frozenset())
+
+
+def test_nobody_is_given_a_role_in_a_project_that_is_not_there(door: Door) -> None:
+    door.let_in(ADA)
+    with pytest.raises(SettingsError, match="there is no project 'shpo'"):
+        door.people.invite("eve@example.org", grants=[Grant(role="viewer", project="shpo")], by=ROOT)
+    for roles in ([], ["admin"]):
+        with pytest.raises(SettingsError, match="there is no project 'shpo'"):
+            door.people.grant(ADA, "shpo", roles, by=ROOT)
+    door.people.regrant(ADA, {"shpo": ["admin"], "": ["viewer"]}, by=ISSUER)
+
+    there(door, "shpo")
+
+    assert door.people.find("eve@example.org") is None
+    assert [each.grants for each in door.people.everybody() if each.address == ADA] == [(Grant(role="viewer"),)]
+
+
+def test_who_is_invited_is_listed_until_when_and_as_what_and_is_not_let_in(door: Door) -> None:
+    secret = door.people.invite(ADA, grants=[Grant(role="viewer")], by=ROOT)
+    door.people.grant(ADA, "", ["operator"], by=ROOT)
+    (found,) = (each for each in door.people.everybody() if each.address == ADA)
+    assert (found.invited, found.added, found.grants) == (door.now + INVITED, 0.0, (Grant(role="operator"),))
+    assert (found.let_in, door.people.known(ADA)) == (False, None)
+
+    door.people.remove(ADA, by=ROOT)
+    assert (door.redeem(secret), door.people.find(ADA)) == (None, None)
+
+    door.people.invite(ADA, by=ROOT)
+    door.now += INVITED
+    assert door.people.find(ADA) is None
+    for change in (lambda: door.people.grant(ADA, "", ["admin"], by=ROOT), lambda: door.people.remove(ADA, by=ROOT)):
+        with pytest.raises(SettingsError, match=ADA):
+            change()
+
+
+def test_what_an_invitation_gave_that_nobody_used_is_not_in_the_next(door: Door) -> None:
+    there(door, "shop")
+    door.people.invite(ADA, grants=[ADMIN, Grant(role="admin", project="shop")], by=ROOT)
+    door.now += INVITED
+
+    assert door.let_in(ADA, Grant(role="viewer")).grants == (Grant(role="viewer"),)
+    again = door.let_in(ADA, Grant(role="approver", project="shop"))
+    assert again.grants == (Grant(role="viewer"), Grant(role="approver", project="shop")), (
+        "who is in keeps what they have"
+    )

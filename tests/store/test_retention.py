@@ -158,7 +158,7 @@ def test_on_postgresql_the_words_are_not_left_in_the_files_of_the_database(fresh
     ("change", "reason"),
     [
         ({"seq": 9, "body": chain.FORGOTTEN}, "nothing says by whom"),
-        ({"seq": 4, "body": chain.FORGOTTEN}, "nothing says by whom"),
+        ({"seq": 4, "body": chain.FORGOTTEN}, "other entries"),
         ({"seq": 5, "run": "another"}, "other entries"),
         ({"seq": 5, "at": 1.0}, "other entries"),
         ({"seq": 5, "name": "run_stopped"}, "other entries"),
@@ -197,6 +197,26 @@ def test_who_was_let_in_with_what_and_as_whom_is_never_forgotten() -> None:
 
     assert {"identity_bound", "grant_changed", "token_revoked", "hook_added", "secret_kept"} <= people
     assert people - chain.LASTING == set()
+
+
+def test_what_was_forgotten_before_its_kind_was_kept_for_good_is_bound_by_the_entry_that_says_so(past: Past) -> None:
+    past.ledger.append([e.IdentityBound(run="", address="ada@example.org", issuer="i", subject="s")])
+    past.run("old", at=10.0)
+    emptied, digest = (1, 3, 4), chain.Digest()
+    with past.database.write() as connection:
+        for row in connection.execute(sa.select(tables.event).where(tables.event.c.seq.in_(emptied))).mappings():
+            digest.add(row)
+    for seq in emptied:
+        past.change(seq=seq, body=chain.FORGOTTEN)
+    said = e.EntriesForgotten(run="", upto=6, count=3, digest=digest.text(), before=15.0, by=ADA)
+    past.ledger.append([said])
+    past.run("young", at=20.0)
+
+    assert [past.ledger.verify(after=after) for after in (0, 1, 5, 7)] == [None] * 4
+    past.forget(before=15.0)
+    assert past.ledger.verify() is None, "and it goes on"
+    past.change(seq=1, at=3.0)
+    assert "other entries" in getattr(past.ledger.verify(), "reason", "it holds")
 
 
 def test_forgotten_entries_cannot_be_chained_anew_among_themselves(past: Past) -> None:

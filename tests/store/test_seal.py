@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -50,6 +51,15 @@ def test_the_key_is_made_once_and_is_nobody_elses_to_read(tmp_path: Path) -> Non
     assert first.private_bytes_raw() == second.private_bytes_raw()
     assert (tmp_path / "home/ledger.key").stat().st_mode & 0o777 == 0o600
     assert [path.name for path in (tmp_path / "home").iterdir()] == ["ledger.key"]
+
+
+def test_whoever_asks_at_once_for_a_key_that_is_not_there_gets_the_same(tmp_path: Path) -> None:
+    for number in range(20):
+        home = tmp_path / str(number)
+        with ThreadPoolExecutor(8) as pool:
+            found = {each.private_bytes_raw() for each in pool.map(seal.key, [home] * 8)}
+        assert len(found) == 1
+        assert [path.name for path in home.iterdir()] == ["ledger.key"]
 
 
 @pytest.mark.parametrize("change", [{"seq": 1}, {"hash": "0" * 64}, {"at": 1.0}, {"key": "00" * 32}, {"signature": ""}])

@@ -77,14 +77,27 @@ class Person:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Who:
-    """A person as those who administer see them. *way* is "password" or "oidc"; *removed* 0: they are let in."""
+    """A person as those who administer see them. Times are Unix seconds.
+
+    Attributes:
+        way: "password" or "oidc"; "" for who never came in.
+        added: When they came in first; 0: they were only invited.
+        removed: When they were shut out; 0: they were not.
+        invited: Until when an invitation of theirs is good that nobody has used; 0: there is none.
+    """
 
     address: str
     name: str
     way: str
     added: float
     removed: float = 0.0
+    invited: float = 0.0
     grants: tuple[Grant, ...] = ()
+
+    @property
+    def let_in(self) -> bool:
+        """Whether they come in now."""
+        return bool(self.added) and not self.removed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -44,7 +44,7 @@ class StoreOffice:
         self.door = door
 
     def people(self) -> Sequence[Who]:
-        """Everybody who was ever let in."""
+        """Everybody who was ever let in, or is invited."""
         return self._people.everybody()
 
     def invite(self, address: str, *, grants: Collection[Grant]) -> str:

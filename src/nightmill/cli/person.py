@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
-    from nightmill.access import Grant
+    from nightmill.access import Grant, Who
 
 __all__ = ["register"]
 
@@ -34,7 +34,7 @@ def register(app: typer.Typer) -> None:
 
 
 def list_people(json: Json = False) -> None:
-    """List everybody who was ever let in, with their roles."""
+    """List everybody who was ever let in or is invited now, with their roles."""
     from dataclasses import asdict
 
     from nightmill.cli.offices import open_office
@@ -51,8 +51,8 @@ def list_people(json: Json = False) -> None:
             (
                 each.address,
                 each.name,
-                f"shut out {when(each.removed)}" if each.removed else ", ".join(map(_shown, each.grants)) or "no role",
-                when(each.added),
+                _standing(each),
+                when(each.added) if each.added else "",
             )
             for each in found
         ]
@@ -99,7 +99,7 @@ def grant(address: Address, roles: Roles) -> None:
 
 
 def remove(address: Address) -> None:
-    """Shut somebody out. Their sessions and tokens end now; what they did stays theirs."""
+    """Shut somebody out. Their sessions, tokens and invitations end now; what they did stays theirs."""
     from nightmill.cli.offices import open_office
     from nightmill.cli.screen import say
 
@@ -171,6 +171,17 @@ def _grant(text: str) -> Grant:
     raise SettingsError(
         f"there is no role {name!r}", hint=f"there are {', '.join(ROLES)}; of one project: ROLE@PROJECT"
     )
+
+
+def _standing(who: Who) -> str:
+    """What *who* may do, and what of it only once they use their invitation."""
+    from nightmill.cli.screen import when
+
+    roles = ", ".join(map(_shown, who.grants)) or "no role"
+    invited = f"invited until {when(who.invited)}" if who.invited else ""
+    if who.let_in:
+        return f"{roles}; {invited} again" if invited else roles
+    return f"{invited}: {roles}" if invited else f"shut out {when(who.removed)}"
 
 
 def _shown(grant: Grant) -> str:

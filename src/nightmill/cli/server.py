@@ -95,11 +95,22 @@ def _provider(door: Door, *, origin: str) -> Provider | None:
 
     if (found := config.read(door.settings)) is None:
         return None
+    _name_unknown(door, {grant.project for _, grant in found.roles})
     from nightmill.server.identity.line import Line
     from nightmill.server.identity.provider import Provider
 
     line = Line(authorities(door.settings.authorities))
     return Provider(found, back=f"{origin}/sign-in/back", line=line, clock=time.time)
+
+
+def _name_unknown(door: Door, named: set[str]) -> None:
+    """Say which of the projects that are *named* in `oidc_roles` are not here: a rule gives nothing where there is none."""
+    from nightmill.access import EVERY
+    from nightmill.cli.screen import say
+    from nightmill.store import projects
+
+    for project in sorted(named - {EVERY} - {each.id for each in projects.known(door.database)}):
+        say(f"! oidc_roles gives roles in {project!r}, and there is no such project", style="yellow")
 
 
 def _announce(site: Site) -> None:

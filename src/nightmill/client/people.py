@@ -18,7 +18,7 @@ class People:
     connection: Connection
 
     def people(self) -> tuple[Who, ...]:
-        """Everybody who was ever let in, by address."""
+        """Everybody who was ever let in, or is invited, by address."""
         return field(self.connection.get(path("people")), "people", tuple[Who, ...], of="people")
 
     def invite(self, address: str, *, grants: Collection[Grant]) -> str:

@@ -53,7 +53,7 @@ class Doors(Protocol):
     """
 
     def people(self) -> Sequence[Who]:
-        """Everybody who was ever let in, by address."""
+        """Everybody who was ever let in, or is invited, by address."""
         ...
 
     def invite(self, address: str, *, grants: Collection[Grant]) -> str:

@@ -51,6 +51,9 @@ KEY = 200
 
 PAGE = 1000
 
+LEFT = (table.c.seq, table.c.at, table.c.run, table.c.name, table.c.key, table.c.hash)
+"""What is left of a row whose words were deleted."""
+
 FORGOTTEN = '{"forgotten":true}'
 """The body of a row whose words were deleted."""
 
@@ -69,7 +72,7 @@ LASTING = frozenset(
         *(e.EntriesForgotten, e.NotesForgotten),
     )
 )
-"""Events that are never forgotten."""
+"""Events that are not forgotten from now on. What was forgotten before one of them stood here is bound by the row that says so."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -167,8 +170,7 @@ class Digest:
 
 def forgettable() -> sa.Select[Any]:
     """Rows without their words, of events that are not `LASTING`."""
-    left = (table.c.seq, table.c.at, table.c.run, table.c.name, table.c.key, table.c.hash)
-    return sa.select(*left).where(table.c.name.not_in(LASTING))
+    return sa.select(*LEFT).where(table.c.name.not_in(LASTING))
 
 
 def verify(connection: sa.Connection, *, after: int = 0) -> Broken | None:
@@ -182,7 +184,7 @@ def verify(connection: sa.Connection, *, after: int = 0) -> Broken | None:
     said = sa.select(table.c.seq, table.c.body).where(table.c.name == e.EntriesForgotten.name)
     gone = Gone((row.seq, json.loads(row.body)) for row in connection.execute(said.order_by(table.c.seq)))
     if after:
-        old = forgettable().where(table.c.seq <= after, table.c.body == FORGOTTEN).order_by(table.c.seq)
+        old = sa.select(*LEFT).where(table.c.seq <= after, table.c.body == FORGOTTEN).order_by(table.c.seq)
         for row in connection.execute(old).mappings():
             gone.take(row)
     return check(_rows(connection, after), after=after, previous=anchor or FIRST, gone=gone)
@@ -232,7 +234,7 @@ class Gone:
     def take(self, row: Any) -> str:
         """A row without words; what is wrong with that, "" for nothing."""
         at = bisect.bisect_left(self._uptos, row["seq"])
-        if row["name"] in LASTING or at == len(self._uptos):
+        if at == len(self._uptos):
             return "it was emptied, and nothing says by whom"
         self._digests[at].add(row)
         self._unsaid.setdefault(at, row["seq"])

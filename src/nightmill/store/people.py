@@ -33,6 +33,9 @@ PART = r"[^\s\x00-\x1f\x7f\ud800-\udfff@<>\",;:\\]+"
 ADDRESS = re.compile(f"{PART}@{PART}")
 NAME = re.compile(r"[^<>@\x00-\x1f\x7f]{1,120}")
 
+NEVER = {"name": "", "way": "", "added": 0.0, "removed": 0.0}
+"""What is known of somebody who was only invited."""
+
 person, grant, key, identity = tables.person, tables.grant, tables.key, tables.identity
 
 
@@ -57,37 +60,39 @@ class People:
             return connection.execute(query).first() is not None
 
     def everybody(self) -> Sequence[Who]:
-        """Everybody who was ever let in, by address."""
+        """Everybody who was ever let in, or is invited now, by address."""
         with self.database.read() as connection:
-            rows = connection.execute(sa.select(person).order_by(person.c.address)).mappings().all()
-            grants = self._grants(connection, [row["address"] for row in rows])
-        return [_who(row, grants.get(row["address"], ())) for row in rows]
+            return self._those(connection)
 
     def find(self, address: str) -> Who | None:
-        """Who has *address*, None if nobody ever had it."""
-        address = address.casefold()
+        """Who has *address*, None if nobody ever had it and nobody is invited to have it."""
         with self.database.read() as connection:
-            row = connection.execute(sa.select(person).where(person.c.address == address)).mappings().one_or_none()
-            grants = self._grants(connection, [address])
-        return None if row is None else _who(row, grants.get(address, ()))
+            return next(iter(self._those(connection, address.casefold())), None)
 
     def invite(self, address: str, *, grants: Collection[Grant] = (), by: str) -> str:
         """A secret with which *address* comes in and chooses a password, once; earlier ones of theirs are void.
 
+        Whoever is not let in begins with *grants* alone: what an invitation gave that nobody used is not added to.
+
         Raises:
-            SettingsError: If *address* is none.
+            SettingsError: If *address* is none, or there is no such project.
         """
         address = _address(address)
         secret, now = fresh("invitation"), self.clock()
+        wanted: dict[str, set[str]] = {}
+        for each in grants:
+            wanted.setdefault(each.project, set()).add(each.role)
         with self.database.write() as connection:
             chain.lock(connection)
-            known = connection.execute(sa.select(person.c.address).where(person.c.address == address)).first()
+            known = connection.execute(sa.select(person.c.removed).where(person.c.address == address)).one_or_none()
+            if known is None or known.removed:
+                before = self._grants(connection, [address]).get(address, ())
+                wanted = {each.project: set[str]() for each in before} | wanted
             connection.execute(key.delete().where(key.c.address == address, key.c.kind == "invitation"))
             row = keys.row(secret, kind="invitation", address=address, now=now, expires=now + INVITED)
             connection.execute(sa.insert(key).values(row))
             told: list[Event] = [PersonInvited(run="", address=address, by=by, again=known is not None)]
-            for project in sorted({each.project for each in grants}):
-                roles = {each.role for each in grants if each.project == project}
+            for project, roles in sorted(wanted.items()):
                 told += self._grant(connection, address, project, roles, by=by)
             self._tell(connection, told)
         return secret
@@ -170,17 +175,20 @@ class People:
             return connection.execute(query).scalar() or ""
 
     def regrant(self, address: str, wanted: Mapping[str, Collection[str]], *, by: str) -> None:
-        """Give *address* exactly the roles *wanted* in each project that it names, and tell what changed.
+        """Give *address* exactly the roles *wanted* in each project that it names and that is there; tell what changed.
 
         If nobody would administer everything any more, all stays as it is.
         """
         with suppress(SettingsError), self.database.write() as connection:
             chain.lock(connection)
+            there = {EVERY, *connection.execute(sa.select(tables.project.c.id)).scalars()}
             have: dict[str, set[str]] = {}
             for each in self._grants(connection, [address]).get(address, ()):
                 have.setdefault(each.project, set()).add(each.role)
             changed = {
-                project: set(roles) for project, roles in wanted.items() if set(roles) != have.get(project, set())
+                project: set(roles)
+                for project, roles in wanted.items()
+                if project in there and set(roles) != have.get(project, set())
             }
             for project, roles in sorted(changed.items()):
                 self._tell(connection, self._grant(connection, address, project, roles, by=by))
@@ -212,43 +220,44 @@ class People:
     def known(self, address: str) -> Person | None:
         """*address* with their roles, None if they are not let in."""
         found = self.find(address)
-        return (
-            None
-            if found is None or found.removed
-            else Person(name=found.name, address=found.address, grants=found.grants)
-        )
+        if found is None or not found.let_in:
+            return None
+        return Person(name=found.name, address=found.address, grants=found.grants)
 
     def grant(self, address: str, project: str, roles: Collection[RoleName], *, by: str) -> None:
-        """Give *address* exactly *roles* in *project*.
+        """Give *address*, who is let in or invited, exactly *roles* in *project*.
 
         Raises:
-            SettingsError: If nobody has that address, or nobody would administer everything any more.
+            SettingsError: If nobody has that address, there is no such project, or nobody would administer everything
+                any more.
         """
         address = _address(address)
         with self.database.write() as connection:
             chain.lock(connection)
-            if not connection.execute(sa.select(person.c.address).where(person.c.address == address)).first():
+            if not (found := self._those(connection, address)) or not (found[0].let_in or found[0].invited):
                 raise SettingsError(f"nobody has the address {address}", hint="invite them first")
             self._tell(connection, self._grant(connection, address, project, set(roles), by=by))
             self._keep_an_admin(connection)
 
     def remove(self, address: str, *, by: str) -> None:
-        """Shut *address* out; their sessions and tokens end now, what they did stays theirs.
+        """Shut *address* out; their sessions, tokens and invitations end now, what they did stays theirs.
 
         Raises:
-            SettingsError: If they are not let in, or nobody would administer everything any more.
+            SettingsError: If they are neither let in nor invited, or nobody would administer everything any more.
         """
         address = _address(address)
         with self.database.write() as connection:
             chain.lock(connection)
-            change = person.update().where(person.c.address == address, person.c.removed == 0)
-            if not connection.execute(change.values(removed=self.clock(), password="")).rowcount:
+            if not (found := self._those(connection, address)) or not (found[0].let_in or found[0].invited):
                 raise SettingsError(f"{address} is not let in", hint="the list of people has the addresses")
+            change = person.update().where(person.c.address == address, person.c.removed == 0)
+            connection.execute(change.values(removed=self.clock(), password=""))
             connection.execute(key.delete().where(key.c.address == address))
             connection.execute(grant.delete().where(grant.c.address == address))
             connection.execute(identity.delete().where(identity.c.address == address))
             self._tell(connection, [PersonRemoved(run="", address=address, by=by)])
-            self._keep_an_admin(connection)
+            if found[0].let_in:
+                self._keep_an_admin(connection)
 
     def _let_in(self, connection: sa.Connection, address: str, *, name: str, password: str, way: str) -> None:
         row = {"name": storable(name), "password": password, "way": way, "removed": 0.0}
@@ -261,11 +270,33 @@ class People:
     ) -> list[Event]:
         if unknown := sorted(set(roles) - set(ROLES)):
             raise SettingsError(f"there is no role {unknown[0]!r}", hint=f"there are {', '.join(ROLES)}")
-        connection.execute(grant.delete().where(grant.c.address == address, grant.c.project == project))
+        here = (grant.c.address == address, grant.c.project == project)
+        if not connection.execute(grant.delete().where(*here)).rowcount or roles:
+            self._must_be(connection, project)
         rows = [{"address": address, "project": project, "role": role} for role in sorted(roles)]
         if rows:
             connection.execute(sa.insert(grant), rows)
         return [GrantChanged(run="", address=address, project=project, by=by, roles=sorted(roles))]
+
+    def _must_be(self, connection: sa.Connection, project: str) -> None:
+        """Refuse a name that is of no project: whoever makes one that is called so would be found to have people in it."""
+        known = sa.select(tables.project.c.id).where(tables.project.c.id == project)
+        if project != EVERY and connection.execute(known).first() is None:
+            raise SettingsError(f"there is no project {project!r}", hint="`nightmill runs --json` has their ids")
+
+    def _those(self, connection: sa.Connection, address: str = "") -> list[Who]:
+        """Who was let in or is invited, by address; with *address* only who has that."""
+        people, until = (
+            sa.select(person),
+            sa.select(key.c.address, key.c.expires).where(key.c.kind == "invitation", key.c.expires > self.clock()),
+        )
+        if address:
+            people, until = people.where(person.c.address == address), until.where(key.c.address == address)
+        rows = {row["address"]: row for row in connection.execute(people).mappings()}
+        invited = {row.address: row.expires for row in connection.execute(until)}
+        found = sorted(rows.keys() | invited)
+        grants = self._grants(connection, found)
+        return [_who(each, rows.get(each, NEVER), invited.get(each, 0.0), grants.get(each, ())) for each in found]
 
     def _grants(self, connection: sa.Connection, addresses: Collection[str]) -> dict[str, tuple[Grant, ...]]:
         query = sa.select(grant).where(grant.c.address.in_(addresses)).order_by(grant.c.project, grant.c.role)
@@ -288,8 +319,9 @@ class People:
         chain.append(connection, [chain.fact(each, at=self.clock()) for each in told])
 
 
-def _who(row: Any, grants: tuple[Grant, ...]) -> Who:
-    return Who(**{name: row[name] for name in ("address", "name", "way", "added", "removed")}, grants=grants)
+def _who(address: str, row: Any, invited: float, grants: tuple[Grant, ...]) -> Who:
+    named = {name: row[name] for name in ("name", "way", "added", "removed")}
+    return Who(address=address, **named, invited=invited, grants=grants)
 
 
 def _address(text: str) -> str:

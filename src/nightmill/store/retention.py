@@ -7,6 +7,7 @@ entry that was emptied without one breaks the chain, see `chain.verify`.
 
 from __future__ import annotations
 
+import json
 from typing import NamedTuple
 
 import sqlalchemy as sa
@@ -38,14 +39,16 @@ def forget(database: Database, *, before: float, by: str, at: float, pretend: bo
         if connection.dialect.name == "sqlite":
             connection.exec_driver_sql("PRAGMA secure_delete=ON")  # what was there is not left in free pages
         upto = _upto(connection, before)
-        old = chain.forgettable().where(table.c.seq <= upto, table.c.body != chain.FORGOTTEN)
+        # What an earlier forgetting left is bound by what that says: none of it goes any more.
+        here = (table.c.seq > _gone(connection), table.c.seq <= upto, table.c.body != chain.FORGOTTEN)
+        old = chain.forgettable().where(*here)
         digest, count = chain.Digest(), 0
         for row in connection.execute(old.order_by(table.c.seq)).mappings():
             digest.add(row)
             count += 1
         if count and not pretend:
-            words = (table.c.seq <= upto, table.c.body != chain.FORGOTTEN, table.c.name.not_in(chain.LASTING))
-            connection.execute(table.update().where(*words).values(body=chain.FORGOTTEN))
+            words = table.update().where(*here, table.c.name.not_in(chain.LASTING))
+            connection.execute(words.values(body=chain.FORGOTTEN))
             said = EntriesForgotten(run="", upto=upto, count=count, digest=digest.text(), before=before, by=by)
             chain.append(connection, [chain.fact(said, at=at)])
     if database.dialect == "sqlite" and count and not pretend:
@@ -57,6 +60,13 @@ def forget(database: Database, *, before: float, by: str, at: float, pretend: bo
         with database.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
             connection.exec_driver_sql("VACUUM FULL event")
     return Forgetting(upto, count)
+
+
+def _gone(connection: sa.Connection) -> int:
+    """The number up to which the last forgetting went."""
+    said = sa.select(table.c.body).where(table.c.name == EntriesForgotten.name).order_by(table.c.seq.desc()).limit(1)
+    last = connection.execute(said).scalar()
+    return int(json.loads(last)["upto"]) if last else 0
 
 
 def _upto(connection: sa.Connection, before: float) -> int:

@@ -35,10 +35,10 @@ def furnished(folder: Path) -> Iterator[House]:
     )
     house = House(door)
     house.start()
-    house.let_in("ada@example.org", role("admin"))
-    house.let_in("bob@example.org", role("viewer", SHOP))
     for name in (SHOP, "barn"):
         projects.keep(door.database, projects.Known(id=name, root=folder, hub=folder, added=1.0))
+    house.let_in("ada@example.org", role("admin"))
+    house.let_in("bob@example.org", role("viewer", SHOP))
     try:
         yield house
     finally:

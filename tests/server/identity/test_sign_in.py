@@ -10,6 +10,7 @@ import pytest
 
 from nightmill.access import hashed
 from nightmill.event import IdentityBound
+from nightmill.store import projects
 from tests.server.conftest import ROOT, House, role
 from tests.server.identity.idp import KEY, Between, believed, invited, running, signs_in
 
@@ -83,7 +84,12 @@ def test_who_is_shut_out_stays_out(house: House, between: Between) -> None:
 
 def test_groups_give_roles_and_take_them_at_each_sign_in(house: House, between: Between) -> None:
     house.let_in("root@example.org", role("admin"))
-    rules = (("mill", role("operator")), ("staff", role("approver", "shop")), ("gods", role("admin")))
+    there = projects.Known(id="shop", root=house.door.settings.home, hub=house.door.settings.home, added=1.0)
+    projects.keep(house.door.database, there)
+    rules = (
+        *(("mill", role("operator")), ("staff", role("approver", "shop")), ("gods", role("admin"))),
+        ("staff", role("admin", "shop-that-nobody-made")),
+    )
     believed(house, between, roles=rules)
     invited(house, "ada@example.org", role("admin"))
 

@@ -22,15 +22,16 @@ Address = Annotated[str, Path(max_length=254, description="Mail address.")]
 
 
 class PersonOut(BaseModel):
-    """Somebody who was let in. Times are Unix seconds; *removed* is 0 while they are."""
+    """Somebody who was let in, or is invited. Times are Unix seconds."""
 
     model_config = ConfigDict(from_attributes=True)
 
     address: str
     name: str
-    way: str
-    added: float
-    removed: float
+    way: str = Field(description="How they come: by password, or oidc; empty: they never did.")
+    added: float = Field(description="When they came in first; 0: they were only invited.")
+    removed: float = Field(description="When they were shut out; 0: they were not.")
+    invited: float = Field(description="Until when an invitation of theirs is good that nobody has used; 0: none is.")
     grants: list[GrantOut]
 
 
@@ -68,7 +69,7 @@ class Roles(BaseModel):
 @router.get("/people")
 @needs("administer", "every")
 def listed(request: Request) -> Persons:
-    """Everybody who was ever let in."""
+    """Everybody who was ever let in, or is invited now."""
     return Persons(people=[PersonOut.model_validate(asdict(each)) for each in site_of(request).people.everybody()])
 
 
@@ -109,7 +110,7 @@ def grant(request: Request, who: Who, address: Address, roles: Roles) -> PersonO
 @router.delete("/people/{address:path}", status_code=204)
 @needs("administer", "every")
 def remove(request: Request, who: Who, address: Address) -> None:
-    """Shut somebody out; what they did stays theirs."""
+    """Shut somebody out, their invitation too; what they did stays theirs."""
     site = site_of(request)
 
     def do() -> dict[str, Any]:
