@@ -15,8 +15,10 @@ from nightmill.intake.draft import draft
 from nightmill.intake.inputs import filled, given
 from nightmill.intake.packages import packages
 from nightmill.model import ModelReply, Text, Usage
+from nightmill.store.redaction import Redaction
 
 GATEWAY = shipped_gateway()
+VEIL = Redaction()
 
 
 def offer(text: str) -> Offer:
@@ -201,21 +203,21 @@ def test_a_model_only_chooses_among_what_is_left_and_finds_what_is_said() -> Non
     gateway = Gateway([offer(OWN), offer(own)], Surroundings())
     answer = gateway.answer("to the release branch with PR 4, take the second line")
     assert answer.kind == "which"
-    asked = question(answer, gateway, role=role)
+    asked = question(answer, gateway, role=role, veil=VEIL)
     assert "It is material" in str(asked.messages)
     assert set(open_to(answer)) == {"backport", "port"}
 
-    elsewhere = chosen(answer, gateway, reply(process="evil"))
+    elsewhere = chosen(answer, gateway, reply(process="evil"), veil=VEIL)
     assert (elsewhere.kind, elsewhere.blueprint) == ("which", "")
-    invented = chosen(answer, gateway, reply(process="port", inputs={"branch": "2.x"}))
+    invented = chosen(answer, gateway, reply(process="port", inputs={"branch": "2.x"}), veil=VEIL)
     assert [each.name for each in invented.missing] == ["branch"], "the ask does not say 2.x"
-    unfit = chosen(answer, gateway, reply(process="", why="It wants\x1b[2J another thing."))
+    unfit = chosen(answer, gateway, reply(process="", why="It wants\x1b[2J another thing."), veil=VEIL)
     assert (unfit.kind, unfit.blueprint, dict(unfit.inputs)) == ("refused", "", {})
     assert unfit.reason.endswith("another thing.")
     assert unfit.reason.isprintable()
     assert any("--request" in each for each in unfit.ways)
     noise = ModelReply(parts=(Text(text="} I think {"),), stop="end", usage=Usage(), model="m")
-    assert chosen(answer, gateway, noise).kind == "which"
+    assert chosen(answer, gateway, noise, veil=VEIL).kind == "which"
 
 
 def test_a_model_finds_an_input_in_the_words_of_the_ask() -> None:
@@ -223,9 +225,28 @@ def test_a_model_finds_an_input_in_the_words_of_the_ask() -> None:
     gateway = Gateway([offer(text)], Surroundings())
     answer = gateway.answer("tell people such as alice")
     assert answer.kind == "questions"
-    found = chosen(answer, gateway, reply(process="tell", inputs={"who": "alice"}))
+    found = chosen(answer, gateway, reply(process="tell", inputs={"who": "alice"}), veil=VEIL)
     assert (found.kind, dict(found.inputs)) == ("run", {"who": "alice"})
-    assert chosen(answer, gateway, reply(process="tell", inputs={"who": "mallory"})).kind == "questions"
+    assert chosen(answer, gateway, reply(process="tell", inputs={"who": "mallory"}), veil=VEIL).kind == "questions"
+
+
+def test_a_secret_in_an_ask_is_a_mark_to_the_model_and_itself_in_the_input_that_it_finds() -> None:
+    token, known = f"ghp_{'aB3dE6gH9jK2' * 3}", "hunter2-hunter2-hunter2"
+    veil = Redaction(lambda: [known])
+    text = "name: tell\ncues: [tell people]\ninputs: {who: {doc: 'Whom?', pattern: '[A-Za-z0-9_]+'}}\nsteps: [{id: go, run: 'true'}]\n"
+    gateway = Gateway([offer(text)], Surroundings())
+    answer = gateway.answer(f"tell people such as {token} and {known}")
+
+    asked = str(question(answer, gateway, role=next(each for each in _roles() if each.name == "dispatcher"), veil=veil))
+    mark = veil.marked(token)
+    found = chosen(answer, gateway, reply(process="tell", inputs={"who": mark}), veil=veil)
+    forged = chosen(answer, gateway, reply(process="tell", inputs={"who": "********00000000"}), veil=veil)
+
+    assert mark in asked
+    assert token not in asked
+    assert known not in asked
+    assert dict(found.inputs) == {"who": token}
+    assert forged.kind == "questions", "a mark that leads nowhere is not in the words of the ask"
 
 
 def test_an_ask_that_speaks_of_the_rules_is_for_a_person_and_no_model() -> None:

@@ -49,7 +49,7 @@ def asked(
         return answer
     choice = choices((name,), base_url=settings.base_url, owner=settings.model)[0]
     say(f"asking {name} which it is and what it says of its inputs …")
-    request = question(answer, gateway, role=role)
+    request = question(answer, gateway, role=role, veil=door.hidden)
     try:
         reply = asyncio.run(_reply(door, choice, request, project=project, seconds=seconds))
     except NightmillError as error:
@@ -57,7 +57,7 @@ def asked(
     except TimeoutError:
         slow = f"no model had a say: {choice.name} did not answer within {seconds:g} s"
         return replace(answer, notes=(*answer.notes, slow))
-    settled = chosen(answer, gateway, reply)
+    settled = chosen(answer, gateway, reply, veil=door.hidden)
     say(_tell(door, project, answer, settled, reply))
     return settled
 
