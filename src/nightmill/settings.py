@@ -151,6 +151,14 @@ class Settings:
         "Roles by the identity provider's groups, by spaces: `GROUP=ROLE` or `GROUP=ROLE@PROJECT`. Who signs in has exactly"
         " those in the projects that are named; unset: an admin gives roles.",
     )
+    oidc_hours: int = setting(
+        12,
+        "Hours that sessions last of somebody for whom the identity provider speaks, since it last did: then it is asked again.",
+    )
+    oidc_days: int = setting(
+        30,
+        "Days that tokens are good of somebody for whom the identity provider speaks, since it last did, which is when they sign in.",
+    )
     identity_domain: str = setting("nightmill.invalid", "Domain of the roles' e-mail addresses in commits.")
     plan: str = setting(
         "auto",

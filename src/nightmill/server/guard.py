@@ -151,11 +151,30 @@ def who_is(site: Site, request: Request) -> Person | None:
     if kind.casefold() == "bearer" and secret:
         if (found := site.keys.shows(secret.strip(), "token")) is None:
             raise Refused(401, "this token is not good", hint="it may have ended or been revoked: make a new one")
+        if not _spoken_for(site, found):
+            raise Refused(
+                401,
+                f"the identity provider has not spoken for {found.address} for long, so this token is not good",
+                hint="sign in with a browser: it is good again then",
+            )
         return found
     if kind:
         raise Refused(401, f"{kind[:20]!r} is no way to sign in here", hint="send `Authorization: Bearer TOKEN`")
     cookie = request.cookies.get(site.cookie, "")
-    return site.keys.shows(cookie, "session") if cookie else None
+    found = site.keys.shows(cookie, "session") if cookie else None
+    return found if found is not None and _spoken_for(site, found) else None
+
+
+def _spoken_for(site: Site, who: Person) -> bool:
+    """Whether the identity provider spoke for *who* not too long ago; whom it does not speak for, comes by a password.
+
+    It tells nobody whom it would let in no more: so everybody goes there again after a while.
+    """
+    if site.provider is None:
+        return True
+    config = site.provider.config
+    good = config.tokens if who.way == "token" else config.sessions
+    return site.people.spoken_for(who.address, config.issuer) > site.clock() - good
 
 
 def _admit(site: Site, request: Request, need: Need) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
@@ -135,6 +136,7 @@ class People:
             query = sa.select(person.c.address).join(identity, identity.c.address == person.c.address)
             known = connection.execute(query.where(*same, person.c.removed == 0)).scalar_one_or_none()
             if known is not None:
+                connection.execute(identity.update().where(*same).values(at=self.clock()))
                 return str(known)
             try:
                 address = _address(address)
@@ -173,6 +175,14 @@ class People:
         query = sa.select(identity.c.address).where(identity.c.issuer == issuer, identity.c.subject == subject)
         with self.database.read() as connection:
             return connection.execute(query).scalar() or ""
+
+    def spoken_for(self, address: str, issuer: str) -> float:
+        """When the identity provider *issuer* last spoke for *address*; infinity: they come by a password."""
+        spoke = sa.select(sa.func.max(identity.c.at)).where(identity.c.issuer == issuer, identity.c.address == address)
+        query = sa.select(person.c.way, spoke.scalar_subquery()).where(person.c.address == address)
+        with self.database.read() as connection:
+            way, at = connection.execute(query).one()
+        return math.inf if way != "oidc" else at or 0.0
 
     def regrant(self, address: str, wanted: Mapping[str, Collection[str]], *, by: str) -> None:
         """Give *address* exactly the roles *wanted* in each project that it names and that is there; tell what changed.

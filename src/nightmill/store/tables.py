@@ -309,7 +309,7 @@ identity = Table(  # who an identity provider means; an address may pass to some
     Column("issuer", String(300), primary_key=True),
     Column("subject", String(255), primary_key=True),
     Column("address", String(254), nullable=False, index=True),
-    Column("at", Float, nullable=False),
+    Column("at", Float, nullable=False),  # when it last said so: at each sign-in
 )
 
 key = Table(  # what somebody can show to be let in; only its digest is kept

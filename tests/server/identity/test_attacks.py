@@ -162,7 +162,7 @@ def test_a_token_that_is_not_the_providers_for_us_now_is_not_believed(house: Hou
     assert {name for name, answer in answers.items() if answer.status_code != 403} == set()
     assert {name for name, answer in answers.items() if "cannot be believed" not in answer.text} == set()
     assert {name for name, answer in answers.items() if "set-cookie" in answer.headers} == set()
-    assert house.site.people.find("ada@example.org") is None
+    assert house.site.people.known("ada@example.org") is None
     assert house.site.people.invited(secret), "and the invitation is good still"
     between.lies["token"] = lambda said: {**said, "id_token": claiming()(said["id_token"])}
     assert signs_in(house, "u-ada").status_code == 303, "which it is with nothing changed, signed in the same way"
@@ -267,7 +267,7 @@ def test_what_is_no_answer_lets_nobody_in_and_breaks_nothing(house: House, betwe
         between.lies.clear()
         between.lies[place] = lambda said, lie=lie: {**said, **lie}  # type: ignore[misc]
         assert signs_in(house, "u-ada").status_code == 403, lie
-    assert house.site.people.find("ada@example.org") is None
+    assert house.site.people.known("ada@example.org") is None
 
 
 def test_a_provider_that_hangs_holds_up_nobody_who_does_not_want_it(house: House, between: Between) -> None:

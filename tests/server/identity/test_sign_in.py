@@ -49,7 +49,7 @@ def test_who_was_not_invited_or_has_no_verified_address_stays_out(
     assert answer.status_code == 403
     assert why in answer.text
     assert "set-cookie" not in answer.headers
-    assert house.site.people.find("ada@example.org") is None
+    assert house.site.people.known("ada@example.org") is None
 
 
 def test_an_address_that_passed_to_somebody_else_opens_nothing(house: House, between: Between) -> None:
@@ -80,6 +80,40 @@ def test_who_is_shut_out_stays_out(house: House, between: Between) -> None:
         house.site.people.remove("ada@example.org", by=ROOT)
         assert browser.get(f"{house.url}/api/v1/me").status_code == 401
         assert signs_in(house, "u-ada", browser=browser).status_code == 403
+
+
+def test_whom_the_provider_lets_in_no_more_is_out_of_here_after_a_while(house: House, between: Between) -> None:
+    believed(house, between, sessions=3600.0, tokens=7 * 86_400.0)
+    invited(house)
+    house.let_in("bob@example.org", role("viewer"))
+    with httpx2.Client(timeout=60, headers={"Origin": house.url}) as browser, house.nobody() as program:
+        signs_in(house, "u-ada", browser=browser)
+        made = browser.post(f"{house.url}/api/v1/tokens", json={"name": "ci"}).json()["token"]
+        mine = {"Authorization": f"Bearer {made}"}
+        others = {"Cookie": f"nightmill={house.site.keys.begin('bob@example.org')}"}
+
+        def seen() -> list[int]:
+            cookie = browser.get(f"{house.url}/api/v1/me").status_code
+            return [cookie, *(program.get("/api/v1/me", headers=each).status_code for each in (mine, others))]
+
+        assert seen() == [200, 200, 200]
+        house.clock.now += 3601
+        assert seen() == [401, 200, 200]
+        page = browser.get(f"{house.url}/runs", headers={"Accept": "text/html"})
+        assert page.headers["location"] == "/sign-in?next=%2Fruns"
+        assert signs_in(house, "u-ada", browser=browser).status_code == 303, "the provider still lets them in"
+        assert seen() == [200, 200, 200]
+        house.clock.now += 2 * 86_400
+        house.site.keys.shows(others["Cookie"].partition("=")[2], "session")
+        house.clock.now += 2 * 86_400
+        assert seen() == [401, 200, 200]
+        house.clock.now += 2 * 86_400
+        house.site.keys.note()
+        assert seen() == [401, 200, 200]
+        house.clock.now += 86_400
+        assert seen() == [401, 401, 200]
+        said = program.get("/api/v1/me", headers=mine).json()["detail"]
+        assert said.startswith("the identity provider has not spoken for ada@example.org for long")
 
 
 def test_groups_give_roles_and_take_them_at_each_sign_in(house: House, between: Between) -> None:

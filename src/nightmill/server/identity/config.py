@@ -14,6 +14,7 @@ __all__ = ["Config", "is_safe", "read"]
 
 MOST_SECRET = 4096
 """Bytes of the file with the client's secret."""
+HOUR, DAY = 3_600.0, 86_400.0
 LOCAL = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
@@ -26,6 +27,7 @@ class Config:
         secret: "" for a client that has none, and proves itself by PKCE alone.
         claim: Where its tokens say the groups of somebody.
         roles: What members of a group may do here; empty: groups say nothing.
+        sessions: Seconds that it is taken at its word for who comes with a session, *tokens*: with a token.
     """
 
     issuer: str
@@ -34,6 +36,8 @@ class Config:
     secret: str = ""
     claim: str = "groups"
     roles: tuple[tuple[str, Grant], ...] = ()
+    sessions: float = 12 * HOUR
+    tokens: float = 30 * DAY
 
     def grants(self, groups: frozenset[str]) -> dict[str, frozenset[str]]:
         """The roles of a member of *groups*, by each project that a rule is about."""
@@ -75,6 +79,8 @@ def read(settings: Settings) -> Config | None:
         secret=_secret(settings.oidc_secret),
         claim=settings.oidc_groups,
         roles=tuple(_rule(each) for each in settings.oidc_roles),
+        sessions=_span("oidc_hours", settings.oidc_hours) * HOUR,
+        tokens=_span("oidc_days", settings.oidc_days) * DAY,
     )
 
 
@@ -102,6 +108,12 @@ def _secret(path: Path) -> str:
     if not secret or len(secret) >= MOST_SECRET or len(secret.split()) != 1:
         raise SettingsError(f"in oidc_secret {str(path)!r} is no secret", hint="the client's secret alone, on one line")
     return secret
+
+
+def _span(name: str, number: int) -> int:
+    if number < 1:
+        raise SettingsError(f"{name} is {number}, so nobody would stay in", hint="1 is the least")
+    return number
 
 
 def _rule(text: str) -> tuple[str, Grant]:
