@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import replace
+from types import SimpleNamespace
+from typing import cast
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
 from nightmill import agent
-from nightmill.agent import AgentState, Brief, TurnRecord, Word
+from nightmill.agent import AgentState, Brief, TurnRecord, Word, working
 from nightmill.model import Text, Thinking, Usage
 from nightmill.model.history import tidy
 from nightmill.tool import Toolset
@@ -177,3 +179,11 @@ def test_what_a_person_said_is_carried_when_the_turns_around_it_go(stage: Stage)
 
     assert after.messages == ()
     assert "Use cents." in after.carried
+
+
+def test_what_was_seen_again_is_what_was_seen_last() -> None:
+    before = {"a": "1", "b": "2"}
+    record = cast("TurnRecord", SimpleNamespace(seen=(("a", "3"), ("c", "4"))))
+
+    assert list(working.known(before, record).items()) == [("b", "2"), ("a", "3"), ("c", "4")]
+    assert before == {"a": "1", "b": "2"}, "what was before is a value"

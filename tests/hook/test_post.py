@@ -147,7 +147,19 @@ def test_nothing_goes_to_an_address_that_is_not_of_the_internet(address: str) ->
 
 
 @pytest.mark.parametrize(
-    "address", ["169.254.169.254", "::ffff:169.254.169.254", "fe80::1", "224.0.0.1", "0.0.0.0", "fd00:ec2::254"]
+    "address",
+    [
+        *(
+            "169.254.169.254",
+            "::ffff:169.254.169.254",
+            "fe80::1",
+            "224.0.0.1",
+            "0.0.0.0",
+            "fd00:ec2::254",
+            "fd20:ce::254",
+        ),
+        *("168.63.129.16", "100.100.100.200", "::ffff:100.100.100.200", "192.0.0.192"),
+    ],
 )
 def test_a_name_that_is_called_private_does_not_lead_to_what_none_may(address: str) -> None:
     with pytest.raises(Undelivered, match="leads to an address"):
@@ -212,8 +224,8 @@ def test_a_redirect_is_not_followed_and_a_body_is_not_read() -> None:
     [
         *(b"", b"SSH-2.0-OpenSSH_9.9\r\n", b"HTTP/1.1 99 Oh\r\n\r\n", b"HTTP/1.1 200" + b"x" * 100_000, b"x" * 100_000),
         *(
-            b"HTTP/1.1 100 Continue\r\n\r\n" * 5_000,
-            b"HTTP/1.1 103 Early\r\n" + b"link: x\r\n" * 50_000,
+            b"HTTP/1.1 100 Continue\r\n\r\n" * 5_000 + OK,
+            b"HTTP/1.1 103 Early\r\n" + b"link: x\r\n" * 50_000 + b"\r\n" + OK,
             b"\r\n" * 50_000,
         ),
     ],

@@ -128,10 +128,32 @@ def test_on_sqlite_the_words_are_not_left_in_the_file(tmp_path: Path) -> None:
     past = Past(database)
     for number in range(200):
         past.run(f"r{number}", at=1.0)
+    past.ledger.append([e.AgentNudged(run="r1", turn=1, guard="g", message=WORDS * 2_000)])  # more than a page holds
     past.forget(before=2.0)
     database.close()
 
     assert not [path for path in tmp_path.iterdir() if WORDS.encode() in path.read_bytes()]
+
+
+def test_what_is_forgotten_while_the_chain_is_verified_is_not_half_seen(tmp_path: Path) -> None:
+    database = Database.open(f"sqlite:///{tmp_path / 'store.db'}")
+    past = Past(database)
+    past.run("old", at=1.0)
+    left = [1]
+
+    def forget(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
+        if left and "entries_forgotten" not in statement and statement.startswith("SELECT event"):
+            left.clear()
+            assert past.forget(before=2.0).entries == 3
+
+    sa.event.listen(database.engine, "before_cursor_execute", forget)
+    during = past.ledger.verify()
+    sa.event.remove(database.engine, "before_cursor_execute", forget)
+
+    assert left == []
+    assert during is None
+    assert past.ledger.verify() is None
+    database.close()
 
 
 def test_on_postgresql_the_words_are_not_left_in_the_files_of_the_database(fresh_postgres: str) -> None:

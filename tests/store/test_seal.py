@@ -45,6 +45,13 @@ def test_an_end_that_was_cut_off_and_a_ledger_written_anew_are_seen(database: Da
     assert getattr(seal.broken(database, made), "reason", "") == "another row was sealed in its place"
 
 
+def test_what_was_sealed_when_nothing_was_told_holds(database: Database, tmp_path: Path) -> None:
+    made = seal.seal(database, seal.key(tmp_path), at=9.0)
+    assert seal.broken(database, made) is None
+    tell(database, "one")
+    assert seal.broken(database, made) is None
+
+
 def test_the_key_is_made_once_and_is_nobody_elses_to_read(tmp_path: Path) -> None:
     first, second = seal.key(tmp_path / "home"), seal.key(tmp_path / "home")
 

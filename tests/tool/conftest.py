@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from nightmill.agent import working
 from nightmill.errors import ToolError
 from nightmill.model import ToolCall
 from nightmill.sandbox import Limits, Place, Workspace
@@ -56,7 +57,7 @@ class Bench:
             news=self.news,
         )
         answer = await tools.call(prepared, context)
-        self.known.update(answer.seen)
+        working.see(self.known, answer.seen)
         return answer
 
     async def text(self, tool: str, **arguments: Any) -> str:

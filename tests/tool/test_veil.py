@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import random
 from dataclasses import replace
+from string import ascii_letters, digits
 
 import pytest
 
 from nightmill.sandbox import Outcome, Workspace
 from nightmill.store.redaction import Redaction
 from nightmill.tool.base import Kept
+from nightmill.tool.veil import SOUGHT
 from tests.tool.conftest import Bench, Tell
 
 KNOWN = "correct-horse-battery"
@@ -132,6 +135,46 @@ def test_a_mark_that_stands_for_two_secrets_of_a_file_is_written_for_neither(
         edit = {"old": "LAST = 9", "new": "LAST = '********00000000'"}
         assert "stands for a secret" in await bench.refused("edit_file", path="settings.py", edits=[edit])
         assert (await bench.get("settings.py")).decode() == FILE
+
+    tell(story)
+
+
+class Counting(Redaction):
+    """Counts what it searches for what marks stand for."""
+
+    sought = 0
+
+    def behind(self, text: str) -> dict[str, str]:
+        self.sought += len(text)
+        return super().behind(text)
+
+
+def test_a_repository_full_of_look_alikes_does_not_make_one_call_search_for_long(tell: Tell) -> None:
+    async def story(open_bench: Bench) -> None:
+        veil, mark = Counting(), ""
+        bench = replace(open_bench, veil=veil)
+        chance = random.Random(1)
+        for number in range(8):
+            lines = ["ghp_" + "".join(chance.choices(ascii_letters + digits, k=36)) for _ in range(25_000)]
+            await bench.put(f"f{number}.txt", "\n".join(lines).encode())
+            await bench.text("read_file", path=f"f{number}.txt", limit=1)
+            mark = mark or veil.marked(lines[7])
+        size = len("\n".join(lines))
+
+        said = await bench.refused("write_file", path="new.py", content="********00000000\n")
+        hunks = "".join(f"@@\n-{line}\n+{mark}\n" for line in map(veil.marked, lines[:50]))
+        patch = f"*** Begin Patch\n*** Update File: f7.txt\n{hunks}*** End Patch\n"
+        searched, veil.sought = veil.sought, 0
+        refused = await bench.refused("apply_patch", patch=patch)
+        again, veil.sought = veil.sought, 0
+        await bench.text("read_file", path="f0.txt", limit=1)
+        await bench.text("apply_patch", patch=patch)
+
+        assert "no file that you have read lately" in said
+        assert "no file that you have read lately" in refused
+        assert max(searched, again, veil.sought) <= SOUGHT + size
+        assert veil.sought <= 2 * size, "once for all of a file's hunks"
+        assert (await bench.get("f7.txt")).count((await bench.get("f0.txt")).split(b"\n")[7]) == 50
 
     tell(story)
 

@@ -270,7 +270,7 @@ async def _run_calls(
             continue
         running = [_run_call(call, prepared, turn, tools, context, told) for call, prepared in batch]
         done += await _together(running)
-        seen.update(pair for each in done[-len(batch) :] if each.answer for pair in each.answer.seen)
+        working.see(seen, (pair for each in done[-len(batch) :] if each.answer for pair in each.answer.seen))
     return done
 
 

@@ -11,7 +11,7 @@ from nightmill.agent.past import lines
 from nightmill.model import Message
 from nightmill.tool.base import one_line
 
-__all__ = ["MOST_NOTES", "after", "fits", "fold", "known", "ran", "words"]
+__all__ = ["MOST_NOTES", "after", "fits", "fold", "known", "ran", "see", "words"]
 
 MOST_FILES = 40
 MOST_NOTES = 40
@@ -55,7 +55,18 @@ def fits(brief: Brief, working: Working, kind: str, text: str, replaces: Sequenc
 
 def known(before: dict[str, str], record: TurnRecord) -> dict[str, str]:
     """What is *known* of files after *record*."""
-    return {**before, **dict(record.seen)} if record.seen else before
+    if not record.seen:
+        return before
+    found = dict(before)
+    see(found, record.seen)
+    return found
+
+
+def see(known: dict[str, str], seen: Iterable[tuple[str, str]]) -> None:
+    """Note in what is *known* of files what was *seen*; what was seen last is last, also of what was known before."""
+    for path, digest in seen:
+        known.pop(path, None)
+        known[path] = digest
 
 
 def fold(working: Working, messages: Sequence[Message], *, first: int) -> Working:

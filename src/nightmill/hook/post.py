@@ -144,6 +144,7 @@ async def _status(reader: asyncio.StreamReader) -> int:
     left = HEAD
     while True:
         line = await reader.readuntil(b"\n")
+        left -= len(line)
         found = STATUS.fullmatch(line)
         if found is None:
             raise ValueError("no HTTP")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from itertools import takewhile
+from itertools import islice, takewhile
 
 from pydantic import Field
 
@@ -104,19 +104,22 @@ async def _planned(operation: Operation, context: ToolContext) -> _Step:
     if target != path and await content_of(inside(target), context):
         raise ToolError(f"{target!r} exists already: nothing is moved over it. Nothing was changed.")
     coded = Coded.of(before)
-    operation = replace(operation, hunks=[await _meant(each, coded.text, context) for each in operation.hunks])
+    operation = replace(operation, hunks=await _meant(operation.hunks, coded.text, context))
     text, places = _patched(coded, operation, exactly=stale)
     return _Step(
         path=path, target=target, before=before, after=coded.encoded(text), text=text, places=tuple(places), stale=stale
     )
 
 
-async def _meant(hunk: Hunk, text: str, context: ToolContext) -> Hunk:
-    """*hunk* as it is about what the file really holds."""
-    lines = await meant([*hunk.under, *hunk.old, *hunk.new], text, context)
-    old = len(hunk.under)
-    new = old + len(hunk.old)
-    return replace(hunk, under=lines[:old], old=lines[old:new], new=lines[new:])
+async def _meant(hunks: Sequence[Hunk], text: str, context: ToolContext) -> list[Hunk]:
+    """*hunks* as they are about what the file really holds, which is searched once for all of them."""
+    written = (line for hunk in hunks for line in (*hunk.under, *hunk.old, *hunk.new))
+    lines = iter(await meant(list(written), text, context))
+
+    def next_(part: Sequence[str]) -> list[str]:
+        return list(islice(lines, len(part)))
+
+    return [replace(each, under=next_(each.under), old=next_(each.old), new=next_(each.new)) for each in hunks]
 
 
 def _patched(coded: Coded, operation: Operation, *, exactly: bool) -> tuple[str, list[tuple[int, int]]]:

@@ -18,6 +18,8 @@ __all__ = ["marked", "meant", "unmarked"]
 AT_ONCE = 4_000
 """Characters that are searched for secrets faster than a thread is asked to do it: a millisecond or two."""
 MOST_FILES, MOST_BYTES = 50, 2 << 20
+SOUGHT = 4 << 20
+"""Characters that are searched for what marks stand for, and the file in which they end: three seconds where all looks like secrets."""
 
 
 async def marked(text: str, context: ToolContext) -> str:
@@ -36,16 +38,17 @@ async def meant(texts: Sequence[str], before: str, context: ToolContext) -> list
     lacking = {mark for text in texts for mark in context.veil.marks(text) if mark not in before}
     if not lacking:
         return list(texts)
-    stands: dict[str, str] = {}
+    stands, left = dict[str, str](), SOUGHT
     async for source in _sources(before, context):
         found = await asyncio.to_thread(context.veil.behind, source)
         stands |= {mark: found[mark] for mark in lacking & found.keys()}
         lacking -= found.keys()
-        if not lacking:
+        left -= len(source)
+        if not lacking or left <= 0:
             break
     if lacking:
         raise ToolError(
-            f"{min(lacking)} stands for a secret, which is not shown, and no file that you have read holds it (any more): "
+            f"{min(lacking)} stands for a secret, which is not shown, and no file that you have read lately holds it (any more): "
             "read the file with it first, or move it with a command that does not name it. Nothing was written."
         )
     return [_with(text, stands) for text in texts]
