@@ -31,11 +31,11 @@ def dial(since: float, now: float) -> Markup:
             clock(at),
             x=f"{_place(at, since, now)}%",
             y=11,
-            text_anchor="middle" if at > since else "start",
+            text_anchor="middle",
             class_="tick",
         )
         for at in _hours(since, now)
-        if _place(at, since, now) < 90  # percent: there it says now
+        if _place(at, since, now) < 85  # percent: there it says now
     ]
     words.append(element("text", "now", x="100%", y=11, text_anchor="end", class_="tick"))
     return element("svg", *words, class_="night", width="100%", height=HIGH, aria_hidden="true")
