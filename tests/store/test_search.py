@@ -143,3 +143,46 @@ def test_rows_that_somebody_wrote_by_hand_do_not_keep_others_from_being_found(da
 
     assert numbers(look(database, words=["cart"])) == [2, 1]
     assert numbers(look(database, words=["cart"], who="ada")) == [2]
+
+
+@pytest.mark.parametrize("few", [0, 50])
+@pytest.mark.parametrize("others", [0, 1, 30])
+def test_who_sees_one_project_goes_through_its_entries_alone_and_hears_of_no_others(
+    database: Database, monkeypatch: pytest.MonkeyPatch, few: int, others: int
+) -> None:
+    monkeypatch.setattr(search, "LOOKED_THROUGH", 10)
+    monkeypatch.setattr(search, "PIECE", 4)
+    monkeypatch.setattr(search, "FIRST", 4)
+    monkeypatch.setattr(search, "FEW", few)
+    run(database, "rshop1")
+    run(database, "rbarn1", "barn")
+    told(database, said("rshop1", "seldom"))
+    for _ in range(24):
+        told(database, *[said("rbarn1", "seldom")] * others, said("rshop1", "often"))
+    told(database, *[said("rbarn1", "seldom")] * others, said("", "seldom"))
+    own = [each.seq for each in Ledger(database, lambda: 5.0).read(run="rshop1")]
+    seen, before, went = list[int](), 0, list[int]()
+    while True:
+        found = look(database, words=["seldom"], projects=["shop"], before=before)
+        seen += numbers(found)
+        if not (before := found.further):
+            break
+        went.append(own.index(before))
+
+    assert seen == [own[1]]
+    assert went == [len(own) - 10, len(own) - 20], "it went through ten of its own each time, and names one of them"
+
+
+def test_somebody_in_everything_is_found_without_holding_all_of_it(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(search, "PIECE", 4)
+    monkeypatch.setattr(search, "FIRST", 4)
+    run(database, "rshop1")
+    told(database, *[said("rshop1", "often") for _ in range(24)])
+    made = list[int]()
+    entry = search.Entry
+    monkeypatch.setattr(search, "Entry", lambda **row: made.append(row["seq"]) or entry(**row))
+
+    assert numbers(look(database, 3, who="ada", projects=["shop"])) == [25, 24, 23]
+    assert made == [25, 24, 23, 22]

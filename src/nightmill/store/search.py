@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
@@ -22,8 +23,10 @@ table, runs = tables.event, tables.run
 LOOKED_THROUGH = 200_000
 """Entries that are gone through for one answer, however seldom is what is looked for: nobody waits longer than for those."""
 PIECE = 10_000
+FIRST, WIDER = 625, 4
+"""How many numbers the first step goes back, and how much further the next step goes where there was little, and how much less far where there was too much."""
 FEW = 50
-"""Runs whose entries are looked up, however old they are."""
+"""Runs that are named one by one to the database."""
 SKEW = 3600.0
 """Seconds by which an entry may be earlier than one before it: clocks of workers differ, and some tell late."""
 WHO = ("by", "author", "role", "worker", "address", "owner", "person")
@@ -57,28 +60,38 @@ class Wanted:
 
 
 class Found(NamedTuple):
-    """The *entries*, newest first; *further*: before which number others may be, 0: there are no others."""
+    """The *entries*, newest first; *further*: before which number others may be, 0: there are no others.
+
+    That number is of an entry that is in question itself: of what is not, nothing is said.
+    """
 
     entries: list[Entry]
     further: int
 
 
+class Piece(NamedTuple):
+    """The numbers above *bottom* up to *top*, and how many entries in question have one of them."""
+
+    bottom: int
+    top: int
+    count: int
+
+
 def search(database: Database, wanted: Wanted, *, limit: int) -> Found:
-    """At most *limit* entries of the newest `LOOKED_THROUGH` in question."""
+    """At most *limit* entries of the newest `LOOKED_THROUGH` in question: those of the runs that may be wanted, or all."""
     with database.moment() as connection:
-        low, high = _bounds(connection, wanted)
-        few = _few(connection, wanted)
-        floor = low if few is not None else max(low, high - LOOKED_THROUGH)
-        query = _query(wanted, few)
-        query = query if wanted.who else query.limit(limit + 1)
-        who = _who(wanted.who)
-        found = list[Entry]()
-        for bottom, top in _pieces(floor, high, size=PIECE if few is None else high):
-            rows = connection.execute(query.where(table.c.seq > bottom, table.c.seq <= top)).mappings()
-            found += [Entry(**row) for row in rows if who.search(row["body"])]
+        ground = _Ground(connection, _of_runs(wanted))
+        who, found, left = _who(wanted.who), list[Entry](), LOOKED_THROUGH
+        for piece in ground.pieces(*_bounds(connection, wanted)):
+            bottom = piece.bottom if piece.count < left else ground.nth(left, piece) - 1
+            rows = connection.execute(_query(wanted, ground.entries(bottom, piece.top), limit=limit)).mappings()
+            found += islice((Entry(**row) for row in rows if who.search(row["body"])), limit + 1 - len(found))
             if len(found) > limit:
                 return Found(found[:limit], found[limit - 1].seq)
-    return Found(found, floor + 1 if floor > low else 0)
+            left -= piece.count
+            if left <= 0:
+                return Found(found, bottom + 1)
+    return Found(found, 0)
 
 
 def named(said: str) -> list[str]:
@@ -97,29 +110,71 @@ def _bounds(connection: sa.Connection, wanted: Wanted) -> tuple[int, int]:
     return (chain.before(connection, wanted.since - SKEW) if wanted.since else 0), high
 
 
-def _few(connection: sa.Connection, wanted: Wanted) -> list[str] | None:
-    """The runs that may be wanted, if they are few."""
-    conditions = _of_runs(wanted)
-    if not conditions:
-        return None
-    ids = sa.select(runs.c.id).where(*conditions).limit(FEW + 1)
-    found = list(connection.execute(ids).scalars())
-    return found if len(found) <= FEW else None
+class _Ground:
+    """The entries in question: those of the runs that *conditions* name, or all that there are.
+
+    They are counted from the index alone. What is not in question is passed over in ever longer steps: what it says is not
+    looked at, and however much it is, hardly any time goes by.
+    """
+
+    def __init__(self, connection: sa.Connection, conditions: Sequence[sa.ColumnElement[bool]]) -> None:
+        self.connection = connection
+        self.of: sa.ColumnElement[bool] | None = None
+        if conditions:
+            ids = sa.select(runs.c.id).where(*conditions)
+            few = list(connection.execute(ids.limit(FEW + 1)).scalars())
+            self.of = table.c.run.in_(few if len(few) <= FEW else ids)
+
+    def pieces(self, low: int, high: int) -> Iterator[Piece]:
+        """The numbers above *low* up to *high* in pieces with at most `PIECE` entries in question, the newest first."""
+        width = FIRST
+        while high > low:
+            piece = self._counted(max(low, high - width), high)
+            if piece.count > PIECE:
+                width //= WIDER
+                continue
+            yield piece
+            high, width = piece.bottom, width * WIDER if piece.count * WIDER <= PIECE else width
+
+    def nth(self, number: int, piece: Piece) -> int:
+        """What number the entry has that is the *number*-th in question from the top of *piece*."""
+        query = self._some(piece.bottom, piece.top).order_by(table.c.seq.desc())
+        return self.connection.execute(query.offset(number - 1).limit(1)).scalar_one()
+
+    def entries(self, bottom: int, top: int) -> sa.Subquery:
+        """Those above *bottom* up to *top*, bounded so that a database finds them first, and looks for words in no others."""
+        query = sa.select(*COLUMNS).where(table.c.seq > bottom, table.c.seq <= top)
+        if self.of is not None:  # read in their order, so that no page of the table is read twice
+            query = query.where(table.c.seq.in_(self._some(bottom, top).limit(PIECE + 1)))
+        return query.limit(PIECE + 1).subquery()
+
+    def _counted(self, bottom: int, top: int) -> Piece:
+        """The piece, with no more of its entries counted than `PIECE` and one."""
+        if self.of is None:
+            return Piece(bottom, top, top - bottom)
+        some = self._some(bottom, top).limit(PIECE + 1).subquery()
+        return Piece(bottom, top, self.connection.execute(sa.select(sa.func.count()).select_from(some)).scalar_one())
+
+    def _some(self, bottom: int, top: int) -> sa.Select[Any]:
+        """Their numbers."""
+        query = sa.select(table.c.seq).where(table.c.seq > bottom, table.c.seq <= top)
+        return query if self.of is None else query.where(self.of)
 
 
-def _pieces(floor: int, high: int, *, size: int) -> Iterator[tuple[int, int]]:
-    """The numbers above *floor* up to *high* in pieces, (what is below it, its last), the newest first."""
-    while high > floor:
-        yield max(floor, high - size), high
-        high -= size
+def _query(wanted: Wanted, some: sa.Subquery, *, limit: int) -> sa.Select[Any]:
+    """Those of *some* that are looked for; whether somebody is named who is looked for is seen afterwards."""
+    query = sa.select(some).where(*_like(wanted, some.c)).order_by(some.c.seq.desc())
+    return query if wanted.who else query.limit(limit + 1)
 
 
-def _query(wanted: Wanted, few: list[str] | None) -> sa.Select[Any]:
-    query = sa.select(*COLUMNS).where(*_like(wanted)).order_by(table.c.seq.desc())
-    if few is not None:
-        return query.where(table.c.run.in_(few))
-    conditions = _of_runs(wanted)
-    return query.where(sa.exists().where(runs.c.id == table.c.run, *conditions)) if conditions else query
+def _of_runs(wanted: Wanted) -> list[sa.ColumnElement[bool]]:
+    """What the runs have that may be wanted, if not every run may."""
+    found = list[sa.ColumnElement[bool]]()
+    if wanted.projects is not None:
+        found.append(runs.c.project.in_(wanted.projects))
+    if wanted.run:  # LIKE knows no case on SQLite
+        found.append(sa.func.substr(runs.c.id, 1, len(wanted.run)) == wanted.run)
+    return found
 
 
 def _who(said: str) -> re.Pattern[str]:
@@ -130,26 +185,17 @@ def _who(said: str) -> re.Pattern[str]:
     return re.compile(rf'"(?:{"|".join(WHO)})":"(?:[^"\\]|\\.)*(?:{cases})', re.IGNORECASE)
 
 
-def _of_runs(wanted: Wanted) -> list[sa.ColumnElement[bool]]:
-    found = list[sa.ColumnElement[bool]]()
-    if wanted.projects is not None:
-        found.append(runs.c.project.in_(wanted.projects))
-    if wanted.run:  # LIKE knows no case on SQLite
-        found.append(sa.func.substr(runs.c.id, 1, len(wanted.run)) == wanted.run)
-    return found
-
-
-def _like(wanted: Wanted) -> Iterator[sa.ColumnElement[bool]]:
+def _like(wanted: Wanted, some: sa.ColumnCollection[str, Any]) -> Iterator[sa.ColumnElement[bool]]:
     if wanted.names:
-        yield table.c.name.in_(wanted.names)
+        yield some.name.in_(wanted.names)
     if wanted.since:
-        yield table.c.at >= wanted.since
+        yield some.at >= wanted.since
     if wanted.until:
-        yield table.c.at < wanted.until
+        yield some.at < wanted.until
     for word in wanted.words:
-        yield sa.or_(*_has(table.c.body, *_written(word)), *_has(table.c.run, word), *_has(table.c.name, word))
+        yield sa.or_(*_has(some.body, *_written(word)), *_has(some.run, word), *_has(some.name, word))
     if wanted.who:
-        yield sa.or_(*_has(table.c.body, *_written(wanted.who)))
+        yield sa.or_(*_has(some.body, *_written(wanted.who)))
 
 
 def _has(column: sa.ColumnElement[str], *texts: str) -> Iterator[sa.ColumnElement[bool]]:
