@@ -114,6 +114,9 @@ def test_who_sees_a_project_takes_its_entries_along_and_no_others(told: Both) ->
     found = [json.loads(each) for each in told.afar("ledger", "export", token=token).out.splitlines()]
     assert {each["run"] for each in found} == {"rbarn1"}
     assert found == [each for each in exported(told) if each["run"] == "rbarn1"]
+    looked = [json.loads(each) for each in told.afar("ledger", "search", token=token).out.splitlines()]
+    assert looked == found[::-1]
+    assert told.afar("ledger", "search", "rshop1", token=token) == (0, "", "")
     assert (
         "there is no run 'rshop1' that you may see" in told.afar("ledger", "export", "--run", "rshop1", token=token).err
     )

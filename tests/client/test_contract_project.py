@@ -10,7 +10,7 @@ import pytest
 
 from nightmill.blueprint.seen import Piece, Seen
 from nightmill.client import project
-from nightmill.client.house import HouseClient
+from nightmill.client.house import HouseClient, Page
 from nightmill.client.intake import IntakeClient
 from nightmill.client.project import ProjectClient
 from nightmill.crew import Crew
@@ -58,6 +58,12 @@ SHARED: dict[str, tuple[str, str, set[str], list[tuple[str, Any]]]] = {
     "budget": ("get", "/budget", set(), [("Budget", Budget), ("Spent", Spent), ("Asks", Asks)]),
     "raise_budget": ("post", "/budget/raise", {"dollars"}, []),
     "entries": ("get", "/ledger", {"after", "run", "name", "every"}, [("EntryOut", Entry)]),
+    "search": (
+        "get",
+        "/ledger/search",
+        {"word", "who", "name", "run", "since", "until", "before", "limit"},
+        [("FoundOut", Entry), ("Findings", Page)],
+    ),
     "seal": ("post", "/ledger/seal", set(), [("Seal", Seal)]),
 }
 """The same of what all projects share."""

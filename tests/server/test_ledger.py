@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import re
+from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import httpx2
 import pytest
 import sqlalchemy as sa
 
 from nightmill import event as e
-from nightmill.store import chain, export, tables
+from nightmill.server import rolls
+from nightmill.store import chain, export, search, tables
 from tests.server.conftest import House, both, role
 from tests.server.test_rooms import words
 
@@ -137,6 +140,123 @@ def test_a_row_that_is_missing_is_named(house: House) -> None:
         page = client.post("/ledger/verify")
 
     assert "Entry 3: the row is missing." in words(page.text)
+
+
+@both
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        ({"word": ["x"] * 9}, "at most 8"),
+        ({"word": "x" * 201}, "at most 200"),
+        ({"who": "x" * 201}, "at most 200"),
+        ({"run": "x" * 201}, "at most 200"),
+        ({"name": "nothing_such"}, "no event has a name that begins with 'nothing_such'"),
+        ({"name": "run_queud"}, "run_queued"),
+        ({"since": "yesterday"}, "valid number"),
+        ({"until": "nan"}, "finite"),
+        ({"since": "1e300"}, "less than"),
+        ({"before": "-1"}, "greater than"),
+        ({"before": "9007199254740993"}, "less than"),
+        ({"before": "x"}, "valid integer"),
+        ({"limit": "0"}, "greater than"),
+        ({"limit": "201"}, "less than"),
+        ({"run": "\x00"}, ""),
+    ],
+)
+def test_what_cannot_be_looked_for_is_a_problem_that_says_why(house: House, asked: dict[str, Any], said: str) -> None:
+    house.run("rone")
+    with house.program("ada@example.org", role("viewer")) as client:
+        answer = client.get("/api/v1/ledger/search", params=asked)
+
+    if "\x00" in asked.values() and answer.status_code == 200:
+        assert answer.json() == {"entries": [], "next": None}, "SQLite takes it for a text like any other"
+        return
+    assert (answer.status_code, answer.headers["content-type"]) == (422, "application/problem+json")
+    assert said in answer.text
+
+
+@both
+def test_it_is_looked_through_page_by_page_by_words_who_what_run_and_time(house: House) -> None:
+    house.run("rone")
+    house.run("rtwo")
+    house.tell(*[e.PhaseStarted(run="rone", phase=f"café {at} {'even' if at % 2 else 'odd'}") for at in range(10)])
+    with house.program("ada@example.org", role("viewer")) as client:
+
+        def found(**asked: Any) -> list[int]:
+            answer = client.get("/api/v1/ledger/search", params=asked)
+            assert answer.status_code == 200, answer.text
+            return [each["seq"] for each in answer.json()["entries"]]
+
+        last = found(limit=1)[0]
+        walked, before = list[int](), 0
+        while before is not None:
+            page = client.get("/api/v1/ledger/search", params={"word": ["CAFÉ", "odd"], "limit": 2, "before": before})
+            walked += [each["seq"] for each in page.json()["entries"]]
+            before = page.json()["next"]
+        at = client.get("/api/v1/ledger/search", params={"limit": 1}).json()["entries"][0]["at"]
+        assert walked == [each for each in found(name="phase", run="rone") if each in walked]
+        assert len(walked) == 5
+        assert found(run="rtwo", name="run_q") == found(word="rtwo")
+        assert found(who="ada@example.org") == found(word="ada@example.org")
+        assert found(since=at + 10_000) == found(until=1.0) == []
+        assert last in found(since=at - 10, until=at + 10)
+
+
+def test_a_row_that_somebody_wrote_by_hand_is_found_as_it_stands(house: House) -> None:
+    house.run("rone")
+    house.tell(e.PhaseStarted(run="rone", phase="work"))
+    tamper(house, 1, body="<cart \x9b")
+    with house.program("ada@example.org", role("viewer")) as client:
+        answer = client.get("/api/v1/ledger/search", params={"word": "<CART"})
+
+    assert [each["body"] for each in answer.json()["entries"]] == ["<cart \x9b"]
+
+
+@both
+@pytest.mark.parametrize("others", [0, 40])
+def test_whoever_sees_one_project_finds_nothing_of_others_and_is_not_told_that_they_are(
+    house: House, monkeypatch: pytest.MonkeyPatch, others: int
+) -> None:
+    """Neither by what is found, nor by how often one has to ask, nor by the number at which one goes on."""
+    monkeypatch.setattr(search, "LOOKED_THROUGH", 6)
+    house.run("rshop1")
+    house.run("rbarn1", project="barn", title="Paint the barn")
+    for at in range(14):
+        house.tell(*[e.PhaseStarted(run="rbarn1", phase=f"cart {at} of barn {each}") for each in range(others)])
+        house.tell(e.PhaseStarted(run="rshop1", phase=f"cart {at}"))
+    house.tell(e.GrantChanged(run="", address="cart@x.org", project="barn", by=ADA, roles=["viewer"]))
+    own = [each.seq for each in house.door.ledger.read(run="rshop1")]
+    with house.program("eve@example.org", role("admin", "shop")) as client:
+        pages = list[Any]()
+        for word in ("cart", "barn", "rbarn", "nobody has said that"):
+            before = 0
+            while before is not None:
+                asked = {"word": word, "limit": 4, "before": before}
+                pages.append(client.get("/api/v1/ledger/search", params=asked).json())
+                before = pages[-1]["next"]
+        of_barn = client.get("/api/v1/ledger/search", params={"run": "rbarn"}).json()
+
+    shape = [
+        ([own.index(each["seq"]) for each in page["entries"]], page["next"] and own.index(page["next"]))
+        for page in pages
+    ]
+    assert shape[:4] == [([14, 13, 12, 11], 11), ([10, 9, 8, 7], 7), ([6, 5, 4, 3], 3), ([2, 1, 0], None)]
+    nothing = [([], 9), ([], 3), ([], None)]
+    assert shape[4:] == nothing * 3, "the same of what is said elsewhere as of what nobody has said"
+    assert of_barn == {"entries": [], "next": None}
+
+
+def test_nobody_has_many_searches_at_once_and_they_do_not_keep_others_from_theirs(house: House) -> None:
+    house.run("rone")
+    with ExitStack() as stack:
+        for _ in range(rolls.SEARCHES):
+            stack.enter_context(rolls.looked_through("ada@example.org"))
+        with house.program("ada@example.org", role("viewer")) as client:
+            refused = client.get("/api/v1/ledger/search")
+        with house.program("eve@example.org", role("viewer")) as client:
+            let_in = client.get("/api/v1/ledger/search")
+    assert (refused.status_code, refused.headers["retry-after"], let_in.status_code) == (429, "2", 200)
+    assert rolls.looking == {}
 
 
 def test_whoever_sees_one_project_is_offered_neither_the_proof_nor_the_export_of_all(house: House) -> None:

@@ -14,9 +14,10 @@ from nightmill.desk.evidence import Evidence
 
 if TYPE_CHECKING:
     from nightmill.desk.budget import Budget
-    from nightmill.desk.evidence import Verified
+    from nightmill.desk.evidence import Sought, Verified
     from nightmill.kept import Entry
     from nightmill.store.seal import Seal
+    from nightmill.store.search import Found
 
 __all__ = ["House", "StoreHouse", "open_house"]
 
@@ -55,6 +56,13 @@ class StoreHouse:
         name = self.door.runs.get(run).id if run else ""
         for page in pages(ledger, Span(upto=ledger.last(), after=after, run=name)):
             yield from page
+
+    def search(self, sought: Sought, *, limit: int) -> Found:
+        """At most *limit* of the newest entries that are such."""
+        from nightmill.desk.evidence import PAGE, wanted
+        from nightmill.store.search import search
+
+        return search(self.door.database, wanted(sought, projects=None), limit=min(limit, PAGE))
 
     def verify(self, numbers: Collection[int]) -> Verified:
         """Go through all of the chain."""

@@ -8,8 +8,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from nightmill.cli.house import House
+    from nightmill.desk.evidence import Sought
     from nightmill.store.chain import Broken
     from nightmill.store.seal import Seal
+    from nightmill.store.search import Found
 
 __all__ = ["register"]
 
@@ -38,29 +43,39 @@ def search(
     before: Annotated[int, typer.Option(min=0, help="Only entries with a smaller number.")] = 0,
     limit: Annotated[int, typer.Option(min=1, help="The most that are printed.")] = 100,
 ) -> None:
-    """Print entries as JSON lines, the newest first: those of a run, or among the newest 200,000 that are in question."""
+    """Print entries as JSON lines, the newest first: those of what you may see, the newest 200,000 of it at once."""
     import sys
 
-    from nightmill.cli.door import open_door
-    from nightmill.cli.screen import say
+    from nightmill.cli.house import open_house
+    from nightmill.cli.screen import IN_JSON, say
+    from nightmill.desk.evidence import Sought
     from nightmill.store.export import line
-    from nightmill.store.search import Wanted, named
-    from nightmill.store.search import search as look
 
-    wanted = Wanted(
-        words=words or (),
-        who=who,
-        names=named(name),
-        run=run,
-        since=_moment(since),
-        until=_moment(until),
-        before=before,
-    )
-    found = look(open_door().database, wanted, limit=limit)
-    for entry in found.entries:
-        sys.stdout.write(line(entry))
-    if found.further:
-        say(f"· there may be more: --before {found.further}")
+    times = {"since": _moment(since), "until": _moment(until)}
+    sought = Sought(words=tuple(words or ()), who=who, name=name, run=run, before=before, **times)
+    with open_house() as house:
+        for page in _pages(house, sought, limit=limit):
+            limit -= len(page.entries)
+            for entry in page.entries:
+                sys.stdout.write(line(entry).translate(IN_JSON))
+    if page.further:
+        far = f"looked through back to entry {page.further}; there" if limit else "there"
+        say(f"· {far} may be more: --before {page.further}")
+
+
+def _pages(house: House, sought: Sought, *, limit: int) -> Iterator[Found]:
+    """What is found, at most *limit*; a page that is not full has gone as far as one may at once, and is the last."""
+    from dataclasses import replace
+
+    from nightmill.desk.evidence import PAGE
+
+    while True:
+        most = min(limit, PAGE)
+        yield (page := house.search(sought, limit=most))
+        limit -= len(page.entries)
+        if len(page.entries) < most or not limit or not page.further:
+            return
+        sought = replace(sought, before=page.further)
 
 
 def _moment(said: str) -> float:

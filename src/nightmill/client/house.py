@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 from nightmill.client.connection import Away, Connection
@@ -11,13 +12,14 @@ from nightmill.client.path import API
 from nightmill.client.patience import Patience
 from nightmill.client.reading import field, value
 from nightmill.desk.budget import Budget
-from nightmill.desk.evidence import Verified
+from nightmill.desk.evidence import PAGE, Sought, Verified
 from nightmill.errors import EngineError, NotYet
 from nightmill.event import EntriesForgotten
 from nightmill.kept import Entry
 from nightmill.store import chain
 from nightmill.store import seal as sealing
 from nightmill.store.seal import Seal
+from nightmill.store.search import Found
 
 __all__ = ["HouseClient"]
 
@@ -80,6 +82,26 @@ class HouseClient:
             else:
                 return
 
+    def search(self, sought: Sought, *, limit: int) -> Found:
+        """At most *limit* of the newest entries that are such, of all that one may see.
+
+        Raises:
+            EngineError: If it is answered with something else.
+        """
+        asked = {
+            "word": sought.words,
+            "who": sought.who,
+            "name": sought.name,
+            "run": sought.run,
+            "since": sought.since or "",
+            "until": sought.until or "",
+            "before": sought.before or "",
+            "limit": min(limit, PAGE),
+        }
+        plain = self.connection.get(f"{API}/ledger/search", **asked)
+        page = value(Page, plain, of="what was found")
+        return Found([_entry(each) for each in page.entries], page.next or 0)
+
     def verify(self, numbers: Collection[int]) -> Verified:
         """Go through all of its chain here, and note the hashes of the entries with these *numbers*.
 
@@ -122,6 +144,14 @@ class HouseClient:
             if len(found) > FORGETTINGS:
                 raise EngineError(f"the ledger says more than {FORGETTINGS:,} times that words were forgotten")
         return found
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page:
+    """What was found at once, and before which number others may be."""
+
+    entries: tuple[Any, ...]
+    next: int | None
 
 
 def _whole(pieces: Iterator[bytes], *, after: int) -> Iterator[Entry]:

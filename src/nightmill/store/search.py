@@ -24,7 +24,7 @@ LOOKED_THROUGH = 200_000
 """Entries that are gone through for one answer, however seldom is what is looked for: nobody waits longer than for those."""
 PIECE = 10_000
 FIRST, WIDER = 625, 4
-"""How many numbers the first step goes back, and how much further the next step goes where there was little, and how much less far where there was too much."""
+"""How many numbers the first step goes back; how many times further the next one, where there was little, or less far."""
 FEW = 50
 """Runs that are named one by one to the database."""
 SKEW = 3600.0
@@ -70,11 +70,11 @@ class Found(NamedTuple):
 
 
 class Piece(NamedTuple):
-    """The numbers above *bottom* up to *top*, and how many entries in question have one of them."""
+    """The numbers above *bottom* up to *top*; *size* is how many entries in question have one of them."""
 
     bottom: int
     top: int
-    count: int
+    size: int
 
 
 def search(database: Database, wanted: Wanted, *, limit: int) -> Found:
@@ -83,12 +83,12 @@ def search(database: Database, wanted: Wanted, *, limit: int) -> Found:
         ground = _Ground(connection, _of_runs(wanted))
         who, found, left = _who(wanted.who), list[Entry](), LOOKED_THROUGH
         for piece in ground.pieces(*_bounds(connection, wanted)):
-            bottom = piece.bottom if piece.count < left else ground.nth(left, piece) - 1
+            bottom = piece.bottom if piece.size < left else ground.nth(left, piece) - 1
             rows = connection.execute(_query(wanted, ground.entries(bottom, piece.top), limit=limit)).mappings()
             found += islice((Entry(**row) for row in rows if who.search(row["body"])), limit + 1 - len(found))
             if len(found) > limit:
                 return Found(found[:limit], found[limit - 1].seq)
-            left -= piece.count
+            left -= piece.size
             if left <= 0:
                 return Found(found, bottom + 1)
     return Found(found, 0)
@@ -130,16 +130,17 @@ class _Ground:
         width = FIRST
         while high > low:
             piece = self._counted(max(low, high - width), high)
-            if piece.count > PIECE:
+            if piece.size > PIECE:
                 width //= WIDER
                 continue
             yield piece
-            high, width = piece.bottom, width * WIDER if piece.count * WIDER <= PIECE else width
+            high, width = piece.bottom, width * WIDER if piece.size * WIDER <= PIECE else width
 
     def nth(self, number: int, piece: Piece) -> int:
         """What number the entry has that is the *number*-th in question from the top of *piece*."""
         query = self._some(piece.bottom, piece.top).order_by(table.c.seq.desc())
-        return self.connection.execute(query.offset(number - 1).limit(1)).scalar_one()
+        found: int = self.connection.execute(query.offset(number - 1).limit(1)).scalar_one()
+        return found
 
     def entries(self, bottom: int, top: int) -> sa.Subquery:
         """Those above *bottom* up to *top*, bounded so that a database finds them first, and looks for words in no others."""

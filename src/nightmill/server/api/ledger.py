@@ -9,14 +9,16 @@ from typing import Annotated, Any, Literal
 
 from fastapi import Query, Request
 from fastapi.responses import Response
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 from starlette.concurrency import run_in_threadpool
 
-from nightmill.desk.evidence import Span, pages
+from nightmill.desk.evidence import LONGEST, MOST_WORDS, PAGE, Sought, Span, pages, wanted
+from nightmill.errors import SettingsError
 from nightmill.server.api.events import one, the_run
+from nightmill.server.api.runs import EntryOut
 from nightmill.server.guard import Who, needs, of_api
 from nightmill.server.problem import Refused
-from nightmill.server.rolls import gone_through
+from nightmill.server.rolls import gone_through, looked_through
 from nightmill.server.site import Site, site_of
 from nightmill.server.stream import EventStream
 from nightmill.server.streams import Bound
@@ -24,6 +26,7 @@ from nightmill.store import Entry
 from nightmill.store import seal as sealing
 from nightmill.store.export import line
 from nightmill.store.seal import Seal
+from nightmill.store.search import search as look
 
 __all__ = ["End", "router"]
 
@@ -49,6 +52,26 @@ class HeldOut(BaseModel):
     wrong: str
     entries: int
 
+
+class FoundOut(EntryOut):
+    """An entry that was found; its body is text where somebody else's hand wrote it."""
+
+    body: dict[str, Any] | str  # type: ignore[assignment]
+
+
+class Findings(BaseModel):
+    """What was found, newest first: a page of it, or all that is in the 200,000 entries that were looked through for it."""
+
+    entries: list[FoundOut]
+    next: int | None = Field(description="`before` of the next page, as far as was looked; null at the end.")
+
+
+Text = Annotated[str, Query(max_length=LONGEST)]
+Moment = Annotated[float, Query(ge=-1e12, le=1e12, allow_inf_nan=False)]
+Words = Annotated[
+    list[Annotated[str, Field(max_length=LONGEST)]],
+    Query(max_length=MOST_WORDS, description="Each of them is in the entry, whichever case it has."),
+]
 
 LINE = {"anyOf": [{"$ref": f"#/components/schemas/{name}"} for name in ("EntryOut", "End")]}
 ROLL: dict[int | str, dict[str, Any]] = {
@@ -79,6 +102,33 @@ async def roll(
     upto = await run_in_threadpool(site.door.ledger.last)
     frames = _lines(site, Span(upto, after, only, name), who.projects("view"))
     return EventStream(frames, one=partial(one, site, request, who, bound=AT_ONCE), media_type="application/jsonl")
+
+
+@router.get("/ledger/search", response_model=Findings)
+@needs("view", "some")
+def search(  # noqa: PLR0913, PLR0917 - they are the parameters of a query
+    request: Request,
+    who_asks: Who,
+    word: Words = [],  # noqa: B006 - FastAPI copies it
+    who: Annotated[Text, Query(description="Part of a name, an address or a role of somebody in it.")] = "",
+    name: Annotated[Text, Query(description="How the name of the event begins.")] = "",
+    run: Annotated[Text, Query(description="How the run's id begins.")] = "",
+    since: Annotated[Moment, Query(description="From then on, in Unix seconds; 0: from the beginning.")] = 0.0,
+    until: Annotated[Moment, Query(description="Before then; 0: without end.")] = 0.0,
+    before: Annotated[int, Query(ge=0, le=2**53, description="Only entries with a smaller number; 0: all.")] = 0,
+    limit: Annotated[int, Query(ge=1, le=PAGE, description="How many at most.")] = 50,
+) -> Response:
+    """Look through the ledger, of all that you may see, newest first. What is about no run is for who sees all."""
+    named = {"words": tuple(word), "who": who, "name": name, "run": run}
+    try:
+        sought = Sought(**named, since=since, until=until, before=before)  # type: ignore[arg-type]
+        asked = wanted(sought, projects=who_asks.projects("view"))
+    except SettingsError as error:
+        raise Refused(422, error.message, hint=error.hint) from error
+    with looked_through(who_asks.address):
+        found = look(site_of(request).door.database, asked, limit=limit)
+    entries = ",".join(line(each).rstrip() for each in found.entries)
+    return Response(f'{{"entries":[{entries}],"next":{found.further or "null"}}}', media_type="application/json")
 
 
 @router.post("/ledger/verify")

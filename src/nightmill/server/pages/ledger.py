@@ -16,14 +16,14 @@ from markupsafe import Markup
 from pydantic import BaseModel, Field
 from starlette.responses import Response, StreamingResponse
 
-from nightmill.desk.evidence import Span, pages
+from nightmill.desk.evidence import MOST_WORDS, Span, pages
 from nightmill.event import EVENTS
 from nightmill.report.text import one_line, visible
 from nightmill.report.words import duration, moment, money
 from nightmill.server.guard import Who, needs, of_pages
 from nightmill.server.pages.render import page
 from nightmill.server.problem import Refused
-from nightmill.server.rolls import gone_through
+from nightmill.server.rolls import gone_through, looked_through
 from nightmill.server.site import site_of
 from nightmill.store import Entry
 from nightmill.store.export import line
@@ -38,7 +38,6 @@ PAGE = 100
 MOMENTS = frozenset({"before", "expires", "until"})
 """Fields that are times, in Unix seconds."""
 DIGEST = re.compile(r"[0-9a-f]{40,64}")
-MOST_WORDS = 8
 AROUND = 6
 """The entry that a chain breaks at is shown with so many after it."""
 LINE = 160
@@ -119,7 +118,8 @@ def _page(request: Request, who: Who, asked: Asked, *, held: Held | None = None)
         before=asked.before,
     )
     door = site_of(request).door
-    found, further = search(door.database, wanted, limit=PAGE)
+    with looked_through(who.address):
+        found, further = search(door.database, wanted, limit=PAGE)
     again = asked.model_dump(exclude_defaults=True, exclude={"before"})
     return page(
         request,
