@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import xml.etree.ElementTree as ET
 
+import pytest
+
 from nightmill.plan import Footprint, Task
-from nightmill.report.graph import HIGH, WIDE, Node, graph, shared, ties, waves
+from nightmill.report.graph import FULL, MANY, SMALLER, Node, Size, graph, shared, ties, waves
 from nightmill.report.words import face
 
 HOSTILE = "</text><script>alert(1)</script>\u202e&\"'"
@@ -44,15 +46,16 @@ def test_footprints_meet_in_the_narrower_of_two_spellings() -> None:
     assert shared(one, Footprint(paths=("tests/x.py",))) == ()
 
 
-def test_boxes_do_not_lie_on_each_other_and_stay_inside() -> None:
-    plan = [task(f"t{number}", *([f"t{number - 3}"] if number > 2 else [])) for number in range(9)]
+@pytest.mark.parametrize(("count", "size"), [(9, FULL), (MANY + 1, SMALLER)])
+def test_boxes_do_not_lie_on_each_other_and_stay_inside(count: int, size: Size) -> None:
+    plan = [task(f"t{number}", *([f"t{number - 3}"] if number > 2 else [])) for number in range(count)]
     picture = drawn(*plan)
     corners = [(float(each.get("x", 0)), float(each.get("y", 0))) for each in picture.iter("rect")]
-    assert len(set(corners)) == 9
+    assert len(set(corners)) == count
     for x, y in corners:
-        assert 0 <= x <= float(picture.get("width", 0)) - WIDE
-        assert 0 <= y <= float(picture.get("height", 0)) - HIGH
-        assert not any(0 < abs(y - b) < HIGH and x == a for a, b in corners)
+        assert 0 <= x <= float(picture.get("width", 0)) - size.wide
+        assert 0 <= y <= float(picture.get("height", 0)) - size.high
+        assert not any(0 < abs(y - b) < size.high and x == a for a, b in corners)
 
 
 def test_hostile_titles_are_words_and_nothing_else() -> None:
@@ -68,3 +71,9 @@ def test_hostile_titles_are_words_and_nothing_else() -> None:
 
 def test_nothing_planned_is_an_empty_drawing() -> None:
     assert list(drawn().iter("rect")) == []
+
+
+def test_what_may_collide_is_drawn_where_it_can_be_followed() -> None:
+    few, many = ([task(f"t{number}", paths=("calc.py",)) for number in range(count)] for count in (3, MANY + 1))
+
+    assert [sum(each.get("class") == "tie" for each in drawn(*plan).iter()) for plan in (few, many)] == [3, 0]

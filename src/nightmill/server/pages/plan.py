@@ -8,7 +8,7 @@ from starlette.responses import Response
 from nightmill import event
 from nightmill.desk import planned
 from nightmill.plan import Task
-from nightmill.report.graph import Node, graph, ties, waves
+from nightmill.report.graph import MANY, Node, graph, ties, waves
 from nightmill.report.words import Face, face
 from nightmill.server.guard import TheRun, needs, of_pages
 from nightmill.server.pages.render import page
@@ -55,6 +55,7 @@ def plan(request: Request, run: TheRun) -> Response:
         rows=rows,
         picture=graph([node for _, _, node in rows]) if rows else None,
         ties=ties(tasks),
+        many=MANY,
         waves=1 + max(waves(tasks).values(), default=-1),
         life=LIFE,
     )
