@@ -38,9 +38,9 @@ Word = Annotated[str, Form(max_length=1000)]
 
 @router.get("/sign-in")
 @needs(None, "nothing")
-def sign_in(request: Request, next: Annotated[str, Query(max_length=2000)] = "/") -> Response:
-    """The form."""
-    return _form(request, next)
+def sign_in(request: Request, next: Annotated[str, Query(max_length=2000)] = "/", *, ended: bool = False) -> Response:
+    """The form; *ended*: a page that was open found that its session is over."""
+    return _form(request, next, ended=ended)
 
 
 @router.post("/sign-in")
@@ -118,11 +118,12 @@ def welcomed(request: Request, secret: Secret, name: Word, password: Word) -> Re
     return page(request, "welcome.html", status=422, address=address, name=name, wrong=wrong)
 
 
-def _form(request: Request, to: str, *, address: str = "", wrong: str = "") -> Response:
+def _form(request: Request, to: str, *, address: str = "", wrong: str = "", ended: bool = False) -> Response:
     provider = site_of(request).provider
     name = provider.config.name if provider is not None else ""
     status = 401 if wrong else 200
-    return page(request, "sign_in.html", status=status, next=inside(to), address=address, wrong=wrong, provider=name)
+    said = {"next": inside(to), "address": address, "wrong": wrong, "ended": ended, "provider": name}
+    return page(request, "sign_in.html", status=status, **said)
 
 
 def begin(site: Site, request: Request, address: str, to: str) -> Response:

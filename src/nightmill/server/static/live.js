@@ -6,8 +6,9 @@ const PAUSE = 1000; // milliseconds between two requests of one page: people do 
 const sent = new WeakMap(); // what the server sent of each part: people open and close things of it meanwhile
 const AWAY = 3000; // milliseconds after which it is said that the server is away: a stream that is begun anew is nothing
 const AGAIN = 5000; // milliseconds until a stream that was refused is asked for again
+const RESTS = 10000; // milliseconds after which a pointer that does not move points at nothing
 const news = document.getElementById("news");
-let due = 0, last = 0, missed = false, away = 0;
+let due = 0, last = 0, missed = false, away = 0, out = false, moved = 0;
 
 function concerns(name) {
   return parts().some((part) => part.dataset.live === "*" || part.dataset.live.split(" ").includes(name));
@@ -17,20 +18,53 @@ async function renew() {
   due = 0;
   if (document.hidden) { missed = true; return; }
   last = Date.now();
-  const answer = await fetch(location.href, { headers: { Accept: "text/html" }, credentials: "same-origin" }).catch(() => null);
-  if (!answer) return; // the stream says when the server is back
-  if (answer.redirected) { location.reload(); return; }
-  if (!answer.ok) return;
+  const answer = await ask();
+  if (!answer?.ok) return; // the stream says when the server is back
+  if (answer.redirected) { signedOut(); return; }
+  if (out) { out = false; back("You are signed in again."); }
   const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
-  for (const part of parts()) {
-    const next = fresh.getElementById(part.id);
-    if (next) "each" in part.dataset ? grow(part, next) : put(part, next);
-  }
+  still(() => {
+    for (const part of parts()) {
+      const next = fresh.getElementById(part.id);
+      if (next) "each" in part.dataset ? grow(part, next) : put(part, next);
+    }
+  });
   if (fresh.title && fresh.title !== document.title) {
     document.title = fresh.title; // it names the state, and changes with it alone: that is told to who listens, and no more
     say(fresh.title.replace(/ · [^·]*$/, ""));
   }
   document.dispatchEvent(new Event("renewed"));
+}
+
+// What the pointer is on stays under it, whatever comes above; a pointer that was left somewhere for the night holds nothing.
+document.addEventListener("pointermove", () => { moved = Date.now(); }, { passive: true });
+
+function still(change) {
+  if (Date.now() - moved > RESTS) { change(); return; }
+  const held = [...document.querySelectorAll("main :hover")].map((each) => [each, each.getBoundingClientRect().top]);
+  change();
+  const [at, top] = held.findLast(([each]) => each.isConnected) || [];
+  if (at) scrollBy(0, at.getBoundingClientRect().top - top);
+}
+
+// This page, as it is now at the server; null without an answer.
+function ask() {
+  return fetch(location.href, { headers: { Accept: "text/html" }, credentials: "same-origin" }).catch(() => null);
+}
+
+// What somebody was writing is not taken from them: then they sign in elsewhere, and go on here.
+function signedOut() {
+  const way = `/sign-in?next=${encodeURIComponent(location.pathname + location.search)}`;
+  if (!written(document)) { location.replace(`${way}&ended=true`); return; }
+  if (out) return;
+  out = true;
+  const link = document.createElement("a");
+  link.href = way;
+  link.target = "_blank";
+  link.textContent = "Sign in in another tab";
+  document.documentElement.dataset.away = "";
+  say("You are signed out. What you wrote stays here. ");
+  news.append(link);
 }
 
 function say(text) {
@@ -54,13 +88,17 @@ function grow(part, next) {
 
 // What somebody is in the middle of stays as it is: a field that they changed, a selection.
 function busy(part) {
-  const chose = (each) => each.selectedIndex !== Math.max(0, [...each.options].findIndex((option) => option.defaultSelected));
-  const changed = (each) =>
-    each.matches("select") ? chose(each) : each.matches("[type=radio], [type=checkbox]") ? each.checked !== each.defaultChecked : each.value !== each.defaultValue;
-  if ([...part.querySelectorAll("input, textarea, select")].some(changed)) return true;
+  if (written(part)) return true;
   const at = document.activeElement, chosen = getSelection();
   if (part.contains(at) && at.matches("select")) return true;
   return !chosen.isCollapsed && part.contains(chosen.anchorNode);
+}
+
+function written(part) {
+  const chose = (each) => each.selectedIndex !== Math.max(0, [...each.options].findIndex((option) => option.defaultSelected));
+  const changed = (each) =>
+    each.matches("select") ? chose(each) : each.matches("[type=radio], [type=checkbox]") ? each.checked !== each.defaultChecked : each.value !== each.defaultValue;
+  return [...part.querySelectorAll("input, textarea, select")].some(changed);
 }
 
 // What is folded is known by its id, or by what stands on it.
@@ -101,10 +139,19 @@ function mark(state) {
   if (state === "lost") { away ||= setTimeout(gone, AWAY, new Date().toLocaleTimeString()); return; }
   clearTimeout(away);
   away = 0;
-  if (document.documentElement.dataset.away === "") { delete document.documentElement.dataset.away; say("The server is back."); }
+  if (!out) back("The server is back.");
 }
 
-function gone(since) {
+function back(word) {
+  if (document.documentElement.dataset.away !== "") return;
+  delete document.documentElement.dataset.away;
+  say(word);
+}
+
+async function gone(since) {
+  const answer = await ask();
+  if (answer?.ok && answer.redirected) { signedOut(); return; }
+  if (!away) return; // it came back meanwhile
   document.documentElement.dataset.away = "";
   say(`The server is away. This page is as it was at ${since}, and goes on by itself.`);
 }
@@ -113,7 +160,7 @@ for (const part of parts()) for (const each of [part, ...part.children]) sent.se
 
 if (parts().length) {
   listen();
-  document.addEventListener("visibilitychange", () => { if (!document.hidden && missed) { missed = false; later(); } });
+  document.addEventListener("visibilitychange", () => { if (!document.hidden && (missed || out)) { missed = false; later(); } });
 }
 
 function listen() {
