@@ -8,6 +8,7 @@ from dataclasses import fields, is_dataclass
 from typing import Any
 
 import pytest
+from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from nightmill.access import Grant, Token, Who
 from nightmill.client import Change, Changes, Client, Entries, Me, Role, Runs, Stand, Tasks
@@ -174,6 +175,11 @@ def test_every_method_has_its_route_here() -> None:
     methods = {name for name, _ in inspect.getmembers(Client, inspect.isfunction) if not name.startswith("_")}
 
     assert methods == set(CALLS)
+
+
+def test_it_is_a_document_of_openapi_3_1_as_others_read_it(contract: Any) -> None:
+    assert contract["openapi"].startswith("3.1.")
+    assert [str(each) for each in OpenAPIV31SpecValidator(contract).iter_errors()] == []
 
 
 @pytest.mark.parametrize("name", CALLS)

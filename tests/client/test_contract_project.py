@@ -23,6 +23,7 @@ from nightmill.policy import Policy, Record
 from nightmill.policy.nouns import Bounds, Rule, Rung
 from nightmill.store.notes import Note
 from nightmill.store.seal import Seal
+from tests.client.test_contract import CALLS as FIRST
 from tests.client.test_contract import contract, names
 from tests.server.conftest import House, house
 
@@ -67,6 +68,17 @@ SHARED: dict[str, tuple[str, str, set[str], list[tuple[str, Any]]]] = {
     "seal": ("post", "/ledger/seal", set(), [("Seal", Seal)]),
 }
 """The same of what all projects share."""
+
+OTHERS = {
+    ("get", "/health"): "of what watches processes",
+    ("post", "/projects/{project}/heard"): "of forges",
+    ("get", "/projects/{project}/heard"): "`heard` has all",
+    ("get", "/projects/{project}/secrets"): "`secrets`, of a project",
+    ("put", "/projects/{project}/secrets/{name}"): "`keep_secret`, of a project",
+    ("delete", "/projects/{project}/secrets/{name}"): "`remove_secret`, of a project",
+    ("post", "/ledger/verify"): "who takes the ledger along believes no server",
+}
+"""Routes that are no method's own, and whose they are."""
 
 
 def test_every_method_has_its_route_here() -> None:
@@ -148,3 +160,12 @@ def test_an_ask_is_sent_and_read_as_is_promised(
     assert f"{{self.place}}/{path}" in text
     for schema, kind in read:
         assert names(kind) <= set(schemas[schema]["properties"]), schema
+
+
+def test_every_route_has_its_method_or_a_reason(contract: Any) -> None:
+    routes = {(verb, path.removeprefix("/api/v1")) for path, there in contract["paths"].items() for verb in there}
+    ours = {each[:2] for each in FIRST.values()} | {each[:2] for each in SHARED.values()}
+    ours |= {(verb, f"/projects/{{project}}/{path}") for verb, path, *_ in CALLS.values()}
+    ours |= {("post", f"/projects/{{project}}/{path}") for path in ("ask", "errands")}
+
+    assert routes - ours == set(OTHERS)
