@@ -167,10 +167,12 @@ def test_an_answer_is_edited_where_it_was_given_and_all_after_it_is_done_anew(st
         paid = len(model.bodies)
         stage.start("worker")
         for words, why in (
-            (("--to", "9"), "developer 1 to 6"),
+            (("--to", "9"), "developer 1 to 2, 4 to 6"),
             (("--to", "4", "--file", "../note=SPEC.md"), "no file of the checkout"),
             (("--to", "4", "--delete", "nightmill.yaml", "--file", "nightmill.yaml=SPEC.md"), "edited and deleted"),
             (("--to", "4", "--delete", ".git/HEAD"), "no file of the checkout"),
+            (("--to", "2", "--delete", "left.txt"), "there is no file 'left.txt'"),
+            (("--to", "4", "--file", "left.txt/note=SPEC.md"), "'left.txt' is a file, and no folder"),
             (("--to", "4", "--result", "2=x"), "1 (run_command)"),
             (("--answer", "who=x"), "which"),
         ):

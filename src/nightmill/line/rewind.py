@@ -13,6 +13,7 @@ from nightmill.errors import SettingsError
 from nightmill.kept import Back
 from nightmill.line.assignment import Assignment, Edit, Origin, queued, read, write
 from nightmill.line.brief import role as role_of
+from nightmill.line.fitting import must_fit
 from nightmill.line.moments import base_of
 from nightmill.line.origin import held
 from nightmill.line.record import read_record, write_record
@@ -53,7 +54,7 @@ def again(kept: Kept, run: Run, back: Back, *, name: str, by: str) -> Run:
     assignment, told = _can_be(kept, run)
     moment = _answered(kept, run, told, back) if back.turn is None else _turn(kept, run, told, back)
     found = _edited(kept, assignment, moment, back, by=by)
-    base_of(kept.ledger, run.id, home=kept.home, project=assignment.project.id)
+    base = base_of(kept.ledger, run.id, home=kept.home, project=assignment.project.id)
     made = replace(assignment, origin=found, parent="", root="", by=by)
     asked = replace(queued(made, run=name, title=run.title), origin=f"{run.id}@{found.moment}")
     edits = [
@@ -64,6 +65,7 @@ def again(kept: Kept, run: Run, back: Back, *, name: str, by: str) -> Run:
     with held(folder):  # from here on it is known that the snapshot is needed
         if not (folder / "sandbox" / "packs" / found.snapshot).exists():
             raise SettingsError(f"the snapshot of {run.id} at {found.moment} was deleted", hint=NEW)
+        must_fit(found, base, directory=folder / "sandbox", shelf=kept.home / "layers")
         forked = event.RunForked(run="", before=run.id, child=name, at=found.moment, by=by)
         return kept.runs.create(asked, assignment=body, said=back.instruction, by=by, also=(*edits, forked))
 
@@ -150,10 +152,18 @@ def _turns(kept: Kept, told: Sequence[event.Event]) -> list[event.TurnFinished]:
 
 
 def _listed(turns: Sequence[event.TurnFinished]) -> str:
-    numbers: dict[str, list[int]] = {}
+    numbers: dict[str, list[range]] = {}
     for each in turns:
-        numbers.setdefault(each.role, []).append(each.turn)
-    return ", ".join(f"{role} {min(found)} to {max(found)}" for role, found in numbers.items())
+        found = numbers.setdefault(each.role, [])
+        if found and found[-1].stop == each.turn:
+            found[-1] = range(found[-1].start, each.turn + 1)
+        else:
+            found.append(range(each.turn, each.turn + 1))
+    return "; ".join(f"{role} {', '.join(map(_span, found))}" for role, found in numbers.items())
+
+
+def _span(numbers: range) -> str:
+    return str(numbers.start) if len(numbers) == 1 else f"{numbers.start} to {numbers.stop - 1}"
 
 
 def _answered(kept: Kept, run: Run, told: Sequence[event.Event], back: Back) -> Origin:
