@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from nightmill.access.nouns import ACTS, EVERY, ROLES, Act, Grant, NewToken, Person, RoleName, Token, Who
-from nightmill.access.password import hashed, matches, refusal
+from nightmill.access.password import hashed, matches, refusal, stale
 from nightmill.access.secret import digest, fresh
 
 __all__ = [
@@ -22,4 +22,5 @@ __all__ = [
     "hashed",
     "matches",
     "refusal",
+    "stale",
 ]

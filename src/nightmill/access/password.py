@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from argon2 import PasswordHasher
 
-__all__ = ["LEAST", "MOST", "hashed", "matches", "refusal"]
+__all__ = ["LEAST", "MOST", "hashed", "matches", "refusal", "stale"]
 
 LEAST, MOST = 12, 256
 """Characters of a password: NIST SP 800-63B asks for length and not for kinds of signs."""
@@ -38,6 +38,11 @@ def matches(password: str, kept: str) -> bool:
         return _hasher().verify(kept or _nobodys(), password) and bool(kept)
     except (VerificationError, InvalidHashError):
         return False
+
+
+def stale(kept: str) -> bool:
+    """Whether *kept*, which a password was found to match, was made with less than is asked for now."""
+    return _hasher().check_needs_rehash(kept)
 
 
 @cache

@@ -8,7 +8,7 @@ from typing import Annotated
 from fastapi import Form, Path, Query, Request
 from starlette.responses import RedirectResponse, Response
 
-from nightmill.access import hashed, matches, refusal
+from nightmill.access import hashed, matches, refusal, stale
 from nightmill.errors import SettingsError
 from nightmill.server.guard import needs, of_pages
 from nightmill.server.pages.render import page
@@ -64,8 +64,12 @@ def signed_in(
         if wait := site.rates.take(what, who, rate):
             after = {"Retry-After": str(round(wait + 1))}
             raise Refused(429, "too many attempts to sign in", hint="wait a little", headers=after)
+    before = site.people.password(name)
     with AT_ONCE:
-        good = matches(password, site.people.password(name))
+        good = matches(password, before)
+        again = hashed(password) if good and stale(before) else ""
+    if again:
+        site.people.rehash(name, before=before, password=again)
     if not good:
         return _form(request, next, address=address, wrong=WRONG)
     for what, who, _ in tries:
