@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import httpx2
 import pytest
+from argon2 import PasswordHasher
 
 from tests.server.conftest import House, role
 
@@ -74,8 +75,6 @@ def test_who_signs_in_again_has_one_session_in_that_browser(house: House) -> Non
 
 
 def test_a_password_that_was_kept_with_less_is_kept_anew_when_it_is_shown(house: House) -> None:
-    from argon2 import PasswordHasher
-
     weak = PasswordHasher(time_cost=1, memory_cost=8_192).hash("correct horse battery")
     people = house.site.people
     secret = people.invite("ada@example.org", grants=[role("viewer")], by="Root <root@example.org>")

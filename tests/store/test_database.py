@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -57,17 +58,37 @@ def test_a_store_of_each_earlier_version_is_brought_up_to_this_one_with_its_rows
         metadata.drop_all(connection)
         connection.exec_driver_sql("DELETE FROM alembic_version")
         upgrade(connection, to=revision)
-        connection.exec_driver_sql("INSERT INTO project VALUES ('p', '/p', '/hub', 1.0)")
+        before = filled(connection)
     assert database.revision() == revision
+    assert {"project", "event", "run"} <= before.keys()
     database.close()
 
     database = Database.open(url)
     with database.read() as connection:
         context = MigrationContext.configure(connection, opts={"compare_type": True})
         assert compare_metadata(context, metadata) == []
-        assert connection.exec_driver_sql("SELECT id FROM project").scalars().all() == ["p"]
+        for name, row in before.items():
+            (after,) = connection.execute(sa.select(metadata.tables[name])).mappings()
+            assert dict(after) | row == dict(after), name
     assert database.revision() == HEAD
     database.close()
+
+
+def filled(connection: sa.Connection) -> dict[str, dict[str, Any]]:
+    """A row in each table that there is, and what it holds."""
+    there, rows = sa.MetaData(), dict[str, dict[str, Any]]()
+    there.reflect(connection)
+    for table in there.sorted_tables:
+        if table.name != "alembic_version":
+            rows[table.name] = {column.name: some(column.type) for column in table.columns}
+            connection.execute(sa.insert(table), rows[table.name])
+    return rows
+
+
+def some(kind: sa.types.TypeEngine[Any]) -> Any:
+    if isinstance(kind, sa.String):
+        return "a row of before"[: kind.length]
+    return kind.python_type(1)
 
 
 def test_a_store_of_an_unknown_revision_is_refused_and_keeps_its_rows(database: Database, url: str) -> None:

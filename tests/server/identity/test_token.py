@@ -73,7 +73,7 @@ def test_what_is_no_key_for_signatures_of_one_side_is_not_read(key: Any) -> None
         ({"iss": OURS.issuer + "/"}, False),
     ],
 )
-def test_a_token_counts_for_its_time_and_is_of_a_size_that_one_has(claims: dict[str, Any], believed: bool) -> None:
+def test_a_token_counts_for_its_time_and_is_of_a_size_that_one_has(claims: dict[str, Any], *, believed: bool) -> None:
     assert LEEWAY <= 120
     assert good(signed(**claims)) is believed
 
