@@ -11,6 +11,7 @@ from fastapi import APIRouter
 
 from nightmill.access import ROLES, RoleName
 from nightmill.server import api, pages
+from nightmill.server.app import make
 from nightmill.server.guard import Guarded, needs, of_api
 from tests.server.conftest import House, role
 
@@ -50,9 +51,12 @@ def test_a_route_without_a_rule_cannot_be_made() -> None:
         of_api("x").get("/x")(needs("view", "run")(lambda: None))
 
 
-def test_every_route_is_one_of_ours() -> None:
+def test_every_route_is_one_of_ours(house: House) -> None:
     assert ROUTES
     assert all(isinstance(route, Guarded) for route in ROUTES)
+    served = make(house.site).app.routes  # type: ignore[attr-defined]
+    others = [getattr(each, "path", "") for each in served if not isinstance(each, Guarded)]
+    assert sorted(others) == ["/api/openapi.json", "/static"], "files, and the contract"
 
 
 def test_nobody_comes_in_where_somebody_has_to_be_known(house: House) -> None:
@@ -133,6 +137,28 @@ def test_lists_show_what_may_be_seen_and_say_nothing_of_the_rest(house: House) -
         unseen, absent = client.get("/api/v1/runs/rshop1"), client.get("/api/v1/runs/rnone11")
         assert (unseen.status_code, absent.status_code) == (404, 404)
         assert unseen.json()["detail"].replace("rshop1", "X") == absent.json()["detail"].replace("rnone11", "X")
+
+
+def test_nothing_tells_what_may_not_be_seen_from_what_is_not_there(house: House) -> None:
+    house.run("rshop1")
+    house.leaves("rshop1")
+    absent = {**VALUES, "run": "rnone1", "task": "rnone1-rest", "project": "none"}
+    about = [(method, route) for method, route in KNOCKS if route.need.of in {"run", "task", "project"}]
+    with house.program("ada@example.org", role("admin", "barn")) as client:
+
+        def told(method: str, route: Guarded, values: dict[str, str], accept: str) -> tuple[int, str, dict[str, str]]:
+            said = client.request(method, route.path_format.format(**values), headers={"Accept": accept})
+            text = said.text
+            for value in ("rshop1", "rnone1", "shop", "none"):
+                text = text.replace(value, "X")
+            volatile = {"date", "content-length"}
+            return said.status_code, text, {each: it for each, it in said.headers.items() if each not in volatile}
+
+        for method, route in about:
+            for accept in ("application/json", "text/html"):
+                unseen = told(method, route, VALUES, accept)
+                assert unseen == told(method, route, absent, accept), (method, route.path)
+                assert unseen[0] == 404
 
 
 def test_what_is_taken_away_counts_at_once(house: House) -> None:

@@ -302,3 +302,15 @@ def test_what_people_and_agents_write_beside_the_ledger_is_hidden_too(guarded: D
     assert rows
     assert not [row for row in rows if SECRET in row or json.dumps(SECRET)[1:-1] in row]
     assert sum("********" in row for row in rows) >= 6
+
+
+def test_a_secret_is_hidden_in_names_too_and_a_key_in_a_diff_line_by_line() -> None:
+    hide = Redaction(lambda: ["correct-horse-battery"])
+    lines = ["Ab3/" * 16, "xY9+" * 16, "short=="]
+    patch = "\n".join(["+-----BEGIN PRIVATE KEY-----", *(f"+{each}" for each in lines), " next = 1", f"-{lines[0]}"])
+
+    told = hide.plain({"correct-horse-battery": {"x-correct-horse-battery": 1}})
+    shown = hide.patch(patch).split("\n")
+
+    assert told == {"********": {"x-********": 1}}
+    assert shown == ["+-----BEGIN PRIVATE KEY-----", "+********", "+********", "+********", " next = 1", f"-{lines[0]}"]

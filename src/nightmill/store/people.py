@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import math
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -296,9 +297,11 @@ class People:
 
     def _must_be(self, connection: sa.Connection, project: str) -> None:
         """Refuse a name that is of no project: whoever makes one that is called so would be found to have people in it."""
-        known = sa.select(tables.project.c.id).where(tables.project.c.id == project)
-        if project != EVERY and connection.execute(known).first() is None:
-            raise SettingsError(f"there is no project {project!r}", hint="`nightmill runs --json` has their ids")
+        known = connection.execute(sa.select(tables.project.c.id).order_by(tables.project.c.id)).scalars().all()
+        if project != EVERY and project not in known:
+            near = difflib.get_close_matches(project, known, n=3, cutoff=0.3) or known[:3]
+            hint = f"there is {', '.join(near)}" if near else "`nightmill init` in its folder makes one"
+            raise SettingsError(f"there is no project {project[:80]!r}", hint=hint)
 
     def _those(self, connection: sa.Connection, address: str = "") -> list[Who]:
         """Who was let in or is invited, by address; with *address* only who has that."""
