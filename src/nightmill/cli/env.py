@@ -72,6 +72,7 @@ def verify(project: Root = Path(), json: Json = False) -> None:
     import asyncio
 
     from nightmill.cli.door import open_door
+    from nightmill.cli.lasting import lasting
     from nightmill.cli.screen import print_json, say
     from nightmill.cli.site import make_site
     from nightmill.estate.record import committed
@@ -81,7 +82,8 @@ def verify(project: Root = Path(), json: Json = False) -> None:
     found = door.project(project)
     hub, commit = _taken(door, found.root)
     site = make_site(door)
-    seen = asyncio.run(twice(found, hub=hub, commit=commit, site=site, progress=lambda text: say(f"· {text}")))
+    with lasting(lambda text: say(f"· {text}")) as step:
+        seen = asyncio.run(twice(found, hub=hub, commit=commit, site=site, progress=step))
     record = committed(found, hub=hub, commit=commit)
     if json:
         plain = {"same": seen.same, "hash": record.hash, "commit": commit}

@@ -74,6 +74,7 @@ def initialise(door: Door, root: Path, *, again: bool = False) -> Initialised:
     import asyncio
     import time
 
+    from nightmill.cli.lasting import lasting, written
     from nightmill.cli.screen import say
     from nightmill.cli.site import make_site
     from nightmill.crew import signers
@@ -93,17 +94,16 @@ def initialise(door: Door, root: Path, *, again: bool = False) -> Initialised:
         load(checkout.root)  # before anything is made: its faults are the person's to mend
     identity = identify(checkout.root)
     door.make_home()  # by us, or its first folder would make it, open to every user of this machine
-    say(f"· copying {checkout.branch} into nightmill's own repository of the project")
     hub = hub_of(door.settings, identity)
     hub.create(branch=checkout.branch, format=checkout.format, signers=signers(door.settings.home))
-    commit = hub.advance(checkout.branch, hub.take(checkout.root, checkout.branch))
-    site = make_site(door)
-    made = asyncio.run(
-        take_in(checkout.root, hub=hub, commit=commit, site=site, progress=lambda text: say(f"· {text}"), replace=again)
-    )
+    with lasting(lambda text: say(f"· {text}")) as step:
+        copying = f"copying {checkout.branch} into nightmill's own repository of the project"
+        step(copying, so_far=written(hub.path / "objects"))
+        commit = hub.advance(checkout.branch, hub.take(checkout.root, checkout.branch))
+        site = make_site(door)
+        made = asyncio.run(take_in(checkout.root, hub=hub, commit=commit, site=site, progress=step, replace=again))
     projects.keep(door.database, projects.Known(id=identity, root=checkout.root, hub=hub.path, added=time.time()))
-    _keep_baseline(door, made)
-    return made
+    return _with_baseline_kept(door, made)
 
 
 def _absent(checkout: Checkout) -> Iterator[str]:
@@ -115,7 +115,7 @@ def _absent(checkout: Checkout) -> Iterator[str]:
         yield "files that Git LFS keeps are pointers in the sandbox: what they point to is not there yet"
 
 
-def _keep_baseline(door: Door, made: Initialised) -> None:
+def _with_baseline_kept(door: Door, made: Initialised) -> Initialised:
     import time
 
     from nightmill.estate import baseline as baselines
@@ -131,6 +131,7 @@ def _keep_baseline(door: Door, made: Initialised) -> None:
     projects.keep_baseline(
         door.database, project=made.project.id, tree=made.tree, checks=checks, change=anew, at=time.time()
     )
+    return made
 
 
 def spec_check(

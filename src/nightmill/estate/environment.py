@@ -238,6 +238,7 @@ async def build(project: Project, *, hub: Hub, commit: str, site: Site, work: Pa
         await install.settle(workspace)
     finally:
         await workspace.close()
+    progress("keeping it as a layer")
     await asyncio.to_thread(site.freeze, work / "run", work / "done" / "layer")
     return reach
 

@@ -128,7 +128,7 @@ def _pytest_because(reading: _Reading) -> str:
         "[tool.pytest] in pyproject.toml": "pytest" in tools,
         "[tool:pytest] in setup.cfg": "tool:pytest" in tracked.ini("setup.cfg"),
         "[pytest] in tox.ini": "pytest" in tracked.ini("tox.ini"),
-        "conftest.py": any(PurePosixPath(name).name == "conftest.py" for name in tracked.names),
+        "conftest.py": any(posixpath.basename(name) == "conftest.py" for name in tracked.names),
     }
     told = next((place for place, found in places.items() if found), "")
     files = [name for name in tracked.names if test_file.search(name)]
@@ -250,6 +250,8 @@ def _with_included(tracked: Tracked, files: list[str]) -> list[str]:
 
 
 def _is_requirements(name: str) -> bool:
+    if not name.endswith(".txt"):  # of tens of thousands of names, before any is taken apart
+        return False
     path = PurePosixPath(name)
     named = "requirements" in path.name or (path.parent.name == "requirements")
     return named and path.suffix == ".txt" and len(path.parts) <= 2  # the root or one folder below
