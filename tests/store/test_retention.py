@@ -142,7 +142,7 @@ def test_what_is_forgotten_while_the_chain_is_verified_is_not_half_seen(tmp_path
     left = [1]
 
     def forget(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
-        if left and "entries_forgotten" not in statement and statement.startswith("SELECT event"):
+        if left and statement.startswith("SELECT event") and "LIMIT" in statement:  # a page of entries
             left.clear()
             assert past.forget(before=2.0).entries == 3
 

@@ -116,6 +116,19 @@ def test_whom_the_provider_lets_in_no_more_is_out_of_here_after_a_while(house: H
         assert said.startswith("the identity provider has not spoken for ada@example.org for long")
 
 
+def test_behind_tls_the_cookie_of_an_attempt_goes_by_it_alone_and_to_us_alone(house: House, between: Between) -> None:
+    house.site.origin = "https://mill.example.org"
+    with httpx2.Client(timeout=60, headers={"Host": "mill.example.org"}) as browser:
+        sent = browser.get(f"{house.url}/sign-in/with")
+    name, *rest = (each.strip() for each in sent.headers["set-cookie"].split(";"))
+    parts = {each.casefold() for each in rest}
+
+    assert sent.headers["location"].startswith(between.issuer)
+    assert name.startswith("__Host-nightmill-attempt=")
+    assert {"secure", "httponly", "samesite=lax", "path=/", "max-age=600"} <= parts
+    assert not any(each.startswith("domain") for each in parts)
+
+
 def test_groups_give_roles_and_take_them_at_each_sign_in(house: House, between: Between) -> None:
     house.let_in("root@example.org", role("admin"))
     there = projects.Known(id="shop", root=house.door.settings.home, hub=house.door.settings.home, added=1.0)
