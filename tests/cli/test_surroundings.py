@@ -31,7 +31,7 @@ BROUGHT = {
 """What a run brings along from who asked for it."""
 
 ELSEWHERE = {"home", "store", "server", "person", *(f"oidc_{name}" for name in ("issuer", "client", "secret", "name"))}
-ELSEWHERE |= {"oidc_groups", "oidc_roles"}
+ELSEWHERE |= {"oidc_groups", "oidc_roles", "oidc_hours", "oidc_days"}
 """What tells stores apart, or is no matter of a worker."""
 
 

@@ -16,8 +16,9 @@ from typing import Any
 import httpx2
 import pytest
 
+from nightmill.cli.server import _name_unknown
 from nightmill.server.process import PatientProtocol
-from tests.server.conftest import House
+from tests.server.conftest import House, role
 
 AT = re.compile(r"nightmill is at (http://\S+);")
 LINK = re.compile(r"(http://\S+/welcome/\S+)")
@@ -101,6 +102,16 @@ def test_an_identity_provider_is_offered_before_it_is_asked_and_a_wrong_one_refu
         assert "Sign in with Example Login" in httpx2.get(f"{at}/sign-in", timeout=60).text
     with pytest.raises(AssertionError, match="it ended with 1"), served(tmp_path, **named):
         pass
+
+
+def test_a_rule_of_groups_about_a_project_that_is_not_there_is_said_when_it_starts(
+    house: House, capsys: pytest.CaptureFixture[str]
+) -> None:
+    house.let_in("ada@example.org", role("viewer", "shop"))
+
+    _name_unknown(house.door, {"", "shop", "shpo"})
+
+    assert capsys.readouterr().err == "! oidc_roles gives roles in 'shpo', and there is no such project\n"
 
 
 @pytest.mark.parametrize(
