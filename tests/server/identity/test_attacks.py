@@ -20,7 +20,9 @@ from authlib.oauth2.rfc7636 import create_s256_code_challenge
 from joserfc import jwt
 from joserfc.jwk import RSAKey
 
+from nightmill.server.pages import identity
 from nightmill.server.pages.identity import WAITING
+from nightmill.server.rates import Rate
 from nightmill.store import keys
 from tests.server.conftest import House
 from tests.server.identity.idp import KEY, Between, arrive, believed, invited, key, running, signs_in
@@ -222,10 +224,22 @@ def test_a_provider_that_takes_a_new_key_is_believed_with_it(house: House, tmp_p
         looks = sum(each == "/jwks" for each in second.asked)
         second.lies["token"] = lambda said: {**said, "id_token": by_another(said["id_token"]).replace("first", "x")}
         for _ in range(3):
+            house.clock.now += 5
             assert signs_in(house, "u-ada").status_code == 403
         assert sum(each == "/jwks" for each in second.asked) == looks, (
             "a name that there is not makes nobody ask on and on"
         )
+
+
+def test_nobody_has_the_provider_asked_without_end(
+    house: House, between: Between, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(identity, "FROM_ONE_PLACE", Rate(burst=3, seconds=1000.0))
+    with house.nobody() as client:
+        said = [client.get(path) for path in ("/sign-in/with", "/sign-out/with", "/sign-in/with", "/sign-in/with")]
+
+    assert [each.status_code for each in said] == [303, 303, 303, 429]
+    assert between.issuer in said[0].headers["location"]
 
 
 @pytest.mark.parametrize(
