@@ -174,6 +174,23 @@ def decided(world: World, question: Question) -> Question:
     return asyncio.run(world.waiting().decided(question))
 
 
+def test_what_led_to_a_question_stands_before_it_in_the_ledger(world: World) -> None:
+    questions = world.machines.questions
+
+    def grant() -> dict[str, Any]:
+        questions.grant("r1/approve/1", by=ADA, because="looks right")
+        return {"wanted": "run", "by": ADA, "count": world.machines.runs.wanted(["r1"])["r1"].count}
+
+    world.steps.meanwhile = [grant]
+    told = [event.PhaseStarted(run="r1", phase="prove", round=number) for number in range(200)]
+    for each in told:
+        world.machines.ledger.emit(each)
+    decided(world, ask())
+
+    names = [type(each).name for each in world.told()]
+    assert names.index("question_asked") == len(told)
+
+
 def test_a_run_waits_for_a_person_and_goes_on_with_what_they_said(world: World) -> None:
     questions = world.machines.questions
 
@@ -251,8 +268,8 @@ def test_a_question_has_its_time(world: World) -> None:
     assert [told.name for told in world.told()] == [
         "question_asked",
         "run_parked",
-        "question_decided",
         "run_resumed",
+        "question_decided",
     ]
 
 

@@ -171,6 +171,7 @@ class Waiting:
         self._control.want(wish.wanted, wish.by)
         self._control.said(wish.words)
         questions = self._machines.questions
+        await self._machines.ledger.flush()  # what led to the question stands before it in the ledger
         questions.ask(question)
         found = questions.get(question.id)
         if found.state == "open" and wish.wanted == "run":
