@@ -130,6 +130,10 @@ def test_a_yes_is_given_to_what_was_looked_at_and_only_after_it_was_shown(
     async def look() -> None:
         async with attach("rone", where=where) as screen:
             await screen.shows("? Merge the cart?  (a: approve, x: refuse)")
+            await screen.press("s")
+            await screen.shows("? Merge the cart?  (escape, then a: approve, x: refuse)")
+            await screen.press("escape")
+            await screen.shows("? Merge the cart?  (a: approve, x: refuse)")
             await screen.press("x")
             await screen.shows("Say no to: Merge the cart?", "reads well", f"tree {TREE[:12]}")
             await screen.press("enter")

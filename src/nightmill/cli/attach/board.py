@@ -12,7 +12,7 @@ from nightmill.report.words import count, duration, money, share, tokens
 
 __all__ = ["THEN", "beside", "changed", "head", "heard", "opened", "window"]
 
-GAUGE = 20
+GAUGE = 10
 MARKS = {"done": ("✓", "green"), "doing": ("▸", "bold")}
 DIFF = {"+": "green", "-": "red", "@": "cyan"}
 THEN = {"pause": "pauses after the turn it is in", "run": "goes on", "cancel": "stops"}

@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from nightmill.access import Act, Person
+from nightmill.cli.attach.scene import clean
 from nightmill.desk.nouns import Asked
 from nightmill.errors import SettingsError
 from nightmill.kept import Run, must_be_allowed
 
-__all__ = ["Now", "keys", "kind", "why_not"]
+__all__ = ["Now", "banner", "kind", "why_not"]
 
 NEEDS: dict[str, Act] = {"approve": "approve", "refuse": "approve"}
 """What one has to be allowed; anything else of a run is operated."""
@@ -44,8 +45,13 @@ def kind(verb: str) -> str:
     return "answer" if verb == "answer" else "approve"
 
 
-def keys(asked: Asked) -> str:
-    """Those by which one says something to it."""
+def banner(asked: Sequence[Asked], *, typing: bool) -> str:
+    """What is asked, and the keys by which something is said to it; in the line they are letters, until one has left it."""
+    before = "escape, then " if typing else ""
+    return "\n".join(f"? {clean(each.question.title)}  ({before}{_keys(each)})" for each in asked)
+
+
+def _keys(asked: Asked) -> str:
     return "w: answer" if asked.question.kind == "answer" else "a: approve, x: refuse"
 
 

@@ -20,7 +20,7 @@ from textual.widgets import Footer, Input, Static
 from nightmill.access import Person
 from nightmill.cli.attach import asks, board
 from nightmill.cli.attach.aside import Follow, aside
-from nightmill.cli.attach.keys import Now, keys, kind, why_not
+from nightmill.cli.attach.keys import Now, banner, kind, why_not
 from nightmill.cli.attach.pane import Pane, Talk
 from nightmill.cli.attach.scene import Row, Scene, clean
 from nightmill.cli.attach.style import CSS
@@ -182,10 +182,12 @@ class Attached(App[None]):
             self._unheard = False
         except NightmillError as error:
             self._unheard, self.away = True, error.message
-        lines = [f"? {clean(each.question.title)}  ({keys(each)})" for each in self.asked]
-        banner = self.query_one("#asks", Static)
-        banner.update(Text("\n".join(lines)))
-        banner.display = bool(lines)
+        self._banner()
+
+    def _banner(self) -> None:
+        found, lines = self.query_one("#asks", Static), banner(self.asked, typing=isinstance(self.focused, Input))
+        found.update(Text(lines))
+        found.display = bool(lines)
         self.refresh_bindings()
 
     def _compare(self) -> None:
@@ -258,7 +260,7 @@ class Attached(App[None]):
 
     def on_descendant_focus(self) -> None:
         """Other keys mean something now."""
-        self.refresh_bindings()
+        self._banner()
 
     def action_turn_to(self, side: str) -> None:
         """Show the work or the diff beside the conversation, or in its place where it is narrow."""
@@ -306,9 +308,7 @@ class Attached(App[None]):
 
     def action_cancel(self) -> None:
         """Stop it for good, once that is said twice."""
-        sentence = (
-            f"Cancel {self.about.id}, with all that it started? It stops for good. Its work so far is kept on a branch."
-        )
+        sentence = f"Cancel {self.about.id}, with all that it started? It stops for good. Its work is kept on a branch."
         self.push_screen(asks.Sure(sentence), lambda sure: self.action_want("cancel") if sure else None)
 
     def action_decide(self, verb: Verb) -> None:
