@@ -6,13 +6,13 @@ import resource
 
 from nightmill.errors import SettingsError
 
-__all__ = ["SERVER", "WORKER", "has", "raised"]
+__all__ = ["HINT", "SERVER", "has", "of_worker", "raised"]
 
 SERVER = 512
 """Below it a server would answer hardly anybody."""
 
 WORKER, EACH = 128, 16
-"""What a worker needs, and what each run that it works on needs besides; see docs/guides/operate.md for the figures."""
+"""What a worker needs, and what each run that it works on needs besides: 20 at work had 214 open."""
 
 HINT = "`ulimit -n {0}` before it is started, `LimitNOFILE={0}` in its systemd unit, or `--ulimit nofile={0}` of its container"
 
@@ -31,6 +31,11 @@ def raised(need: int, *, what: str) -> int:
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     return most
+
+
+def of_worker(runs: int) -> int:
+    """How many a worker of so many *runs* at once needs."""
+    return WORKER + EACH * runs
 
 
 def has() -> int:

@@ -58,7 +58,7 @@ def doctor(json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = F
     door = open_door()
     door.make_home()
     sandboxes = choose(choice(door.settings), environment=os.environ, shelf=door.settings.home / "layers")
-    found = [*_probes(door.settings), _store(door), _credentials(), _agents(), _presets()]
+    found = [*_probes(door.settings), _files(door.settings), _store(door), _credentials(), _agents(), _presets()]
     held: tuple[Guarantee, ...] = ()
     if all(each.ok for each in found):
         held = asyncio.run(sandboxes.guarantees())
@@ -101,6 +101,16 @@ def _probes(settings: Settings) -> list[Probe]:
         return asyncio.run(probe_cluster(settings.home, client, namespace=settings.sandbox_namespace))
     engine = choice(settings).engine(os.environ)
     return asyncio.run(probe_engine(settings.home, engine, image=settings.sandbox_image))
+
+
+def _files(settings: Settings) -> Probe:
+    """Whether enough files may be open for a worker and a server."""
+    from nightmill.cli import descriptors
+    from nightmill.sandbox.doctor import Probe
+
+    most, need = descriptors.has(), max(descriptors.SERVER, descriptors.of_worker(settings.workers))
+    detail = f"{most:,} at once, {need:,} needed (`workers` is {settings.workers})"
+    return Probe(name="open files", ok=most >= need, detail=detail, fix=descriptors.HINT.format(need))
 
 
 def _presets() -> Probe:

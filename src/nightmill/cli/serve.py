@@ -55,7 +55,7 @@ def worker(*, until_idle: float | None = None, on_word: bool = False) -> int:
     _share_one_heap()
     door = own_door()
     most = door.settings.workers
-    descriptors.raised(descriptors.WORKER + descriptors.EACH * most, what=f"a worker of {most} runs at once")
+    descriptors.raised(descriptors.of_worker(most), what=f"a worker of {most} runs at once")
     if not on_word:
         serve(door, until_idle=until_idle)
         return 0

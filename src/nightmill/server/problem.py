@@ -13,6 +13,7 @@ from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
 from nightmill.errors import EngineError, LimitReached, NightmillError, NotYet, SpecError
+from nightmill.store.database import why_away
 
 __all__ = [
     "MEDIA",
@@ -102,8 +103,9 @@ def of_store(request: Request, error: Exception) -> JSONResponse:
         return of_error(request, error)
     if "no such" in str(getattr(error, "orig", None)):  # as SQLite calls it, of the same kind
         raise error
-    logging.getLogger(__name__).warning("the store is away: %s", error)
-    return answer(503, "the store is away", hint="try again", headers={"Retry-After": "5"})
+    why = why_away(error)
+    logging.getLogger(__name__).warning("%s: %s", why.reason, getattr(error, "orig", None) or error)
+    return answer(503, why.reason, hint=why.hint, headers={"Retry-After": "5"})
 
 
 def of_fault(_request: Request, _error: Exception) -> JSONResponse:

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from importlib import import_module
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import sqlalchemy as sa
 from sqlalchemy import event as hooks
@@ -17,10 +17,47 @@ from nightmill.errors import EngineError, StoreUnavailable
 from nightmill.store.redaction import Redaction
 from nightmill.store.tables import metadata
 
-__all__ = ["AWAY", "HEAD", "Database"]
+__all__ = ["AWAY", "HEAD", "Away", "Database", "why_away"]
 
 AWAY = (StoreUnavailable, sa.exc.OperationalError, sa.exc.InterfaceError, sa.exc.TimeoutError)
 """What is raised when the store cannot be used for now; any other error of a database is a fault."""
+
+WHYS = (
+    (
+        "disk is full",
+        "the disk of the store is full",
+        "make room on it: what was answered is kept, and it goes on by itself",
+    ),
+    (
+        "No space left",
+        "the disk of the store is full",
+        "make room on it: what was answered is kept, and it goes on by itself",
+    ),
+    ("is locked", "another process holds the store for long", "try again; look for a copy or a shell that has it open"),
+    ("readonly", "the store cannot be written", "look whose the files in `home` are, and how its disk is mounted"),
+    (
+        "too many clients",
+        "the store takes no more connections",
+        "raise max_connections of PostgreSQL, or run fewer workers",
+    ),
+)
+"""What a database says of itself when it cannot be used, and how a person is told."""
+
+
+class Away(NamedTuple):
+    """Why the store cannot be used for now, and what to do."""
+
+    reason: str
+    hint: str
+
+
+def why_away(error: BaseException) -> Away:
+    """What one of `AWAY` comes to for people."""
+    said = str(getattr(error, "orig", None) or error)
+    return next(
+        (Away(reason, hint) for sign, reason, hint in WHYS if sign in said), Away("the store is away", "try again")
+    )
+
 
 HEAD = "0016"
 """Revision of `tables.py`; the newest script in `migrations/versions` has the same."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import asdict
 from typing import Annotated, Any, Literal
 
@@ -20,8 +21,12 @@ __all__ = ["GrantOut", "router"]
 router = of_api("account")
 
 
+LEAST = 8 << 20
+"""Bytes of room without which it is as good as away."""
+
+
 class Health(BaseModel):
-    """That the server answers."""
+    """That the server can work."""
 
     status: Literal["ok"] = "ok"
 
@@ -88,8 +93,12 @@ class Made(BaseModel):
 
 @router.get("/health")
 @needs(None, "nothing")
-def health() -> Health:
-    """Whether the server answers."""
+def health(request: Request) -> Health:
+    """Whether the server can work: it answers, and its store can be read and has room. If not it is 503, and says what is the matter."""
+    door = site_of(request).door
+    door.database.revision()
+    if shutil.disk_usage(door.settings.home).free < LEAST:
+        raise Refused(503, "the disk of the store is full", hint=f"make room on it: {LEAST >> 20} MB at least")
     return Health()
 
 
