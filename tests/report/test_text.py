@@ -28,6 +28,15 @@ def test_every_character_that_cannot_be_seen_is_marked() -> None:
     assert not [f"U+{ord(char):04X}" for char in unseen if char in plain(char) or char in visible(char)]
 
 
+def test_what_joins_emoji_is_no_mark_and_anywhere_else_it_is() -> None:
+    joined = "\U0001f9d1\u200d\U0001f527 \u2764\ufe0f\u200d\U0001f525"
+
+    assert plain(joined) == str(visible(joined)) == joined
+    assert plain("a\u200db") == "a[U+200D]b"
+    assert plain("\U0001f9d1\u200d\u200d\U0001f527") == "\U0001f9d1[U+200D\N{MULTIPLICATION SIGN}2]\U0001f527"
+    assert plain("\U0001f9d1\u200dadmin") == "\U0001f9d1[U+200D]admin"
+
+
 def test_colours_are_taken_out_but_no_words_are() -> None:
     assert visible("\x1b[1;31mred\x1b[0m\x1b[2K \x1b[?25lplain") == "red plain"
     assert visible("\x1b]0;a title\x07b") == '<b class="x">ESC</b>]0;a title<b class="x">BEL</b>b'

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -62,14 +64,18 @@ def shop(house: House, tmp_path: Path) -> Shop:
     return opened(house, tmp_path / "shop")
 
 
-def opened(house: House, folder: Path, *, said: str = HOSTILE, more: str = "") -> Shop:
-    """A change of which its author *said* something, with *more* behind what it changes."""
+def opened(
+    house: House, folder: Path, *, said: str = HOSTILE, more: str = "", also: Mapping[str, bytes] = MappingProxyType({})
+) -> Shop:
+    """A change of which its author *said* something, with *more* behind what it changes, and *also* new files."""
     root = whole.repository(folder)
     project, door = identify(root), house.door
     hub = door.hub(project)
     hub.create()
     base = hub.advance("main", hub.take(root, "main"))
     (root / "calc.py").write_text(whole.FILES["calc.py"].replace("a - b", "a + b") + more)
+    for name, body in also.items():
+        (root / name).write_bytes(body)
     whole.git(root, "-c", f"user.email={AUTHOR}", "add", "--all")
     whole.git(root, "-c", f"user.email={AUTHOR}", "commit", "-q", "-m", "The change")
     head = hub.take(root, "main")

@@ -5,6 +5,7 @@ Nothing is run for it, no link is followed, and what is no text, too long or pro
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from functools import partial
@@ -84,12 +85,22 @@ def edits(found: Sequence[Given | Held], wanted: Mapping[str, str]) -> dict[str,
 # What calls gave
 
 
+def _about(arguments: str) -> str:
+    """The first words that a call was given: its command, its path; all of it, where it has none."""
+    try:
+        given = json.loads(arguments)
+    except (ValueError, RecursionError):
+        return arguments
+    words = [each for each in given.values() if isinstance(each, str)] if isinstance(given, dict) else []
+    return words[0] if words else arguments
+
+
 def _results(record: TurnRecord) -> Iterator[Given]:
     texts = {part.call: part.text for each in record.messages for part in each.parts if isinstance(part, ToolResult)}
     for call in record.reply.calls:
         text = texts.get(call.id)
         why = "it gave nothing" if text is None else _not_text(text)
-        about = " ".join(call.arguments.split())[:MOST_LINE]
+        about = " ".join(_about(call.arguments).split())[:MOST_LINE]
         yield Given(call=call.id, name=call.name, about=about, text="" if why else text or "", amiss=why)
 
 

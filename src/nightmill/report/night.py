@@ -11,7 +11,7 @@ from nightmill.report.words import Tone, duration
 
 __all__ = ["clock", "dial", "stretch"]
 
-HOUR, STEPS, MOST = 3600, (1, 2, 3, 6, 12, 24), 6
+HOUR, STEPS, MOST = 3600, (1, 2, 3, 6, 12, 24), 4
 """Seconds; every so many hours one is named, of at most so many."""
 HIGH, BAR = 16, 8
 LEAST = 0.6

@@ -15,8 +15,10 @@ from markupsafe import Markup, escape
 __all__ = ["Shown", "fair", "one_line", "plain", "shown", "spoken", "visible"]
 
 terminal = re.compile(r"\x1b\[[0-9;:?]*[A-Za-z]")
+EMOJI = "\U0001f000-\U0001faff\u2600-\u27bf\ufe0f"
 unseen = re.compile(
-    "(["
+    # What joins two emoji to one is seen: it makes another picture of them.
+    f"((?!(?<=[{EMOJI}])\u200d(?=[{EMOJI}]))["
     "\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u034f\u061c\u070f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u2028-\u202e"
     "\u2060-\u206f\u2800\u3164\ud800-\udfff\ufe00-\ufe0d\ufeff\uffa0\ufff0-\ufffc\ufffe\uffff"
     "\U000110bd\U000110cd\U00013430-\U0001343f\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff"

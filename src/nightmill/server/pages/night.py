@@ -66,6 +66,7 @@ def night(request: Request, who: Who) -> Response:
         request,
         "night.html",
         mine=mine,
+        nowhere=seen is not None and not seen,
         others=[each for each in things if each not in mine],
         night=told,
         began=f"yesterday, {clock(told.since)} {datetime.fromtimestamp(told.since, UTC).astimezone().tzname()}",
