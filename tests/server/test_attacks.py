@@ -234,8 +234,30 @@ def test_what_was_sent_is_not_sent_back(house: House) -> None:
 
 def test_a_connection_that_asks_nothing_is_closed(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(process, "PATIENCE", 0.3)
-    for begun in (b"", b"GET / HT", head(house)[:-2]):
-        assert raw(house, begun, wait=60) == b""
+    whole = head(house)
+    for begun in (b"", b"GET / HT", whole[:-2], whole, whole + b"GET / HT", whole + whole[:-2]):
+        said, hung_up = until_it_hangs_up(house, begun)
+        assert said.count(b"HTTP/1.1 200") == begun.count(whole)
+        assert hung_up, begun
+    assert until_it_hangs_up(house, whole, later=b"GET / HT")[1], "a second head is waited for no longer"
+
+
+def until_it_hangs_up(house: House, text: bytes, *, later: bytes = b"") -> tuple[bytes, bool]:
+    """What the server says to exactly these bytes, and whether it hung up after that and not only said no more.
+
+    *later* is sent when something was said.
+    """
+    found = b""
+    with socket.create_connection(("127.0.0.1", house.port), timeout=30) as line:
+        line.sendall(text)
+        try:
+            while piece := line.recv(65536):
+                found += piece
+                line.sendall(later)
+                later = b""
+        except TimeoutError:
+            return found, False
+    return found, True
 
 
 def test_a_body_that_never_comes_is_not_waited_for(house: House, monkeypatch: pytest.MonkeyPatch) -> None:

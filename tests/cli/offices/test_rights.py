@@ -50,6 +50,7 @@ def test_who_administers_one_project_sees_and_does_what_is_theirs(
     house: House, near: Here, here: Here, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     owner = house.let_in("eve@example.org", role("admin", SHOP))
+    house.site.keys.make("not hers", owner=house.let_in("ada@example.org"), scopes=ACTS, seconds=3600)
     monkeypatch.setenv("NIGHTMILL_SERVER", house.url)
     monkeypatch.setenv("NIGHTMILL_TOKEN", house.site.keys.make("hers", owner=owner, scopes=ACTS, seconds=3600))
     typed(monkeypatch, SECRET)
