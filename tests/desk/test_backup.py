@@ -360,6 +360,8 @@ HOSTILE = {
     "a file larger than any": ("larger than any", [told("one", spans=[], size=1 << 62)]),
     "a file smaller than none": ("larger than any", [told("one", spans=[], size=-1)]),
     "a manifest of another store": ("its store is on", [manifest(store="oracle")]),
+    "a manifest of a later format": ("its format is 2", [manifest(format=2)]),
+    "a manifest of something else": ("of something else", [manifest(nightmill="another")]),
     "a manifest without a time": ("", [manifest(at="yesterday")]),
     "a manifest that lists what is not there": ("'two' is not what", [manifest(entries={"two": "0" * 64})]),
     "twice": ("twice", [told("one"), told("one")]),
