@@ -140,13 +140,12 @@ def spec_check(
 ) -> None:
     """Score a spec and say what is missing or ambiguous. Exit status 0: accepted; 2: refused."""
     from nightmill import spec as specs
-    from nightmill.cli.door import open_door
+    from nightmill.cli.door import settings
     from nightmill.cli.screen import print_json
     from nightmill.line.prove import plain
 
-    door = open_door()
     found = specs.read(spec)
-    assessment = specs.assess(found, threshold=door.settings.spec_threshold)
+    assessment = specs.assess(found, threshold=settings().spec_threshold)
     if json:
         print_json({"accepted": assessment.accepted, **plain(assessment), "spec": plain(found) | {"text": None}})
     else:
