@@ -225,7 +225,6 @@ def test_a_run_of_a_spec_here_is_asked_for_at_the_server(server: House, here: He
         "run SPEC.md --base-url http://127.0.0.1:1",
         "pr again 1",
         "show rab1 --html x.html",
-        "requests rab1",
         "secret rotate",
         "backup x.tar",
         "ledger forget --before 2026-01-01",

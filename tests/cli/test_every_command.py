@@ -56,6 +56,7 @@ THERE = {
     "pr show": "1",
     "prs": "",
     "refuse": "rone --because no",
+    "requests": "rone",
     "resume": "rone",
     "rewind": "rone --to 1",
     "run": "SPEC.md",
@@ -99,7 +100,6 @@ REFUSED = {
     "ledger forget": "--before 2020-01-01",  # what is destroyed for good is destroyed by who has the machine
     "mcp": "",  # a server has /mcp
     "pr again": "1",  # checks run in a sandbox here
-    "requests": "rone",  # every byte that a model was sent, and no server tells more than people may read
     "restore": "x.tar",
     "sandbox diff": "rone rtwo",  # the sandboxes are where the work is
     "sandbox gc": "",

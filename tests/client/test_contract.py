@@ -28,6 +28,7 @@ from nightmill.desk.nouns import (
 from nightmill.desk.offered import Given, Moment
 from nightmill.desk.offered import Held as Offered
 from nightmill.desk.office import Added, Ear, Held
+from nightmill.desk.requested import Portion, Requested, Sent
 from nightmill.kept import (
     Draft,
     Entry,
@@ -58,6 +59,13 @@ CALLS: dict[str, tuple[str, str, set[str], list[tuple[str, Any]]]] = {
     "waiting": ("get", "/waiting", set(), [("ThingOut", Thing)]),
     "questions": ("get", "/runs/{run}/questions", set(), [("QuestionOut", Question)]),
     "turn": ("get", "/runs/{run}/turn", {"role", "number"}, [("PartOut", Part)]),
+    "requested": (
+        "get",
+        "/runs/{run}/requests",
+        set(),
+        [("RequestsOut", {"requests"}), ("Requested", Requested), ("Portion", Portion)],
+    ),
+    "request": ("get", "/runs/{run}/request", {"number", "role"}, [("Sent", Sent), ("Requested", Requested)]),
     "diff": ("get", "/runs/{run}/diff", set(), [("DiffOut", {"diff"})]),
     "attend": ("post", "/runs/{run}/attend", {"terminal", "seconds"}, [("Others", {"people"})]),
     "pause": ("post", "/runs/{run}/pause", set(), [("RunOut", Run)]),

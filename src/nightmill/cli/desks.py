@@ -16,6 +16,7 @@ from nightmill.kept import Back, Draft, Entry, Filed, Run, Task, Wanted
 if TYPE_CHECKING:
     from nightmill.access import Person
     from nightmill.client import ServerDesk
+    from nightmill.desk.requested import Requested, Sent
     from nightmill.settings import Settings
 
 __all__ = ["StoreDesk", "at_project", "at_server", "open_desk"]
@@ -186,6 +187,18 @@ class StoreDesk:
         from nightmill.desk.turn import turn
 
         return turn(self.door, self.run(run), role=role, number=number)
+
+    def requested(self, run: str) -> Sequence[Requested]:
+        """What a model was sent in a run."""
+        from nightmill.desk.rebuilt import requested
+
+        return requested(self.door, self.run(run))
+
+    def request(self, run: str, number: int, *, role: str) -> Sent:
+        """One request, byte for byte."""
+        from nightmill.desk.rebuilt import request
+
+        return request(self.door, self.run(run), number, role=role)
 
     def diff(self, run: str) -> str:
         """What a run has changed so far."""

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from nightmill.cli.completed import run_ids
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from nightmill.desk.requested import Requested
+    from nightmill.kept import Run
 
 __all__ = ["register"]
 
@@ -29,42 +35,43 @@ def requests(
     """
     import sys
 
-    from nightmill.cli.door import open_door
-    from nightmill.cli.screen import say, table
-    from nightmill.errors import SettingsError
-    from nightmill.line import replay
-    from nightmill.line.assignment import read
-    from nightmill.report.words import tokens
+    from nightmill.cli.desks import open_desk
+    from nightmill.cli.screen import IN_JSON, safe, say
 
-    door = open_door()
-    found = door.runs.get(run)
-    assignment = read(door.blobs.get(found.assignment))
-    rebuilt = list(replay.requests(found.id, assignment=assignment, ledger=door.ledger, blobs=door.blobs))
-    if role:
-        rebuilt = [each for each in rebuilt if each.role == role]
-    if turn is not None:
-        own = (each for each in rebuilt if each.turn == turn)
-        chosen = min(own, key=lambda each: each.role.startswith("explorer"), default=None)
-        if chosen is None:
-            raise SettingsError(
-                f"{found.id} has no finished turn {turn}; it has {len(rebuilt)}", hint=f"nightmill requests {found.id}"
-            )
-        sys.stdout.buffer.write(chosen.body + b"\n")
-        rebuilt = [chosen]
-    elif rebuilt:
-        rows = [
-            (
-                str(each.turn),
-                each.role,
-                f"{len(each.body):,}",
-                "as sent" if each.same else "differs" if each.sent else "no reply",
-                ", ".join(f"{share.name} {tokens(share.tokens)}" for share in each.shares[:3]),
-            )
-            for each in rebuilt
-        ]
-        table(("turn", "role", "bytes", "rebuilt", "mostly, in tokens"), rows, spare=("role",))
-    else:
-        say(f"{found.id} has no finished turn" + ("; its tasks have runs of their own" if found.kind == "spec" else ""))
-    if any(each.sent and not each.same for each in rebuilt):
+    with open_desk() as desk:
+        found = desk.run(run)
+        if turn is None:
+            made = [each for each in desk.requested(found.id) if not role or each.role == role]
+            _list(found, made)
+        else:
+            sent = desk.request(found.id, turn, role=role)
+            if sys.stdout.isatty():  # the same in JSON, without what moves a cursor
+                sys.stdout.write(f"{safe(sent.body.translate(IN_JSON))}\n")
+            else:
+                sys.stdout.buffer.write(sent.body.encode("utf-8", "surrogateescape") + b"\n")
+            made = [sent.request]
+            if sent.hidden:
+                say("· what looks like a secret is hidden in it; where the store is it is printed byte for byte")
+    if any(each.rebuilt == "differs" for each in made):
         say("what differs was sent by another version of nightmill, or a blob was exchanged")
         raise typer.Exit(1)
+
+
+def _list(run: Run, made: Sequence[Requested]) -> None:
+    from nightmill.cli.screen import say, table
+    from nightmill.report.words import tokens
+
+    if not made:
+        say(f"{run.id} has no finished turn" + ("; its tasks have runs of their own" if run.kind == "spec" else ""))
+        return
+    rows = [
+        (
+            str(each.turn),
+            each.role,
+            f"{each.size:,}",
+            each.rebuilt,
+            ", ".join(f"{share.name} {tokens(share.tokens)}" for share in each.shares),
+        )
+        for each in made
+    ]
+    table(("turn", "role", "bytes", "rebuilt", "mostly, in tokens"), rows, spare=("role",))

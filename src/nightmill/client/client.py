@@ -16,6 +16,7 @@ from nightmill.client.reading import field, listed, value
 from nightmill.client.secrets import Secrets
 from nightmill.desk.nouns import Asked, Comparison, Ended, Part, Remainder, Standing, Thing
 from nightmill.desk.offered import Moment
+from nightmill.desk.requested import Requested, Sent
 from nightmill.errors import EngineError, NotYet, SettingsError
 from nightmill.kept import Back, Draft, Entry, Filed, Question, Run, Started
 
@@ -62,6 +63,14 @@ class Client(People, Secrets, Hooks):
         """A turn of *role* in it, part by part."""
         plain = self.connection.get(f"{_path(run)}/turn", role=role, number=number)
         return field(plain, "parts", tuple[Part, ...], of="a turn")
+
+    def requested(self, run: str) -> tuple[Requested, ...]:
+        """What a model was sent in it, turn by turn."""
+        return field(self.connection.get(f"{_path(run)}/requests"), "requests", tuple[Requested, ...], of="requests")
+
+    def request(self, run: str, number: int, *, role: str = "") -> Sent:
+        """The request of one turn with its body, in which what looks like a secret is hidden."""
+        return value(Sent, self.connection.get(f"{_path(run)}/request", number=number, role=role), of="a request")
 
     def diff(self, run: str) -> str:
         """What it has changed so far, as git writes it."""

@@ -15,6 +15,7 @@ from nightmill.kept import Back, Draft, Entry, Filed, Run, Wanted
 
 if TYPE_CHECKING:
     from nightmill.access import Person
+    from nightmill.desk.requested import Requested, Sent
 
 __all__ = ["ServerDesk"]
 
@@ -151,6 +152,14 @@ class ServerDesk:
     def turn(self, run: str, *, role: str, number: int) -> Sequence[Part]:
         """A turn of *role*, whole."""
         return self.client.turn(run, role=role, number=number)
+
+    def requested(self, run: str) -> Sequence[Requested]:
+        """What a model was sent in a run."""
+        return self.client.requested(run)
+
+    def request(self, run: str, number: int, *, role: str) -> Sent:
+        """One request, without what looks like a secret."""
+        return self.client.request(run, number, role=role)
 
     def diff(self, run: str) -> str:
         """What a run has changed so far."""

@@ -8,6 +8,7 @@ from pathlib import Path
 from shlex import quote
 from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
 
+from nightmill.desk.requested import Requests
 from nightmill.kept import Back, Draft, Entry, Filed, Question, Remediation, Run, Wanted
 
 if TYPE_CHECKING:
@@ -263,7 +264,7 @@ class Desk(Look, Protocol):
         ...
 
 
-class Seat(Desk, Protocol):
+class Seat(Desk, Requests, Protocol):
     """A `Desk` at which one stays, and sees what a line of the ledger does not hold."""
 
     def live(self, run: Run) -> Iterator[Entry | Draft | None]:

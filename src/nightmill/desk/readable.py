@@ -16,10 +16,17 @@ from nightmill.model.history import read_object
 if TYPE_CHECKING:
     from nightmill.desk.door import Door
 
-__all__ = ["blob", "body"]
+__all__ = ["blob", "body", "sent"]
 
 RECORD = ("turn", "reply", "messages")
 """What the record of a turn has, and no output of a command."""
+
+GIVEN = frozenset({"input", "args"})
+"""What a call of a tool was given, in dialects that have it as an object."""
+GOES_BY = frozenset(
+    {"id", "call_id", "tool_use_id", "tool_call_id", "item_id", "signature", "thoughtSignature", "encrypted_content"}
+)
+"""Strings of a request that its maker or provider made, and no model: long and random, and no secrets."""
 
 Hide = Callable[[str], str]
 
@@ -40,6 +47,30 @@ def body(door: Door, digest: str) -> bytes:
     if record is not None and all(name in record for name in RECORD):
         return json.dumps(_told(record, hide)).encode()
     return hide(kept.decode("utf-8", "surrogateescape")).encode("utf-8", "surrogateescape")
+
+
+def sent(door: Door, body: str) -> str:
+    """The *body* of a request to a model, whichever dialect it is in; as it is, if nothing in it looks like a secret."""
+    hide = door.hidden.text
+    plain = read_object(body)
+    if plain is None:
+        return hide(body)
+    told = _sent(plain, hide)
+    return body if told == plain else json.dumps(told, separators=(",", ":"))
+
+
+def _sent(value: Any, hide: Hide, *, name: str = "") -> Any:
+    """A part of a request with what is words in it hidden, and what it goes by as it is."""
+    if isinstance(value, dict):
+        return (
+            _given(value, hide) if name in GIVEN else {key: _sent(each, hide, name=key) for key, each in value.items()}
+        )
+    if isinstance(value, list):
+        return [_sent(each, hide, name=name) for each in value]
+    if not isinstance(value, str) or name in GOES_BY:
+        return value
+    given = read_object(value) if name == "arguments" else None
+    return hide(value) if given is None else json.dumps(_given(given, hide))
 
 
 def _told(value: Any, hide: Hide, *, name: str = "") -> Any:

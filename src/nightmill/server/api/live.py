@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated, Literal
 
 from fastapi import Query, Request
 from pydantic import BaseModel, ConfigDict, Field
 
+from nightmill.desk import readable, rebuilt
 from nightmill.desk import turn as turns
 from nightmill.desk.changed import changed
 from nightmill.desk.offered import Moment
+from nightmill.desk.requested import Requested, Sent
 from nightmill.server.guard import TheRun, Who, needs, of_api
+from nightmill.server.rolls import looked_through
 from nightmill.server.site import site_of
 from nightmill.store.presence import Presence
 
@@ -43,6 +47,12 @@ class DiffOut(BaseModel):
     diff: str
 
 
+class RequestsOut(BaseModel):
+    """What a model was sent in a run, in order."""
+
+    requests: list[Requested]
+
+
 class Sign(BaseModel):
     """A sign that somebody looks on, from the view *terminal*, for *seconds* more; 0: no longer."""
 
@@ -69,6 +79,31 @@ def turn(
     """One turn of a role, whole; the middle of what is very long is left out."""
     found = turns.turn(site_of(request).door, run, role=role, number=number)
     return TurnOut(parts=[PartOut.model_validate(each) for each in found])
+
+
+@router.get("/runs/{run}/requests")
+@needs("view", "run")
+def requested(request: Request, run: TheRun, who: Who) -> RequestsOut:
+    """What a model was sent in its finished turns, rebuilt from the ledger and held against what went."""
+    with looked_through(who.address):
+        return RequestsOut(requests=list(rebuilt.requested(site_of(request).door, run)))
+
+
+@router.get("/runs/{run}/request")
+@needs("view", "run")
+def sent(
+    request: Request,
+    run: TheRun,
+    who: Who,
+    number: Annotated[int, Query(ge=1, le=2**31, description="Of the turn.")],
+    role: Annotated[str, Query(max_length=200, description="Whose turn; of whoever has one, explorers last.")] = "",
+) -> Sent:
+    """One request with its body, byte for byte, unless something in it looks like a secret, which is hidden then."""
+    door = site_of(request).door
+    with looked_through(who.address):
+        found = rebuilt.request(door, run, number, role=role)
+    body = readable.sent(door, found.body)
+    return replace(found, body=body, hidden=body != found.body)
 
 
 @router.get("/runs/{run}/moment")
