@@ -89,7 +89,7 @@ generate: $(dev) ## Write the reference and the drawing of the house from the co
 lock: $(dev) ## Resolve requirements/*.txt again; UPGRADE=--upgrade takes newer versions
 	@UPGRADE="$(UPGRADE)" scripts/lock
 
-shots: $(dev) ## Take pictures of all pages, into shots/; PAGE=report.html: the one of the README
+shots: $(dev) ## Take pictures of all pages, into shots/, and those of the docs; PAGE=report.html: that of a report alone
 	@if test -n "$(PAGE)"; then $(bin)/python -m scripts.shots "$(PAGE)"; else $(bin)/python -m scripts.pages; fi
 
 fuzz: $(dev) ## Ask a server for all that its OpenAPI file and its pages have, and for what they do not; EXAMPLES=50 of each

@@ -1,8 +1,8 @@
 """Take pictures of every page of a server, with the runs of the demo on it: at three widths, in light and dark.
 
 `make shots` makes those runs first, which takes a minute or two, and one that goes on from a turn of them with another word, and leaves
-the pictures in `shots/`. It goes where links lead, so that a page that comes is in it; of pages that differ in a number or a name of a
-run alone it takes one.
+the pictures in `shots/`, and those of the documentation in `docs/images/`. It goes where links lead, so that a page that comes is in it;
+of pages that differ in a number or a name of a run alone it takes one.
 """
 
 from __future__ import annotations
@@ -21,7 +21,9 @@ from pathlib import Path
 
 from playwright.sync_api import Page, sync_playwright
 
-__all__ = ["SHOTS", "demo", "fork", "served", "take"]
+from scripts import shots
+
+__all__ = ["SHOTS", "demo", "documented", "fork", "served", "take"]
 
 SHOTS = Path(__file__).parent.parent / "shots"
 WIDTHS, HEIGHT, LONGEST = (390, 1280, 1920), 900, 4000
@@ -41,12 +43,15 @@ def demo(folder: Path) -> Path:
     return folder / "home"
 
 
-def fork(home: Path) -> None:
-    """Have a run go on from a turn of the demo's developer; nobody works on it, so it waits."""
+def fork(home: Path) -> Path:
+    """Have a run go on from a turn of the demo's developer; nobody works on it, so it waits. Gives the report of the first."""
     command, environment = [sys.executable, "-m", "nightmill.cli"], {**os.environ, "NIGHTMILL_HOME": str(home)}
     told = subprocess.run([*command, "runs", "--json"], env=environment, check=True, stdout=subprocess.PIPE).stdout
     run = next(each["id"] for each in json.loads(told) if each["kind"] == "task")
+    report = home.parent / "task.html"
+    subprocess.run([*command, "show", run, "--html", str(report)], env=environment, check=True)
     subprocess.run([*command, "rewind", run, "--to", FORKED, "--instruction", WORD], env=environment, check=True)
+    return report
 
 
 @contextmanager
@@ -84,6 +89,13 @@ def take(url: str, folder: Path) -> list[Path]:
             found += _shoot(page, folder / _name(path))
         browser.close()
     return found
+
+
+def documented(found: Path, report: Path) -> list[Path]:
+    """Take anew what the documentation shows: the first page, of which *found* holds pictures, and the *report* of a run."""
+    night = shots.TARGET.with_name("night.png")
+    shutil.copyfile(found / "night-1280-light.png", night)
+    return [night, shots.take(report, target=shots.TARGET)]
 
 
 def _walk(page: Page) -> Iterator[str]:
@@ -128,10 +140,11 @@ def main() -> None:
     shutil.rmtree(SHOTS, ignore_errors=True)
     with tempfile.TemporaryDirectory(prefix="nightmill-shots-", ignore_cleanup_errors=True) as folder:
         home = demo(Path(folder))
-        fork(home)
+        report = fork(home)
         with served(home) as url:
             found = take(url, SHOTS)
-    print(f"wrote {len(found)} pictures to {SHOTS}")
+        found += documented(SHOTS, report)
+    print(f"wrote {len(found)} pictures to {SHOTS} and {shots.TARGET.parent}")
 
 
 if __name__ == "__main__":

@@ -6,22 +6,21 @@
 from __future__ import annotations
 
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 
 from playwright.sync_api import sync_playwright
 
-__all__ = ["take"]
+__all__ = ["TARGET", "take"]
 
 TARGET = Path(__file__).parent.parent / "docs/images/report.png"
-WIDTH, LONGEST = 1280, 1600
+WIDTH, LONGEST = 1280, 2600
 END = "h3:has-text('Where the working time went')"
 """What stands below the timeline: the picture ends above it."""
 
 
 def take(page: Path, *, target: Path) -> Path:
-    """Write the picture of *page* to *target*, with fewer colours if pngquant is there to choose them.
+    """Write the picture of *page* to *target*.
 
     Raises:
         SystemExit: If Chromium or the page is missing.
@@ -41,8 +40,6 @@ def take(page: Path, *, target: Path) -> Path:
         height = min(end["y"] - 8, LONGEST) if end else LONGEST
         shown.screenshot(path=target, clip={"x": 0, "y": 0, "width": WIDTH, "height": height}, full_page=True)
         browser.close()
-    if pngquant := shutil.which("pngquant"):
-        subprocess.run([pngquant, "--force", "--output", target, "--strip", "128", target], check=True)
     return target
 
 
