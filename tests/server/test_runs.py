@@ -114,6 +114,20 @@ def test_a_write_that_is_sent_again_is_answered_again_and_not_done_again(house: 
     assert (other.status_code, other.json()["detail"]) == (422, "this Idempotency-Key came with another request before")
 
 
+def test_a_key_of_one_person_is_no_key_of_another(house: House) -> None:
+    house.run("rone")
+    key = {"Idempotency-Key": "4f1c"}
+    with (
+        house.program("ada@example.org", role("operator")) as ada,
+        house.program("bob@example.org", role("operator")) as bob,
+    ):
+        said = [who.post("/api/v1/runs/rone/say", json={"text": "look"}, headers=key) for who in (ada, bob, ada, bob)]
+
+    assert {each.status_code for each in said} == {200}, [each.text for each in said]
+    told = [each.event() for each in house.door.ledger.read(names=(e.WordSaid.name,))]
+    assert [each.by for each in told] == ["Ada <ada@example.org>", "Bob <bob@example.org>"]  # type: ignore[attr-defined]
+
+
 def test_of_a_write_that_is_sent_many_times_at_once_one_is_done(house: House) -> None:
     house.run("rone")
     with house.program("ada@example.org", role("operator")) as client, ThreadPoolExecutor(8) as pool:
