@@ -221,7 +221,14 @@ def test_of_a_fault_of_the_server_nothing_is_told_but_that(house: House) -> None
 
 def test_a_path_that_is_asked_the_wrong_way_names_every_right_one(house: House) -> None:
     with house.program("ada@example.org", role("viewer")) as client:
-        assert client.patch("/api/v1/tokens").headers["allow"] == "GET, POST"
+        wrong, nowhere = client.patch("/api/v1/tokens"), client.get("/api/v1/nothing")
+
+    assert wrong.headers["allow"] == "GET, POST"
+    assert (wrong.json()["detail"], wrong.json()["hint"]) == (
+        "nothing here is asked by this method",
+        "see /api/openapi.json",
+    )
+    assert (nowhere.status_code, nowhere.json()["detail"]) == (404, "there is nothing at this path")
 
 
 def test_what_was_sent_is_not_sent_back(house: House) -> None:

@@ -30,6 +30,9 @@ __all__ = [
 
 MEDIA = "application/problem+json"
 
+UNROUTED = {404: "there is nothing at this path", 405: "nothing here is asked by this method"}
+"""What the framework refuses by itself."""
+
 MOST = 20
 """Faults of one request that are named."""
 
@@ -77,10 +80,12 @@ def of_error(_request: Request, error: Exception) -> JSONResponse:
     return answer(status, error.message, hint=error.hint)
 
 
-def of_http(_request: Request, error: Exception) -> JSONResponse:
+def of_http(request: Request, error: Exception) -> JSONResponse:
     """What the framework refuses by itself: no such path, or not by this method."""
     assert isinstance(error, HTTPException)  # noqa: S101
-    return answer(error.status_code, str(error.detail), headers=dict(error.headers or {}))
+    said = UNROUTED.get(error.status_code, str(error.detail))
+    hint = "see /api/openapi.json" if error.status_code in UNROUTED and request.url.path.startswith("/api/") else ""
+    return answer(error.status_code, said, hint=hint, headers=dict(error.headers or {}))
 
 
 def of_request(_request: Request, error: Exception) -> JSONResponse:
