@@ -133,6 +133,16 @@ def repository(folder: Path, files: Mapping[str, str] = FILES) -> Path:
     return folder
 
 
+def adopted(folder: Path, model: str) -> Mill:
+    """An installation in *folder* whose model is at the URL *model*: it has a project, `calc`, and a spec, `SPEC.md`, beside it."""
+    checkout = repository(folder / "calc")
+    (folder / "SPEC.md").write_text(SPEC.format(title=""))
+    named = {"NIGHTMILL_MODEL": MODELS["anthropic"], "NIGHTMILL_BASE_URL": model, "NIGHTMILL_PLAN": "single"}
+    made = Mill(folder=folder).given(**named)
+    assert not made.run("init", at=checkout).returncode
+    return made
+
+
 def right_tree(folder: Path) -> str:
     """The tree that `WORK` makes of `FILES`; *folder* is for working it out."""
     right = {**FILES, "calc.py": FILES["calc.py"].replace("a - b", "a + b")}

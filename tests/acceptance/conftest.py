@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import shutil
+import time
 from collections.abc import Iterator
 
 import pytest
 
 from bench.stage import SCRIPTED, Stage, descendants
 from tests.acceptance.adopting import adopting
+from tests.server.conftest import House, served
+from tests.whole import Mill
 
 
 @pytest.fixture(scope="session")
@@ -33,6 +36,13 @@ def stage(built: Stage) -> Iterator[Stage]:
         yield built
         built.end(but=before)
     clear(built)
+
+
+@pytest.fixture
+def house(mill: Mill) -> Iterator[House]:
+    """A server of the store of *mill*, which the test has, by the clock of its workers."""
+    with mill.door() as door, served(door, clock=time.time) as made:  # type: ignore[arg-type]  # it is only called
+        yield made
 
 
 def clear(stage: Stage) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,7 +11,7 @@ from nightmill.cli.attach.pane import Talk
 from tests.cli.attach.conftest import Attach, attach, seats
 from tests.conftest import ScriptedFactory
 from tests.server.conftest import House
-from tests.whole import MODELS, SPEC, Mill, repository, script
+from tests.whole import Mill, adopted, script
 
 __all__ = ["attach", "seats"]
 
@@ -22,23 +21,7 @@ pytestmark = pytest.mark.slow
 @pytest.fixture
 def mill(scripted: ScriptedFactory, tmp_path: Path) -> Mill:
     """An installation with a project and a spec, whose developer makes it true."""
-    checkout = repository(tmp_path / "calc")
-    (tmp_path / "SPEC.md").write_text(SPEC.format(title=""))
-    model = scripted(script())
-    named = {"NIGHTMILL_MODEL": MODELS["anthropic"], "NIGHTMILL_BASE_URL": model.url, "NIGHTMILL_PLAN": "single"}
-    made = Mill(folder=tmp_path).given(**named)
-    assert not made.run("init", at=checkout).returncode
-    return made
-
-
-@pytest.fixture
-def house(mill: Mill) -> Iterator[House]:
-    """A server of its store."""
-    with mill.door() as door:
-        made = House(door)
-        made.start()
-        yield made
-        made.stop()
+    return adopted(tmp_path, scripted(script()).url)
 
 
 def test_a_run_is_watched_until_it_is_done_and_gone_on_from(mill: Mill, house: House, attach: Attach) -> None:

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import shutil
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.browser import chromium, sign_in
 from tests.halting import Halting, Reply, halting
 from tests.server.conftest import House, role
-from tests.server.test_walk import faults, sign_in
-from tests.whole import EDIT, FINISH, LOOK, MODELS, SPEC, TRY, Mill, repository
+from tests.server.test_walk import faults
+from tests.whole import EDIT, FINISH, LOOK, TRY, Mill, adopted
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -42,37 +41,17 @@ def model() -> Iterator[Halting]:
 
 @pytest.fixture
 def mill(model: Halting, tmp_path: Path) -> Mill:
-    checkout = repository(tmp_path / "calc")
-    (tmp_path / "SPEC.md").write_text(SPEC.format(title=""))
-    named = {"NIGHTMILL_MODEL": MODELS["anthropic"], "NIGHTMILL_BASE_URL": model.url, "NIGHTMILL_PLAN": "single"}
-    made = Mill(folder=tmp_path).given(**named)
-    assert not made.run("init", at=checkout).returncode
-    return made
-
-
-@pytest.fixture
-def house(mill: Mill) -> Iterator[House]:
-    with mill.door() as door:
-        made = House(door, clock=time.time)  # type: ignore[arg-type]  # that of the worker
-        made.start()
-        yield made
-        made.stop()
+    return adopted(tmp_path, model.url)
 
 
 @pytest.fixture
 def page(house: House) -> Iterator[Page]:
-    sync_api = pytest.importorskip("playwright.sync_api")
-    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
-    if chromium is None:
-        pytest.skip("there is no Chromium on this machine")
     house.let_in("bob@example.org", role("operator"), role("approver"))
-    with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+    with chromium() as browser:
         context = browser.new_context(base_url=house.url, viewport={"width": 1280, "height": 900})
         context.set_default_timeout(LONG)
         sign_in(context, house, "bob@example.org")
         yield context.new_page()
-        browser.close()
 
 
 def test_a_run_is_watched_steered_gone_on_from_and_merged_on_its_pages(

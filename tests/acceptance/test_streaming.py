@@ -14,7 +14,7 @@ from nightmill.store import tables
 from tests.cli.attach.conftest import Attach, attach, seats
 from tests.halting import Halting, Reply, halting
 from tests.server.conftest import House
-from tests.whole import MODELS, SPEC, Mill, repository, wait_for
+from tests.whole import Mill, adopted, wait_for
 
 __all__ = ["attach", "seats"]
 
@@ -34,21 +34,7 @@ def model() -> Iterator[Halting]:
 
 @pytest.fixture
 def mill(model: Halting, tmp_path: Path) -> Mill:
-    checkout = repository(tmp_path / "calc")
-    (tmp_path / "SPEC.md").write_text(SPEC.format(title=""))
-    named = {"NIGHTMILL_MODEL": MODELS["anthropic"], "NIGHTMILL_BASE_URL": model.url, "NIGHTMILL_PLAN": "single"}
-    made = Mill(folder=tmp_path).given(**named)
-    assert not made.run("init", at=checkout).returncode
-    return made
-
-
-@pytest.fixture
-def house(mill: Mill) -> Iterator[House]:
-    with mill.door() as door:
-        made = House(door)
-        made.start()
-        yield made
-        made.stop()
+    return adopted(tmp_path, model.url)
 
 
 def test_what_an_explorer_writes_is_seen_beside_the_turn_that_sent_it_out(

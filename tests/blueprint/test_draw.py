@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 import sys
 import xml.etree.ElementTree as ET
@@ -17,6 +16,7 @@ from nightmill.blueprint.draw import svg
 from nightmill.blueprint.icons import ICONS, outline
 from nightmill.blueprint.nouns import KINDS
 from nightmill.blueprint.words import role
+from tests.browser import chromium
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -118,14 +118,8 @@ def test_gates_bounds_roles_and_the_way_of_what_fails_are_said_in_words(shipped:
 @pytest.fixture(scope="module")
 def page() -> Iterator[Page]:
     """A browser's page."""
-    sync_api = pytest.importorskip("playwright.sync_api")
-    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
-    if chromium is None:
-        pytest.skip("there is no Chromium on this machine")
-    with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+    with chromium() as browser:
         yield browser.new_page(viewport={"width": 390, "height": 800})
-        browser.close()
 
 
 OUTSIDE = """() => {

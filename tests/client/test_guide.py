@@ -12,13 +12,11 @@ from typing import Any
 import pytest
 
 from nightmill import event as e
-from nightmill import settings
-from nightmill.desk.door import Door
 from nightmill.estate.file import load
 from nightmill.store import projects
 from tests import whole
 from tests.client.conftest import role
-from tests.server.conftest import TREE, House
+from tests.server.conftest import TREE, House, door_of, served
 
 GUIDE = Path(__file__).parents[2] / "docs/guides/python.md"
 PATIENCE = 60.0
@@ -43,14 +41,8 @@ def at_work(house: House) -> None:
 @pytest.fixture
 def house(tmp_path: Path) -> Iterator[House]:
     """A server that knows a model."""
-    made = House(
-        Door(settings.load(file={}, environment={}, flags={"home": tmp_path / "home", "model": "anthropic:m"}))
-    )
-    made.start()
-    yield made
-    made.stop()
-    made.door.ledger.close()
-    made.door.database.close()
+    with served(door_of(tmp_path / "home", model="anthropic:m")) as made:
+        yield made
 
 
 def test_the_program_of_the_guide_starts_follows_and_approves(

@@ -15,12 +15,10 @@ from nightmill import event as e
 from nightmill.access import ACTS, Grant
 from nightmill.client import Client
 from nightmill.desk import hooks
-from nightmill.desk.door import Door
 from nightmill.errors import SettingsError
-from nightmill.settings import load
 from nightmill.store import projects
 from tests.client.conftest import Login, Lossy
-from tests.server.conftest import House, role
+from tests.server.conftest import House, door_of, role, served
 
 SECRET = "hunter2-hunter2-hunter2"
 
@@ -28,14 +26,9 @@ SECRET = "hunter2-hunter2-hunter2"
 @pytest.fixture
 def house(tmp_path: Path) -> Iterator[House]:
     """A server that may tell this machine, and knows a project."""
-    door = Door(load(file={}, environment={}, flags={"home": tmp_path / "home", "private_hosts": ("localhost",)}))
-    made = House(door)
-    made.start()
-    projects.keep(door.database, projects.Known(id="shop", root=tmp_path, hub=tmp_path, added=1.0))
-    yield made
-    made.stop()
-    door.ledger.close()
-    door.database.close()
+    with served(door_of(tmp_path / "home", private_hosts=("localhost",))) as made:
+        projects.keep(made.door.database, projects.Known(id="shop", root=tmp_path, hub=tmp_path, added=1.0))
+        yield made
 
 
 def told(house: House, *kinds: type[e.Event]) -> list[str]:

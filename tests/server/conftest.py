@@ -7,6 +7,7 @@ import json
 import socket
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -168,6 +169,24 @@ def frames(response: httpx2.Response) -> Iterator[dict[str, Any]]:
             found[name] = json.loads(value) if name == "data" else value
 
 
+def door_of(home: Path, **flags: Any) -> Door:
+    """A store in *home*, with no settings but *flags*."""
+    return Door(load(file={}, environment={}, flags={"home": home, **flags}))
+
+
+@contextmanager
+def served(door: Door, *, clock: Clock | None = None, port: int = 0) -> Iterator[House]:
+    """A server of the store behind *door*, which is closed with it."""
+    made = House(door, clock or Clock(), port=port)
+    made.start()
+    try:
+        yield made
+    finally:
+        made.stop()
+        door.ledger.close()
+        door.database.close()
+
+
 both = pytest.mark.parametrize("house", ["sqlite", "postgresql"], indirect=True)
 """For tests of what is different in the two databases."""
 
@@ -175,13 +194,7 @@ both = pytest.mark.parametrize("house", ["sqlite", "postgresql"], indirect=True)
 @pytest.fixture
 def house(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[House]:
     """A server that runs."""
-    flags: dict[str, Any] = {"home": tmp_path / "home"}
-    if getattr(request, "param", "sqlite") == "postgresql":
-        flags["store"] = request.getfixturevalue("fresh_postgres")
-    door = Door(load(file={}, environment={}, flags=flags))
-    made = House(door)
-    made.start()
-    yield made
-    made.stop()
-    door.ledger.close()
-    door.database.close()
+    apart = getattr(request, "param", "sqlite") == "postgresql"
+    store = {"store": request.getfixturevalue("fresh_postgres")} if apart else {}
+    with served(door_of(tmp_path / "home", **store)) as made:
+        yield made

@@ -3,24 +3,16 @@
 from __future__ import annotations
 
 import shlex
-import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
-
-import pytest
 
 from nightmill import event as e
 from scripts import reference
+from tests.browser import seen_by
 from tests.report.others import under_way
 from tests.server.conftest import House, role
 from tests.server.past import went
 from tests.server.shelf import shelve
 from tests.server.test_run_page import EVIL, HTML, Elements, look
-
-if TYPE_CHECKING:
-    from playwright.sync_api import Page
 
 
 def test_who_reads_it_by_keyboard_stays_where_they_are_and_hears_of_a_state_once(house: House) -> None:
@@ -48,22 +40,6 @@ def test_who_reads_it_by_keyboard_stays_where_they_are_and_hears_of_a_state_once
         page.get_by_text("The server is away.").wait_for(timeout=60_000)
         house.start()
         page.locator("html[data-connection=live]:not([data-away])").wait_for(state="attached", timeout=60_000)
-
-
-@contextmanager
-def seen_by(house: House, address: str) -> Iterator[Page]:
-    """A browser's page in which *address* is signed in."""
-    sync_api = pytest.importorskip("playwright.sync_api")
-    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
-    if chromium is None:
-        pytest.skip("there is no Chromium on this machine")
-    with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-        context = browser.new_context(base_url=house.url)
-        secret = house.site.keys.begin(address)
-        context.add_cookies([{"name": house.site.cookie, "value": secret, "url": house.url}])
-        yield context.new_page()
-        browser.close()
 
 
 def commands(text: str) -> list[list[str]]:

@@ -15,12 +15,10 @@ import pytest
 
 from nightmill import event as e
 from nightmill.desk import heard
-from nightmill.desk.door import Door
 from nightmill.hook.sign import signature
-from nightmill.settings import load
 from nightmill.store import projects
 from tests.hook.test_post import OK, Far
-from tests.server.conftest import ROOT, House, role
+from tests.server.conftest import ROOT, House, door_of, role, served
 
 PATIENCE = 60.0
 
@@ -28,13 +26,8 @@ PATIENCE = 60.0
 @pytest.fixture
 def told(tmp_path: Path) -> Iterator[House]:
     """A server whose operator lets it tell programs on this machine."""
-    flags = {"home": tmp_path / "home", "private_hosts": ("localhost",)}
-    made = House(Door(load(file={}, environment={}, flags=flags)))
-    made.start()
-    yield made
-    made.stop()
-    made.door.ledger.close()
-    made.door.database.close()
+    with served(door_of(tmp_path / "home", private_hosts=("localhost",))) as made:
+        yield made
 
 
 def types(far: Far) -> list[str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 from dataclasses import replace
 from html.parser import HTMLParser
 from typing import TYPE_CHECKING, Any
@@ -14,6 +13,7 @@ from axe_playwright_python.sync_playwright import Axe
 from nightmill import event as e
 from nightmill.kept import Draft, Piece
 from nightmill.store.drafts import Drafts
+from tests.browser import seen_by
 from tests.report.others import under_way
 from tests.report.sample import command, fixed
 from tests.report.strangers import huge
@@ -209,19 +209,10 @@ def test_a_page_that_is_looked_at_grows_and_what_is_open_stays_open(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("nightmill.store.drafts.STAYS", 600.0)
-    sync_api = pytest.importorskip("playwright.sync_api")
-    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
-    if chromium is None:
-        pytest.skip("there is no Chromium on this machine")
     run = shelve(house.door, under_way())
     house.asks(run, kind="answer", title="Which one?")
     house.let_in("ada@example.org", role("operator"))
-    with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-        context = browser.new_context(base_url=house.url)
-        secret = house.site.keys.begin("ada@example.org")
-        context.add_cookies([{"name": house.site.cookie, "value": secret, "url": house.url}])
-        page = context.new_page()
+    with seen_by(house, "ada@example.org") as page:
         page.goto(f"/runs/{run}")
         page.locator("html[data-connection=live]").wait_for(state="attached")
         page.locator("#t0-1-turn > summary").click()
@@ -233,7 +224,6 @@ def test_a_page_that_is_looked_at_grows_and_what_is_open_stays_open(
         assert page.locator("#t0-1-turn").get_attribute("open") is not None
         assert page.locator("#decide article textarea").input_value() == "the left"
         see_it_written(page, house, run)
-        browser.close()
 
 
 def see_it_written(page: Page, house: House, run: str) -> None:

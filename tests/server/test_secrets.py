@@ -13,7 +13,7 @@ from nightmill.desk.door import Door
 from nightmill.desk.nouns import Use
 from nightmill.settings import load
 from nightmill.store import projects
-from tests.server.conftest import House, role
+from tests.server.conftest import House, role, served
 
 SECRET, OWN = "hunter2-hunter2-hunter2", "hunter3-hunter3-hunter3"
 TAKEN = (
@@ -31,14 +31,10 @@ def told(tmp_path: Path) -> Iterator[House]:
         secrets=lambda: door.vault.values().values(),
         uses=lambda: TAKEN,
     )
-    made = House(door)
-    made.start()
-    for name in ("shop", "barn"):
-        projects.keep(door.database, projects.Known(id=name, root=tmp_path, hub=tmp_path, added=1.0))
-    yield made
-    made.stop()
-    door.ledger.close()
-    door.database.close()
+    with served(door) as made:
+        for name in ("shop", "barn"):
+            projects.keep(door.database, projects.Known(id=name, root=tmp_path, hub=tmp_path, added=1.0))
+        yield made
 
 
 def test_a_secret_is_set_with_who_set_it_replaced_and_deleted_and_nothing_that_is_answered_or_kept_holds_it(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +14,7 @@ from axe_playwright_python.sync_playwright import Axe
 from nightmill import event as e
 from nightmill.server import pages
 from nightmill.server.guard import Guarded
+from tests.browser import chromium, sign_in
 from tests.server.conftest import ROOT, House, role
 from tests.server.left import leave
 from tests.server.past import went
@@ -25,7 +25,7 @@ from tests.server.test_rooms import AUDITOR, Shop, ran, shop
 __all__ = ["shop"]
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, BrowserContext, Page
+    from playwright.sync_api import Browser, Page
 
 PAGES: list[Guarded] = [each for each in pages.routes() if "GET" in (each.methods or ())]  # type: ignore[attr-defined,misc]
 WORDS = "correct horse battery"
@@ -33,14 +33,8 @@ WORDS = "correct horse battery"
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    sync_api = pytest.importorskip("playwright.sync_api")
-    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
-    if chromium is None:
-        pytest.skip("there is no Chromium on this machine")
-    with sync_api.sync_playwright() as playwright:
-        found = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+    with chromium() as found:
         yield found
-        found.close()
 
 
 @pytest.fixture
@@ -54,11 +48,6 @@ def page(browser: Browser, house: House) -> Iterator[Page]:
     yield made
     context.close()
     assert [each for each in said if "status of 4" not in each and "net::ERR_" not in each] == []
-
-
-def sign_in(context: BrowserContext, house: House, address: str) -> None:
-    cookie = {"name": house.site.cookie, "value": house.site.keys.begin(address), "url": house.url}
-    context.add_cookies([cookie])  # type: ignore[list-item]
 
 
 def fill(house: House) -> None:

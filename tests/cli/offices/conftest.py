@@ -17,7 +17,7 @@ from nightmill.estate.file import identify
 from nightmill.settings import load
 from nightmill.store import projects
 from tests.cli.conftest import Done, Here
-from tests.server.conftest import House, role
+from tests.server.conftest import House, role, served
 from tests.whole import Mill
 
 ADA = "Ada <ada@example.org>"
@@ -33,18 +33,12 @@ def furnished(folder: Path) -> Iterator[House]:
         secrets=lambda: door.vault.values().values(),
         uses=_uses,
     )
-    house = House(door)
-    house.start()
-    for name in (SHOP, "barn"):
-        projects.keep(door.database, projects.Known(id=name, root=folder, hub=folder, added=1.0))
-    house.let_in("ada@example.org", role("admin"))
-    house.let_in("bob@example.org", role("viewer", SHOP))
-    try:
+    with served(door) as house:
+        for name in (SHOP, "barn"):
+            projects.keep(door.database, projects.Known(id=name, root=folder, hub=folder, added=1.0))
+        house.let_in("ada@example.org", role("admin"))
+        house.let_in("bob@example.org", role("viewer", SHOP))
         yield house
-    finally:
-        house.stop()
-        door.ledger.close()
-        door.database.close()
 
 
 @pytest.fixture

@@ -11,9 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from nightmill.desk.door import Door
-from nightmill.settings import load
-from tests.server.conftest import Clock, House
+from tests.server.conftest import Clock, House, door_of, served
 from tests.server.identity.idp import KEY, Between, believed, running
 
 
@@ -36,13 +34,8 @@ def free() -> int:
 @pytest.fixture
 def house(known: tuple[Between, int], tmp_path: Path) -> Iterator[House]:
     """A server that the provider knows."""
-    door = Door(load(file={}, environment={}, flags={"home": tmp_path / "home"}))
-    made = House(door, Clock(time.time()), port=known[1])
-    made.start()
-    yield made
-    made.stop()
-    door.ledger.close()
-    door.database.close()
+    with served(door_of(tmp_path / "home"), clock=Clock(time.time()), port=known[1]) as made:
+        yield made
 
 
 @pytest.fixture
