@@ -10,8 +10,6 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-import typer
-
 from nightmill import errors, event
 from nightmill.settings import PREFIX, Settings
 
@@ -30,10 +28,7 @@ def pages() -> dict[str, str]:
 
 def commands() -> dict[str, Any]:
     """Every command of the terminal door by its whole name ("nightmill pr show")."""
-    door = import_module("nightmill.cli.commands")
-    if not door.app.registered_commands:
-        door.register()  # the door puts it off, so that `--version` starts fast
-    return dict(_walk("nightmill", typer.main.get_command(door.app)))
+    return dict(_walk("nightmill", import_module("nightmill.cli.commands").program()))
 
 
 def _walk(name: str, command: Any) -> Iterator[tuple[str, Any]]:

@@ -45,7 +45,7 @@ from nightmill.kept import (
 )
 from nightmill.kept import Part as Begun
 from nightmill.told import Dead, Delivery, Hook
-from tests.server.conftest import House
+from tests.server.conftest import door_of, served
 
 PULL = "/projects/{project}/changes/{number}"
 SECRETS: list[tuple[str, Any]] = [("Secrets", {"secrets"}), ("SecretOut", Held), ("UseOut", Use)]
@@ -165,9 +165,10 @@ OURS = {Run: {"assignment", "wishes", "words"}, Question: {"seconds", "body"}, H
 """What the store has and a server does not tell: it is left empty, or made of what it tells beside."""
 
 
-@pytest.fixture
-def contract(house: House) -> Any:
-    with house.nobody() as client:
+@pytest.fixture(scope="session")
+def contract(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """What a server says that it offers."""
+    with served(door_of(tmp_path_factory.mktemp("contract"))) as house, house.nobody() as client:
         return client.get("/api/openapi.json").json()
 
 

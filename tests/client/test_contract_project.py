@@ -25,9 +25,8 @@ from nightmill.store.notes import Note
 from nightmill.store.seal import Seal
 from tests.client.test_contract import CALLS as FIRST
 from tests.client.test_contract import contract, names
-from tests.server.conftest import House, house
 
-__all__ = ["House", "contract", "house"]
+__all__ = ["contract"]
 
 POLICY: list[tuple[str, Any]] = [("Policy", Policy), ("Rule", Rule), ("Rung", Rung), ("Bounds", Bounds)]
 

@@ -65,11 +65,10 @@ def _typed() -> int:
     """What Typer reads of the line, done; the exit status."""
     from typer.exceptions import Abort, TyperException
 
-    from nightmill.cli.commands import app, register
+    from nightmill.cli.commands import program
 
-    register()
     try:
-        status: int = app(prog_name="nightmill", standalone_mode=False) or 0
+        status: int = program()(prog_name="nightmill", standalone_mode=False) or 0
     except TyperException as error:
         return _misread(error)
     except Abort as error:  # at a question

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from functools import cache
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+from typer.main import get_command
 
 from nightmill.cli import helped
 
-__all__ = ["app", "register"]
+if TYPE_CHECKING:
+    from typer._click import Command
+
+__all__ = ["program"]
 
 app = typer.Typer(
     name="nightmill",
@@ -44,8 +48,8 @@ def _start(
 
 
 @cache
-def register() -> None:
-    """Once: what is registered again is built again for each call."""
+def program() -> Command:
+    """All of it, put together once: that takes longer than most commands, and tests call many in one process."""
     from nightmill.cli import (
         ask,
         attach,
@@ -111,3 +115,4 @@ def register() -> None:
     ):
         module.register(app)
     helped.explain(app)
+    return get_command(app)

@@ -51,16 +51,13 @@ class Connection:
         self._fresh = fresh
         self.closed = False
         self._heard: socket.socket | None = None
-        trust = ssl.create_default_context()
-        if authorities:
-            _trust(trust, authorities)
         # Without sign-in, a server hears whoever is no page of somebody else's.
         shown = {"Authorization": f"Bearer {token}"} if token else {"Origin": self.address}
         self._http = httpx2.Client(
             base_url=self.address,
             headers={"Accept": "application/json", **shown},
             timeout=httpx2.Timeout(ANSWER, connect=KNOCK),
-            verify=trust,
+            verify=_trust(self.address, authorities),
             trust_env=False,
             follow_redirects=False,  # the token is for this server
         )
@@ -216,14 +213,20 @@ def checked(address: str) -> str:
     return f"{parts.scheme}://{parts.netloc.decode()}"
 
 
-def _trust(trust: ssl.SSLContext, authorities: Path) -> None:
+def _trust(address: str, authorities: Path | None) -> ssl.SSLContext:
+    """Whom the machine trusts, and *authorities*. Without TLS nobody is: to read all of them takes longer than most answers."""
+    if not address.startswith("https:"):
+        return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    trust = ssl.create_default_context()
     try:
-        trust.load_verify_locations(authorities)
+        if authorities:
+            trust.load_verify_locations(authorities)
     except OSError as error:
         raise SettingsError(
             f"{str(authorities)!r} cannot be read: {error}",
             hint="authorities: it must be a file of certificates in PEM",
         ) from error
+    return trust
 
 
 def _is_here(name: str) -> bool:
