@@ -36,7 +36,7 @@ __all__ = [
 
 Wanted = Literal["run", "pause", "cancel"]
 
-State = Literal["open", "granted", "refused", "answered", "expired", "withdrawn"]
+State = Literal["open", "granted", "refused", "answered", "expired"]
 """Of a question."""
 
 Task = Literal["open", "started", "landed", "followed", "settled", "dropped"]

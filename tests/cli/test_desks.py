@@ -190,7 +190,7 @@ def test_a_project_with_a_checkout_elsewhere_is_named_as_the_server_does(server:
     assert lost.code == 1
     assert f"there is no project {load(clone).id!r}" in lost.err
     assert here("run", str(spec), *at, known.id).code == 0
-    assert [run.title for run in server.door.runs.list(project=known.id)] == ["Adding gives the sum"]
+    assert [run.title for run in server.door.runs.list(projects=[known.id])] == ["Adding gives the sum"]
     assert here("run", str(spec), *at, str(clone)).err.endswith(f": --project {known.id}\n")
     assert f"--project {known.id}" in here("pr", "show", "1", "--project", str(clone)).err
     assert here("pr", "show", "1", "--project", known.id).err.startswith(
@@ -216,7 +216,7 @@ def test_a_run_of_a_spec_here_is_asked_for_at_the_server(server: House, here: He
     assert (vague.code, "line" in vague.err) == (2, True)
     assert (branch.code, "'nowhere'" in branch.err) == (1, True)
     assert (folder.code, "is no file" in folder.err) == (1, True)
-    assert len(server.door.runs.list(project=known.id)) == 1
+    assert len(server.door.runs.list(projects=[known.id])) == 1
 
 
 @pytest.mark.parametrize(

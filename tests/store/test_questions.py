@@ -189,9 +189,6 @@ def test_nothing_waits_of_a_run_that_is_over(questions: Questions, database: Dat
     assert [each.run for each in questions.open()] == ["r2"]
     with pytest.raises(SettingsError, match="run r1 is stopped"):
         questions.grant(ASKED.id, by=ADA)
-    assert questions.withdraw("r2") == 1
-    assert questions.withdraw("r2") == 0
-    assert [each.state for each in questions.of("r2")] == ["withdrawn"]
 
 
 def test_a_decision_does_not_overrule_who_paused_or_cancelled_the_run(questions: Questions, runs: Runs) -> None:

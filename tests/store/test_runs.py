@@ -60,7 +60,7 @@ def test_runs_are_listed_newest_first_and_filtered(runs: Runs, database: Databas
     Ledger(database, lambda: 9.0).append([RunStarted(run="one", worker="w")])
 
     assert [run.id for run in runs.list()] == ["three", "two", "one"]
-    assert [run.id for run in runs.list(project="q", limit=1)] == ["three"]
+    assert [run.id for run in runs.list(projects=["q"], limit=1)] == ["three"]
     assert [run.id for run in runs.list(parent="two")] == ["three"]
     assert [run.id for run in runs.list(states=("running",))] == ["one"]
     assert [run.id for run in runs.queued()] == ["two", "three"]

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from nightmill.cli.door import Door, open_door, person, settings, token
 from nightmill.desk.nouns import Asked, Comparison, Ended, Part, Remainder, Seat, Standing, Thing, Verb
@@ -19,7 +19,9 @@ if TYPE_CHECKING:
     from nightmill.desk.requested import Requested, Sent
     from nightmill.settings import Settings
 
-__all__ = ["StoreDesk", "at_project", "at_server", "open_desk"]
+__all__ = ["StoreDesk", "at_project", "at_server", "open_desk", "opened"]
+
+T = TypeVar("T")
 
 ID = re.compile(r"[a-z0-9-]{1,60}-[0-9a-f]{8}")
 """Of a project, as `estate.file.identify` makes it."""
@@ -28,19 +30,24 @@ MOST = 200
 """Runs among whose projects one is looked for."""
 
 
+def open_desk() -> AbstractContextManager[Seat]:
+    """The one that the settings name. Raises as `opened`."""
+    return opened(StoreDesk, lambda desk: desk)
+
+
 @contextmanager
-def open_desk() -> Iterator[Seat]:
-    """The one that the settings name.
+def opened(here: Callable[[Door], T], there: Callable[[ServerDesk], T]) -> Iterator[T]:
+    """What *here* makes of the store, or *there* of the server, whichever the settings name.
 
     Raises:
         SettingsError: If the settings are wrong.
     """
     found = settings()
     if not found.server:
-        yield StoreDesk(open_door())
+        yield here(open_door())
         return
     with at_server(found) as desk:
-        yield desk
+        yield there(desk)
 
 
 @contextmanager
@@ -88,7 +95,7 @@ class StoreDesk:
 
     def runs(self, *, project: str = "", parent: str = "", limit: int | None = None) -> Sequence[Run]:
         """Runs, newest first."""
-        return self.door.runs.list(project=project, parent=parent, limit=limit)
+        return self.door.runs.list(projects=[project] if project else None, parent=parent or None, limit=limit)
 
     def run(self, name: str) -> Run:
         """One run."""
@@ -162,7 +169,7 @@ class StoreDesk:
     def tasks(self, *, project: str = "", every: bool = False) -> Sequence[Filed]:
         """What runs left and nobody has ended yet."""
         states: Sequence[Task] = () if every else ("open", "started")
-        return self.door.tasks.list(projects={project} if project else None, states=states)
+        return self.door.tasks.list(projects=[project] if project else None, states=states)
 
     def task(self, name: str) -> Remainder:
         """A task that a run left."""

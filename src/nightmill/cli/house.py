@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Protocol
 
-from nightmill.cli.desks import at_server
-from nightmill.cli.door import Door, open_door, person, settings
+from nightmill.cli.desks import opened
+from nightmill.cli.door import Door, person
 from nightmill.desk.budget import Till
 from nightmill.desk.evidence import Evidence
 
 if TYPE_CHECKING:
+    from nightmill.client import ServerDesk
     from nightmill.desk.budget import Budget
     from nightmill.desk.evidence import Sought, Verified
     from nightmill.kept import Entry
@@ -26,20 +27,9 @@ class House(Evidence, Till, Protocol):
     """What all projects of a store share."""
 
 
-@contextmanager
-def open_house() -> Iterator[House]:
-    """The one that the settings name.
-
-    Raises:
-        SettingsError: If the settings are wrong.
-    """
-    if not (found := settings()).server:
-        yield StoreHouse(open_door())
-        return
-    from nightmill.client.house import HouseClient
-
-    with at_server(found) as desk:
-        yield HouseClient(desk.client.connection)
+def open_house() -> AbstractContextManager[House]:
+    """The one that the settings name. Raises as `desks.opened`."""
+    return opened(StoreHouse, _at_server)
 
 
 class StoreHouse:
@@ -89,3 +79,9 @@ class StoreHouse:
         from nightmill.desk import spending
 
         return spending.more(self.door, dollars, by=person())
+
+
+def _at_server(desk: ServerDesk) -> House:
+    from nightmill.client.house import HouseClient
+
+    return HouseClient(desk.client.connection)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Collection, Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING
 
-from nightmill.cli.desks import at_server
-from nightmill.cli.door import Door, open_door, person, settings
+from nightmill.cli.desks import opened
+from nightmill.cli.door import Door, person
 from nightmill.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -22,19 +22,9 @@ if TYPE_CHECKING:
 __all__ = ["StoreOffice", "open_office"]
 
 
-@contextmanager
-def open_office() -> Iterator[Office]:
-    """The one that the settings name.
-
-    Raises:
-        SettingsError: If the settings are wrong.
-    """
-    found = settings()
-    if not found.server:
-        yield StoreOffice(open_door())
-        return
-    with at_server(found) as desk:
-        yield desk.client
+def open_office() -> AbstractContextManager[Office]:
+    """The one that the settings name. Raises as `desks.opened`."""
+    return opened(StoreOffice, lambda desk: desk.client)
 
 
 class StoreOffice:

@@ -32,7 +32,7 @@ def _alike(door: Door, found: Source) -> Iterator[Source]:
     from nightmill.errors import NightmillError
 
     count, mine = 0, _digests(found.past)
-    rows = door.runs.list(project=found.past.row.project, states=("done",), limit=LOOKED)
+    rows = door.runs.list(projects=[found.past.row.project], states=("done",), limit=LOOKED)
     for row in rows:
         if count == MOST or row.kind != "task" or row.id == found.past.row.id:
             continue

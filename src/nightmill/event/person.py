@@ -41,7 +41,7 @@ class QuestionAsked(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QuestionDecided(Event):
-    """The question has its answer: *state* is "granted", "refused", "answered", "expired" or "withdrawn"; *by* is a person or "clock"."""
+    """The question has its answer: *state* is "granted", "refused", "answered" or "expired"; *by* is a person or "clock"."""
 
     question: str
     state: str

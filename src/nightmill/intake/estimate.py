@@ -32,7 +32,7 @@ def past(ledger: Ledger, runs: Runs, *, project: str, blueprint: str) -> Past:
         for each in queued
         if isinstance(each, RunQueued) and (each.project, each.blueprint, each.kind) == (project, blueprint, "task")
     }
-    rows = runs.list(project=project)
+    rows = runs.list(projects=[project])
     costs = []
     for row in [each for each in rows if each.id in wanted and each.state == "done"][:MOST_RUNS]:
         all_ = [each for each in rows if each.id == row.id or each.id.startswith(f"{row.id}-")]

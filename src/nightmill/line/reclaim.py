@@ -239,7 +239,7 @@ class Reclaim:
             if not free:
                 return replace(thing, gone=False, why="it is being built")
             path.rename(away)
-            if any(not run.over for run in self.runs.list(project=path.parents[1].name)):
+            if any(not run.over for run in self.runs.list(projects=[path.parents[1].name])):
                 away.rename(path)
                 return replace(thing, gone=False, why="a run of its project began just now")
             remove(away)

@@ -164,7 +164,7 @@ class Editor:
                 title=plain(run.title)[:200],
                 updated_at=datetime.fromtimestamp(run.updated, UTC).isoformat(),
             )
-            for run in self.visit.door.runs.page(projects=seen, limit=LISTED)
+            for run in self.visit.door.runs.list(projects=seen, limit=LISTED)
         ]
 
     # What comes of a prompt

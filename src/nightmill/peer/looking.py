@@ -47,7 +47,7 @@ def page(visit: Visit, *, project: str = "", states: tuple[str, ...] = (), curso
     seen = visit.who.projects("view")
     projects = seen if not project else {project} if seen is None or project in seen else set()
     before = _read(cursor) if cursor else None
-    found = visit.door.runs.page(projects=projects, states=states, before=before, limit=limit + 1)
+    found = visit.door.runs.list(projects=projects, states=states, before=before, limit=limit + 1)
     last = found[limit - 1] if len(found) > limit else None
     return Page(found[:limit], f"{last.created!r}/{last.id}" if last else "")
 

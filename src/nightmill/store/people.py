@@ -40,6 +40,14 @@ NEVER = {"name": "", "way": "", "added": 0.0, "removed": 0.0}
 
 person, grant, key, identity = tables.person, tables.grant, tables.key, tables.identity
 
+ADMINS = (
+    sa.select(person.c.address)
+    .join(grant, grant.c.address == person.c.address)
+    .where(person.c.removed == 0, grant.c.role == "admin", grant.c.project == EVERY)
+    .limit(1)
+)
+"""One who is let in and administers everything."""
+
 
 class People:
     """The people of the store. Only who administers everything lets people in; that is for the door to ask."""
@@ -52,14 +60,8 @@ class People:
 
     def anybody(self) -> bool:
         """Whether somebody is let in who administers everything: until then the first to come sets it up."""
-        query = (
-            sa.select(person.c.address)
-            .join(grant, grant.c.address == person.c.address)
-            .where(person.c.removed == 0, grant.c.role == "admin", grant.c.project == EVERY)
-            .limit(1)
-        )
         with self.database.read() as connection:
-            return connection.execute(query).first() is not None
+            return connection.execute(ADMINS).first() is not None
 
     def everybody(self) -> Sequence[Who]:
         """Everybody who was ever let in, or is invited now, by address."""
@@ -326,12 +328,7 @@ class People:
 
     def _keep_an_admin(self, connection: sa.Connection) -> None:
         """Refuse what would leave nobody who could take it back."""
-        query = (
-            sa.select(person.c.address)
-            .join(grant, grant.c.address == person.c.address)
-            .where(person.c.removed == 0, grant.c.role == "admin", grant.c.project == EVERY)
-        )
-        if connection.execute(query.limit(1)).first() is None:
+        if connection.execute(ADMINS).first() is None:
             raise SettingsError("nobody would administer everything any more", hint="make somebody else admin first")
 
     def _tell(self, connection: sa.Connection, told: Sequence[Event]) -> None:

@@ -12,11 +12,10 @@ from typing import Any
 import sqlalchemy as sa
 
 from nightmill import event as events
+from nightmill.kept import OVER
 from nightmill.store import tables
 
 __all__ = ["Change", "apply", "fold"]
-
-over = ("done", "stopped")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,7 +28,7 @@ class Change:
 
     def then(self, later: Change) -> Change:
         """Both changes as one; once a state ends the run it stays."""
-        ended = self.state.get("state") in over
+        ended = self.state.get("state") in OVER
         add = {name: self.add.get(name, 0) + later.add.get(name, 0) for name in {*self.add, *later.add}}
         return Change(
             state=self.state if ended else {**self.state, **later.state},
@@ -57,7 +56,7 @@ def apply(connection: sa.Connection, told: Iterable[events.Event], *, at: float)
         sums = {column: run.c[column] + amount for column, amount in change.add.items()}
         connection.execute(run.update().where(run.c.id == name).values(**change.put, **sums, updated=at))
         if change.state:
-            lives = run.c.state.not_in(over)
+            lives = run.c.state.not_in(OVER)
             connection.execute(run.update().where(run.c.id == name, lives).values(**change.state))
 
 

@@ -92,16 +92,6 @@ class Questions:
             self._tell(connection, _asked(made))
             return self._close(connection, made, state=state, by=by, answer=because)
 
-    def withdraw(self, run: str) -> int:
-        """Take back what *run* still asks; how many questions that were."""
-        with self.database.write() as connection:
-            chain.lock(connection)
-            still = sa.select(table).where(table.c.run == run, table.c.state == "open")
-            left = [_question(row) for row in connection.execute(still).mappings()]
-            for each in left:
-                self._close(connection, each, state="withdrawn", by=CLOCK, answer="")
-        return len(left)
-
     def get(self, id: str) -> Question:
         """The question *id* as it stands now; one that is over by the clock is noted as expired.
 

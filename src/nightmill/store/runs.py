@@ -93,37 +93,26 @@ class Runs:
         return first[0]
 
     def list(
-        self, *, project: str = "", parent: str = "", states: Collection[str] = (), limit: int | None = None
-    ) -> Sequence[Run]:
-        """Runs, newest first; "" and () mean any."""
-        query = sa.select(tables.run).order_by(tables.run.c.created.desc(), tables.run.c.id.desc()).limit(limit)
-        if project:
-            query = query.where(tables.run.c.project == project)
-        if parent:
-            query = query.where(tables.run.c.parent == parent)
-        if states:
-            query = query.where(tables.run.c.state.in_(states))
-        with self.database.read() as connection:
-            return [Run(**row) for row in connection.execute(query).mappings()]
-
-    def page(
         self,
         *,
         projects: Collection[str] | None = None,
-        states: Collection[str] = (),
         parent: str | None = None,
+        states: Collection[str] = (),
         before: tuple[float, str] | None = None,
-        limit: int,
+        limit: int | None = None,
     ) -> Sequence[Run]:
-        """At most *limit* runs, newest first, of *projects* (None: all), created *before* the run (created, id)."""
+        """Runs, newest first, of *projects* and started by *parent*, "" for no run's; None, and () for *states*, mean any.
+
+        *before*: the time and the id of the run after which to go on; None: from the newest on.
+        """
         run = tables.run
         query = sa.select(run).order_by(run.c.created.desc(), run.c.id.desc()).limit(limit)
         if projects is not None:
             query = query.where(run.c.project.in_(projects))
-        if states:
-            query = query.where(run.c.state.in_(states))
         if parent is not None:
             query = query.where(run.c.parent == parent)
+        if states:
+            query = query.where(run.c.state.in_(states))
         if before is not None:
             query = query.where(sa.tuple_(run.c.created, run.c.id) < sa.tuple_(*map(sa.literal, before)))
         with self.database.read() as connection:
@@ -251,13 +240,6 @@ class Runs:
             }
 
 
-def _word(run: str, number: int, *, text: str, by: str) -> WordSaid:
-    if not text.strip() or len(text) > MOST_SAID:
-        said = f"{len(text):,} characters are more than the {MOST_SAID:,} that" if text.strip() else "nothing is what"
-        raise SettingsError(f"{said} can be said to a run at once", hint="say in a few sentences what is to change")
-    return WordSaid(run=run, number=number, by=storable(by), text=storable(text))
-
-
 def create(
     connection: sa.Connection, asked: RunQueued, *, assignment: str, at: float, also: Sequence[Event] = ()
 ) -> Run:
@@ -286,3 +268,10 @@ def create(
         chain.append(connection, [chain.fact(told, at=at) for told in (asked, *also)])
         found = connection.execute(one).mappings().one()
     return Run(**found)
+
+
+def _word(run: str, number: int, *, text: str, by: str) -> WordSaid:
+    if not text.strip() or len(text) > MOST_SAID:
+        said = f"{len(text):,} characters are more than the {MOST_SAID:,} that" if text.strip() else "nothing is what"
+        raise SettingsError(f"{said} can be said to a run at once", hint="say in a few sentences what is to change")
+    return WordSaid(run=run, number=number, by=storable(by), text=storable(text))

@@ -244,7 +244,7 @@ question = Table(  # what waits for a person, each once, and what they said
     Column("approvers", Text, nullable=False),  # JSON: addresses that may; [] anybody else
     Column("created", Float, nullable=False),  # by the database's clock, as all times here
     Column("expires", Float, nullable=False),  # 0: never
-    Column("state", String(10), nullable=False, index=True),  # open granted refused answered expired withdrawn
+    Column("state", String(10), nullable=False, index=True),  # open granted refused answered expired
     Column("answer", Text, nullable=False),
     Column("by", Text, nullable=False),
     Column("decided", Float, nullable=False),

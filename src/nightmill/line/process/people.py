@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 from nightmill.line.process import mistakes
 from nightmill.line.process.gate import NOBODY_ALONE
 from nightmill.line.process.walk import Outcome
-from nightmill.line.stop import Stopped
 from nightmill.store.questions import Question
 
 if TYPE_CHECKING:
@@ -48,7 +47,7 @@ class People:
             return Outcome(ok=True, value={"by": "policy", "because": because, "tree": decision.tree})
         yes: list[str] = []
         while True:
-            ended = await self._decided(self._question(at, title, decision, change, yes))
+            ended = await self.workshop.waiting.decided(self._question(at, title, decision, change, yes))
             value = {"by": ended.by, "because": ended.answer, "tree": decision.tree}
             if ended.state != "granted":
                 if ended.state == "refused":
@@ -95,7 +94,7 @@ class People:
             options=step.options,
             barred=(f"@{shop.machines.settings.identity_domain}",),
         )
-        ended = await self._decided(question)
+        ended = await self.workshop.waiting.decided(question)
         value = {"answer": ended.answer, "by": ended.by}
         if ended.state == "answered":
             return Outcome(ok=True, value=value)
@@ -114,16 +113,5 @@ class People:
             barred=(f"@{shop.machines.settings.identity_domain}",),
             ends=True,
         )
-        ended = await self._decided(question)
-        return Outcome(ok=True, reason=ended.answer)
-
-    async def _decided(self, question: Question) -> Question:
-        """*question* as people, or the clock, have decided it.
-
-        Raises:
-            Stopped: If a person cancels the run instead.
-        """
         ended = await self.workshop.waiting.decided(question)
-        if ended.state == "withdrawn":
-            raise Stopped("cancelled", f"the question {question.title!r} was withdrawn")
-        return ended
+        return Outcome(ok=True, reason=ended.answer)

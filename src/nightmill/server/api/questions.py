@@ -36,7 +36,7 @@ class QuestionOut(BaseModel):
     approvers: list[str] = Field(description="Addresses of those who may; empty: everybody who is not barred.")
     created: float
     expires: float
-    state: Literal["open", "granted", "refused", "answered", "expired", "withdrawn"]
+    state: Literal["open", "granted", "refused", "answered", "expired"]
     answer: str
     by: str
     decided: float

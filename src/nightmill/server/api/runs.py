@@ -183,7 +183,7 @@ def listed(  # noqa: PLR0913, PLR0917 - they are the parameters of a query
     """The runs that you may see, newest first."""
     seen = who.projects("view")
     projects = seen if not project else {project} if seen is None or project in seen else set()
-    found = site_of(request).door.runs.page(
+    found = site_of(request).door.runs.list(
         projects=projects,
         states=state,
         parent=parent or None,

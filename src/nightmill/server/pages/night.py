@@ -59,7 +59,7 @@ def night(request: Request, who: Who) -> Response:
     things = [each for each in attention.waiting(door) if seen is None or each.project in seen]
     mine = [each for each in things if who.may("approve" if each.kind in DECIDED else "operate", each.project)]
     told = site.nights.since(evening(now), now=now, projects=seen)
-    latest = door.runs.page(projects=seen, parent="", limit=LATEST)
+    latest = door.runs.list(projects=seen, parent="", limit=LATEST)
     priced = told.all.cost > 0 or not told.all.unpriced
     titles = {run.id: run for run in door.runs.some({each.run for each in told.landed[:LANDED]})}
     return page(

@@ -33,7 +33,7 @@ def listed(
     """One page of them."""
     door, seen = site_of(request).door, who.projects("view")
     projects = seen if not project else {project} if seen is None or project in seen else set()
-    found = door.runs.page(
+    found = door.runs.list(
         projects=projects,
         states=(state,) if state else (),
         before=read_cursor(cursor) if cursor else None,
