@@ -26,6 +26,8 @@ from typing import Any
 import psycopg
 import pytest
 
+from nightmill.store import Database
+
 ROOT = Path(__file__).resolve().parent.parent
 PATIENCE = 60.0
 SHARED = os.environ.get("NIGHTMILL_SHARED")  # noqa: TID251 - the door of the tests
@@ -222,3 +224,11 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path}/store.db"
     return str(request.getfixturevalue("fresh_postgres"))
+
+
+@pytest.fixture
+def database(url: str) -> Iterator[Database]:
+    """An empty store there."""
+    made = Database.open(url)
+    yield made
+    made.close()

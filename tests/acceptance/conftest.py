@@ -5,13 +5,16 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from bench.stage import SCRIPTED, Stage, descendants
 from tests.acceptance.adopting import adopting
+from tests.conftest import Scripted
+from tests.halting import Halting
 from tests.server.conftest import House, served
-from tests.whole import Mill
+from tests.whole import Mill, adopted
 
 
 @pytest.fixture(scope="session")
@@ -39,8 +42,14 @@ def stage(built: Stage) -> Iterator[Stage]:
 
 
 @pytest.fixture
+def mill(model: Scripted | Halting, tmp_path: Path) -> Mill:
+    """An installation with a project and a spec, whose model is the *model* that the test has."""
+    return adopted(tmp_path, model.url)
+
+
+@pytest.fixture
 def house(mill: Mill) -> Iterator[House]:
-    """A server of the store of *mill*, which the test has, by the clock of its workers."""
+    """A server of the store of *mill*, by the clock of its workers."""
     with mill.door() as door, served(door, clock=time.time) as made:  # type: ignore[arg-type]  # it is only called
         yield made
 

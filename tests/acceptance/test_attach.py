@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from pathlib import Path
 
 import pytest
 
 from nightmill.cli.attach.pane import Talk
 from tests.cli.attach.conftest import Attach, attach, seats
-from tests.conftest import ScriptedFactory
+from tests.conftest import Scripted, ScriptedFactory
 from tests.server.conftest import House
-from tests.whole import Mill, adopted, script
+from tests.whole import Mill, script
 
 __all__ = ["attach", "seats"]
 
@@ -19,9 +18,9 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture
-def mill(scripted: ScriptedFactory, tmp_path: Path) -> Mill:
-    """An installation with a project and a spec, whose developer makes it true."""
-    return adopted(tmp_path, scripted(script()).url)
+def model(scripted: ScriptedFactory) -> Scripted:
+    """A developer who makes the spec true."""
+    return scripted(script())
 
 
 def test_a_run_is_watched_until_it_is_done_and_gone_on_from(mill: Mill, house: House, attach: Attach) -> None:

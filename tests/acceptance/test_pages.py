@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -12,7 +11,7 @@ from tests.browser import chromium, sign_in
 from tests.halting import Halting, Reply, halting
 from tests.server.conftest import House, role
 from tests.server.test_walk import faults
-from tests.whole import EDIT, FINISH, LOOK, TRY, Mill, adopted
+from tests.whole import EDIT, FINISH, LOOK, TRY, Mill
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -37,11 +36,6 @@ def model() -> Iterator[Halting]:
         each.go.set()
     with halting(*replies) as made:
         yield made
-
-
-@pytest.fixture
-def mill(model: Halting, tmp_path: Path) -> Mill:
-    return adopted(tmp_path, model.url)
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
@@ -14,7 +13,7 @@ from nightmill.store import tables
 from tests.cli.attach.conftest import Attach, attach, seats
 from tests.halting import Halting, Reply, halting
 from tests.server.conftest import House
-from tests.whole import Mill, adopted, wait_for
+from tests.whole import Mill, wait_for
 
 __all__ = ["attach", "seats"]
 
@@ -30,11 +29,6 @@ def model() -> Iterator[Halting]:
     again = Reply(before="The second attempt ", after="ends.", call=("run_command", {"command": COMMAND}))
     with halting(first, again) as made:
         yield made
-
-
-@pytest.fixture
-def mill(model: Halting, tmp_path: Path) -> Mill:
-    return adopted(tmp_path, model.url)
 
 
 def test_what_an_explorer_writes_is_seen_beside_the_turn_that_sent_it_out(

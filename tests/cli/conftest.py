@@ -104,4 +104,9 @@ def here(mill: Mill, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixt
     return run
 
 
-__all__ = ["EVENTS", "HOSTILE", "Done", "Here", "Terminal", "entry", "sample"]
+def typed(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    """Have *text* come on standard input."""
+    monkeypatch.setattr(sys, "stdin", io.StringIO(text))
+
+
+__all__ = ["EVENTS", "HOSTILE", "Done", "Here", "Terminal", "entry", "sample", "typed"]

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import json
-import sys
 from pathlib import Path
 
 import pytest
@@ -15,22 +13,18 @@ from nightmill import event as e
 from nightmill.cli.door import credentials, keys, open_door
 from nightmill.store import projects, tables
 from nightmill.store import seal as sealing
-from tests.cli.conftest import Here
+from tests.cli.conftest import Here, typed
 from tests.whole import Mill
 
 SECRET = "s3cret-of-the-operator"
 
 
-def give(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
-    monkeypatch.setattr(sys, "stdin", io.StringIO(text))
-
-
 def test_a_secret_is_set_from_standard_input_used_by_name_and_never_shown(
     mill: Mill, here: Here, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    give(monkeypatch, f"{SECRET}\n")
+    typed(monkeypatch, f"{SECRET}\n")
     said = [here("secret", "set", "SHOP_TOKEN")]
-    give(monkeypatch, "another-secret-key")
+    typed(monkeypatch, "another-secret-key")
     monkeypatch.delenv("ANTHROPIC_API_KEY")
     said += [here("secret", "set", "ANTHROPIC_API_KEY"), here("secret", "list"), here("secret", "rotate")]
     file = mill.user / ".config/nightmill/credentials.yaml"
@@ -54,7 +48,7 @@ def test_a_secret_is_set_from_standard_input_used_by_name_and_never_shown(
 
 def test_a_key_in_the_environment_is_no_setting_and_is_not_shown(here: Here, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NIGHTMILL_SECRET_KEY", "ab" * 32)
-    give(monkeypatch, SECRET)
+    typed(monkeypatch, SECRET)
 
     assert here("secret", "set", "A").code == 0
     assert "abab" not in here("settings").out

@@ -13,6 +13,7 @@ from nightmill.estate import Detected, Site, detect
 from nightmill.estate.file import parse
 from nightmill.estate.write import render
 from nightmill.repo import Hub
+from nightmill.sandbox import Command, Workspace
 from nightmill.sandbox.bubblewrap import BubblewrapSandboxes
 
 Write = Callable[..., str]
@@ -26,6 +27,14 @@ def look(root: Path, files: dict[str, str]) -> Detected:
     found = detect(root, list(files))
     parse(render(found).encode(), root=root)
     return found
+
+
+def quiet(_: str) -> None:
+    """Nobody listens."""
+
+
+async def shell(workspace: Workspace, script: str) -> str:
+    return (await workspace.run(Command(argv=("bash", "-c", script)))).text.strip()
 
 
 @pytest.fixture
@@ -75,3 +84,15 @@ def site(tmp_path: Path, request: pytest.FixtureRequest) -> Site:
     home.mkdir()
     variables = dict(os.environ)  # noqa: TID251 - the door of the tests
     return Site(home=home, sandboxes=make(), variables=variables)
+
+
+@pytest.fixture
+def take(commit: Write, hub: Hub, root: Path) -> Write:
+    """Commit files and bring them into the hub."""
+
+    def taken(files: dict[str, str]) -> str:
+        made = commit(files)
+        hub.take(root, "HEAD")
+        return made
+
+    return taken

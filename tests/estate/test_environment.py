@@ -29,9 +29,10 @@ from nightmill.estate.nouns import Access
 from nightmill.estate.registry import resolve
 from nightmill.repo import Hub
 from nightmill.review import Check
-from nightmill.sandbox import Command, Place, Workspace
+from nightmill.sandbox import Place
 from nightmill.sandbox.bubblewrap import BubblewrapSandboxes
 from nightmill.sandbox.network.credential import Credential
+from tests.estate.conftest import quiet, shell
 from tests.sandbox.unwalled import unwalled
 
 Write = Callable[[dict[str, str]], str]
@@ -40,14 +41,6 @@ Write = Callable[[dict[str, str]], str]
 def described(root: Path, *install: str, locks: tuple[str, ...] = (), checks: tuple[Check, ...] = ()) -> Project:
     wanted = Environment(install=install, locks=locks, env={"GREETING": "hello"})
     return Project(id="own-12345678", root=root, language="python", environment=wanted, checks=checks)
-
-
-def quiet(_: str) -> None:
-    """Nobody listens."""
-
-
-async def shell(workspace: Workspace, script: str) -> str:
-    return (await workspace.run(Command(argv=("bash", "-c", script)))).text.strip()
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ from nightmill.estate.record import committed, present
 from nightmill.estate.tools import Tool
 from nightmill.repo import Hub
 from nightmill.sandbox import Service as Program
+from tests.estate.conftest import quiet
 
 Write = Callable[[dict[str, str]], str]
 
@@ -23,22 +24,6 @@ Write = Callable[[dict[str, str]], str]
 def described(root: Path, *install: str, locks: tuple[str, ...] = ("lock",)) -> Project:
     wanted = Environment(install=install, locks=locks, env={"A": "b"})
     return Project(id="own-12345678", root=root, language="python", environment=wanted, checks=())
-
-
-def quiet(_: str) -> None:
-    """Nobody listens."""
-
-
-@pytest.fixture
-def take(commit: Write, hub: Hub, root: Path) -> Write:
-    """Commit files and bring them into the hub."""
-
-    def taken(files: dict[str, str]) -> str:
-        made = commit(files)
-        hub.take(root, "HEAD")
-        return made
-
-    return taken
 
 
 def test_record_holds_what_was_found_and_decided(root: Path, take: Write, hub: Hub) -> None:

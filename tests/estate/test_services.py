@@ -15,8 +15,8 @@ from nightmill.estate.file import parse
 from nightmill.estate.presets import PRESETS, find
 from nightmill.estate.services import read
 from nightmill.repo import Hub
-from nightmill.sandbox import Command, Workspace
 from tests.beside import require
+from tests.estate.conftest import quiet, shell
 
 Write = Callable[[dict[str, str]], str]
 
@@ -34,16 +34,8 @@ checks:
 """
 
 
-def quiet(_: str) -> None:
-    """Nobody listens."""
-
-
 def described(text: str, root: Path) -> Project:
     return parse(text.encode(), root=root)
-
-
-async def shell(workspace: Workspace, script: str) -> str:
-    return (await workspace.run(Command(argv=("bash", "-c", script)))).text.strip()
 
 
 def test_every_key_of_a_service_is_read(tmp_path: Path) -> None:

@@ -20,12 +20,9 @@ from nightmill.estate.write import render
 from nightmill.repo import Hub
 from nightmill.review import Baseline
 from nightmill.sandbox.disk.layers import remove
+from tests.estate.conftest import quiet
 
 Write = Callable[[dict[str, str]], str]
-
-
-def quiet(_: str) -> None:
-    """Nobody listens."""
 
 
 @pytest.fixture

@@ -30,12 +30,6 @@ FAULTS = {
 FLOOD = "python3 -c \"print('lots ' * 20000000)\"; python3 -m unittest -q"
 
 
-@pytest.fixture
-def mill(tmp_path: Path) -> Mill:
-    (tmp_path / "SPEC.md").write_text(SPEC.format(title=""), encoding="utf-8")
-    return Mill(folder=tmp_path)
-
-
 @pytest.fixture(scope="module")
 def working(scripted_for_all: ScriptedFactory, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Mill, str]]:
     """A mill at work, and the address of a model that does the work and then goes on saying that it is done."""

@@ -30,12 +30,6 @@ ODD = (
 """Names that are allowed."""
 
 
-@pytest.fixture
-def mill(tmp_path: Path) -> Mill:
-    (tmp_path / "SPEC.md").write_text(SPEC.format(title=""), encoding="utf-8")
-    return Mill(folder=tmp_path)
-
-
 def cannot_start(mill: Mill, checkout: Path, *words: str, base: str = "") -> None:
     """Neither `init` nor `run` goes on from *checkout*, and both say *words*."""
     asked = ("run", mill.folder / "SPEC.md", "--json", *MODEL, *(("--base", base) if base else ()))

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.inputs.refusal import refused
-from tests.whole import MODELS, SPEC, Mill, repository, wait_for
+from tests.whole import MODELS, Mill, wait_for
 
 pytestmark = pytest.mark.slow
 
@@ -47,17 +47,6 @@ ASKED = {
     ("--model", "openai:x"): "there is no API key for 'openai'\nhint: set OPENAI_API_KEY",
     ("--model", "anthropic:x"): "the API key for 'anthropic' holds characters that no key has",
 }
-
-
-@pytest.fixture
-def mill(tmp_path: Path) -> Mill:
-    (tmp_path / "SPEC.md").write_text(SPEC.format(title=""), encoding="utf-8")
-    return Mill(folder=tmp_path)
-
-
-@pytest.fixture
-def checkout(tmp_path: Path) -> Path:
-    return repository(tmp_path / "checkout")
 
 
 @pytest.mark.parametrize("variable", ENVIRONMENT, ids="=".join)

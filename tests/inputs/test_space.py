@@ -19,7 +19,6 @@ from tests.whole import (
     TRY,
     Mill,
     fingerprint,
-    repository,
     right_tree,
     script,
     wait_for,
@@ -47,11 +46,6 @@ def mill(tmp_path: Path) -> Iterator[Mill]:
         yield mill
     finally:
         subprocess.run(["umount", "--lazy", str(mill.home)], check=True)
-
-
-@pytest.fixture
-def checkout(tmp_path: Path) -> Path:
-    return repository(tmp_path / "checkout")
 
 
 def fill(mill: Mill, *, leave: int = 0) -> Path:

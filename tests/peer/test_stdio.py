@@ -7,7 +7,6 @@ import json
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,19 +17,11 @@ from mcp.shared.exceptions import MCPError
 from nightmill import event as e
 from tests.conftest import ScriptedFactory
 from tests.peer.conftest import RUN, waiting_run
-from tests.whole import MODELS, PATIENCE, SPEC, Mill, git, repository, script
+from tests.whole import PATIENCE, SPEC, Mill, git, script
 
 LOOKING = {"waiting", "runs", "run_status", "task_status", "spec_check"}
 OPERATING = {"ask", "run_start", "task_start", "task_drop", "run_say", "answer", "pause", "resume", "cancel"}
 VAGUE = "# Make it better\n\nEverything should be nicer.\n"
-
-
-@pytest.fixture
-def mill(tmp_path: Path) -> Mill:
-    made = Mill(folder=tmp_path).given(NIGHTMILL_MODEL=MODELS["anthropic"], NIGHTMILL_PERSON="Ada <ada@example.org>")
-    checkout = repository(tmp_path / "calc")
-    assert not made.run("init", at=checkout).returncode
-    return made
 
 
 @asynccontextmanager

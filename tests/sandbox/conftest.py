@@ -29,6 +29,12 @@ def place(tmp_path: Path) -> Place:
 
 
 @pytest.fixture
+def sandboxes(tmp_path: Path) -> BubblewrapSandboxes:
+    """Those of one shelf, which forks share."""
+    return BubblewrapSandboxes(shelf=tmp_path / "shelf")
+
+
+@pytest.fixture
 def within(place: Place) -> Within:
     """Run a scenario in a sandbox of *place*, changed by keywords."""
 

@@ -21,11 +21,6 @@ from tests.sandbox.programs import CHURN, SERVICE
 from tests.sandbox.views import look, same
 
 
-@pytest.fixture
-def sandboxes(tmp_path: Path) -> BubblewrapSandboxes:
-    return BubblewrapSandboxes(shelf=tmp_path / "shelf")
-
-
 async def opened(sandboxes: BubblewrapSandboxes, place: Place, directory: Path, snapshot: str) -> Box:
     found = replace(place, directory=directory, snapshot=snapshot)
     sandbox = await sandboxes.open(found)

@@ -27,11 +27,6 @@ from tests.sandbox.programs import CHURN
 from tests.sandbox.views import look, same
 
 
-@pytest.fixture
-def sandboxes(tmp_path: Path) -> BubblewrapSandboxes:
-    return BubblewrapSandboxes(shelf=tmp_path / "shelf")
-
-
 async def settled(box: Box) -> None:
     """Wait for what the sandbox does aside."""
     while box.sandbox.tasks:

@@ -22,6 +22,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from nightmill.sandbox.disk.scan import extents
+
 __all__ = ["FACTS", "FORMAT", "IN_LAYER", "KEPT", "MANIFEST", "PIECE", "Head", "Packing", "sealed"]
 
 FORMAT = 1
@@ -191,19 +193,12 @@ def _opened(path: Path, flags: int) -> Iterator[int]:
 
 def _spans(fd: int, status: os.stat_result) -> Iterator[tuple[int, int]]:
     """Where the data of a file is, as (offset, length)."""
-    size, at = status.st_size, 0
+    size = status.st_size
     if size < SPARSE or status.st_blocks * 512 >= size:
         yield 0, size
         return
-    while at < size:
-        try:
-            start = os.lseek(fd, at, os.SEEK_DATA)
-        except OSError as error:
-            if error.errno == errno.ENXIO:
-                return
-            raise
-        at = min(os.lseek(fd, start, os.SEEK_HOLE), size)
-        yield start, at - start
+    for start, end in extents(fd, size):
+        yield start, end - start
 
 
 def _attributes(fd: int) -> dict[str, str]:

@@ -30,7 +30,7 @@ class Drawing(NamedTuple):
     replies: tuple[ModelReply, ...]
 
 
-async def draw_up(spec: Spec, *, request: ModelRequest, ask: Ask, source: str = "architect") -> Drawing:
+async def draw_up(spec: Spec, *, request: ModelRequest, ask: Ask) -> Drawing:
     """Ask for a plan of *spec* with *request*; an answer that cannot be used goes back with what is wrong with it.
 
     Every request goes through *ask*, the conversation so far in it, so that a step of a durable run can hold each.
@@ -56,12 +56,12 @@ async def draw_up(spec: Spec, *, request: ModelRequest, ask: Ask, source: str = 
                 raise ToolError(
                     f"the answer was cut off after {last.usage.output} tokens", hint="answer shorter, with fewer tasks"
                 )
-            return Drawing(plan=read(text, spec, source=source), replies=tuple(replies))
+            return Drawing(plan=read(text, spec, source="architect"), replies=tuple(replies))
         except ToolError as error:
             problem = error.message
             request = _said(request, Message(role="user", parts=(Text(text=f"{error.message}\n\n{error.hint}"),)))
     raise LimitReached(
-        f"the {source}'s plan could not be used after {REPAIRS} repairs: {problem}",
+        f"the architect's plan could not be used after {REPAIRS} repairs: {problem}",
         hint="take another model, cut the spec, or set `plan` to `single`",
         limit="repairs",
     )

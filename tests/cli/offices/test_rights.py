@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from nightmill.access import ACTS
-from tests.cli.conftest import Here
-from tests.cli.offices.conftest import SECRET, SHOP, typed
+from tests.cli.conftest import Here, typed
+from tests.cli.offices.conftest import SECRET, SHOP
 from tests.server.conftest import House, role
 
 

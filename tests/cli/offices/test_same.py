@@ -14,8 +14,8 @@ import pytest
 
 from nightmill.access import ACTS
 from nightmill.told import Delivery
-from tests.cli.conftest import HOSTILE, Here
-from tests.cli.offices.conftest import SECRET, SHOP, typed
+from tests.cli.conftest import HOSTILE, Here, typed
+from tests.cli.offices.conftest import SECRET, SHOP
 from tests.server.conftest import House
 from tests.server.test_serve import served
 

@@ -30,6 +30,7 @@ __all__ = [
     "Facts",
     "Seen",
     "changed",
+    "extents",
     "finish",
     "paths",
     "record",
@@ -287,7 +288,7 @@ def _content(root: int, path: str, facts: Facts, out: BinaryIO) -> dict[str, Any
         if os.fstat(fd).st_ino != facts[1]:
             raise SandboxError("a file changed while it was being kept")
         spans, check = [], 0
-        for start, end in [(0, size)] if 0 < size <= INLINE else _extents(fd, size):
+        for start, end in [(0, size)] if 0 < size <= INLINE else extents(fd, size):
             spans.append([start, out.tell(), end - start])
             while start < end:
                 piece = os.pread(fd, min(PIECE, end - start), start)
@@ -301,8 +302,8 @@ def _content(root: int, path: str, facts: Facts, out: BinaryIO) -> dict[str, Any
         os.close(fd)
 
 
-def _extents(fd: int, size: int) -> Iterator[tuple[int, int]]:
-    """Where data is: a sparse file stays sparse."""
+def extents(fd: int, size: int) -> Iterator[tuple[int, int]]:
+    """Where the first *size* bytes hold data, each as (start, end): a sparse file stays sparse."""
     at = 0
     while at < size:
         try:
