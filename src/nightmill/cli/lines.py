@@ -204,8 +204,6 @@ LINES: dict[type[e.Event], Callable[[Any], Line | None]] = {
     ),
     e.ServiceStarted: _service,
     e.ServiceEnded: lambda told: Line("✗", f"service {told.service} ended: {told.reason or told.exit}", "yellow"),
-    e.ContextCompacted: lambda told: Line("·", f"older turns are left out: {told.before:,} → {told.after:,} tokens"),
-    e.DriftScored: lambda told: Line("!", f"off course ({told.score:.2f}): {told.why}", "yellow"),
     e.ModelRetried: lambda told: Line("↻", f"{told.reason}; asked again in {duration(told.wait)}", "yellow"),
     e.ModelAwaited: lambda told: Line("◌", told.reason, "yellow", fold=True),
     e.ModelSwitched: _switched,
