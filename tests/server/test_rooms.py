@@ -185,7 +185,7 @@ def test_projects_are_listed_with_what_is_under_way_to_those_who_may_see_them(sh
     with shop.house.browser("bob@example.org", role("viewer", "barn")) as client:
         assert shop.project not in client.get("/projects").text
         assert client.get(f"/crew/{shop.project}").status_code == 404
-        assert "no project yet that you may see" in client.get("/crew").text
+        assert client.get("/crew").headers["location"] == "/crew/barn", "of the one that they may see"
 
 
 def test_a_project_shows_how_its_runs_and_checks_end_and_what_is_unsteady(shop: Shop) -> None:
