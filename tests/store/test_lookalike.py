@@ -126,6 +126,11 @@ def test_a_name_in_an_event_stays_and_a_random_word_in_a_sentence_does_not() -> 
     assert Redaction().plain(plain) == {"call": call, "label": f"echo {STARS}", "values": {"api_key": STARS}}
 
 
+@pytest.mark.parametrize("around", ["I take {}.", "{}...", "({}).", "it is {}.\n", "was it {}?", "`{}`."])
+def test_a_random_word_goes_at_the_end_of_a_sentence_too(around: str) -> None:
+    assert hide(around.format("aB3dE5gH7jK9mN1pQ3sT5vW7yZ1")) == around.format(STARS)
+
+
 def test_most_random_words_are_found_and_nearly_all_with_a_telling_name() -> None:
     made = [give(length) for give in (token, web) for length in (24, 32, 40, 43, 48) for _ in range(100)]
 

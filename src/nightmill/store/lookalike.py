@@ -56,7 +56,7 @@ NAMED = re.compile(
 )
 """A telling name, and what is given to it. What is called or indexed there is code."""
 WORD = re.compile(
-    r"(?<!\*{8})(?:(?<![A-Za-z0-9+/=_.$@%-])|(?<=[A-Z_]{3}=))[A-Za-z0-9_-]{24,128}(?![A-Za-z0-9+/=_.-]|\()"
+    r"(?<!\*{8})(?:(?<![A-Za-z0-9+/=_.$@%-])|(?<=[A-Z_]{3}=))[A-Za-z0-9_-]{24,128}(?!\.?[A-Za-z0-9+/=_-]|\()"
 )
 """One that may be random: no part of a path, an address or a longer text in base64, and no digest with its name before it."""
 
