@@ -13,7 +13,7 @@ from nightmill.forge import PullRequest
 from nightmill.forge.local import LocalForge
 from nightmill.repo import Hub
 from nightmill.review import Evidence, Verdict
-from nightmill.store import Question, Questions
+from nightmill.store import Question, Questions, projects
 from tests import whole
 from tests.cli.conftest import Here
 from tests.whole import Mill
@@ -29,6 +29,7 @@ def shop(mill: Mill, here: Here, monkeypatch: pytest.MonkeyPatch) -> Path:
     with mill.door() as door:
         hub = Hub(mill.home / "projects" / project / "hub.git")
         hub.create()
+        projects.keep(door.database, projects.Known(id=project, root=root, hub=hub.path, added=1.0))
         base = hub.advance("main", hub.take(root, "main"))
         (root / "calc.py").write_text("def add(a, b):\n    return a + b\n")
         whole.commit(root, "The change")

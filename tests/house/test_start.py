@@ -36,6 +36,7 @@ import nightmill.cli.advice, nightmill.forge.local, nightmill.store.ledger, nigh
 AFAR = """
 import nightmill.cli.desks, nightmill.cli.people, nightmill.cli.runs, nightmill.cli.lines, nightmill.client
 import nightmill.cli.offices, nightmill.cli.person, nightmill.cli.secret, nightmill.cli.webhook
+import nightmill.cli.changes, nightmill.cli.pulls, nightmill.client.pulls
 """
 """All that a terminal loads to look at the runs of a server, without what draws."""
 

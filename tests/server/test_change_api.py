@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 import pytest
 
-from nightmill.cli import pulls_afar
-from nightmill.errors import RepoError, SettingsError
+from nightmill.errors import SettingsError
 from nightmill.forge import PullRequest
-from nightmill.settings import Settings
+from tests.cli.conftest import Here, here, mill
 from tests.client.conftest import Login, at, login
 from tests.server.conftest import role
 from tests.server.test_change import AUTHOR, Shop, shop
 
-__all__ = ["at", "login", "shop"]
+__all__ = ["at", "here", "login", "mill", "shop"]
 
 
 def test_a_client_sees_what_may_be_merged_and_merges_exactly_that(shop: Shop, login: Login) -> None:
@@ -85,22 +85,46 @@ def _other(shop: Shop, number: int) -> PullRequest:
     return replace(shop.request, key=f"k{number}", run=f"k{number}", branch=f"nightmill/k{number}", number=0)
 
 
-def test_a_terminal_elsewhere_does_the_same(
-    shop: Shop, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_terminal_elsewhere_does_the_same(shop: Shop, here: Here, monkeypatch: pytest.MonkeyPatch) -> None:
     owner = shop.house.let_in("ada@example.org", role("approver"))
-    monkeypatch.setenv(
-        "NIGHTMILL_TOKEN", shop.house.site.keys.make("t", owner=owner, scopes=("view", "approve"), seconds=600)
+    token = shop.house.site.keys.make("t", owner=owner, scopes=("view", "approve"), seconds=600)
+    same: tuple[tuple[str, ...], ...] = (
+        ("prs",),
+        ("prs", "--all"),
+        ("pr", "show", "1"),
+        ("pr", "show", "1", "--no-diff"),
     )
-    there = Settings(home=shop.root.parent / "elsewhere", server=shop.house.url)
+    monkeypatch.chdir(shop.root)
+    monkeypatch.setenv("NIGHTMILL_HOME", str(shop.house.door.settings.home))
+    near = [here(*each) for each in same]
+    monkeypatch.setenv("NIGHTMILL_HOME", str(shop.root.parent / "elsewhere"))
+    monkeypatch.setenv("NIGHTMILL_SERVER", shop.house.url)
+    monkeypatch.setenv("NIGHTMILL_TOKEN", token)
 
-    (listed,) = pulls_afar.listed(there, shop.root, every=False)
-    stand, diff = pulls_afar.found(there, shop.root, 1, diff=True)
-    assert (listed, "+    return a + b" in diff) == (stand.change, True)
-    pulls_afar.approve(there, shop.root, 1, because="")
-    pulls_afar.merge(there, shop.root, 1)
-    assert "merged #1 into main" in capsys.readouterr().err
+    assert [here(*each) for each in same] == near
+    listed, shown = (json.loads(here(*each, "--json").out) for each in same[::2])
+    assert (listed, "+    return a + b" in shown["diff"]) == ([shown["change"]], True)
+    assert f"you approve of #1 as tree {shop.request.tree[:10]}" in here("pr", "approve", "1").err
+    assert "merged #1 into main" in here("pr", "merge", "1").err
     assert shop.state() == "merged"
-    with pytest.raises(RepoError, match="cannot be merged now: merged"):
-        pulls_afar.merge(there, shop.root, 1)
+    again = here("pr", "merge", "1")
+    assert (again.code, "cannot be merged now: merged" in again.err) == (1, True)
     assert not (shop.root.parent / "elsewhere").exists(), "something here was used"
+
+
+def test_a_terminal_at_the_store_sends_a_change_back_once(
+    shop: Shop, here: Here, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(shop.root)
+    monkeypatch.setenv("NIGHTMILL_PERSON", "Ada <ada@example.org>")
+    monkeypatch.setenv("NIGHTMILL_HOME", str(shop.house.door.settings.home))
+    done = here("pr", "back", "1", "--because", "Zero.")
+
+    assert (done.code, shop.state()) == (0, "closed"), done.err
+    assert done.err == (
+        "#1 went back and is closed; its branch nightmill/r1 stays\nhave a run go on from it: nightmill rewind r1\n"
+    )
+    assert shop.decided() == [("refused", "Ada <ada@example.org>", "Zero.")]
+    for command in (("pr", "merge", "1"), ("pr", "approve", "1"), ("pr", "back", "1", "--because", "Zero.")):
+        refused = here(*command)
+        assert (refused.code, "pull request 1 is closed" in refused.err) == (1, True), refused.err

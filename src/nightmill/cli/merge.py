@@ -17,30 +17,33 @@ if TYPE_CHECKING:
 __all__ = ["prove_merged"]
 
 
-def prove_merged(door: Door, judge: Merging, request: PullRequest) -> None:
-    """Run the target's checks on the merged tree in a fresh sandbox, unless they have passed on exactly that tree.
+def prove_merged(door: Door, request: PullRequest) -> str:
+    """The merged tree, proven: the target's checks run on it in a fresh sandbox, unless they have passed on exactly that.
 
     Raises:
-        RepoError: If the merge conflicts, or the merged tree does not pass.
+        RepoError: If it is not open, the merge conflicts, or the merged tree does not pass.
     """
     from nightmill.cli.screen import say
+    from nightmill.desk.changes import gate
     from nightmill.errors import RepoError
 
-    tree = judge.forge.merged_tree(project=request.project, number=request.number)
+    tree = door.forge.merged_tree(project=request.project, number=request.number)
+    judge = gate(door, request)
     known = judge.proof(request, tree)
     if known is not None and known.passed:
-        return
+        return tree
     moved = f"{request.target} has moved since #{request.number} was proven"
     why = moved if tree != request.tree else f"nothing proves #{request.number} by what holds on {request.target} now"
     say(f"{why}: its checks run on the merged tree {tree[:10]}")
     verdict = asyncio.run(_prove(door, judge, request, tree))
     body = door.blobs.put(_json(verdict))
-    judge.forge.prove(project=request.project, tree=tree, passed=verdict.passed, verdict=body, at=time.time())
+    door.forge.prove(project=request.project, tree=tree, passed=verdict.passed, verdict=body, at=time.time())
     if not verdict.passed:
         raise RepoError(
             f"the merged tree does not pass: {' '.join(verdict.reasons)[:2000]}",
             hint=f"run the spec of #{request.number} again: it starts from {request.target} as it is now",
         )
+    return tree
 
 
 async def _prove(door: Door, judge: Merging, request: PullRequest, tree: str) -> Verdict:

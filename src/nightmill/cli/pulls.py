@@ -10,12 +10,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from nightmill.cli.door import Door
-    from nightmill.client.nouns import Change
+    from nightmill.desk.pulls import Shown
     from nightmill.forge import PullRequest
-    from nightmill.settings import Settings
     from nightmill.store.runs import Run
 
 __all__ = ["announce", "register"]
@@ -44,22 +41,11 @@ def prs(
     json: Json = False,
 ) -> None:
     """List pull requests, newest first."""
-    from nightmill.cli.door import open_door, settings
+    from nightmill.cli.changes import open_pulls
     from nightmill.cli.screen import print_json, say, table, when
 
-    found: Sequence[PullRequest | Change]
-    if (chosen := settings()).server:
-        from nightmill.cli import pulls_afar
-
-        found = pulls_afar.listed(chosen, project, every=every)
-    else:
-        door = open_door()
-        local = door.forge
-        found = [
-            # The row of an open one may be behind the repository: its owner can have merged it by hand.
-            local.get(project=each.project, number=each.number) if each.state == "open" else each
-            for each in local.all(project="" if every else door.project(project).id)
-        ]
+    with open_pulls(None if every else project) as pulls:
+        found = pulls.listed()
     if json:
         print_json([asdict(each) for each in found])
     elif not found:
@@ -87,61 +73,36 @@ def show(
     json: Json = False,
 ) -> None:
     """Show a pull request: what it changes, the evidence, the diff."""
-    from nightmill.cli.door import open_door, settings
+    from nightmill.cli.changes import open_pulls
     from nightmill.cli.screen import print_json, safe, say
-    from nightmill.desk import remarks
 
-    if (chosen := settings()).server:
-        _show_afar(chosen, project, number, diff=diff, json=json)
-        return
-    door = open_door()
-    request = door.forge.get(project=door.project(project).id, number=number)
-    text = door.hidden.patch(door.hub(request.project).diff(request.base, request.head).text) if diff else ""
-    said = remarks.about(door, request.run)
+    with open_pulls(project) as pulls:
+        found = pulls.shown(number, diff=diff)
     if json:
-        print_json({**asdict(request), "diff": text, "comments": [each.to_plain() for each in said]})
+        print_json(found.plain)
         return
-    _print_request(request, request.body, text)
-    for each in said:
-        sys.stdout.write(f"\n{safe(remarks.quoted(each))}\n")
+    _print_request(found)
+    for each in found.said:
+        sys.stdout.write(f"\n{safe(each)}\n")
     sys.stdout.flush()
-    if any(not each.person for each in said):
-        say(f"have a run go on with what was written: nightmill pr again {request.number}")
-    if request.state == "open":
-        say(f"merge it: nightmill pr merge {request.number}")
-    elif request.state == "merged":
-        say(f"merged by {request.merged_by or 'somebody'} into {request.target}: {request.merge_commit[:12]}")
+    if found.unheard:
+        say(f"have a run go on with what was written: nightmill pr again {number}")
+    if found.answer:
+        say(_standing(found))
+    for each in found.reasons:
+        say(f"· {each}")
 
 
 def merge(number: Number, project: Where = Path()) -> None:
     """Merge a pull request if the merged tree is proven and policy lets you. Where its target has moved, the checks run first."""
-    from nightmill.cli.door import open_door, person, settings
-    from nightmill.cli.merge import prove_merged
+    from nightmill.cli.changes import open_pulls
     from nightmill.cli.screen import say
-    from nightmill.desk.changes import gate, must_be_allowed
-    from nightmill.estate.file import identify
 
-    if (chosen := settings()).server:
-        from nightmill.cli import pulls_afar
-
-        pulls_afar.merge(chosen, project, number)
-        return
-    door = open_door()
-    root, local = door.root(project), door.forge
-    name, onto = identify(root), ""
-    request = local.get(project=name, number=number)
-    if request.state == "open":
-        judge = gate(door, request, root=root)
-        prove_merged(door, judge, request)
-        must_be_allowed(judge, request, by=person())
-        onto = judge.ground.tip
-    merged = local.merge(project=name, number=number, by=person(), onto=onto)
-    from nightmill.event import PullRequestMerged
-
-    told = PullRequestMerged(run=merged.run, number=merged.number, commit=merged.merge_commit, by=person())
-    door.ledger.append([told])
+    with open_pulls(project) as pulls:
+        merged, after = pulls.merge(number)
     say(f"merged #{number} into {merged.target}: {merged.merge_commit[:12]}", style="green")
-    say(f"bring it into your checkout: git pull {door.hub(name).path} {merged.target}")
+    if after:
+        say(after)
 
 
 def approve(
@@ -150,28 +111,14 @@ def approve(
     project: Where = Path(),
 ) -> None:
     """Say yes to a pull request, as merging it now would be, where policy wants more people than the one who merges."""
-    import time
-
-    from nightmill.cli.door import open_door, person, settings
+    from nightmill.cli.changes import open_pulls
     from nightmill.cli.screen import say
-    from nightmill.desk.changes import gate
-    from nightmill.estate.file import identify
 
-    if (chosen := settings()).server:
-        from nightmill.cli import pulls_afar
-
-        pulls_afar.approve(chosen, project, number, because=because)
-        return
-    door = open_door()
-    root, local = door.root(project), door.forge
-    name = identify(root)
-    request = local.get(project=name, number=number)
-    tree = local.merged_tree(project=name, number=number)
-    judge = gate(door, request, root=root)
-    judge.approve(request, tree, by=person(), because=because)
-    say(f"{person()} approves of #{number} as tree {tree[:10]}")
-    for each in judge.decide(request, tree, now=time.time()).reasons:
-        say(f"· {each.sentence}")
+    with open_pulls(project) as pulls:
+        yes = pulls.approve(number, because=because)
+    say(f"{f'{yes.by} approves' if yes.by else 'you approve'} of #{number} as tree {yes.tree[:10]}")
+    for each in yes.reasons:
+        say(f"· {each}")
 
 
 def back(
@@ -180,20 +127,14 @@ def back(
     project: Where = Path(),
 ) -> None:
     """Send a pull request back: it is closed with your reason in the ledger, and its branch stays."""
-    from nightmill.cli.door import open_door, person, settings
+    from nightmill.cli.changes import open_pulls
     from nightmill.cli.screen import say
-    from nightmill.desk.changes import send_back
 
-    if (chosen := settings()).server:
-        from nightmill.cli import pulls_afar
-
-        pulls_afar.send_back(chosen, project, number, because=because)
-        return
-    door = open_door()
-    request = door.forge.get(project=door.project(project).id, number=number)
-    send_back(door, request, by=person(), because=because)
-    say(f"#{number} went back and is closed; its branch {request.branch} stays")
-    say(f"have a run go on from it: nightmill rewind {request.run}")
+    with open_pulls(project) as pulls:
+        closed, after = pulls.send_back(number, because=because)
+    say(f"#{number} went back and is closed; its branch {closed.branch} stays")
+    if after:
+        say(after)
 
 
 def again(number: Number, project: Where = Path()) -> None:
@@ -245,33 +186,24 @@ def _print_head(door: Door, request: PullRequest) -> None:
     sys.stdout.write(f"    {request.branch} → {request.target}\n")
 
 
-def _show_afar(settings: Settings, folder: Path, number: int, *, diff: bool, json: bool) -> None:
-    from nightmill.cli import pulls_afar
-    from nightmill.cli.screen import print_json, say
-
-    stand, text = pulls_afar.found(settings, folder, number, diff=diff)
-    if json:
-        print_json({**asdict(stand), "diff": text})
-        return
-    _print_request(stand.change, stand.body, text)
+def _standing(found: Shown) -> str:
+    """What is to be said of its merge, in a line."""
+    pull = found.pull
     words = {
-        "free": f"merge it: nightmill pr merge {number}",
-        "asks": f"it waits for people: nightmill pr approve {number}",
+        "free": f"merge it: nightmill pr merge {pull.number}",
+        "asks": f"it waits for people: nightmill pr approve {pull.number}",
         "denied": "policy does not let it in",
-        "unproven": f"nothing proves it as it would be merged: {stand.hint}",
+        "unproven": f"nothing proves it as it would be merged: {found.hint}",
         "stuck": "it cannot be merged as it stands",
-        "merged": f"merged by {stand.change.merged_by or 'somebody'} into {stand.change.target}: {stand.change.merge_commit[:12]}",
+        "merged": f"merged by {pull.merged_by or 'somebody'} into {pull.target}: {pull.merge_commit[:12]}",
     }
-    say(words.get(stand.answer, f"it is {stand.answer}"))
-    for each in (stand.barred, *stand.reasons):
-        if each:
-            say(f"· {each}")
+    return words.get(found.answer, f"it is {found.answer}")
 
 
-def _print_request(request: PullRequest | Change, body: str, diff: str) -> None:
+def _print_request(found: Shown) -> None:
     from nightmill.cli.screen import out, safe
 
-    console = out()
+    request, console = found.pull, out()
     console.print(f"#{request.number} {safe(request.title)}  [{request.state}]", style="bold", markup=False)
     console.print(
         f"{request.branch} → {request.target} · by {safe(request.author)} · run {request.run}\n", markup=False
@@ -281,9 +213,11 @@ def _print_request(request: PullRequest | Change, body: str, diff: str) -> None:
 
         from nightmill.cli.markdown import markdown
 
-        console.print(markdown(safe(body)))
-        if diff:
-            console.print(Syntax(safe(diff), "diff", theme="ansi_dark", background_color="default", word_wrap=True))
+        console.print(markdown(safe(found.body)))
+        if found.diff:
+            console.print(
+                Syntax(safe(found.diff), "diff", theme="ansi_dark", background_color="default", word_wrap=True)
+            )
         return
-    sys.stdout.write(safe(body) + "\n" + (f"\n{safe(diff)}" if diff else ""))
+    sys.stdout.write(safe(found.body) + "\n" + (f"\n{safe(found.diff)}" if found.diff else ""))
     sys.stdout.flush()

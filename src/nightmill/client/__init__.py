@@ -5,7 +5,8 @@ from __future__ import annotations
 from nightmill.client.client import Client
 from nightmill.client.connection import Connection
 from nightmill.client.desk import ServerDesk
-from nightmill.client.nouns import Change, Changes, Entries, Me, Role, Runs, Stand, Tasks
+from nightmill.client.nouns import Changes, Entries, Me, Role, Runs, Stand, Tasks
+from nightmill.desk.pulls import Change
 
 __all__ = [
     "Change",

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from nightmill.desk.pulls import Change
 from nightmill.kept import Entry, Filed, Run
 
-__all__ = ["Change", "Changes", "Entries", "Me", "Role", "Runs", "Stand", "Tasks"]
+__all__ = ["Changes", "Entries", "Me", "Role", "Runs", "Stand", "Tasks"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,28 +51,6 @@ class Entries:
 
     entries: tuple[Entry, ...]
     next: int | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Change:
-    """A pull request, as a list has it. Times are Unix seconds; *merged* is 0 if it is not."""
-
-    project: str
-    number: int
-    title: str
-    state: str
-    run: str
-    branch: str
-    target: str
-    head: str
-    base: str
-    tree: str
-    author: str
-    passed: bool
-    opened: float
-    merged: float
-    merged_by: str
-    merge_commit: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal
 
 from nightmill.desk.door import Door
 from nightmill.errors import NightmillError, RepoError, SettingsError
 from nightmill.event import PullRequestMerged
 from nightmill.forge import PullRequest
-from nightmill.kept import must_be_allowed as must_decide
+from nightmill.kept import must_be_allowed
 from nightmill.line.merging import Merging, ground
 from nightmill.store import Question, projects
 
-__all__ = ["Stand", "approve", "gate", "merge", "must_be_allowed", "send_back", "stand", "was_merged", "went_back"]
+__all__ = ["Stand", "approve", "gate", "merge", "send_back", "stand", "was_merged", "went_back"]
 
 MOST_COMMITS = 1_000
 """Of one pull request whose authors are looked at."""
@@ -48,14 +47,14 @@ class Stand:
     mine: bool = False
 
 
-def gate(door: Door, request: PullRequest, *, root: Path) -> Merging:
-    """What a merge of *request* is judged by now: its target and the operator say so, not the checkout *root*.
+def gate(door: Door, request: PullRequest) -> Merging:
+    """What a merge of *request* is judged by now: its target and the operator say so, not the checkout.
 
     Raises:
         RepoError: If the target is gone.
         SettingsError: If what it says, or the operator, cannot be used.
     """
-    own = door.hub(request.project)
+    own, root = door.hub(request.project), projects.get(door.database, request.project).root
     return Merging(
         hub=own,
         forge=door.forge,
@@ -74,7 +73,7 @@ def stand(door: Door, request: PullRequest, *, by: str, may: bool) -> Stand:
         return Stand(request=request, answer=request.state, said=said)
     barred = _barred(_back(door, request), by)
     try:
-        judge = _gate(door, request)
+        judge = gate(door, request)
         tree = door.forge.merged_tree(project=request.project, number=request.number)
         barred = barred or _barred(judge.asked(request, tree), by)
         proof = judge.proof(request, tree)
@@ -104,7 +103,7 @@ def approve(door: Door, request: PullRequest, *, tree: str, by: str, because: st
         SettingsError: If *by* is an author or an agent, or said so before.
         RepoError: If merging it gives another tree by now, or it cannot be merged.
     """
-    judge = _gate(door, request)
+    judge = gate(door, request)
     _must_give(door, request, tree)
     return judge.approve(request, tree, by=by, because=because)
 
@@ -116,7 +115,7 @@ def merge(door: Door, request: PullRequest, *, tree: str, by: str) -> PullReques
         RepoError: If not.
         SettingsError: If what it is judged by cannot be used.
     """
-    judge = _gate(door, request)
+    judge = gate(door, request)
     _must_give(door, request, tree)
     proof = judge.proof(request, tree)
     if proof is None or not proof.passed:
@@ -124,7 +123,7 @@ def merge(door: Door, request: PullRequest, *, tree: str, by: str) -> PullReques
             f"nothing proves the tree {tree[:12]} that merging pull request {request.number} gives",
             hint=f"nightmill pr merge {request.number} runs the checks on it first",
         )
-    must_be_allowed(judge, request, by=by)
+    _must_let(judge, request, by=by)
     merged = door.forge.merge(project=request.project, number=request.number, by=by, onto=judge.ground.tip)
     _tell_merged(door, merged)
     return merged
@@ -169,7 +168,7 @@ def went_back(door: Door, request: PullRequest, *, by: str) -> bool:
     return said
 
 
-def must_be_allowed(judge: Merging, request: PullRequest, *, by: str) -> None:
+def _must_let(judge: Merging, request: PullRequest, *, by: str) -> None:
     """Ask the policy whether *by* may merge *request* as it is now.
 
     Raises:
@@ -182,10 +181,6 @@ def must_be_allowed(judge: Merging, request: PullRequest, *, by: str) -> None:
         lines += [f"  · {each}" for each in decision.void]
         message = "\n".join((f"policy does not let {by} merge pull request {request.number}:", *lines))
         raise RepoError(message, hint=f"nightmill pr approve {request.number} is for whoever else has to approve")
-
-
-def _gate(door: Door, request: PullRequest) -> Merging:
-    return gate(door, request, root=projects.get(door.database, request.project).root)
 
 
 def _must_give(door: Door, request: PullRequest, tree: str) -> None:
@@ -214,7 +209,7 @@ def _back(door: Door, request: PullRequest) -> Question:
 
 def _barred(question: Question, by: str) -> str:
     try:
-        must_decide(question, by)
+        must_be_allowed(question, by)
     except SettingsError as error:
         return error.message
     return ""
