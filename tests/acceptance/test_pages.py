@@ -76,8 +76,10 @@ def watched(page: Page, model: Halting) -> None:
     page.set_viewport_size({"width": 1280, "height": 900})
     page.keyboard.press("s")
     page.locator("#word").fill("Mind the sign.")
-    page.get_by_role("button", name="Say", exact=True).press("Enter")
+    with page.expect_navigation():
+        page.get_by_role("button", name="Say", exact=True).press("Enter")
     page.get_by_text("Mind the sign.").first.wait_for()
+    page.locator("[data-connection=live]").wait_for()  # from then on the new page hears keys
     page.keyboard.press("r")
     page.get_by_text("Pull request 1 waits").wait_for()
     page.get_by_text("heard by developer").wait_for()

@@ -15,7 +15,7 @@ from tests.server.test_walk import browser, faults, page, sign_in
 __all__ = ["browser", "page"]
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Page
+    from playwright.sync_api import Page, Route
 
 WORDS = "Mind the sign, and do not lose these words."
 
@@ -37,6 +37,18 @@ def opened(house: House, page: Page, at: str) -> str:
     page.goto(at)
     page.locator("[data-connection=live]").wait_for()
     return next(each["value"] for each in page.context.cookies() if each["name"] == house.site.cookie)
+
+
+def test_what_happens_while_a_page_is_on_its_way_is_seen_on_it(house: House, page: Page) -> None:
+    house.run("rone")
+
+    def late(route: Route) -> None:
+        house.tell(e.RunStarted(run="rone", worker="w"), e.RunPaused(run="rone", by="bob@example.org"))
+        route.continue_()
+
+    page.route("**/api/v1/events*", late, times=1)
+    opened(house, page, "/runs/rone")
+    page.get_by_text("paused").first.wait_for()
 
 
 def test_who_was_signed_out_meanwhile_is_told_so_and_comes_back_to_the_page(house: House, page: Page) -> None:

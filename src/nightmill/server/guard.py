@@ -85,7 +85,7 @@ class Guarded(APIRoute):
         async def handle(plain: Request) -> Response:
             site, request = site_of(plain), _Bounded(plain.scope, plain.receive)
             if self.need.act is not None:
-                await run_in_threadpool(_admit, site, request, self.need)
+                await run_in_threadpool(self.admit, site, request)
                 if request.method not in SAFE:
                     await _whole(request)
                     # Whoever sends it slowly may have lost the right in the meantime.
@@ -96,6 +96,19 @@ class Guarded(APIRoute):
             return response
 
         return handle
+
+    def admit(self, site: Site, request: Request) -> None:
+        """Let *request* in, if not too many come from its sender. Raises as `_let_in`."""
+        _admit(site, request, self.need)
+
+
+class _Page(Guarded):
+    """A route to a page, which hears of what is told from before anything on it is read: nothing falls between the two."""
+
+    def admit(self, site: Site, request: Request) -> None:
+        """Let *request* in."""
+        request.state.after = site.door.ledger.last()
+        super().admit(site, request)
 
 
 class _Bounded(Request):
@@ -130,7 +143,7 @@ def of_api(tag: str) -> APIRouter:
 
 def of_pages() -> APIRouter:
     """The routes of one module of pages."""
-    return APIRouter(route_class=Guarded, include_in_schema=False)
+    return APIRouter(route_class=_Page, include_in_schema=False)
 
 
 def _operation(route: APIRoute) -> str:
@@ -178,7 +191,6 @@ def _spoken_for(site: Site, who: Person) -> bool:
 
 
 def _admit(site: Site, request: Request, need: Need) -> None:
-    """Let *request* in, if not too many come from its sender. Raises as `_let_in`."""
     who = _let_in(site, request, need)
     if wait := site.rates.take("requests", who.address, REQUESTS):
         raise Refused(429, "too many requests", hint="ask less often", headers={"Retry-After": str(round(wait + 1))})

@@ -25,8 +25,8 @@ STATIC = tuple(resources.files(f"nightmill.{room}").joinpath("static") for room 
 
 def page(request: Request, template: str, /, *, status: int = 200, **values: Any) -> HTMLResponse:
     """*template* with *values*, for whoever sends *request*."""
-    who = getattr(request.state, "who", None)
-    return _answer(site_of(request), template, status=status, who=who, path=request.url.path, **values)
+    known = {name: getattr(request.state, name, None) for name in ("who", "after")}
+    return _answer(site_of(request), template, status=status, path=request.url.path, **known, **values)
 
 
 def refused(request: Request, site: Site, said: Response) -> HTMLResponse:

@@ -9,6 +9,7 @@ const AGAIN = 5000; // milliseconds until a stream that was refused is asked for
 const RESTS = 10000; // milliseconds after which a pointer that does not move points at nothing
 const news = document.getElementById("news");
 let due = 0, last = 0, missed = false, away = 0, out = false, moved = 0;
+let heard = document.body.dataset.after; // the number in the ledger up to which this page knows everything
 
 function concerns(name) {
   return parts().some((part) => part.dataset.live === "*" || part.dataset.live.split(" ").includes(name));
@@ -164,10 +165,13 @@ if (parts().length) {
 }
 
 function listen() {
-  const drafts = document.getElementById("draft") ? "&drafts=true" : ""; // draft.js shows them
-  const source = new EventSource(about ? `/api/v1/events?run=${encodeURIComponent(about)}${drafts}` : "/api/v1/events");
+  const asked = new URLSearchParams();
+  if (about) asked.set("run", about);
+  if (document.getElementById("draft")) asked.set("drafts", true); // draft.js shows them
+  if (heard) asked.set("after", heard);
+  const source = new EventSource(`/api/v1/events?${asked}`);
   source.addEventListener("draft", (event) => document.dispatchEvent(new CustomEvent("draft", { detail: JSON.parse(event.data) })));
-  const take = (event) => { if (concerns(event.type)) later(); };
+  const take = (event) => { heard = event.lastEventId; if (concerns(event.type)) later(); };
   for (const name of (document.body.dataset.events || "").split(" ")) if (name) source.addEventListener(name, take);
   source.onopen = () => { if (last || document.documentElement.dataset.connection === "lost") later(); mark("live"); };
   source.onerror = () => {
