@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -64,4 +66,4 @@ def stand() -> Iterator[Forge]:
         try:
             yield Forge(process)
         finally:
-            process.kill()
+            os.killpg(process.pid, signal.SIGKILL)  # those that no write ended, too
