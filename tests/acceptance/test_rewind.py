@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -12,10 +13,11 @@ from typing import Any
 
 import pytest
 
-from bench.stage import Stage, shell, until
+from bench.stage import GIT, Stage, shell, until
 from nightmill import event as e
 from nightmill.store import Ledger
 from tests.acceptance.test_process import CASE, EVIDENCE, OLD, RIGHT, WRONG, edit, over, process, said, script, told
+from tests.beside import require
 from tests.recorder import Recorder, recording
 
 pytestmark = pytest.mark.slow
@@ -186,3 +188,30 @@ def test_an_answer_is_edited_where_it_was_given_and_all_after_it_is_done_anew(st
     assert "in cents" in asked[0]
     assert not any("in percent" in each for each in asked)
     assert not own(stage, new, "question_asked")
+
+
+def test_a_database_goes_back_with_the_run(stage: Stage) -> None:
+    require("redis")
+    stage.settings |= {"NIGHTMILL_PLAN": "single"}
+    described = stage.repo / "nightmill.yaml"
+    described.write_text(f"{described.read_text()}services: [{{use: redis}}]\n")
+    subprocess.run(
+        ["git", "commit", "-q", "-a", "-m", "A queue"], cwd=stage.repo, env={**stage.environment, **GIT}, check=True
+    )
+    count = shell("exec 3<>/dev/tcp/127.0.0.1/6379; echo INCR orders >&3; head -1 <&3")
+    case = shell(f"printf '{CASE}' >> test_prices.py; python3 -m unittest -q")
+    developer = (edit(OLD, RIGHT), count, count, count, case, over("Added.", evidence=EVIDENCE))
+    with stage.model(script(developer)) as played, recording(played.url) as model:
+        named = ("--model", "anthropic:claude-sonnet-4-5", "--base-url", model.url)
+        assert stage.start("run", "SPEC.md", *named, "--blueprint", "solo").wait(120) == 0, said(stage)
+        assert counted(model) == [":1", ":2", ":3"]
+        stage.start("worker")
+        new = stage.call("rewind", stage.run("task").id, "--to", "2", "--instruction", "Go on.").strip()
+        ended(stage, new)
+        assert counted(model) == [":1", ":2", ":3"], "it goes on from what the database held then"
+
+
+def counted(model: Recorder) -> list[str]:
+    """What the database said, by the newest request."""
+    said = json.dumps(json.loads(model.bodies[-1])["messages"])
+    return re.findall(r":\d+(?=\\r)", said)
