@@ -25,7 +25,7 @@ from tests.server.test_rooms import AUDITOR, Shop, ran, shop
 __all__ = ["shop"]
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Page
+    from playwright.sync_api import Browser, Page, Route
 
 PAGES: list[Guarded] = [each for each in pages.routes() if "GET" in (each.methods or ())]  # type: ignore[attr-defined,misc]
 WORDS = "correct horse battery"
@@ -173,6 +173,21 @@ def test_the_rooms_are_walked_by_keyboard_and_a_role_is_read_with_its_history(sh
     page.get_by_role("heading", name="How its instructions came to be").wait_for()
     assert "And again." in page.locator("tr.add code").all_inner_texts()
     assert faults(page) == ""
+
+
+def test_a_fold_that_is_opened_before_the_scripts_ran_is_filled(shop: Shop, page: Page) -> None:
+    changed(shop, ".nightmill/crew/auditor.md", AUDITOR + "\nAnd again.\n", "Look again")
+    shop.house.let_in("root@example.org", role("admin"))
+    sign_in(page.context, shop.house, "root@example.org")
+    page.goto("/crew")
+    at = page.get_by_role("link", name="auditor").first.get_attribute("href") or ""
+    held: list[Route] = []
+    page.route("**/lazy.js*", lambda route: held.append(route))  # noqa: PLW0108 - it wants a function of Python
+    with page.expect_request("**/lazy.js*"):
+        page.goto(at, wait_until="commit")
+    fold(page, "How that came to be")
+    held[0].continue_()
+    page.get_by_text("Look again").first.wait_for()
 
 
 def test_projects_blueprints_and_the_ledger_are_walked_by_keyboard(shop: Shop, page: Page) -> None:
