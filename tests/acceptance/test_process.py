@@ -77,6 +77,7 @@ def test_a_review_sends_work_back_and_only_what_was_approved_lands(stage: Stage)
     assert "dollars" in sent.reason
     assert [(each.role, each.kind) for each in told(stage, "mistake_made")] == [("developer", "finding")]
     assert len(stage.pulls()) == 1
+    assert "differs" not in stage.call("requests", stage.run("task").id), "each is rebuilt as it was sent"
 
 
 MOVED = """

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
 
 from nightmill.happening import Event
 
@@ -222,15 +221,15 @@ class AgentNudged(Event):
 class AgentStarted(Event):
     """A conversation of *role* begins with the step *step*: *brief* is the blob with what it is given.
 
-    *tools* are the names of those that it has, None for all; *output* is the JSON schema of what it hands over. Its requests
-    are rebuilt from these.
+    *tools* are the names of those that it has, None for all; *output* is the JSON schema of what it hands
+    over, as it was sent: a text, because the ledger keeps no order. Its requests are rebuilt from these.
     """
 
     role: str
     step: str
     brief: str
     tools: list[str] | None = None
-    output: dict[str, Any] = field(default_factory=dict)
+    output: str = "{}"
     key = property(lambda self: f"{self.role}/began")
 
 
@@ -259,7 +258,7 @@ class SentBack(Event):
     role: str = ""
     step: str = ""
     tools: list[str] | None = None
-    output: dict[str, Any] = field(default_factory=dict)
+    output: str = "{}"
     key = property(lambda self: f"sent_back/{self.step}/{self.count}")
 
 

@@ -140,7 +140,7 @@ class _Replay:
         if isinstance(told, event.AgentStarted):
             brief = read_brief(self.blobs.get(told.brief))
             if brief.system:  # an external agent has instructions of its own
-                tools = crewed(self.assignment.model, only=told.tools, output=told.output)
+                tools = crewed(self.assignment.model, only=told.tools, output=json.loads(told.output))
                 self.folds[told.role] = _Fold(brief, tools)
         elif isinstance(told, event.ExplorerSent):
             self.folds[told.role] = _Fold(
@@ -148,7 +148,7 @@ class _Replay:
             )
         elif isinstance(told, event.SentBack) and (fold := self.folds.get(told.role)) is not None:
             if told.step:
-                fold.tools = crewed(self.assignment.model, only=told.tools, output=told.output)
+                fold.tools = crewed(self.assignment.model, only=told.tools, output=json.loads(told.output))
             fold.state = agent.send_back(fold.state, self.blobs.get(told.words).decode())
 
     def _exploring(self, tools: Sequence[str] | None) -> Toolset:

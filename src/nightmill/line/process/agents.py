@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -171,7 +172,7 @@ class Agents:
                 step=asked.path,
                 brief=made["brief"],
                 tools=None if asked.tools is None else list(asked.tools),
-                output=dict(asked.output),
+                output=json.dumps(dict(asked.output)),
             )
         )
         conversation = Conversation(
@@ -213,7 +214,7 @@ class Agents:
                 role=conversation.work.brief.role,
                 step=asked.path,
                 tools=None if asked.tools is None else list(asked.tools),
-                output=dict(asked.output),
+                output=json.dumps(dict(asked.output)),
             )
         )
         conversation.times += 1
